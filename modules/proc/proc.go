@@ -1,0 +1,44 @@
+// Package proc runs external programs: in a group of their own, with a bounded life and
+// bounded output, leaving nothing behind.
+package proc
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// A Cmd is one program to run.
+type Cmd struct {
+	Path   string   // looked up in PATH when it has no slash
+	Args   []string // without the program's name; never split, never seen by a shell
+	Env    []string // the whole environment, "NAME=value"; nil is an empty one plus PATH
+	Dir    string   // working directory; empty is the caller's
+	Stdin  io.Reader
+	Stdout io.Writer     // nil discards
+	Stderr io.Writer     // nil discards
+	Grace  time.Duration // between SIGTERM and SIGKILL once ctx ends; 0 is 5 s
+}
+
+// An Exit is how a program ended. A non-zero code is an outcome, not an error.
+type Exit struct {
+	Code   int    // -1 when a signal ended it
+	Signal string // "killed", "terminated", …; empty when it exited by itself
+	Stats  Stats
+}
+
+// Stats is what a program and everything it started used.
+type Stats struct {
+	MaxCPU  float64       // highest share seen, in percent of one core
+	MaxMem  int64         // highest resident set seen, bytes
+	Elapsed time.Duration // wall clock
+}
+
+// A Runner runs programs. Local is the real one; moduletest has a fake that records argv.
+type Runner interface {
+	// Run starts the program and returns when it and everything it started is gone.
+	// When ctx ends: SIGTERM to the group, Grace, SIGKILL to the group and to whatever escaped it;
+	// the error then wraps context.Cause(ctx).
+	// A program that can't be started is an error (fs.ErrNotExist when there is none of that name).
+	Run(ctx context.Context, c Cmd) (Exit, error)
+}

@@ -1,0 +1,133 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// ticksPerSecond is USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that Go runs on.
+const ticksPerSecond = 100
+
+// A process is one line of the process table.
+type process struct {
+	pid, ppid, group, session int
+	state                     byte
+	threads                   int
+	start                     uint64 // ticks since boot: with pid it names a process for good
+	ticks                     int64  // CPU of it and of the children it has reaped
+	rss                       int64  // bytes
+}
+
+// alive is false for a zombie: it runs nothing and holds nothing but its pid. A process whose main
+// thread alone has ended looks like one, but has more threads.
+func (p process) alive() bool { return p.state != 'Z' && p.state != 'X' || p.threads > 1 }
+
+// processes returns the process table as far as we may see it; it is empty without /proc.
+func processes() []process {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	table := make([]process, 0, len(names))
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, ok := readProcess(pid); ok {
+			table = append(table, p)
+		}
+	}
+	return table
+}
+
+// readProcess returns false when there is no such process (any more).
+func readProcess(pid int) (process, bool) {
+	var buf [1024]byte
+	b := readSmall("/proc/"+strconv.Itoa(pid)+"/stat", buf[:])
+	// The second field is the program's name in parentheses, which may hold anything: start behind it.
+	i := bytes.LastIndexByte(b, ')')
+	if i < 0 {
+		return process{}, false
+	}
+	// From "state", field 3 of proc_pid_stat(5), on.
+	f := bytes.Fields(b[i+1:])
+	if len(f) < 22 || len(f[0]) != 1 {
+		return process{}, false
+	}
+	number := func(field int) int64 {
+		n, _ := strconv.ParseInt(string(f[field-3]), 10, 64)
+		return n
+	}
+	return process{
+		pid:     pid,
+		state:   f[0][0],
+		ppid:    int(number(4)),
+		group:   int(number(5)),
+		session: int(number(6)),
+		ticks:   number(14) + number(15) + number(16) + number(17),
+		threads: int(number(20)),
+		start:   uint64(number(22)),
+		rss:     number(24) * int64(os.Getpagesize()),
+	}, true
+}
+
+// carries says whether the environment p was started with has the entry mark.
+func (p process) carries(mark string) bool {
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
+	if err != nil {
+		return false
+	}
+	for entry := range bytes.SplitSeq(env, []byte{0}) {
+		if string(entry) == mark {
+			return true
+		}
+	}
+	return false
+}
+
+// signal sends sig to p, but not to a process that has got p's pid since.
+func (p process) signal(sig unix.Signal) {
+	// A pidfd pins the process; kernels before 5.3 and some sandboxes have none.
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err == unix.ESRCH {
+		return
+	}
+	if err == nil {
+		defer unix.Close(fd)
+	}
+	if now, ok := readProcess(p.pid); !ok || now.start != p.start {
+		return
+	}
+	if err != nil || unix.PidfdSendSignal(fd, sig, nil, 0) == unix.ENOSYS {
+		_ = unix.Kill(p.pid, sig)
+	}
+}
+
+// reap takes the wait status of p, a zombie whose parent we are; false if it is not ready to give it.
+func (p process) reap() bool {
+	pid, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+	return err == nil && pid == p.pid
+}
+
+// readSmall reads a file of /proc in one go, as far as it fits: three system calls, no allocation.
+func readSmall(path string, buf []byte) []byte {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil
+	}
+	return buf[:n]
+}

@@ -1,0 +1,90 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// BecomeSubreaper makes every descendant whose parent dies a child of this process instead of
+// init's, so that nothing a program starts can escape. It needs no privilege and may be repeated.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+	return nil
+}
+
+// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns once they
+// are dead or a second has passed. It reaps nothing: pid's wait status is its starter's, the others
+// are SweepOrphans'.
+func KillTree(pid int) {
+	t, ok := newTree(pid, "")
+	if !ok {
+		return
+	}
+	// Stopped, it starts nothing new; alive, it keeps its orphans where they are found, if it is a
+	// subreaper. So it goes last.
+	t.root.signal(unix.SIGSTOP)
+	until(killWithin, func() bool { return t.strike(pid) == 0 })
+	t.root.signal(unix.SIGKILL)
+	until(killWithin, func() bool { return t.strike(0) == 0 })
+}
+
+// strike sends SIGKILL to every member that is alive except the one with pid spare, and returns how
+// many those were.
+func (t *tree) strike(spare int) int {
+	n := 0
+	for _, p := range t.members() {
+		if p.alive() && p.pid != spare {
+			p.signal(unix.SIGKILL)
+			n++
+		}
+	}
+	return n
+}
+
+// Descendants returns the children of pid, their children and so on, alive or not yet reaped,
+// parents first. What was re-parented away is not among them.
+func Descendants(pid int) []int {
+	var pids []int
+	for _, p := range closure(processes(), func(p process) bool { return p.ppid == pid }) {
+		pids = append(pids, p.pid)
+	}
+	return pids
+}
+
+// TreeRSS returns the resident memory of pid and its descendants, in bytes. Pages they share count
+// once for each. It is 0 when there is no such process.
+func TreeRSS(pid int) int64 {
+	var rss int64
+	for _, p := range closure(processes(), func(p process) bool { return p.pid == pid }) {
+		rss += p.rss
+	}
+	return rss
+}
+
+// SweepOrphans kills and reaps every child of this process that keep does not claim, with all its
+// descendants, and returns how many it reaped. It gives up on what withstands SIGKILL for a second.
+// nil keeps nothing.
+//
+// keep must say true for every child that somebody started and will wait for; for one just being
+// started too, so start programs while holding the lock that keep takes (as Local.Owns does).
+func SweepOrphans(keep func(pid int) bool) int {
+	self, reaped := os.Getpid(), 0
+	until(killWithin, func() bool {
+		orphans := closure(processes(), func(p process) bool {
+			return p.ppid == self && (keep == nil || !keep(p.pid))
+		})
+		for _, p := range orphans {
+			if p.alive() {
+				p.signal(unix.SIGKILL)
+			} else if p.ppid == self && p.reap() {
+				reaped++
+			}
+		}
+		return len(orphans) == 0
+	})
+	return reaped
+}
