@@ -1,0 +1,291 @@
+package nunjucks
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+func listFilter(name string) builtin {
+	switch name {
+	case "batch":
+		return filterBatch
+	case "dictsort":
+		return filterDictSort
+	case "first":
+		return func(s *state, args []any) any { return s.strictMember(args[0], 0.0) }
+	case "last":
+		return filterLast
+	case "groupby":
+		return filterGroupBy
+	case "join":
+		return filterJoin
+	case "length":
+		return filterLength
+	case "list":
+		return filterList
+	case "random":
+		return filterRandom
+	case "select", "reject":
+		return filterSelect(name == "select")
+	case "selectattr", "rejectattr":
+		return filterSelectAttribute(name == "selectattr")
+	case "reverse":
+		return filterReverse
+	case "slice":
+		return filterSlice
+	case "sort":
+		return filterSort
+	}
+	return nil
+}
+
+// mustList is the entries of a list or the characters of a string; null and undefined are errors, the rest is empty.
+func (s *state) mustList(v any) []any {
+	switch x := v.(type) {
+	case *list:
+		return x.items()
+	case string, Safe:
+		s.chargeList(utf16Len(text(x)))
+		return wrapAll(characters(text(x)))
+	case undef, nil:
+		s.fail("expected a list, got %s", text(v))
+	}
+	return nil
+}
+
+// mustBeList is mustList where JavaScript would miss an array's method on anything but a list.
+func (s *state) mustBeList(v any) []any {
+	l, ok := v.(*list)
+	if !ok {
+		s.fail("expected a list, got %s", s.text(v))
+	}
+	return l.items()
+}
+
+// attribute follows a dotted path through dicts.
+func (s *state) attribute(v, path any) any {
+	for key := range strings.SplitSeq(s.text(path), ".") {
+		d, ok := v.(*dict)
+		if !ok {
+			return undef{}
+		}
+		if v, ok = d.get(key); !ok {
+			return undef{}
+		}
+	}
+	return v
+}
+
+// filterBatch cuts a list into rows of n and fills the last one up.
+func filterBatch(s *state, args []any) any {
+	n, fill := s.integer(arg(args, 1)), arg(args, 2)
+	var rows, row []any
+	for i, item := range s.mustList(args[0]) {
+		s.tick(1)
+		if n > 0 && i%n == 0 && len(row) > 0 {
+			rows = append(rows, newList(row))
+			row = nil
+		}
+		row = append(row, item)
+	}
+	if len(row) == 0 {
+		return newList(rows)
+	}
+	if truthy(fill) && len(row) < n {
+		s.chargeList(n)
+		row = append(row, slices.Repeat([]any{fill}, n-len(row))...)
+	}
+	return newList(append(rows, newList(row)))
+}
+
+// filterLast is by length, as in Nunjucks; it doesn't lean on NegativeIndex.
+func filterLast(s *state, args []any) any {
+	n, ok := s.strictMember(args[0], "length").(float64)
+	if !ok || n < 1 {
+		return undef{}
+	}
+	return s.member(args[0], n-1)
+}
+
+func filterGroupBy(s *state, args []any) any {
+	groups := &dict{}
+	by := arg(args, 1)
+	for _, item := range s.mustList(args[0]) {
+		s.tick(1)
+		v := s.attribute(item, by)
+		s.mustResolve(v, by)
+		key := s.text(v)
+		old, _ := groups.get(key)
+		group, ok := old.(*list)
+		if !ok {
+			group = &list{}
+			groups.set(key, group)
+		}
+		group.values = append(group.values, item)
+	}
+	return groups
+}
+
+// mustResolve refuses an undefined attribute where undefined is an error.
+func (s *state) mustResolve(v, attribute any) {
+	if isUndef(v) && s.env.throwOnUndefined {
+		s.fail(`attribute "%s" resolved to undefined`, s.text(attribute))
+	}
+}
+
+func filterJoin(s *state, args []any) any {
+	separator := ""
+	if truthy(arg(args, 1)) {
+		separator = s.text(args[1])
+	}
+	attribute := arg(args, 2)
+	if !truthy(attribute) {
+		l, ok := args[0].(*list)
+		if !ok {
+			s.fail("value is not a list")
+		}
+		return s.join(l.items(), separator)
+	}
+	if isNullish(args[0]) {
+		return ""
+	}
+	var values []any
+	for _, item := range s.mustList(args[0]) {
+		values = append(values, s.strictMember(item, attribute))
+	}
+	return s.join(values, separator)
+}
+
+func filterLength(s *state, args []any) any {
+	switch x := orEmpty(args[0]).(type) {
+	case *dict:
+		return float64(x.len())
+	case string, Safe, *list:
+		return s.member(x, "length")
+	}
+	return undef{}
+}
+
+func filterList(s *state, args []any) any {
+	switch x := args[0].(type) {
+	case string, Safe:
+		return newList(s.mustList(x))
+	case *list:
+		return x
+	case *dict:
+		l := &list{}
+		for _, key := range x.keys() {
+			s.tick(1)
+			v, _ := x.get(key)
+			entry := &dict{}
+			entry.set("key", key)
+			entry.set("value", v)
+			l.values = append(l.values, entry)
+		}
+		return l
+	}
+	s.fail("type not iterable")
+	return nil
+}
+
+func filterRandom(s *state, args []any) any {
+	items := s.mustList(args[0])
+	if len(items) == 0 {
+		return undef{}
+	}
+	return items[rand.IntN(len(items))]
+}
+
+// filterSelect keeps what a test says want of; the test is named by the second argument.
+func filterSelect(want bool) builtin {
+	return func(s *state, args []any) any {
+		name := "truthy"
+		if len(args) > 1 {
+			name = s.text(args[1])
+		}
+		test := builtinTest(name)
+		if test == nil {
+			s.fail("test not found: %s", name)
+		}
+		kept := &list{}
+		for _, item := range s.mustList(args[0]) {
+			s.tick(1)
+			if (test(s, []any{item, arg(args, 2)}) == any(true)) == want {
+				kept.values = append(kept.values, item)
+			}
+		}
+		return kept
+	}
+}
+
+func filterSelectAttribute(want bool) builtin {
+	return func(s *state, args []any) any {
+		kept := &list{}
+		for _, item := range s.mustBeList(args[0]) {
+			s.tick(1)
+			if truthy(s.strictMember(item, arg(args, 1))) == want {
+				kept.values = append(kept.values, item)
+			}
+		}
+		return kept
+	}
+}
+
+func filterReverse(s *state, args []any) any {
+	if isNullish(args[0]) {
+		return newList(nil)
+	}
+	items := slices.Clone(s.mustList(args[0]))
+	slices.Reverse(items)
+	switch args[0].(type) {
+	case string, Safe:
+		return like(args[0], s.join(items, ""))
+	}
+	return newList(items)
+}
+
+// filterSlice cuts a list into n columns, the first ones longer by one where it doesn't come out even, and fills up the
+// others. A string is cut into strings.
+func filterSlice(s *state, args []any) any {
+	n, fill := s.integer(arg(args, 1)), arg(args, 2)
+	text, isText := args[0].(string)
+	var items []any
+	length := utf16Len(text)
+	if !isText {
+		items = s.mustBeList(args[0])
+		length = len(items)
+	}
+	if n <= 0 {
+		return newList(nil)
+	}
+	if isText && truthy(fill) {
+		s.fail("a string can't be filled up")
+	}
+	s.chargeList(n)
+	columns := make([]any, 0, n)
+	start := 0
+	for i := range n {
+		s.tick(1)
+		end := start + length/n
+		longer := i < length%n
+		if longer {
+			end++
+		}
+		columns = append(columns, s.column(text, items, start, end))
+		if l, ok := columns[i].(*list); ok && truthy(fill) && !longer {
+			l.values = append(l.values, fill)
+		}
+		start = end
+	}
+	return newList(columns)
+}
+
+// column is items from start to end, or that part of text where there are no items.
+func (s *state) column(text string, items []any, start, end int) any {
+	if items == nil && text != "" {
+		s.tick(len(text) / bytesPerStep)
+		return slice16(text, start, end)
+	}
+	return newList(slices.Clone(items[start:end]))
+}

@@ -1,0 +1,118 @@
+package nunjucks
+
+import "math"
+
+// A method runs on a receiver of the type it was listed for.
+type method func(s *state, receiver any, args []any) any
+
+// methodOf returns a method of the value's closed list, or nil. This is the whole of what templates can call on values.
+func methodOf(receiver any, name string) method {
+	if isNullish(receiver) {
+		return nil
+	}
+	if name == "hasOwnProperty" {
+		return methodHasOwnProperty
+	}
+	switch r := receiver.(type) {
+	case string, Safe:
+		return stringMethod(name)
+	case *list:
+		return listMethod(name)
+	case float64:
+		return numberMethod(name)
+	case *dict:
+		if name == "toString" && !r.keywords {
+			return methodToString
+		}
+	case *regex:
+		return regexMethod(name)
+	case bool:
+		if name == "toString" {
+			return methodToString
+		}
+	}
+	return nil
+}
+
+func methodToString(s *state, receiver any, _ []any) any { return s.text(receiver) }
+
+// methodHasOwnProperty knows a dict's keys, and the indexes and length of lists and strings.
+func methodHasOwnProperty(s *state, receiver any, args []any) any {
+	key, length := s.text(arg(args, 0)), 0
+	switch r := receiver.(type) {
+	case *dict:
+		_, ok := r.get(key)
+		return ok
+	case *list:
+		length = r.len()
+	case string, Safe:
+		length = utf16Len(text(r))
+	default:
+		return false
+	}
+	return key == "length" || isIndexKey(key) && indexOf(key) < length
+}
+
+func regexMethod(name string) method {
+	switch name {
+	case "test":
+		return func(s *state, receiver any, args []any) any {
+			m, _ := s.firstMatch(receiver.(*regex), s.text(arg(args, 0)))
+			return m != nil
+		}
+	case "exec":
+		return func(s *state, receiver any, args []any) any {
+			return s.exec(receiver.(*regex), s.text(arg(args, 0)))
+		}
+	case "toString":
+		return methodToString
+	}
+	return nil
+}
+
+func numberMethod(name string) method {
+	switch name {
+	case "toString":
+		return numberToString
+	case "toFixed":
+		return numberToFixed
+	case "toPrecision":
+		return numberToPrecision
+	case "valueOf":
+		return func(_ *state, receiver any, _ []any) any { return receiver }
+	}
+	return nil
+}
+
+// numberToString knows bases for whole numbers only.
+func numberToString(s *state, receiver any, args []any) any {
+	f := receiver.(float64)
+	if base := arg(args, 0); !isUndef(base) && f == math.Trunc(f) && !math.IsInf(f, 0) {
+		b := s.integer(base)
+		if b < 2 || b > 36 {
+			s.fail("the base must be between 2 and 36")
+		}
+		return formatBase(f, b)
+	}
+	return formatNumber(f)
+}
+
+func numberToFixed(s *state, receiver any, args []any) any {
+	digits := s.integer(arg(args, 0))
+	if digits < 0 || digits > 100 {
+		s.fail("digits must be between 0 and 100")
+	}
+	return formatFixed(receiver.(float64), digits)
+}
+
+func numberToPrecision(s *state, receiver any, args []any) any {
+	f := receiver.(float64)
+	if isUndef(arg(args, 0)) {
+		return formatNumber(f)
+	}
+	digits := s.integer(args[0])
+	if digits < 1 || digits > 100 {
+		s.fail("digits must be between 1 and 100")
+	}
+	return formatPrecision(f, digits)
+}

@@ -1,0 +1,109 @@
+package nunjucks
+
+import (
+	"context"
+	"strings"
+)
+
+// A Template is one parsed source. It never changes.
+type Template struct {
+	env    *Env
+	name   string
+	nodes  []node
+	blocks map[string]*blockNode
+	lone   expr // nil unless the source is exactly one {{ expr }}
+}
+
+// An Expr is one parsed bare expression. It never changes.
+type Expr struct {
+	env  *Env
+	name string
+	root expr
+}
+
+// Render fills the template in. vars are plain Go values: nil, bool, string, Safe, any int or float, []any, []string,
+// map[string]any, Func; others are taken as the text fmt prints. Maps and lists are converted when the template
+// touches them, and never written to. An error is an *Error.
+func (t *Template) Render(ctx context.Context, vars map[string]any) (out string, err error) {
+	defer rescue(&err, t.name)
+	s := newState(ctx, t.env, t, vars)
+	s.renderTemplate(t)
+	return s.out.String(), nil
+}
+
+// Lone reports whether the source is exactly one {{ expr }} with nothing round it, not even a blank.
+func (t *Template) Lone() bool { return t.lone != nil }
+
+// Value returns what the expression of a lone template is, as plain Go: nil (undefined too), bool, int64 for whole
+// numbers up to 2^53, float64, string, []any, map[string]any. A template that is not lone gives its text.
+// An error is an *Error.
+func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err error) {
+	if t.lone == nil {
+		return t.Render(ctx, vars)
+	}
+	defer rescue(&err, t.name)
+	return newState(ctx, t.env, t, vars).value(t.lone), nil
+}
+
+// Vars returns what the template reads and does not set itself, in the order of the source, repetitions included.
+func (t *Template) Vars() []Ref { return freeVars(t.env, t.nodes) }
+
+// Eval returns the expression's value as Template.Value does.
+func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error) {
+	defer rescue(&err, x.name)
+	return newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).value(x.root), nil
+}
+
+// Vars returns the variables the expression reads, in the order of the source, repetitions included.
+func (x *Expr) Vars() []Ref { return freeVars(x.env, []node{&outputNode{value: x.root}}) }
+
+// value evaluates x to plain Go.
+func (s *state) value(x expr) any {
+	s.tick(1)
+	v := x.eval(s)
+	if f, ok := v.(*function); ok {
+		s.fail("the value is the function %s: call it with ()", f.name)
+	}
+	return s.toGo(v)
+}
+
+// loneExpr returns the expression of a source that is exactly one {{ expr }}, else nil.
+func loneExpr(src string, nodes []node) expr {
+	if len(nodes) != 1 || !strings.HasPrefix(src, "{{") || !strings.HasSuffix(src, "}}") {
+		return nil
+	}
+	out, ok := nodes[0].(*outputNode)
+	if !ok {
+		return nil
+	}
+	return out.value
+}
+
+// A state is one render at work; it dies with the call that made it.
+type state struct {
+	env      *Env
+	budget   *budget
+	host     func(call func(context.Context) (any, error)) (any, error) // runs a host function under the caller's context
+	template *Template                                                  // whose node is running
+	page     *page
+	frame    *frame
+	out      *strings.Builder
+	parent   *Template // set by extends
+	inBlock  bool
+	depth    int
+	at       pos    // of the node that is running
+	op       string // filter or method that is running
+}
+
+func newState(ctx context.Context, e *Env, t *Template, vars map[string]any) *state {
+	stop := func() error { return context.Cause(ctx) }
+	return &state{
+		env:      e,
+		budget:   newBudget(e.limits, stop),
+		host:     func(call func(context.Context) (any, error)) (any, error) { return call(ctx) },
+		template: t,
+		page:     newPage(&dict{src: vars}),
+		frame:    &frame{top: true},
+		out:      &strings.Builder{},
+	}
+}

@@ -1,0 +1,59 @@
+package nunjucks
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestVarsAreWhatATemplateReadsAndDoesNotSet(t *testing.T) {
+	e := New(Config{Globals: map[string]any{"now": Func(nil), "env": map[string]any{}}})
+	for _, tt := range []struct{ name, src, want string }{
+		{"a path", "{{ a.b['c'][0].d }}", "a.b.c.0.d"},
+		{"a path ends where the key is computed", "{{ a.b[k].c }}", "a.b k"},
+		{"a method is no path", "{{ a.b.split('.') | last }}", "a.b"},
+		{"arguments", "{{ f(a, k=b) | replace(c, d) }}", "f a b c d"},
+		{"global functions that are called", "{{ now() }}{{ range(n) }}{{ env.X }}{{ now }}", "n env.X now"},
+		{"set hides the rest", "{{ x }}{% set x = y %}{{ x }}", "x y"},
+		{"set in a branch", "{% if a %}{% set x = 1 %}{% endif %}{{ x }}", "a"},
+		{"set in a loop ends with it", "{% for i in l %}{% set x = i %}{{ x }}{% endfor %}{{ x }}{{ i }}", "l x i"},
+		{"loop variables", "{% for k, v in m.items %}{{ k }}{{ v.x }}{{ loop.index }}{{ z }}{% else %}{{ k }}{% endfor %}", "m.items z k"},
+		{"a captured body", "{% set x %}{{ a }}{% endset %}{{ x }}", "a"},
+		{"macros see only the page", "{% for i in l %}{% macro f(a, b=c) %}{{ a }}{{ b }}{{ i }}{{ d }}{% endmacro %}{{ f(i) }}{% endfor %}", "l c i d"},
+		{"call blocks see what is round them", "{% for i in l %}{% call(x) f() %}{{ x }}{{ i }}{{ y }}{% endcall %}{% endfor %}", "l f y"},
+		{"guards", "{{ a | default(b) }}{% if c is defined %}{{ c.d }}{% endif %}", "a? b c? c.d"},
+		{"operators", "{{ not a and -b ** c // d in e if f else g ~ h }}", "f a b c d e g h"},
+		{"switch", "{% switch a %}{% case b %}{{ c }}{% default %}{{ d }}{% endswitch %}", "a b c d"},
+		{"imports", "{% from file import x as y %}{% import g as z %}{{ y() }}{{ z.w }}{{ x }}", "file g x"},
+		{"raw text", "{% raw %}{{ a }}{% endraw %}{# {{ b }} #}", ""},
+		{"filter blocks", "{% filter replace(a, b) %}{{ c }}{% endfilter %}", "c a b"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tmpl, err := e.Parse("test", tt.src)
+			require.NoError(t, err)
+			var got []string
+			for _, r := range tmpl.Vars() {
+				text := strings.Join(append([]string{r.Name}, r.Path...), ".")
+				if r.Guarded {
+					text += "?"
+				}
+				got = append(got, text)
+			}
+			require.Equal(t, tt.want, strings.Join(got, " "))
+		})
+	}
+}
+
+func TestVarsKnowTheirPlace(t *testing.T) {
+	tmpl, err := New(Config{}).Parse("test", "é {{ a }}\n{% if b.c %}\n  {{- d -}}\n{% endif %}")
+	require.NoError(t, err)
+	require.Equal(t, []Ref{
+		{Name: "a", Line: 1, Col: 6},
+		{Name: "b", Path: []string{"c"}, Line: 2, Col: 7},
+		{Name: "d", Line: 3, Col: 7},
+	}, tmpl.Vars())
+	x, err := New(Config{}).ParseExpr("when", "a.b == c")
+	require.NoError(t, err)
+	require.Equal(t, []Ref{{Name: "a", Path: []string{"b"}, Line: 1, Col: 1}, {Name: "c", Line: 1, Col: 8}}, x.Vars())
+}
