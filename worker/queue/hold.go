@@ -1,0 +1,140 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Hold extends the lease every third of its length until it is settled or release is called, also after ctx has ended:
+// a drain settles on held time. Failed extensions are tried again.
+//
+// held ends with ctx, and with a cause that is ErrLeaseLost when the broker says so, or shortly before the lease ends
+// because it could not be extended. release waits for the last call to the broker, ends held, and must be called.
+func (l *Lease) Hold(ctx context.Context) (held context.Context, release func()) {
+	held, end := context.WithCancelCause(ctx)
+	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
+	h := &holder{lease: l, end: end}
+	h.guard = time.AfterFunc(time.Until(l.safeEnd()), h.late)
+
+	ticks := make(chan struct{}, 1) // one is enough: a beat that comes during a beat is the next
+	var wg sync.WaitGroup
+	wg.Go(func() { h.extend(calls, ticks) })
+	if l.Beat != nil {
+		wg.Go(func() { h.beat(calls, held, ticks) })
+	}
+	return held, func() {
+		stop()
+		h.guard.Stop()
+		end(nil)
+		wg.Wait()
+	}
+}
+
+// A holder keeps one lease for one Hold.
+type holder struct {
+	lease *Lease
+	end   context.CancelCauseFunc // of held
+	guard *time.Timer             // fires when the lease has not been extended in time
+
+	mu   sync.Mutex
+	last error // guarded by mu: of the latest Extend
+}
+
+// extend renews the lease until ctx ends, or the lease is settled or lost. Each turn is a heartbeat.
+func (h *holder) extend(ctx context.Context, ticks chan<- struct{}) {
+	var b backoff
+	beat := min(h.lease.queue.visibility, time.Until(h.lease.endsAt())) / 3
+	for wait(ctx, beat) && h.lease.over() == nil {
+		select {
+		case ticks <- struct{}{}:
+		default:
+		}
+		err := h.lease.extend(ctx)
+		h.note(err)
+		switch {
+		case errors.Is(err, ErrSettled):
+			return
+		case errors.Is(err, ErrLeaseLost):
+			h.lost(err)
+			return
+		case err == nil:
+			h.lease.queue.trouble.passed(ctx)
+			h.guard.Reset(time.Until(h.lease.safeEnd()))
+			beat, b = h.lease.queue.visibility/3, backoff{}
+		case ctx.Err() == nil:
+			h.lease.queue.trouble.failed(ctx, "extend", err)
+			beat = min(b.next(err), h.lease.queue.visibility/3)
+		}
+	}
+}
+
+// beat calls the lease's Beat on every tick while held lasts.
+func (h *holder) beat(ctx, held context.Context, ticks <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-held.Done():
+			return
+		case <-ticks:
+			h.lease.Beat(held)
+		}
+	}
+}
+
+// late ends held because the lease could not be extended in time.
+func (h *holder) late() {
+	h.mu.Lock()
+	last := h.last
+	h.mu.Unlock()
+	err := fmt.Errorf("%w: it could not be extended in time", ErrLeaseLost)
+	if last != nil {
+		err = fmt.Errorf("%w: %w", err, last)
+	}
+	h.lost(err)
+}
+
+func (h *holder) lost(err error) {
+	if h.lease.lose(err) {
+		h.end(err)
+	}
+}
+
+func (h *holder) note(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = err
+}
+
+// extend asks the broker once, for at most as long as the answer is worth having.
+func (l *Lease) extend(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, l.safeEnd())
+	defer cancel()
+	if !take(ctx, l.calling) {
+		return context.Cause(ctx)
+	}
+	defer give(l.calling)
+	if err := l.over(); err != nil {
+		return err
+	}
+	asked := time.Now()
+	if err := l.queue.driver.Extend(ctx, l.Receipt, l.queue.visibility); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = asked.Add(l.queue.visibility)
+	return nil
+}
+
+func (l *Lease) endsAt() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ends
+}
+
+// safeEnd is when work must stop if nothing extends the lease.
+func (l *Lease) safeEnd() time.Time { return l.endsAt().Add(-l.queue.safety) }

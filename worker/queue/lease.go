@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// A Lease is the right to work on one message until it is settled or lost. It is settled once: after an Ack, Nack or
+// Bury that returned nil, each of them returns ErrSettled. Its methods may be called from several goroutines.
+type Lease struct {
+	Message
+
+	// Beat, when set before Hold, is called on every heartbeat, at most once at a time, with the held context.
+	// A slow one delays no extension; release waits for it.
+	Beat func(ctx context.Context)
+
+	queue    *Queue
+	settling chan struct{} // holds a token: one settle at a time
+	calling  chan struct{} // holds a token: Extend or Nack, for an Extend that lands after a Nack hides the message
+
+	mu      sync.Mutex
+	ends    time.Time // guarded by mu: when the lease does, on our monotonic clock
+	settled bool      // guarded by mu
+	lost    error     // guarded by mu: wraps ErrLeaseLost
+	doubt   bool      // guarded by mu: an Ack failed and may have arrived all the same
+}
+
+func newLease(q *Queue, m Message) *Lease {
+	now := time.Now()
+	ends := now.Add(q.visibility)
+	if !m.Deadline.IsZero() {
+		ends = now.Add(m.Deadline.Sub(now))
+	}
+	l := &Lease{Message: m, queue: q, ends: ends, settling: make(chan struct{}, 1), calling: make(chan struct{}, 1)}
+	l.settling <- struct{}{}
+	l.calling <- struct{}{}
+	return l
+}
+
+// Ack says the work is done: the broker forgets the message. Acks that end together share one call to the broker.
+//
+// Ack, Nack and Bury ask a failing broker again until ctx ends, and return its last error then; they may be called
+// again. They return ErrLeaseLost, without asking, once the lease is known lost or over.
+func (l *Lease) Ack(ctx context.Context) error {
+	return l.settle(ctx, "ack", func() error {
+		err := l.queue.acks.Call(ctx, l.Receipt)
+		return l.resolve(err)
+	})
+}
+
+// Nack hands the message back, to be delivered again after the delay.
+func (l *Lease) Nack(ctx context.Context, after time.Duration) error {
+	return l.settle(ctx, "nack", func() error {
+		if !take(ctx, l.calling) {
+			return context.Cause(ctx)
+		}
+		defer give(l.calling)
+		return l.queue.driver.Nack(ctx, l.Receipt, after)
+	})
+}
+
+// Bury moves the message to the dead-letter queue with a reason people can read.
+func (l *Lease) Bury(ctx context.Context, reason string) error {
+	return l.settle(ctx, "bury", func() error {
+		return l.queue.driver.Bury(ctx, l.Message, reason)
+	})
+}
+
+// settle runs f until it passes, unless the lease was settled or lost before.
+func (l *Lease) settle(ctx context.Context, verb string, f func() error) error {
+	if !take(ctx, l.settling) {
+		return context.Cause(ctx)
+	}
+	defer give(l.settling)
+	var b backoff
+	for {
+		if err := l.over(); err != nil {
+			return err
+		}
+		err := f()
+		switch {
+		case err == nil:
+			l.queue.trouble.passed(ctx)
+			l.mu.Lock()
+			l.settled = true
+			l.mu.Unlock()
+			return nil
+		case errors.Is(err, ErrLeaseLost):
+			l.lose(err)
+			return err
+		case ctx.Err() != nil, fault.Of(err) == fault.Permanent:
+			return fmt.Errorf("%s message %s: %w", verb, l.ID, err)
+		}
+		l.queue.trouble.failed(ctx, verb, err)
+		if !wait(ctx, b.next(err)) {
+			return fmt.Errorf("%s message %s: %w", verb, l.ID, err)
+		}
+	}
+}
+
+// resolve reads the answer to an Ack: a lease that is gone after an Ack that may have arrived was acked by it.
+func (l *Lease) resolve(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(err, ErrLeaseLost) && l.doubt {
+		return nil
+	}
+	l.doubt = l.doubt || err != nil
+	return err
+}
+
+// over returns why nothing may be said about the message any more; nil while it is ours.
+func (l *Lease) over() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.settled:
+		return ErrSettled
+	case l.lost != nil:
+		return l.lost
+	case time.Now().After(l.ends):
+		return fmt.Errorf("%w: it ended at %s", ErrLeaseLost, l.ends.UTC().Format(time.TimeOnly))
+	}
+	return nil
+}
+
+// lose marks the lease as lost for good, unless it was settled; it says whether it did.
+func (l *Lease) lose(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.settled {
+		return false
+	}
+	if l.lost == nil {
+		l.lost = err
+	}
+	return true
+}
+
+// take waits for the token in c; false when ctx ended first.
+func take(ctx context.Context, c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func give(c chan struct{}) { c <- struct{}{} }

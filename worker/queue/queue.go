@@ -1,0 +1,155 @@
+// Package queue is the work that waits: messages, and the right to work on one of them for a while.
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/worker/queue/group"
+)
+
+var (
+	// ErrLeaseLost says that the message is no longer ours: it was, or will be, given to somebody else.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrSettled says that the lease was acked, nacked or buried before.
+	ErrSettled = errors.New("message already settled")
+)
+
+// A Receipt is one delivery of one message. It is opaque to everyone but its driver.
+type Receipt string
+
+// A Message is what the queue holds.
+type Message struct {
+	ID         string            // the broker's; the same on every delivery
+	Body       []byte            // at most 1 MiB
+	Attributes map[string]string // at most 10
+	Delivery   int               // 1 on the first delivery; the broker's count, not our attempts
+	Enqueued   time.Time         // zero when the broker does not say
+	Receipt    Receipt
+	Deadline   time.Time // when the lease ends unless extended
+}
+
+// A Draft is a message to send.
+type Draft struct {
+	Body       []byte
+	Attributes map[string]string
+	Delay      time.Duration // hidden for so long
+}
+
+// Depth is how much there is to do.
+type Depth struct{ Visible, InFlight, Delayed, Dead int }
+
+// A Driver speaks to one broker. Queue and Lease call it from several goroutines at once. Drivers don't retry,
+// sleep or log: they report, and Queue decides. It has seven methods because that is what every broker must do.
+type Driver interface {
+	// Receive returns up to max messages, waiting at most as long as the broker's own long poll (20 s or less).
+	// No message is not an error: it returns nil, nil. Each message is hidden for the driver's visibility period.
+	Receive(ctx context.Context, max int) ([]Message, error)
+	// Extend makes the lease end d from now. It returns ErrLeaseLost when the receipt is no longer valid.
+	Extend(ctx context.Context, r Receipt, d time.Duration) error
+	// Ack deletes messages. The errors stand in the order of the receipts, nil for each that is gone;
+	// ErrLeaseLost for a dead receipt.
+	Ack(ctx context.Context, rs []Receipt) []error
+	// Nack makes the message visible again after the delay; 0 is at once. ErrLeaseLost for a dead receipt.
+	Nack(ctx context.Context, r Receipt, after time.Duration) error
+	// Bury moves the message to the dead-letter queue with a reason people can read. ErrLeaseLost for a dead receipt.
+	Bury(ctx context.Context, m Message, reason string) error
+	Depth(ctx context.Context) (Depth, error)
+	// Send returns the new message's ID; the message is durable when it returns.
+	Send(ctx context.Context, d Draft) (id string, err error)
+}
+
+// maxBatch is how many acks share one call to the driver, at most.
+const maxBatch = 64
+
+// Config is what a Queue needs.
+type Config struct {
+	Driver     Driver        // required
+	Visibility time.Duration // how long every extension lasts; default 30 s
+	Safety     time.Duration // held contexts end so long before a lease that can't be extended does; default Visibility/6
+	Log        *slog.Logger  // default: nothing is logged
+}
+
+// A Queue adds to a Driver what is the same for all brokers: patience with a failing one, and leases.
+type Queue struct {
+	driver     Driver
+	visibility time.Duration
+	safety     time.Duration
+	acks       *group.Group[Receipt]
+	trouble    trouble
+}
+
+// New returns a Queue on c.Driver. Its errors are all that is wrong with c.
+func New(c Config) (*Queue, error) {
+	if c.Visibility == 0 {
+		c.Visibility = 30 * time.Second
+	}
+	if c.Safety == 0 {
+		c.Safety = c.Visibility / 6
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	var errs []error
+	if c.Driver == nil {
+		errs = append(errs, errors.New("queue: no driver given"))
+	}
+	if c.Visibility < 0 || c.Safety < 0 || c.Safety > c.Visibility/2 {
+		errs = append(errs, errors.New("queue: safety must be at most half of visibility, and neither negative"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Queue{
+		driver:     c.Driver,
+		visibility: c.Visibility,
+		safety:     c.Safety,
+		acks:       group.New(maxBatch, c.Driver.Ack),
+		trouble:    trouble{log: c.Log},
+	}, nil
+}
+
+// Receive waits for the broker's long poll and returns up to max leases, or none. A broker that fails is asked again,
+// more and more slowly, until ctx ends; only a permanent fault is returned at once. What came together with the end of
+// ctx is returned, without an error: it has to be handed back.
+func (q *Queue) Receive(ctx context.Context, max int) ([]*Lease, error) {
+	var b backoff
+	for ctx.Err() == nil {
+		ms, err := q.driver.Receive(ctx, max)
+		if err == nil {
+			q.trouble.passed(ctx)
+			return q.leases(ms), nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if fault.Of(err) == fault.Permanent {
+			return nil, err
+		}
+		q.trouble.failed(ctx, "receive", err)
+		wait(ctx, b.next(err))
+	}
+	return nil, context.Cause(ctx)
+}
+
+func (q *Queue) leases(ms []Message) []*Lease {
+	var ls []*Lease
+	for _, m := range ms {
+		ls = append(ls, newLease(q, m))
+	}
+	return ls
+}
+
+// Send puts a message into the queue and returns its ID; it is durable then. A failed Send is not tried again: the
+// broker may hold the message all the same.
+func (q *Queue) Send(ctx context.Context, d Draft) (id string, err error) {
+	return q.driver.Send(ctx, d)
+}
+
+// Depth is how much there is to do, as the broker counts it.
+func (q *Queue) Depth(ctx context.Context) (Depth, error) {
+	return q.driver.Depth(ctx)
+}
