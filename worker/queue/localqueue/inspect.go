@@ -1,0 +1,159 @@
+package localqueue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/worker/queue"
+)
+
+var (
+	// ErrNotFound says that the queue holds no such message.
+	ErrNotFound = errors.New("no such message")
+	// ErrInFlight says that a worker has the message.
+	ErrInFlight = errors.New("message is in flight")
+)
+
+// A State is where a message stands.
+type State string
+
+const (
+	Visible  State = "visible"  // the next Receive may get it
+	InFlight State = "inflight" // a worker has it
+	Delayed  State = "delayed"  // hidden until its delay is over
+)
+
+// A Waiting message is one that is not settled.
+type Waiting struct {
+	ID         string
+	State      State
+	Enqueued   time.Time
+	Delivery   int           // how often it was received
+	Hidden     time.Duration // for so long still; 0 when visible
+	Body       []byte
+	Attributes map[string]string
+}
+
+// A Buried message is one that was given up.
+type Buried struct {
+	ID         string
+	Enqueued   time.Time
+	Buried     time.Time
+	Delivery   int // how often it was received
+	Reason     string
+	Body       []byte
+	Attributes map[string]string
+}
+
+// Peek returns up to limit waiting messages, the oldest first, and changes nothing.
+func (d *Driver) Peek(ctx context.Context, limit int) ([]Waiting, error) {
+	return d.waiting(ctx, waitingSQL+` order by seq limit ?`, limit)
+}
+
+// Find returns a waiting message; ErrNotFound when there is none of this id.
+func (d *Driver) Find(ctx context.Context, id string) (Waiting, error) {
+	ws, err := d.waiting(ctx, waitingSQL+` where id = ?`, id)
+	if err != nil {
+		return Waiting{}, err
+	}
+	if len(ws) == 0 {
+		return Waiting{}, fmt.Errorf("find message %s: %w", id, ErrNotFound)
+	}
+	return ws[0], nil
+}
+
+func (d *Driver) waiting(ctx context.Context, query string, arg any) (ws []Waiting, err error) {
+	defer func() { err = d.reading(err) }()
+	now := d.clock()
+	rows, err := d.read.QueryContext(ctx, query, arg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var w Waiting
+		var enqueued, visible int64
+		var leased bool
+		var attributes string
+		if err := rows.Scan(&w.ID, &enqueued, &visible, &leased, &w.Delivery, &attributes, &w.Body); err != nil {
+			return nil, err
+		}
+		w.Enqueued, w.State = time.Unix(0, enqueued), Visible
+		if visible > now {
+			w.State, w.Hidden = Delayed, time.Duration(visible-now)
+			if leased {
+				w.State = InFlight
+			}
+		}
+		if w.Attributes, err = decode(attributes); err != nil {
+			return nil, err
+		}
+		ws = append(ws, w)
+	}
+	return ws, rows.Err()
+}
+
+// Dead returns up to limit buried messages, the latest first.
+func (d *Driver) Dead(ctx context.Context, limit int) (bs []Buried, err error) {
+	defer func() { err = d.reading(err) }()
+	rows, err := d.read.QueryContext(ctx, deadSQL, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var b Buried
+		var enqueued, buried int64
+		var attributes string
+		if err := rows.Scan(&b.ID, &enqueued, &buried, &b.Delivery, &b.Reason, &attributes, &b.Body); err != nil {
+			return nil, err
+		}
+		b.Enqueued, b.Buried = time.Unix(0, enqueued), time.Unix(0, buried)
+		if b.Attributes, err = decode(attributes); err != nil {
+			return nil, err
+		}
+		bs = append(bs, b)
+	}
+	return bs, rows.Err()
+}
+
+// Remove deletes a message that no worker has. It returns ErrInFlight when one does, and ErrNotFound when there is no
+// such message.
+func (d *Driver) Remove(ctx context.Context, id string) error {
+	var verdict error
+	err := d.writes.Call(ctx, func(ctx context.Context, s *statements) error {
+		n, err := affected(s.conn.ExecContext(ctx, removeIdleSQL, id, d.clock()))
+		if err != nil || n > 0 {
+			verdict = nil
+			return err
+		}
+		verdict = ErrInFlight
+		err = s.conn.QueryRowContext(ctx, `select seq from messages where id = ?`, id).Scan(new(int64))
+		if errors.Is(err, sql.ErrNoRows) {
+			verdict, err = ErrNotFound, nil
+		}
+		return err
+	})
+	if err != nil || verdict != nil {
+		return fmt.Errorf("remove message %s: %w", id, errors.Join(err, verdict))
+	}
+	return nil
+}
+
+// Depth counts the messages.
+func (d *Driver) Depth(ctx context.Context) (queue.Depth, error) {
+	var q queue.Depth
+	err := d.read.QueryRowContext(ctx, depthSQL, d.clock()).Scan(&q.Visible, &q.InFlight, &q.Delayed, &q.Dead)
+	return q, d.reading(err)
+}
+
+// reading says which file could not be read.
+func (d *Driver) reading(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read queue %s: %w", d.file, err)
+}

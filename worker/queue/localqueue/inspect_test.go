@@ -1,0 +1,94 @@
+package localqueue
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+func TestPeekShowsWhereEveryMessageStands(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	taken := send(t, d, queue.Draft{Body: []byte("taken")})
+	receive(t, d)
+	waits := send(t, d, queue.Draft{Body: []byte("waits"), Attributes: map[string]string{"pipeline": "p"}})
+	later := send(t, d, queue.Draft{Body: []byte("later"), Delay: time.Hour})
+
+	ws, err := d.Peek(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, ws, 3)
+	for i, want := range []Waiting{
+		{ID: taken, State: InFlight, Delivery: 1, Body: []byte("taken")},
+		{ID: waits, State: Visible, Body: []byte("waits"), Attributes: map[string]string{"pipeline": "p"}},
+		{ID: later, State: Delayed, Body: []byte("later")},
+	} {
+		require.WithinDuration(t, time.Now(), ws[i].Enqueued, time.Minute)
+		require.Equal(t, want.State == Visible, ws[i].Hidden == 0)
+		ws[i].Enqueued, ws[i].Hidden = time.Time{}, 0
+		require.Equal(t, want, ws[i])
+	}
+
+	ws, err = d.Peek(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, ws, 1)
+
+	w, err := d.Find(t.Context(), later)
+	require.NoError(t, err)
+	require.Equal(t, Delayed, w.State)
+	_, err = d.Find(t.Context(), "nobody")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func TestRemoveTakesOnlyWhatNoWorkerHas(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	id := send(t, d, queue.Draft{Body: []byte("x")})
+	m := receive(t, d)
+	require.ErrorIs(t, d.Remove(t.Context(), id), ErrInFlight)
+	require.NoError(t, d.Nack(t.Context(), m.Receipt, time.Hour))
+	require.NoError(t, d.Remove(t.Context(), id))
+	require.ErrorIs(t, d.Remove(t.Context(), id), ErrNotFound)
+}
+
+func TestTheDeadKeepBodyAndReason(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	id := send(t, d, queue.Draft{Body: []byte("garbage"), Attributes: map[string]string{"from": "me"}})
+	require.NoError(t, d.Bury(t.Context(), receive(t, d), "it is no job"))
+	bs, err := d.Dead(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, bs, 1)
+	require.WithinDuration(t, time.Now(), bs[0].Buried, time.Minute)
+	bs[0].Buried, bs[0].Enqueued = time.Time{}, time.Time{}
+	require.Equal(t, Buried{
+		ID: id, Delivery: 1, Reason: "it is no job",
+		Body: []byte("garbage"), Attributes: map[string]string{"from": "me"},
+	}, bs[0])
+}
+
+func TestSendRefusesWhatABrokerWould(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	many := map[string]string{}
+	for _, k := range strings.Split("abcdefghijk", "") {
+		many[k] = k
+	}
+	for _, tt := range []struct {
+		name  string
+		draft queue.Draft
+		want  string
+	}{
+		{"a body over 1 MiB", queue.Draft{Body: bytes.Repeat([]byte("x"), 1<<20+1)}, "1048577 bytes, the queue takes at most 1048576"},
+		{"more than ten attributes", queue.Draft{Attributes: many}, "11 attributes, the queue takes at most 10"},
+		{"a negative delay", queue.Draft{Delay: -1}, "is negative"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := d.Send(t.Context(), tt.draft)
+			require.ErrorContains(t, err, tt.want)
+			require.Equal(t, fault.Permanent, fault.Of(err))
+		})
+	}
+}
