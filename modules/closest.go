@@ -1,0 +1,41 @@
+package modules
+
+import "strings"
+
+// Closest returns the entry of list that word is most likely a slip for; empty when none is near.
+// A third of the letters may differ, at least one; swapped neighbours count once, case not at all.
+func Closest(word string, list []string) string {
+	best, limit := "", max(1, len([]rune(word))/3)
+	for _, candidate := range list {
+		d := distance(strings.ToLower(word), strings.ToLower(candidate))
+		if d < limit || d == limit && best == "" {
+			best, limit = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is the least number of letters to add, drop, change or swap with a neighbour.
+func distance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	before, row := make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range s {
+		next := make([]int, len(t)+1)
+		next[0] = i + 1
+		for j := range t {
+			change := row[j]
+			if s[i] != t[j] {
+				change++
+			}
+			next[j+1] = min(change, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && s[i] == t[j-1] && s[i-1] == t[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
+		}
+		before, row = row, next
+	}
+	return row[len(t)]
+}

@@ -1,0 +1,59 @@
+package modules
+
+import (
+	"context"
+	"reflect"
+	"sync"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// Define makes a Module from a typed function. The fields of P become the props and those of O the outputs,
+// by these struct tags:
+//
+//	json:"src"            the name; with ,omitzero the prop is optional
+//	doc:"…"               one sentence
+//	default:"10m"         as written in YAML (lists and maps: as JSON); makes the prop optional
+//	aliases:"dst,target"  older spellings
+//	enum:"raw,json"       allowed values
+//	secret:"true"         never shown: handed to Call.Secret before run, left out of outputs
+//	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it
+//
+// run sees props that hold every rule in the tags and, where *P is a Validator, its own.
+// A type that can't be a prop (a channel, a func) panics when the spec is first asked for.
+func Define[P, O any](s Spec, run func(context.Context, *Call, P) (O, error)) Module {
+	spec := sync.OnceValue(func() Spec {
+		full := s
+		full.Props = fieldsOf(reflect.TypeFor[P]())
+		full.Outputs = fieldsOf(reflect.TypeFor[O]())
+		return full
+	})
+	return &defined[P, O]{brief: s, spec: spec, run: run}
+}
+
+// defined is what Define returns. The fields are worked out on first use, so that start-up does not pay for them.
+type defined[P, O any] struct {
+	brief Spec // without fields
+	spec  func() Spec
+	run   func(context.Context, *Call, P) (O, error)
+}
+
+func (d *defined[P, O]) Spec() Spec { return d.spec() }
+
+func (d *defined[P, O]) names() []string { return append([]string{d.brief.Name}, d.brief.Aliases...) }
+
+func (d *defined[P, O]) Run(ctx context.Context, c *Call, raw map[string]any) (map[string]any, error) {
+	s := d.spec()
+	if c.Secret != nil {
+		tellSecrets(s.Props, raw, c.Secret)
+	}
+	var p P
+	if err := decode(s, raw, &p); err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	out, err := d.run(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	return encode(s, out)
+}

@@ -1,0 +1,40 @@
+package modules_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+)
+
+func TestTheSchemaHoldsNamesAliasesDefaultsAndTemplates(t *testing.T) {
+	schema := modules.JSONSchema(capture(nil).Spec())
+	require.Equal(t, false, schema["additionalProperties"])
+	require.Equal(t, []any{map[string]any{"anyOf": []any{
+		map[string]any{"required": []any{"src"}}, map[string]any{"required": []any{"source"}},
+	}}}, schema["allOf"])
+	properties := schema["properties"].(map[string]any)
+	level, err := json.Marshal(properties["level"])
+	require.NoError(t, err)
+	require.JSONEq(t, `{"anyOf":[{"type":"integer"},{"type":"string","pattern":"\\{[{%]"}],"default":6,"description":"Level."}`, string(level))
+	require.Equal(t, true, properties["source"].(map[string]any)["deprecated"])
+	require.Equal(t, "10m", properties["timeout"].(map[string]any)["default"])
+	require.Equal(t, true, properties["key"].(map[string]any)["writeOnly"])
+	size, err := json.Marshal(properties["size"])
+	require.NoError(t, err)
+	require.Contains(t, string(size), `"width":{"anyOf":[{"type":"integer"}`)
+}
+
+func TestTheMarkdownNamesEveryPropOnce(t *testing.T) {
+	spec := capture(nil).Spec()
+	spec.Programs, spec.Example, spec.Shell = []string{"magick"}, "- module: Capture\n", true
+	text := modules.Markdown(spec)
+	require.Contains(t, text, "## Capture\n\nStores its props.\n\nAlso written `OldCapture`.\n\nNeeds `magick` in PATH.\n")
+	require.Contains(t, text, "```yaml\n- module: Capture\n```\n")
+	require.Contains(t, text, "| `src` | string | required | File to read. Also written `source`. |\n")
+	require.Contains(t, text, "| `angles` | list of string | `[\"front\"]` | Angles. One of `front`, `back`. |\n")
+	require.Contains(t, text, "| `size.width` | integer | required | Width in pixels. |\n")
+	require.Contains(t, text, "| `key` | string |  | Key. Secret: never shown. |\n")
+}

@@ -1,0 +1,210 @@
+package workspace
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Open opens a file for reading.
+func (d *Dir) Open(name string) (*os.File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
+
+// Create makes or truncates a file, and the folders above it.
+func (d *Dir) Create(name string) (*os.File, error) {
+	if err := d.makeParent(name); err != nil {
+		return nil, err
+	}
+	return d.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+}
+
+// OpenFile is os.OpenFile.
+func (d *Dir) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return do(d, "open", name, func(p place) (*os.File, error) {
+		if p.foreign {
+			return os.OpenFile(p.rel, flag, perm)
+		}
+		return d.root.OpenFile(p.rel, flag, perm)
+	})
+}
+
+// Replace writes name in one step: write fills a temporary file beside it, which then takes its place.
+// Where write or anything after it goes wrong, the temporary file is removed and name is as it was.
+func (d *Dir) Replace(name string, write func(*os.File) error) error {
+	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()+".tmp")
+	f, err := d.Create(temp)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = d.explain("write", name, cerr)
+	}
+	if err == nil {
+		err = d.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, d.Remove(temp))
+	}
+	return nil
+}
+
+// Stat follows symbolic links that stay inside.
+func (d *Dir) Stat(name string) (fs.FileInfo, error) {
+	return do(d, "find", name, func(p place) (fs.FileInfo, error) {
+		if p.foreign {
+			return os.Stat(p.rel)
+		}
+		return d.root.Stat(p.rel)
+	})
+}
+
+// Lstat does not follow a symbolic link in the last part of name.
+func (d *Dir) Lstat(name string) (fs.FileInfo, error) {
+	return do(d, "find", name, func(p place) (fs.FileInfo, error) {
+		if p.foreign {
+			return os.Lstat(p.rel)
+		}
+		return d.root.Lstat(p.rel)
+	})
+}
+
+// MkdirAll makes a folder and those above it.
+func (d *Dir) MkdirAll(name string) error {
+	return d.change("make folder", name, func(p place) error {
+		if p.foreign {
+			return os.MkdirAll(p.rel, 0o755)
+		}
+		return d.root.MkdirAll(p.rel, 0o755)
+	})
+}
+
+// Remove removes a file or an empty folder.
+func (d *Dir) Remove(name string) error {
+	return d.change("remove", name, func(p place) error {
+		if p.foreign {
+			return os.Remove(p.rel)
+		}
+		return d.root.Remove(p.rel)
+	})
+}
+
+// RemoveAll removes a file or a folder with all that is in it, but not the workspace itself.
+func (d *Dir) RemoveAll(name string) error {
+	return d.change("remove", name, func(p place) error {
+		if p.foreign {
+			return os.RemoveAll(p.rel)
+		}
+		return d.root.RemoveAll(p.rel)
+	})
+}
+
+// Rename moves a file or folder, and makes the folders above its new name.
+func (d *Dir) Rename(from, to string) error {
+	if err := d.makeParent(to); err != nil {
+		return err
+	}
+	src, err := d.resolve(from)
+	if err != nil {
+		return err
+	}
+	return d.change("rename to", to, func(dst place) error {
+		if !src.foreign && !dst.foreign {
+			return d.root.Rename(src.rel, dst.rel)
+		}
+		realFrom, err := d.Path(from)
+		if err != nil {
+			return err
+		}
+		realTo, err := d.Path(to)
+		if err != nil {
+			return err
+		}
+		return os.Rename(realFrom, realTo)
+	})
+}
+
+// ReadFile returns the whole of a file.
+func (d *Dir) ReadFile(name string) ([]byte, error) {
+	return do(d, "read", name, func(p place) ([]byte, error) {
+		if p.foreign {
+			return os.ReadFile(p.rel)
+		}
+		return d.root.ReadFile(p.rel)
+	})
+}
+
+// WriteFile makes or replaces a file, and makes the folders above it.
+func (d *Dir) WriteFile(name string, data []byte) error {
+	if err := d.makeParent(name); err != nil {
+		return err
+	}
+	return d.change("write", name, func(p place) error {
+		if p.foreign {
+			return os.WriteFile(p.rel, data, 0o644)
+		}
+		return d.root.WriteFile(p.rel, data, 0o644)
+	})
+}
+
+// Walk calls fn for name and all below it in lexical order, as fs.WalkDir does, with names that Open takes.
+// Symbolic links are reported, not followed.
+func (d *Dir) Walk(name string, fn fs.WalkDirFunc) error {
+	p, err := d.resolve(name)
+	if err != nil {
+		return err
+	}
+	if p.foreign {
+		return filepath.WalkDir(p.rel, fn)
+	}
+	return fs.WalkDir(d.FS(), filepath.ToSlash(p.rel), fn)
+}
+
+// Glob returns the names that match a pattern of path.Match, in lexical order; `*` does not cross a slash.
+func (d *Dir) Glob(pattern string) ([]string, error) {
+	p, err := d.resolve(pattern)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if p.foreign {
+		names, err = filepath.Glob(p.rel)
+	} else {
+		names, err = fs.Glob(d.FS(), filepath.ToSlash(p.rel))
+	}
+	if errors.Is(err, path.ErrBadPattern) {
+		return nil, fmt.Errorf("pattern %q is not well formed; close every [", pattern)
+	}
+	return names, d.explain("match", pattern, err)
+}
+
+// IsPattern says whether name holds a character that Glob gives a meaning.
+func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
+
+func (d *Dir) makeParent(name string) error {
+	parent := filepath.Dir(name)
+	if parent == "." || parent == string(filepath.Separator) {
+		return nil
+	}
+	return d.MkdirAll(parent)
+}
+
+// do resolves name, calls f and words its error.
+func do[T any](d *Dir, verb, name string, f func(place) (T, error)) (T, error) {
+	p, err := d.resolve(name)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	v, err := f(p)
+	return v, d.explain(verb, name, err)
+}
+
+func (d *Dir) change(verb, name string, f func(place) error) error {
+	_, err := do(d, verb, name, func(p place) (struct{}, error) { return struct{}{}, f(p) })
+	return err
+}
