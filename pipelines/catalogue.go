@@ -1,0 +1,222 @@
+package pipelines
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+//go:embed *.yaml
+var shipped embed.FS
+
+// extensions are those of documents, in the order they are looked for.
+var extensions = [...]string{".yaml", ".yml", ".json"}
+
+// A Catalogue finds pipelines by name: in the operator's folder first, then among those that are shipped.
+// The folder is looked at on every call, so that a changed file counts from the next job on.
+// It is safe for concurrent use. What it returns is shared: do not change it.
+type Catalogue struct {
+	dir   string
+	mu    sync.Mutex
+	known map[string]*document // guarded by mu; by path, shipped ones by file name
+}
+
+// A document is one source as it was read, and what came of parsing it, once somebody asks.
+type document struct {
+	source   string // file name
+	size     int64
+	modified time.Time
+	read     time.Time
+	text     []byte
+	digest   string
+	parse    func() (*Pipeline, error)
+}
+
+func newDocument(source string, text []byte) *document {
+	return &document{
+		source: source,
+		text:   text,
+		digest: digest(text),
+		parse:  sync.OnceValues(func() (*Pipeline, error) { return Parse(source, text) }),
+	}
+}
+
+// NewCatalogue looks into dir; empty is no folder, only what is shipped.
+func NewCatalogue(dir string) *Catalogue {
+	return &Catalogue{dir: dir, known: map[string]*document{}}
+}
+
+// An UnknownError is a name that is in no catalogue.
+type UnknownError struct {
+	Name    string
+	Closest string   // the name probably meant; may be empty
+	Names   []string // all there are
+}
+
+func (e *UnknownError) Error() string {
+	msg := fmt.Sprintf("pipeline %q is not in the catalogue", shorten(e.Name))
+	if e.Closest != "" {
+		msg += fmt.Sprintf(", did you mean %q?", e.Closest)
+	}
+	if len(e.Names) == 0 {
+		return msg
+	}
+	return strings.TrimSuffix(msg, "?") + "; there are " + strings.Join(e.Names, ", ")
+}
+
+// Lookup returns the pipeline called name: "hello_world", "hello_world.yaml". Errors are those of Document, and a
+// *ParseError.
+func (c *Catalogue) Lookup(name string) (*Pipeline, error) {
+	d, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return d.parse()
+}
+
+// Document returns the text of the pipeline called name, not parsed, with the name and digest that Parse would give
+// it. The error is permanent where the name is none or nobody's (*UnknownError); that a file can't be read may pass.
+func (c *Catalogue) Document(name string) (doc []byte, source, digest string, err error) {
+	d, err := c.find(name)
+	if err != nil {
+		return nil, "", "", err
+	}
+	return d.text, d.source, d.digest, nil
+}
+
+func (c *Catalogue) find(name string) (*document, error) {
+	base := name
+	if ext := filepath.Ext(name); slices.Contains(extensions[:], ext) {
+		base = strings.TrimSuffix(name, ext)
+	}
+	if !validName(base) {
+		return nil, fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", shorten(name)))
+	}
+	for _, ext := range extensions {
+		if c.dir == "" || base != name && base+ext != name {
+			continue
+		}
+		d, err := c.file(filepath.Join(c.dir, base+ext))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return d, err
+		}
+	}
+	if d := c.shipped(base + ".yaml"); d != nil {
+		return d, nil
+	}
+	names := c.Names()
+	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})
+}
+
+// Names returns every name that Lookup takes, sorted, without extensions. A folder that can't be read adds none.
+func (c *Catalogue) Names() []string {
+	all := map[string]bool{}
+	lists := [][]fs.DirEntry{}
+	if files, err := shipped.ReadDir("."); err == nil {
+		lists = append(lists, files)
+	}
+	if c.dir != "" {
+		if files, err := os.ReadDir(c.dir); err == nil {
+			lists = append(lists, files)
+		}
+	}
+	for _, files := range lists {
+		for _, f := range files {
+			ext := filepath.Ext(f.Name())
+			base := strings.TrimSuffix(f.Name(), ext)
+			if slices.Contains(extensions[:], ext) && validName(base) && !f.IsDir() {
+				all[base] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// coarse is how far apart two writes must be for every file system to give them different times.
+const coarse = 2 * time.Second
+
+// file returns a file's document, read again when it has changed. fs.ErrNotExist when there is none.
+func (c *Catalogue) file(path string) (*document, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("look up pipeline: %w", err)
+	}
+	have := c.kept(path)
+	if have != nil && have.size == info.Size() && have.modified.Equal(info.ModTime()) && have.read.Sub(have.modified) > coarse {
+		return have, nil
+	}
+	read := time.Now()
+	text, err := readSource(path)
+	if err != nil {
+		return nil, err
+	}
+	d := newDocument(filepath.Base(path), text)
+	d.size, d.modified, d.read = info.Size(), info.ModTime(), read
+	c.keep(path, d)
+	return d, nil
+}
+
+// readSource reads a document, or as much of it as shows that it is too large.
+func readSource(path string) (src []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read pipeline: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	src, err = io.ReadAll(io.LimitReader(f, maxSource+1))
+	if err != nil {
+		return nil, fmt.Errorf("read pipeline: %w", err)
+	}
+	return src, nil
+}
+
+// shipped returns a document that is part of the program; nil when there is none.
+func (c *Catalogue) shipped(file string) *document {
+	if d := c.kept(file); d != nil {
+		return d
+	}
+	text, err := shipped.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	d := newDocument(file, text)
+	c.keep(file, d)
+	return d
+}
+
+func (c *Catalogue) kept(key string) *document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[key]
+}
+
+func (c *Catalogue) keep(key string, d *document) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[key] = d
+}
+
+// validName keeps names to what can stand in a path, a key and a message without quoting.
+func validName(s string) bool {
+	const longest = 128
+	if s == "" || len(s) > longest || strings.ContainsRune("._-", rune(s[0])) {
+		return false
+	}
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,233 @@
+package pipelines
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+)
+
+// fake makes a module that is nothing but its props and outputs.
+func fake[P, O any](name string) modules.Module {
+	return modules.Define(modules.Spec{Name: name, Summary: "Is not run."}, func(context.Context, *modules.Call, P) (O, error) {
+		return *new(O), nil
+	})
+}
+
+type shellProps struct {
+	Command string   `json:"command" doc:"Program."`
+	Args    []string `json:"args,omitzero" doc:"Arguments."`
+}
+
+type shellOutput struct {
+	Stdout      string   `json:"stdout" doc:"Text."`
+	StdoutLines []string `json:"stdoutLines" doc:"Lines."`
+}
+
+type printProps struct {
+	Msg string `json:"msg,omitzero" doc:"Text."`
+}
+
+type printOutput struct {
+	Lines []string `json:"lines" doc:"Lines."`
+}
+
+type renderProps struct {
+	Src   string `json:"src" doc:"Model."`
+	Width int    `json:"width,omitzero" doc:"Pixels."`
+	Pin   string `json:"pin,omitzero" secret:"true" doc:"Opens the model."`
+}
+
+type nowProps struct {
+	Key string `json:"key" doc:"State key."`
+}
+
+type httpProps struct {
+	URL     string            `json:"url" doc:"Where."`
+	Headers map[string]string `json:"headers,omitzero" doc:"Headers."`
+}
+
+func lintOptions(t *testing.T) LintOptions {
+	t.Helper()
+	tasks, err := modules.NewRegistry(
+		fake[shellProps, shellOutput]("Shell"), fake[printProps, printOutput]("StdOut"),
+		fake[renderProps, struct{}]("Render"), fake[nowProps, struct{}]("Now"))
+	require.NoError(t, err)
+	callbacks, err := modules.NewRegistry(
+		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), fake[printProps, printOutput]("Debug"))
+	require.NoError(t, err)
+	return LintOptions{tasks, callbacks, func(name string) bool { return name == "S3" || name == "Kafka" }}
+}
+
+func lint(t *testing.T, src string) []string {
+	t.Helper()
+	p, err := Parse("p.yaml", []byte(src))
+	require.NoError(t, err)
+	var out []string
+	for _, problem := range Lint(p, lintOptions(t)) {
+		out = append(out, problem.String())
+	}
+	return out
+}
+
+func TestLintPrintsFourDifferentMistakesWithLineAndColumn(t *testing.T) {
+	require.Equal(t, []string{
+		`p.yaml:6:7: task "render": prop "widht" is unknown, did you mean "width"?`,
+		`p.yaml:8:5: task "print": module "Shel" is unknown, did you mean "Shell"?`,
+		`p.yaml:12:18: task "list": when doesn't parse: expected expression, got end of file`,
+		`p.yaml:19:16: task #3: listing.stdoutLinez: Shell has no output "stdoutLinez", did you mean "stdoutLines"?`,
+	}, lint(t, `tasks:
+  - name: render
+    module: Render
+    props:
+      src: a.obj
+      widht: 640
+  - name: print
+    module: Shel
+    props: {command: echo}
+  - name: list
+    module: Shell
+    when: count >
+    register: listing
+    props:
+      command: ls
+      args: ["-l", "{{ path | default('.') }}"]
+  - module: StdOut
+    props:
+      msg: "{{ listing.stdoutLinez }}"
+`))
+}
+
+func TestACleanPipelineHasNoProblems(t *testing.T) {
+	require.Empty(t, lint(t, `name: Clean
+state: {user: World, list: [a, b]}
+callbacks:
+  onStart:
+    - {module: Now, props: {key: __start__}}
+  onEnd:
+    - module: Http
+      props:
+        url: "https://example.com/{{ job.id }}"
+        headers: {Authorization: "Bearer {{ env.API_TOKEN }}"}
+    - {module: Debug, props: {msg: "{{ name }} {{ execution_time }} {{ current_task }} {{ late.stdout }} {{ __start__ }}"}}
+tasks:
+  - module: Shell
+    register: listing
+    when: state.user != "nobody" and list.length > 1
+    props:
+      command: ls
+      args: ["{% for x in list %}{{ x }}{{ loop.index }}{% endfor %}", "{{ now() }}", "{{ range(3) | join }}"]
+    callbacks:
+      onStdout: [{module: Debug, props: {msg: "{{ line }}"}}]
+  - module: Render
+    props: {src: "{{ listing.stdoutLines[0] }}", width: "{{ listing.stdout.length }}"}
+  - module: Shell
+    register: late
+    props: {command: echo}
+`))
+}
+
+func TestLintWarnsOfWhatMayBeMeant(t *testing.T) {
+	for _, tt := range []struct {
+		name, src string
+		want      []string
+	}{
+		{
+			"a module of a later version", "tasks:\n  - module: S3\n    props: {any: thing}\n",
+			[]string{`p.yaml:2:5: warning: task #0: module "S3" comes with a later version: here it fails`},
+		},
+		{
+			"a variable that only a message can bring", "state: {colour: red}\ntasks:\n  - module: StdOut\n    props:\n      msg: in {{ color }} and {{ other.deep }}\n",
+			[]string{
+				`p.yaml:5:18: warning: task #0: variable "color" is not defined here, did you mean "colour"? Unless the message brings it, it is empty`,
+				`p.yaml:5:34: warning: task #0: variable "other" is not defined here; unless the message brings it, it is empty`,
+			},
+		},
+		{
+			"a variable registered too late", "tasks:\n  - module: StdOut\n    when: listing.stdout\n  - module: Shell\n    register: listing\n    props: {command: ls}\n",
+			[]string{`p.yaml:3:11: warning: task #0: variable "listing" is registered only on line 5, after this has run; it is empty here`},
+		},
+		{
+			"a name registered twice", "tasks:\n  - {module: StdOut, register: out}\n  - {module: StdOut, register: out}\n",
+			[]string{`p.yaml:3:22: warning: task #1: register "out" replaces a value of that name; what comes later sees this one`},
+		},
+		{
+			"a register over the state", "state: {out: 1}\ntasks:\n  - {module: StdOut, register: out}\n",
+			[]string{`p.yaml:3:22: warning: task #0: register "out" replaces a value of that name; what comes later sees this one`},
+		},
+		{
+			"a state key over a built-in", "state: {env: prod}\ntasks:\n  - {module: StdOut}\n",
+			[]string{`p.yaml:1:9: warning: state key "env" hides what templates call "env"; rename it`},
+		},
+		{
+			"two tasks of one name", "tasks:\n  - {name: a, module: StdOut}\n  - {name: a, module: StdOut}\n",
+			[]string{`p.yaml:3:6: warning: task "a": line 2 has a task of the same name; logs can't tell them apart`},
+		},
+		{
+			"secrets in plain text", "state: {api_token: abcdef}\ntasks:\n  - {module: Render, props: {src: a, pin: 1234x}}\n",
+			[]string{
+				`p.yaml:1:9: warning: "api_token" looks like a secret in plain text; take it from the environment: "{{ env.API_TOKEN }}"`,
+				`p.yaml:3:38: warning: task #0: "pin" looks like a secret in plain text; take it from the environment: "{{ env.PIN }}"`,
+			},
+		},
+		{
+			"no tasks", "tasks: []\n",
+			[]string{"p.yaml:1:1: warning: the pipeline has no tasks and does nothing; add some under tasks"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, lint(t, tt.src))
+		})
+	}
+}
+
+func TestLintFindsErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name, src string
+		want      []string
+	}{
+		{
+			"a plugin nobody knows", "plugins: [Debug, Debgu, Kafka]\ntasks:\n  - {module: StdOut}\n",
+			[]string{
+				`p.yaml:1:18: plugin "Debgu" is unknown, did you mean "Debug"?`,
+				`p.yaml:1:25: warning: plugin "Kafka" comes with a later version: here it fails`,
+			},
+		},
+		{
+			"a callback's props and templates", "callbacks:\n  onStart:\n    - module: Http\n      props: {uri: x}\n    - module: Htp\n    - module: Debug\n      props:\n        msg: \"{{ oops\"\ntasks:\n  - {module: StdOut}\n",
+			[]string{
+				`p.yaml:4:7: callback onStart: prop "url" is missing`,
+				`p.yaml:4:15: callback onStart: prop "uri" is unknown, did you mean "url"?`,
+				`p.yaml:5:7: callback onStart: module "Htp" is unknown, did you mean "Http"?`,
+				`p.yaml:8:22: callback onStart: the template doesn't parse: expected variable end`,
+			},
+		},
+		{
+			"a template in a literal block", "tasks:\n  - module: StdOut\n    props:\n      msg: |\n        first\n        then {% if %}\n",
+			[]string{`p.yaml:6:20: task #0: the template doesn't parse: unexpected token: %}`},
+		},
+		{
+			"a template in a folded block stands at its key", "tasks:\n  - module: StdOut\n    props:\n      msg: >\n        first\n        then {% if %}\n",
+			[]string{`p.yaml:4:7: task #0: the template doesn't parse: unexpected token: %}`},
+		},
+		{
+			"an output of either of two modules", "tasks:\n  - {module: StdOut, register: out}\n  - {module: Shell, register: out, props: {command: ls}}\n  - {module: StdOut, props: {msg: \"{{ out.lines }} {{ out.nothing }}\"}}\n",
+			[]string{
+				`p.yaml:3:21: warning: task #1: register "out" replaces a value of that name; what comes later sees this one`,
+				`p.yaml:4:55: task #2: out.nothing: StdOut or Shell has no output "nothing"; it has lines, stdout, stdoutLines`,
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, lint(t, tt.src))
+		})
+	}
+}
+
+func TestLintWithoutRegistriesStillChecksTemplates(t *testing.T) {
+	p, err := Parse("p.yaml", []byte("tasks:\n  - {module: Anything, props: {a: \"{{ b | }}\"}}\n"))
+	require.NoError(t, err)
+	require.Len(t, Lint(p, LintOptions{}), 1)
+}

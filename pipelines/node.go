@@ -1,0 +1,122 @@
+package pipelines
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// What a document may cost before anything in it is believed.
+const (
+	maxSource = 1 << 20 // bytes
+	maxDepth  = 100     // of lists and maps in each other
+	maxAlias  = 20_000  // nodes that YAML aliases stand for: a bomb of 300 bytes stands for 500 million
+)
+
+// A node is one value of a source and its place. Exactly one of value, list and fields is used, as kind says.
+type node struct {
+	kind   nodeKind
+	pos    Pos
+	inner  Pos    // where a scalar's text starts, when it stands in the source as it is in value; else zero
+	value  any    // nil, bool, int64, float64 or string
+	text   string // a scalar as written, without quotes
+	list   []*node
+	fields []field
+	lines  map[string]int // of the keys in fields, in the source
+}
+
+// A field is one entry of a map, in the order of the source.
+type field struct {
+	key   string
+	pos   Pos
+	value *node
+}
+
+type nodeKind string
+
+const (
+	scalarNode nodeKind = "scalar"
+	listNode   nodeKind = "list"
+	mapNode    nodeKind = "map"
+)
+
+// add appends an entry to a map, unless the key is there already.
+func (n *node) add(f field, ps *problems) {
+	if line, dup := n.lines[f.key]; dup {
+		ps.errorf(f.pos, "key %q is already set on line %d; keep one of them", shorten(f.key), line)
+		return
+	}
+	if n.lines == nil {
+		n.lines = make(map[string]int)
+	}
+	n.lines[f.key] = f.pos.Line
+	n.fields = append(n.fields, f)
+}
+
+// what names a node for messages: "a list", "the number 3".
+func (n *node) what() string {
+	switch {
+	case n.kind == listNode:
+		return "a list"
+	case n.kind == mapNode:
+		return "a map"
+	}
+	switch v := n.value.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return strconv.Quote(shorten(v))
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// empty says that a key with this value says nothing: null, "", [] or {}.
+func (n *node) empty() bool {
+	return n.kind == scalarNode && (n.value == nil || n.value == "") ||
+		n.kind == listNode && len(n.list) == 0 ||
+		n.kind == mapNode && len(n.fields) == 0
+}
+
+// any returns the plain value: maps as map[string]any, lists as []any, whole numbers as int64.
+func (n *node) any() any {
+	switch n.kind {
+	case listNode:
+		out := make([]any, len(n.list))
+		for i, e := range n.list {
+			out[i] = e.any()
+		}
+		return out
+	case mapNode:
+		out := make(map[string]any, len(n.fields))
+		for _, f := range n.fields {
+			out[f.key] = f.value.any()
+		}
+		return out
+	}
+	return n.value
+}
+
+// places notes where n and everything in it stands: path is the key's place, path + ":" the place of a scalar's
+// text where a column inside the value is one in the source too.
+func (n *node) places(path string, key Pos, into map[string]Pos) {
+	into[path] = key
+	if n.inner.Line > 0 {
+		into[path+":"] = n.inner
+	}
+	for _, f := range n.fields {
+		f.value.places(path+"."+f.key, f.pos, into)
+	}
+	for i, e := range n.list {
+		e.places(path+"["+strconv.Itoa(i)+"]", e.pos, into)
+	}
+}
+
+// shorten cuts text that is quoted in a message.
+func shorten(s string) string {
+	const most = 60
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most]) + "…"
+}
