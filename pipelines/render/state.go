@@ -1,0 +1,165 @@
+// Package render is what a pipeline's templates see, and their three forms: text, typed value, condition.
+//
+// A name means, innermost first: what With added (a callback's own), the state, and the built-ins name (the
+// pipeline's), state (all of it without reserved keys), env (the variables the operator allows), job, and now().
+// An undefined name renders empty.
+package render
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/nunjucks"
+)
+
+// Config is what a State starts from. Nothing in it is written to.
+type Config struct {
+	Name string // the pipeline's
+	// Document is the pipeline's own state. Its values may be templates over each other, in any order.
+	Document map[string]any
+	// Data is what a message or a person gave. It wins over Document, key by key, and is never rendered.
+	Data map[string]any
+	// TrustData lets Data set reserved keys, those that start with "__".
+	TrustData bool
+	Env       map[string]string // those that templates may read; JOB_NAME is added where it is missing
+	Job       map[string]any    // id, name, attempt, …
+	Now       func() time.Time  // nil is time.Now
+	OnSecret  func(string)      // gets the values in Env whose names say that they are secret; may be nil
+	Templates *Cache            // parsed templates, shared by runs; nil is a cache of its own
+}
+
+// A State is the variables of one run. It implements modules.State and is safe for concurrent use; what it hands out
+// must not be written to.
+type State struct {
+	shared    *shared
+	templates *Cache
+	scope     map[string]any // what With added
+}
+
+// shared is what a State and its scopes have in common.
+type shared struct {
+	builtins map[string]any
+	mu       sync.Mutex
+	values   map[string]any // guarded by mu
+	vars     map[string]any // guarded by mu: builtins and values as templates see them; nil after a Set
+}
+
+// NewState resolves the document's state. Its errors are permanent and name the key: a template that doesn't parse or
+// run, keys that refer to each other in a circle ("a → b → a"), a reserved key in Data.
+func NewState(ctx context.Context, c Config) (*State, error) {
+	for k := range c.Data {
+		if reserved(k) && !c.TrustData {
+			return nil, fault.As(fault.Permanent, fmt.Errorf("state key %q is reserved for the operator; give it a name that does not start with __", k))
+		}
+	}
+	s := &State{shared: &shared{builtins: builtins(c)}, templates: c.Templates}
+	if s.templates == nil {
+		s.templates = NewCache()
+	}
+	values, err := resolve(ctx, s.templates, c.Document, c.Data, s.shared.builtins)
+	if err != nil {
+		return nil, err
+	}
+	s.shared.values = values
+	return s, nil
+}
+
+func builtins(c Config) map[string]any {
+	now := c.Now
+	if now == nil {
+		now = time.Now
+	}
+	env := make(map[string]any, len(c.Env)+1)
+	if id, ok := c.Job["id"]; ok {
+		env["JOB_NAME"] = id
+	}
+	for k, v := range c.Env {
+		env[k] = v
+		if c.OnSecret != nil && v != "" && redact.NameIsSecret(k) {
+			c.OnSecret(v)
+		}
+	}
+	job := maps.Clone(c.Job)
+	if job == nil {
+		job = map[string]any{}
+	}
+	all := map[string]any{
+		"env": env,
+		"job": job,
+		"now": nunjucks.Func(func(context.Context, []any) (any, error) { return Timestamp(now()), nil }),
+	}
+	if c.Name != "" {
+		all["name"] = c.Name
+	}
+	return all
+}
+
+// Timestamp is how now() writes a time: UTC, with milliseconds, as JavaScript does.
+func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// With returns a scope in which vars hide all else. Set on it reaches the same state.
+func (s *State) With(vars map[string]any) *State {
+	scope := make(map[string]any, len(s.scope)+len(vars))
+	maps.Copy(scope, s.scope)
+	maps.Copy(scope, vars)
+	return &State{shared: s.shared, templates: s.templates, scope: scope}
+}
+
+// Get returns the value at a dotted path, numbers index lists. "state" is all of it without reserved keys.
+func (s *State) Get(path string) (any, bool) {
+	v, missing := lookup(s.vars(), strings.Split(path, "."))
+	return v, missing == 0
+}
+
+// Set stores a top-level value.
+func (s *State) Set(name string, v any) {
+	s.shared.mu.Lock()
+	defer s.shared.mu.Unlock()
+	s.shared.values[name] = v
+	s.shared.vars = nil
+}
+
+// vars returns what templates see. The map is never written to again.
+func (s *State) vars() map[string]any {
+	all := s.shared.all()
+	if len(s.scope) == 0 {
+		return all
+	}
+	out := make(map[string]any, len(all)+len(s.scope))
+	maps.Copy(out, all)
+	maps.Copy(out, s.scope)
+	return out
+}
+
+func (sh *shared) all() map[string]any {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.vars == nil {
+		sh.vars = layer(sh.builtins, sh.values)
+	}
+	return sh.vars
+}
+
+// layer puts a state over the built-ins.
+func layer(builtins, values map[string]any) map[string]any {
+	visible := make(map[string]any, len(values))
+	for k, v := range values {
+		if !reserved(k) {
+			visible[k] = v
+		}
+	}
+	out := make(map[string]any, len(builtins)+len(values)+1)
+	maps.Copy(out, builtins)
+	out["state"] = visible
+	maps.Copy(out, values)
+	return out
+}
+
+// reserved says that a key configures a transport and is no part of what pipelines pass on.
+func reserved(key string) bool { return strings.HasPrefix(key, "__") }
