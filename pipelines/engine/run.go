@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// Status is how a run or a task stands.
+type Status string
+
+const (
+	Running   Status = "running"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+	Skipped   Status = "skipped"  // tasks only: `when` was false
+	Canceled  Status = "canceled" // stopped from outside: shutdown, lost lease, cancel
+)
+
+// A Run is one execution of a pipeline.
+type Run struct {
+	Pipeline string         `json:"pipeline"`
+	Digest   string         `json:"digest,omitzero"`
+	Status   Status         `json:"status"`
+	Started  time.Time      `json:"started"`
+	Ended    time.Time      `json:"ended,omitzero"`
+	Tasks    []TaskRun      `json:"tasks"` // those that were reached, in order
+	Total    int            `json:"total"` // tasks in the document
+	Warnings []string       `json:"warnings,omitzero"`
+	Failure  *Failure       `json:"failure,omitzero"` // why Status is failed or canceled
+	Result   map[string]any `json:"result,omitzero"`  // what tasks registered, by key
+}
+
+// A TaskRun is one task of a run.
+type TaskRun struct {
+	Name    string         `json:"name,omitzero"`
+	Module  string         `json:"module"`
+	Status  Status         `json:"status"`
+	Soft    bool           `json:"soft,omitzero"` // throw: false
+	Tries   int            `json:"tries,omitzero"`
+	Started time.Time      `json:"started,omitzero"`
+	Ended   time.Time      `json:"ended,omitzero"`
+	Output  map[string]any `json:"output,omitzero"` // redacted and clipped: for people, and for an epilogue
+	Set     map[string]any `json:"set,omitzero"`    // what else it changed in the state (Now, resultKey), likewise
+	Failure *Failure       `json:"failure,omitzero"`
+}
+
+// A Failure is an error that can cross a process: its text and what may be done about it.
+type Failure struct {
+	Kind    fault.Kind    `json:"kind,omitzero"`
+	Reason  Reason        `json:"reason,omitzero"`
+	Task    string        `json:"task,omitzero"`
+	Message string        `json:"message"`
+	After   time.Duration `json:"after,omitzero"` // do not retry sooner, with Kind transient
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// Reason names the outcomes that are not simply "a task failed".
+type Reason string
+
+const (
+	Timeout   Reason = "timeout"    // a task ran past its own timeout
+	Deadline  Reason = "deadline"   // the job ran past its deadline
+	Crash     Reason = "crash"      // the process that ran the job died
+	OOM       Reason = "oom"        // the job's process tree went over its memory limit
+	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
+	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption
+	Cancel    Reason = "cancel"     // somebody asked for it
+)
+
+// Interruption says whether r is none of the job's doing, so that it must not count against its attempts.
+func (r Reason) Interruption() bool { return r == Shutdown || r == LeaseLost }
+
+// A Stop is the cause of a context that was ended from outside.
+type Stop struct {
+	Reason  Reason `json:"reason"`
+	Message string `json:"message"`
+}
+
+func (s *Stop) Error() string { return s.Message }
+
+// Fail turns what a task or a run ended with into a Failure. The cause of ctx, when it is a Stop, names the reason.
+func Fail(ctx context.Context, task string, err error) *Failure {
+	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
+	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
+	if !ok || ctx.Err() == nil {
+		return f
+	}
+	f.Reason, f.Message = stop.Reason, stop.Message
+	switch {
+	case stop.Reason.Interruption():
+		f.Kind = fault.Canceled
+	case stop.Reason == Cancel:
+		f.Kind = fault.Permanent
+	default:
+		f.Kind = fault.Unknown
+	}
+	return f
+}
+
+// Final says that no further attempt can change the outcome.
+func Final(f *Failure) bool { return f != nil && f.Kind == fault.Permanent }
