@@ -1,0 +1,30 @@
+package job
+
+import (
+	"strings"
+
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// fromAttributes reads the job from the message's attributes "pipeline" and "state.<key>" when its body is {}.
+func fromAttributes(d document, m queue.Message) (*Job, error) {
+	name, ok := m.Attributes["pipeline"]
+	if d.fields == nil || len(d.fields) > 0 || !ok {
+		return nil, nil
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	j := &Job{Pipeline: name}
+	for k, v := range m.Attributes {
+		key, ok := strings.CutPrefix(k, "state.")
+		if !ok || key == "" {
+			continue
+		}
+		if j.State == nil {
+			j.State = map[string]any{}
+		}
+		j.State[key] = typed(v)
+	}
+	return j, nil
+}

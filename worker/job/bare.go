@@ -1,0 +1,31 @@
+package job
+
+import (
+	"bytes"
+
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// fromPipeline reads a message that is a pipeline itself: a map with tasks.
+func fromPipeline(d document, _ queue.Message) (*Job, error) {
+	if !d.has("tasks") {
+		return nil, nil
+	}
+	j := &Job{Inline: d.body}
+	j.Name, _ = d.fields["name"].(string) // pipelines.Parse says what is wrong with another type
+	return j, nil
+}
+
+// fromTemplate takes a pipeline that is no YAML before its templates are expanded. It is for pipelines.Parse to say what
+// is wrong with it, if anything is.
+func fromTemplate(body []byte) *Job {
+	if !bytes.Contains(body, []byte("{%")) && !bytes.Contains(body, []byte("{{")) {
+		return nil
+	}
+	for line := range bytes.Lines(body) {
+		if bytes.HasPrefix(line, []byte("tasks:")) {
+			return &Job{Inline: body}
+		}
+	}
+	return nil
+}

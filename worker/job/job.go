@@ -1,0 +1,101 @@
+// Package job is what a message asks for.
+package job
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// A Job is one decoded message. Its JSON form is what a child gets on stdin.
+type Job struct {
+	ID       string         `json:"id"`             // idempotency key, else the broker's message ID; safe in paths and keys
+	Name     string         `json:"name,omitzero"`  // for people
+	Title    string         `json:"title,omitzero"` // correlation fields are carried into logs, callbacks and records
+	CID      string         `json:"cid,omitzero"`
+	LinkID   string         `json:"link_id,omitzero"`
+	Customer string         `json:"customer_id,omitzero"`
+	External string         `json:"external_id,omitzero"`
+	Pipeline string         `json:"pipeline,omitzero"` // name in the catalogue; empty with Inline
+	Inline   []byte         `json:"inline,omitzero"`   // the document itself, YAML or JSON
+	State    map[string]any `json:"state,omitzero"`    // laid over the document's, shallow; data, never rendered
+	// Callbacks are appended to the pipeline's own; a document fragment, event → list, as the message had it.
+	Callbacks   map[string]any `json:"callbacks,omitzero"`
+	Callback    *Callback      `json:"callback,omitzero"` // the completion callback
+	MaxAttempts int            `json:"max_attempts,omitzero"`
+	Deadline    time.Duration  `json:"deadline,omitzero"`
+	Debug       bool           `json:"debug,omitzero"`
+	DryRun      bool           `json:"dry_run,omitzero"`
+	Keep        bool           `json:"keep_workspace,omitzero"`
+	Enqueued    time.Time      `json:"enqueued,omitzero"`
+}
+
+// A Callback is where the worker posts a job's outcome.
+type Callback struct {
+	URL string `json:"url"`
+}
+
+// UnmarshalJSON reads a Job back. Whole numbers in it are int64, as Decode made them, where they fit.
+func (j *Job) UnmarshalJSON(b []byte) error {
+	type plain Job // without this method
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode((*plain)(j)); err != nil {
+		return err
+	}
+	for _, m := range []map[string]any{j.State, j.Callbacks} {
+		for k, v := range m {
+			m[k] = plainNumbers(v)
+		}
+	}
+	return nil
+}
+
+// plainNumbers puts int64 or float64 in the place of every json.Number in v.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		f, _ := v.Float64() // the infinity of a number too large is as near as it gets
+		return f
+	case map[string]any:
+		for k, e := range v {
+			v[k] = plainNumbers(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = plainNumbers(e)
+		}
+	}
+	return v
+}
+
+// maxID is how long a job's ID may be, in bytes.
+const maxID = 128
+
+// SafeID returns id when it can stand in paths and keys: letters, digits, ".", "_" and "-", a letter or digit first,
+// at most 128 bytes. For any other it returns a digest of it that can, always the same one.
+func SafeID(id string) string {
+	if isSafe(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "h-" + hex.EncodeToString(sum[:16])
+}
+
+func isSafe(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxID
+}

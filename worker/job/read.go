@@ -1,0 +1,97 @@
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/pipelines"
+)
+
+// A document is a message's body, decoded.
+type document struct {
+	value  any            // maps are map[string]any, numbers int64 or float64
+	fields map[string]any // value when it is a map, else nil
+	body   []byte
+	isJSON bool
+}
+
+// read decodes JSON, and what does not look like JSON as YAML.
+func read(body []byte) (document, error) {
+	d := document{body: body, isJSON: json.Valid(body)}
+	if !d.isJSON && meantAsJSON(body) {
+		return d, notJSON(body)
+	}
+	var err error
+	if d.value, err = pipelines.Decode("message", body); err != nil {
+		if e, ok := errors.AsType[*pipelines.ParseError](err); ok {
+			err = errors.New(e.Problems[0].String()) // the first is enough: a sentence is what people read
+		}
+		return d, err
+	}
+	d.fields, _ = d.value.(map[string]any)
+	return d, noNUL(d.value)
+}
+
+// meantAsJSON says that body starts as JSON does. YAML would read much that is broken JSON as something else.
+func meantAsJSON(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	if rest, ok := bytes.CutPrefix(body, []byte("{")); ok {
+		return bytes.HasPrefix(bytes.TrimSpace(rest), []byte(`"`))
+	}
+	return bytes.HasPrefix(body, []byte("["))
+}
+
+// notJSON says where and why body is no JSON.
+func notJSON(body []byte) error {
+	var v json.RawMessage
+	err := json.Unmarshal(body, &v)
+	e, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return fmt.Errorf("the message is not JSON: %w", err)
+	}
+	before := body[:max(int(e.Offset)-1, 0)]
+	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+	return fmt.Errorf("message:%d:%d: this is not JSON: %s", line, column, e.Error())
+}
+
+// noNUL refuses what no argument, file name or environment can hold.
+func noNUL(v any) error {
+	switch v := v.(type) {
+	case string:
+		if strings.IndexByte(v, 0) >= 0 {
+			return fmt.Errorf("the message's text %q holds a NUL: leave it out", shorten(v))
+		}
+	case []any:
+		for _, e := range v {
+			if err := noNUL(e); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for k, e := range v {
+			if err := noNUL(k); err != nil {
+				return err
+			}
+			if err := noNUL(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d document) keys() []string { return slices.Sorted(maps.Keys(d.fields)) }
+
+func (d document) has(keys ...string) bool {
+	for _, k := range keys {
+		if _, ok := d.fields[k]; !ok {
+			return false
+		}
+	}
+	return true
+}

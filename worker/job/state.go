@@ -1,0 +1,126 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/millrace/millrace/pipelines"
+)
+
+// ParseState reads state as a command line has it: each argument is one or more key=value, parted by commas. A value is
+// JSON where it can be read as JSON, else text; it may hold "=", and commas inside quotes, [] or {}. Single quotes round
+// a value only hold it together, as in a shell. What comes later wins. Errors are one sentence.
+func ParseState(args []string) (map[string]any, error) {
+	state := map[string]any{}
+	for _, arg := range args {
+		if !utf8.ValidString(arg) || strings.IndexByte(arg, 0) >= 0 {
+			return nil, fmt.Errorf("state %q is not text", shorten(arg))
+		}
+		for _, pair := range split(arg, ',') {
+			key, text, ok := strings.Cut(pair, "=")
+			key = strings.TrimSpace(key)
+			switch {
+			case !ok:
+				return nil, fmt.Errorf("state %q: %q has no \"=\": write key=value, and quotes round a value with a comma",
+					shorten(arg), shorten(pair))
+			case key == "":
+				return nil, fmt.Errorf("state %q: %q has no key: write key=value", shorten(arg), shorten(pair))
+			}
+			state[key] = typed(text)
+		}
+	}
+	return state, nil
+}
+
+// typed is the value that a text stands for.
+func typed(text string) any {
+	if n := len(text); n >= 2 && text[0] == '\'' && text[n-1] == '\'' {
+		text = text[1 : n-1]
+	}
+	if !json.Valid([]byte(text)) {
+		return text
+	}
+	if v, err := pipelines.Decode("state", []byte(text)); err == nil && noNUL(v) == nil {
+		return v
+	}
+	return text
+}
+
+// split cuts s at every sep that stands in no quotes and no brackets.
+func split(s string, sep byte) []string {
+	ends := groups(s)
+	var parts []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		if end, ok := ends[i]; ok {
+			i = end
+			continue
+		}
+		if s[i] == sep {
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// groups returns where each "…", […], {…}, and each '…' right after "=", ends, by where it starts. What is never closed
+// is no group: an apostrophe, an inch mark.
+func groups(s string) map[int]int {
+	ends := map[int]int{}
+	var open []int
+	unclosed := map[byte]bool{}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case unclosed[c]:
+		case c == '"', c == '\'' && i > 0 && s[i-1] == '=' && len(open) == 0:
+			end, ok := closing(s, i)
+			if !ok {
+				unclosed[c] = true
+				continue
+			}
+			ends[i] = end
+			i = end
+		case c == '[', c == '{':
+			open = append(open, i)
+		case c == ']', c == '}':
+			last := len(open) - 1
+			if last >= 0 && s[open[last]] == c-2 { // each closes what is two before it in ASCII
+				ends[open[last]] = i
+				open = open[:last]
+			}
+		}
+	}
+	return ends
+}
+
+// closing returns where the quote at i is closed, if it is.
+func closing(s string, i int) (end int, ok bool) {
+	quote := s[i]
+	for i++; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quote == '"':
+			i++
+		case s[i] == quote:
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// overlay lays what args say over state.
+func overlay(state map[string]any, args []string) (map[string]any, error) {
+	over, err := ParseState(args)
+	if err != nil || len(over) == 0 {
+		return state, err
+	}
+	if state == nil {
+		return over, nil
+	}
+	maps.Copy(state, over)
+	return state, nil
+}
