@@ -1,0 +1,229 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+const (
+	startTimeout = 30 * time.Second       // from start to ready
+	endTimeout   = 2 * time.Second        // from the end of its stdin to its exit
+	watchEvery   = 200 * time.Millisecond // how often a job's memory is looked at
+)
+
+// A child is one process that runs jobs, seen from the worker.
+type child struct {
+	cfg    Config
+	dir    Dir
+	key    string // what it is warm for; empty before its first job
+	jobs   int
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	to     *lineWriter
+	events *os.File
+	from   *lineReader
+	stderr *ends
+	exited chan struct{} // closed when the process was waited for
+}
+
+func startChild(cfg Config, dir Dir) (*child, error) {
+	cmd := exec.Command(cfg.Argv[0], cfg.Argv[1:]...)
+	cmd.Env = append(cfg.Env[:len(cfg.Env):len(cfg.Env)], "HOME="+dir.Home(), "TMPDIR="+dir.Temp())
+	cmd.Dir = dir.Workspace()
+	cmd.SysProcAttr = childAttr()
+	cmd.WaitDelay = time.Second
+	c := &child{cfg: cfg, dir: dir, cmd: cmd, stderr: &ends{max: 8 << 10}, exited: make(chan struct{})}
+	cmd.Stderr = c.stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	// A pipe of our own, not cmd's: Wait would close it before the last events are read.
+	events, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout = w
+	c.stdin, c.to, c.events, c.from = stdin, &lineWriter{w: stdin}, events, newLineReader(events)
+	err = cmd.Start()
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, errors.Join(err, events.Close())
+	}
+	go func() { // ends with the process: end and kill wait for exited
+		defer close(c.exited)
+		_ = cmd.Wait() // how it ended is in ProcessState
+	}()
+	return c, nil
+}
+
+func (c *child) pid() int { return c.cmd.Process.Pid }
+
+// gone says that the process has exited.
+func (c *child) gone() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitReady tells the child its setup and waits for its word.
+func (c *child) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, c.kill)()
+	setup := c.cfg.Setup
+	setup.Dir = c.dir
+	var m fromChild
+	err := c.to.write(toChild{Setup: &setup})
+	if err == nil {
+		err = c.from.next(&m)
+	}
+	if err == nil && m.Ready == nil {
+		err = errOutOfTurn
+	}
+	if err != nil {
+		c.kill()
+		return fmt.Errorf("child did not get ready: %w: %s", err, c.stderr)
+	}
+	c.cfg.Log.DebugContext(ctx, "child ready", "pid", c.pid(), "confined", m.Ready.Confined, "duration", m.Ready.Took)
+	return nil
+}
+
+// work runs a request to its end. died says that the process is no more: the run is then made of what it had told.
+func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
+	var oom killed
+	stopWatch := c.watch(&oom)
+	defer stopWatch()
+	// On ctx's end the child is told to stop; one that does not within the grace is killed.
+	over, stopped := make(chan struct{}), make(chan struct{})
+	unstop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		c.stop(context.Cause(ctx), over)
+	})
+	defer func() {
+		close(over)
+		if !unstop() {
+			<-stopped // or the next job of this child would hear the stop
+		}
+	}()
+
+	partial := startRun(req)
+	err := c.to.write(toChild{Request: req})
+	for err == nil {
+		var m fromChild
+		if err = c.from.next(&m); err != nil {
+			break
+		}
+		switch {
+		case m.Event != nil:
+			partial.add(m.Event)
+			rep.Report(ctx, *m.Event)
+		case m.Done != nil:
+			return m.Done, false
+		default:
+			err = errOutOfTurn
+		}
+	}
+	c.kill()
+	return partial.end(ctx, c.obituary(err, oom.get())), true
+}
+
+// obituary says why the child died.
+func (c *child) obituary(err error, oom int64) *engine.Failure {
+	if oom > 0 {
+		return &engine.Failure{Reason: engine.OOM, Message: fmt.Sprintf(
+			"the job used %d MiB of memory, more than the %d MiB it may (MILLRACE_JOB_MEMORY)", oom>>20, c.cfg.Memory>>20)}
+	}
+	msg := fmt.Sprintf("the process that ran the job died (%s)", c.cmd.ProcessState)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		msg += ": " + err.Error()
+	}
+	if line := c.stderr.reason(); line != "" {
+		msg += ": " + line
+	}
+	return &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: msg}
+}
+
+// stop asks the child to end its run, and kills it when the run is not over after the grace.
+func (c *child) stop(cause error, over <-chan struct{}) {
+	s, ok := errors.AsType[*engine.Stop](cause)
+	if !ok {
+		s = &engine.Stop{Reason: engine.Shutdown, Message: cause.Error()}
+	}
+	if c.to.write(toChild{Stop: s}) != nil {
+		return // it is gone: work sees that itself
+	}
+	t := time.NewTimer(c.cfg.Grace)
+	defer t.Stop()
+	select {
+	case <-over:
+	case <-t.C:
+		c.kill()
+	}
+}
+
+// watch kills the child when its tree uses more memory than it may, and notes how much it was.
+func (c *child) watch(oom *killed) (stop func()) {
+	if c.cfg.Memory <= 0 {
+		return func() {}
+	}
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		t := time.NewTicker(watchEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-c.exited:
+				return
+			case <-t.C:
+				if used := proc.TreeRSS(c.pid()); used > c.cfg.Memory {
+					oom.set(used)
+					c.kill()
+					return
+				}
+			}
+		}
+	})
+	return func() { close(quit); wg.Wait() }
+}
+
+// kill ends the child and its tree at once and waits for it.
+func (c *child) kill() {
+	proc.KillTree(c.pid())
+	<-c.exited
+}
+
+// end lets an idle child go, or kills it when it stays.
+func (c *child) end() {
+	defer c.events.Close()
+	_ = c.stdin.Close()
+	select {
+	case <-c.exited:
+	case <-time.After(endTimeout):
+		c.kill()
+	}
+}
+
+// killed is how much memory a tree used when it was killed for it; 0 is not killed.
+type killed struct {
+	mu   sync.Mutex
+	used int64
+}
+
+func (k *killed) set(n int64) { k.mu.Lock(); k.used = n; k.mu.Unlock() }
+func (k *killed) get() int64  { k.mu.Lock(); defer k.mu.Unlock(); return k.used }

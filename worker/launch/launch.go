@@ -1,0 +1,103 @@
+// Package launch runs one attempt at a job somewhere else than in the worker's own goroutines: in a child process
+// (Pool, the default) or, where nothing needs isolating, right here (Inline).
+package launch
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+)
+
+// A Request is one attempt at a job.
+type Request struct {
+	Job      *job.Job    `json:"job"`
+	Document []byte      `json:"document"` // the pipeline, YAML or JSON
+	Source   string      `json:"source"`   // its name in messages: "hello.yaml"
+	Digest   string      `json:"digest"`
+	Trusted  bool        `json:"trusted"` // it comes from the operator's catalogue
+	Attempt  int         `json:"attempt"` // ours, from 1
+	Last     bool        `json:"last"`    // a failure of this attempt is final
+	Epilogue *engine.Run `json:"epilogue,omitzero"`
+}
+
+// An Outcome is an attempt that is over. Its workspace stands until Close.
+type Outcome struct {
+	Run       *engine.Run
+	Workspace string // the job's folder on this machine; hostile: open it through os.Root
+	close     func()
+}
+
+// Close removes the workspace and gives the place where the job ran to the next one.
+func (o *Outcome) Close() { o.close() }
+
+// A Launcher runs attempts, several at once. A job that failed is an Outcome; an error means that it could not be
+// started. When ctx ends the job is stopped, and its run is canceled or failed as the cause says (*engine.Stop).
+// Everything the job started is gone when Launch returns.
+type Launcher interface {
+	Launch(ctx context.Context, req *Request, rep engine.Reporter) (*Outcome, error)
+}
+
+// A Runner does a request's work in the folder dir, in this process.
+type Runner func(ctx context.Context, dir Dir, req *Request, rep engine.Reporter) *engine.Run
+
+// A Dir is the folder of one place to run jobs in. Everything of a job lies below it.
+type Dir struct {
+	Path string `json:"path"`
+	Work string `json:"work,omitzero"` // the workspace, where it is not below Path: a person's own folder
+}
+
+// Workspace is the job's folder, Temp its TMPDIR, Home its HOME.
+func (d Dir) Workspace() string { return cmp.Or(d.Work, d.Path+"/workspace") }
+func (d Dir) Temp() string      { return d.Path + "/tmp" }
+func (d Dir) Home() string      { return d.Path + "/home" }
+
+// A Setup is what a child is told before it confines itself and looks at a job.
+type Setup struct {
+	Dir     Dir               `json:"dir"`
+	Read    []string          `json:"read,omitzero"`   // paths it may read besides the system's
+	Confine bool              `json:"confine"`         // by Landlock, as far as the kernel has it
+	Memory  int64             `json:"memory,omitzero"` // soft limit of its own heap, bytes
+	Env     map[string]string `json:"env,omitzero"`    // what templates may read
+	Policy  Policy            `json:"policy"`
+}
+
+// A Policy is what the operator allows jobs.
+type Policy struct {
+	AllowHosts   []string `json:"allow_hosts,omitzero"` // private hosts that may be reached
+	AllowPrivate bool     `json:"allow_private,omitzero"`
+	Shell        string   `json:"shell,omitzero"` // ShellCatalogue (the default), ShellAll, ShellNone
+}
+
+// Who may run programs of a pipeline's own choice.
+const (
+	ShellCatalogue = "catalogue" // pipelines of the operator's catalogue
+	ShellAll       = "all"       // inline ones too
+	ShellNone      = "none"
+)
+
+// A toChild is one line on a child's stdin; one field is set.
+type toChild struct {
+	Setup   *Setup       `json:"setup,omitzero"`
+	Request *Request     `json:"request,omitzero"`
+	Stop    *engine.Stop `json:"stop,omitzero"`
+}
+
+// A fromChild is one line of a child's events; one field is set.
+type fromChild struct {
+	Ready *Ready        `json:"ready,omitzero"`
+	Event *engine.Event `json:"event,omitzero"`
+	Done  *engine.Run   `json:"done,omitzero"`
+}
+
+// Ready is a child's word that it waits for a job.
+type Ready struct {
+	Confined string        `json:"confined"` // what confines it, or why nothing does
+	Took     time.Duration `json:"took"`     // from its main to here
+}
+
+// maxLine is the longest line either side takes, in bytes. A request holds a message of at most 1 MiB and its
+// pipeline; an event holds an output that the engine has clipped.
+const maxLine = 8 << 20
