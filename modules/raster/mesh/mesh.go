@@ -1,0 +1,40 @@
+// Package mesh reads triangle meshes from STL and OBJ files that nobody vouches for. It knows nothing of pictures or jobs.
+//
+// Errors about what a file holds are permanent (package fault) and name the triangle or line; errors from the reader are
+// passed on as they came.
+package mesh
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// A Vec is a point, a direction or a colour.
+type Vec [3]float32
+
+// A Mesh is triangles over shared positions.
+type Mesh struct {
+	Positions []Vec
+	Triangles [][3]uint32 // indices into Positions, counter-clockwise seen from outside
+	Normals   [][3]Vec    // one per corner of each triangle, any length; nil when the file has none
+	Colors    []Vec       // one per position, sRGB from 0 to 1; nil when the file has none
+	Materials bool        // the file names materials, which are not read
+}
+
+// finite reports whether v has neither NaN nor an infinity in it.
+func (v Vec) finite() bool {
+	const exponent = 0x7f800000
+	for _, x := range v {
+		if math.Float32bits(x)&exponent == exponent {
+			return false
+		}
+	}
+	return true
+}
+
+// malformed is an error about what a file holds: reading it again will not help.
+func malformed(format string, args ...any) error {
+	return fault.As(fault.Permanent, fmt.Errorf(format, args...))
+}
