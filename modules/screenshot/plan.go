@@ -1,0 +1,240 @@
+package screenshot
+
+import (
+	"fmt"
+	"image/color"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/argv"
+	"github.com/millrace/millrace/modules/raster"
+)
+
+const (
+	defaultSide = 1024 // pixels
+	maxViews    = 360
+)
+
+// A plan is what the props ask for.
+type plan struct {
+	width, height int
+	views         []raster.View
+	background    color.NRGBA
+	backgroundSet bool
+	pattern       string // of the names; %d stands for the number
+	warnings      []string
+	problems      []modules.Problem
+}
+
+// newPlan reads the props; the plan is good when there are no problems.
+func newPlan(p *Props) (*plan, []modules.Problem) {
+	pl := &plan{width: p.Config.Width, height: p.Config.Height}
+	if p.Config.UseGPU {
+		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and this version draws in software, without a GPU; `+
+			"leave it out, the renderers that use one (three.js, Cycles) come with a later version")
+	}
+	if p.Config.Samples != 0 {
+		pl.warn("config.samples was not used; this renderer always takes 16 samples per pixel")
+	}
+	if p.ViewerConfig != "" {
+		pl.warn("viewerConfig was not used; this renderer has its own light and camera")
+	}
+	if p.Timeout < 0 {
+		pl.refuse("timeout", `prop "timeout" is %s, and must be more than nothing`, p.Timeout)
+	}
+	pl.source(p.Src)
+	pl.args(p.Args)
+	pl.size()
+	if len(pl.views) == 0 {
+		pl.views = []raster.View{raster.ThreeQuarter()}
+	}
+	if len(pl.views) > maxViews {
+		pl.refuse("args", "--camera-angles ask for %d pictures; one task draws at most %d", len(pl.views), maxViews)
+	}
+	pl.dest(p.Dest)
+	return pl, pl.problems
+}
+
+func (pl *plan) refuse(at, format string, args ...any) {
+	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (pl *plan) warn(format string, args ...any) {
+	pl.warnings = append(pl.warnings, fmt.Sprintf(format, args...))
+}
+
+func (pl *plan) source(src string) {
+	extension := strings.ToLower(path.Ext(src))
+	switch extension {
+	case ".obj", ".stl":
+	case "":
+		pl.refuse("src", `prop "src" must end in .obj or .stl, got %q`, src)
+	default:
+		pl.refuse("src", `prop "src" is %q, and this version draws .obj and .stl, not %s; convert it first`, src, extension)
+	}
+}
+
+// args reads the options of the command-line form.
+func (pl *plan) args(list []any) {
+	words, err := argv.Args(list)
+	if err != nil {
+		pl.refuse("args", `prop "args" can't be split into words: %v`, err)
+		return
+	}
+	for len(words) > 0 {
+		flag, value, attached := strings.Cut(words[0], "=")
+		words = words[1:]
+		switch flag {
+		case "--poster", "--verbose": // the poster is the picture we draw anyway; there is nothing more to tell
+			if attached {
+				pl.refuse("args", "option %s takes no value", flag)
+			}
+			continue
+		case "-w", "--width", "-h", "--height", "--background", "--camera-angles", "--viewer-config":
+		default:
+			pl.refuse("args", "option %q is not known; there are -w, -h, --width, --height, --background, --camera-angles, --poster and --verbose", flag)
+			continue
+		}
+		if !attached {
+			if len(words) == 0 {
+				pl.refuse("args", "option %s needs a value", flag)
+				return
+			}
+			value, words = words[0], words[1:]
+		}
+		pl.option(flag, value)
+	}
+}
+
+func (pl *plan) option(flag, value string) {
+	switch flag {
+	case "-w", "--width":
+		pl.width = pl.pixels(flag, value)
+	case "-h", "--height":
+		pl.height = pl.pixels(flag, value)
+	case "--background":
+		c, ok := parseColor(value)
+		if !ok {
+			pl.refuse("args", "option --background is %q; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa", value)
+		}
+		pl.background, pl.backgroundSet = c, true
+	case "--camera-angles":
+		for name := range strings.SplitSeq(value, ",") {
+			pl.angle(strings.TrimSpace(name))
+		}
+	case "--viewer-config":
+		pl.warn("--viewer-config was not used; this renderer has its own light and camera")
+	}
+}
+
+func (pl *plan) pixels(flag, value string) int {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		pl.refuse("args", "option %s is %q, and must be a number of pixels", flag, value)
+		return defaultSide
+	}
+	return n
+}
+
+func (pl *plan) angle(name string) {
+	if count, ok := strings.CutPrefix(name, "turntable:"); ok {
+		n, err := strconv.Atoi(count)
+		if err != nil || n < 1 || n > maxViews {
+			pl.refuse("args", "option --camera-angles is %q, and turntable takes 1 to %d pictures", name, maxViews)
+			return
+		}
+		pl.views = append(pl.views, raster.Turntable(n)...)
+		return
+	}
+	view, ok := raster.NamedView(name)
+	if !ok {
+		pl.refuse("args", "option --camera-angles is %q; write %s or turntable:N", name, strings.Join(raster.ViewNames(), ", "))
+		return
+	}
+	pl.views = append(pl.views, view)
+}
+
+func (pl *plan) size() {
+	for _, side := range []*int{&pl.width, &pl.height} {
+		if *side == 0 {
+			*side = defaultSide
+		}
+	}
+	if pl.width < 1 || pl.height < 1 || pl.width > raster.MaxSide || pl.height > raster.MaxSide || pl.width*pl.height > raster.MaxPixels {
+		pl.refuse("config", "a picture of %d x %d pixels can't be drawn; choose 1 to %d a side and at most %d megapixels",
+			pl.width, pl.height, raster.MaxSide, raster.MaxPixels>>20)
+	}
+}
+
+// dest works out the names of the pictures.
+func (pl *plan) dest(dest string) {
+	if strings.HasSuffix(dest, "/") {
+		pl.intoFolder(dest)
+		return
+	}
+	extension := strings.ToLower(path.Ext(dest))
+	switch {
+	case extension == ".png", isJPEG(dest):
+	case extension == "":
+		pl.intoFolder(dest)
+		return
+	default:
+		pl.refuse("dest", `prop "dest" is %q, and this version writes .png and .jpg`, dest)
+	}
+	if isJPEG(dest) {
+		pl.opaque()
+	}
+	pl.pattern = dest
+	if len(pl.views) > 1 && !strings.Contains(dest, "%d") {
+		pl.pattern = strings.TrimSuffix(dest, path.Ext(dest)) + "_%d" + path.Ext(dest)
+	}
+}
+
+// opaque fills in a background where the format needs one.
+func (pl *plan) opaque() {
+	if !pl.backgroundSet {
+		pl.background = color.NRGBA{R: 255, G: 255, B: 255, A: 255}
+	}
+	if pl.background.A != 255 {
+		pl.refuse("args", "option --background lets something through, which a JPEG can't; write a PNG or choose a solid colour")
+	}
+}
+
+func (pl *plan) intoFolder(folder string) { pl.pattern = path.Join(folder, "render_%d.png") }
+
+// name of the i-th picture: its number stands for the last %d.
+func (pl *plan) name(i int) string {
+	at := strings.LastIndex(pl.pattern, "%d")
+	if at < 0 {
+		return pl.pattern
+	}
+	return pl.pattern[:at] + strconv.Itoa(i) + pl.pattern[at+len("%d"):]
+}
+
+// parseColor reads a colour as CSS writes it.
+func parseColor(s string) (color.NRGBA, bool) {
+	switch strings.ToLower(s) {
+	case "transparent", "none":
+		return color.NRGBA{}, true
+	case "white":
+		return color.NRGBA{R: 255, G: 255, B: 255, A: 255}, true
+	case "black":
+		return color.NRGBA{A: 255}, true
+	case "gray", "grey":
+		return color.NRGBA{R: 128, G: 128, B: 128, A: 255}, true
+	}
+	digits, ok := strings.CutPrefix(s, "#")
+	if len(digits) == 3 {
+		digits = string([]byte{digits[0], digits[0], digits[1], digits[1], digits[2], digits[2]})
+	}
+	if len(digits) == 6 {
+		digits += "ff"
+	}
+	n, err := strconv.ParseUint(digits, 16, 32)
+	if !ok || len(digits) != 8 || err != nil {
+		return color.NRGBA{}, false
+	}
+	return color.NRGBA{R: uint8(n >> 24), G: uint8(n >> 16), B: uint8(n >> 8), A: uint8(n)}, true
+}

@@ -1,0 +1,162 @@
+package screenshot_test
+
+import (
+	"image"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gear"
+	"github.com/millrace/millrace/modules/moduletest"
+	"github.com/millrace/millrace/modules/screenshot"
+)
+
+const tetrahedron = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
+
+func call(t *testing.T) *modules.Call {
+	t.Helper()
+	c, _ := moduletest.Call(t)
+	require.NoError(t, c.Workspace.WriteFile("part.obj", []byte(tetrahedron)))
+	return c
+}
+
+func decode(t *testing.T, c *modules.Call, name string, decode func(io.Reader) (image.Image, error)) image.Image {
+	t.Helper()
+	f, err := c.Workspace.Open(name)
+	require.NoError(t, err)
+	defer f.Close()
+	img, err := decode(f)
+	require.NoError(t, err)
+	return img
+}
+
+func TestConformance(t *testing.T) { moduletest.Conform(t, screenshot.Module) }
+
+func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
+	c := call(t)
+	f, err := c.Workspace.Create("gear.STL")
+	require.NoError(t, err)
+	_, err = gear.STL(f, gear.Options{Teeth: 18})
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+		"src": "gear.STL", "dest": "shots/gear.png", "config": map[string]any{"width": 160, "height": 120},
+	})
+	require.NoError(t, err)
+	require.Equal(t, image.Pt(160, 120), decode(t, c, "shots/gear.png", png.Decode).Bounds().Size())
+	require.Equal(t, []any{"shots/gear.png"}, out["images"])
+	require.Equal(t, "raster", out["renderer"])
+	require.EqualValues(t, 160, out["width"])
+	require.NotEqual(t, "0", out["size"])
+}
+
+func TestArgsAreReadAsOnACommandLine(t *testing.T) {
+	c := call(t)
+	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+		"src": "part.obj", "dest": "a.jpg", "config": map[string]any{"width": 10, "height": 20},
+		"args": []any{"-w 30", "--height=40", "--background", "#102030", "--poster", "--verbose"},
+	})
+	require.NoError(t, err)
+	img := decode(t, c, "a.jpg", jpeg.Decode)
+	require.Equal(t, image.Pt(30, 40), img.Bounds().Size())
+	r, g, b, _ := img.At(0, 0).RGBA()
+	require.InDeltaSlice(t, []float64{0x10, 0x20, 0x30}, []float64{float64(r >> 8), float64(g >> 8), float64(b >> 8)}, 4)
+	require.Equal(t, []any{}, out["warnings"])
+}
+
+func TestSeveralAnglesAreNumbered(t *testing.T) {
+	for _, tt := range []struct {
+		name, dest string
+		angles     []any
+		want       []any
+	}{
+		{"behind the name", "out.png", []any{"--camera-angles front", "--camera-angles", "back"}, []any{"out_0.png", "out_1.png"}},
+		{"where %d stands", "output_%d.jpg", []any{"--camera-angles turntable:3"}, []any{"output_0.jpg", "output_1.jpg", "output_2.jpg"}},
+		{"in a folder", "shots/", []any{"--camera-angles top,bottom"}, []any{"shots/render_0.png", "shots/render_1.png"}},
+		{"in a folder without a slash", "shots", nil, []any{"shots/render_0.png"}},
+		{"in a folder that is there", "a.png", nil, []any{"a.png/render_0.png"}},
+		{"one alone is not", "out.png", []any{"--camera-angles left"}, []any{"out.png"}},
+		{"unless %d stands there", "out_%d.jpeg", nil, []any{"out_0.jpeg"}},
+		{"without dest", "", nil, []any{"render.png"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := call(t)
+			require.NoError(t, c.Workspace.MkdirAll("a.png"))
+			out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+				"src": "part.obj", "dest": tt.dest, "args": append([]any{"-w 8 -h 8"}, tt.angles...),
+			})
+			require.NoError(t, err)
+			require.Equal(t, tt.want, out["images"])
+			for _, name := range tt.want {
+				_, err := c.Workspace.Stat(name.(string))
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		props map[string]any
+		want  string
+	}{
+		{"a format", map[string]any{"src": "a.glb"}, `prop "src" is "a.glb", and this version draws .obj and .stl, not .glb; convert it first`},
+		{"no format", map[string]any{"src": "a"}, `prop "src" must end in .obj or .stl, got "a"`},
+		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and this version writes .png and .jpg`},
+		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, `prop "config.use_gpu" is true, and this version draws in software, without a GPU; leave it out, the renderers that use one (three.js, Cycles) come with a later version`},
+		{"an option", map[string]any{"args": []any{"-r 2"}}, `option "-r" is not known; there are -w, -h, --width, --height, --background, --camera-angles, --poster and --verbose`},
+		{"an angle", map[string]any{"args": []any{"--camera-angles sideways"}}, `option --camera-angles is "sideways"; write front, back, left, right, top, bottom or turntable:N`},
+		{"a long turntable", map[string]any{"args": []any{"--camera-angles turntable:1000"}}, `option --camera-angles is "turntable:1000", and turntable takes 1 to 360 pictures`},
+		{"a colour", map[string]any{"args": []any{"--background #12"}}, `option --background is "#12"; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa`},
+		{"a hole in a JPEG", map[string]any{"dest": "a.jpg", "args": []any{"--background transparent"}}, "option --background lets something through, which a JPEG can't; write a PNG or choose a solid colour"},
+		{"a width", map[string]any{"args": []any{"-w wide"}}, `option -w is "wide", and must be a number of pixels`},
+		{"no width", map[string]any{"args": []any{"-w"}}, "option -w needs a value"},
+		{"a size", map[string]any{"config": map[string]any{"width": 100000}}, "a picture of 100000 x 1024 pixels can't be drawn; choose 1 to 8192 a side and at most 32 megapixels"},
+		{"an open quote", map[string]any{"args": []any{"'"}}, `prop "args" can't be split into words`},
+		{"a missing file", map[string]any{"src": "b.obj"}, "b.obj"},
+		{"a folder", map[string]any{"src": "dir.obj"}, "read dir.obj: it is not a regular file"},
+		{"no model", map[string]any{"src": "bad.obj"}, "read bad.obj: the OBJ has no faces"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := call(t)
+			require.NoError(t, c.Workspace.MkdirAll("dir.obj"))
+			require.NoError(t, c.Workspace.WriteFile("bad.obj", []byte("hello")))
+			props := map[string]any{"src": "part.obj"}
+			for key, v := range tt.props {
+				props[key] = v
+			}
+			_, err := screenshot.Module.Run(t.Context(), c, props)
+			require.ErrorContains(t, err, tt.want)
+			require.Equal(t, fault.Permanent, fault.Of(err))
+			_, err = c.Workspace.Stat("render.png")
+			require.Error(t, err, "nothing was written")
+		})
+	}
+}
+
+func TestWhatIsNotUsedIsAWarning(t *testing.T) {
+	c := call(t)
+	require.NoError(t, c.Workspace.WriteFile("part.obj", []byte("usemtl red\n"+tetrahedron)))
+	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+		"src": "part.obj", "viewerConfig": `{"a": 1}`, "config": map[string]any{"width": 8, "height": 8, "samples": 64},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []any{
+		"config.samples was not used; this renderer always takes 16 samples per pixel",
+		"viewerConfig was not used; this renderer has its own light and camera",
+		"the materials that part.obj names are not drawn; colours at its vertices would be",
+	}, out["warnings"])
+}
+
+func TestATaskThatIsNotDoneInTimeSaysSo(t *testing.T) {
+	_, err := screenshot.Module.Run(t.Context(), call(t), map[string]any{
+		"src": "part.obj", "timeout": 1, "config": map[string]any{"width": 4096, "height": 4096},
+	})
+	require.EqualError(t, err, "draw part.obj: it was not done within its timeout of 1ms")
+}
