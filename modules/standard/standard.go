@@ -1,0 +1,43 @@
+// Package standard lists the modules that a task can name.
+package standard
+
+import (
+	"slices"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/screenshot"
+	"github.com/millrace/millrace/modules/shell"
+	"github.com/millrace/millrace/modules/stat"
+	"github.com/millrace/millrace/modules/stderr"
+	"github.com/millrace/millrace/modules/stdout"
+	"github.com/millrace/millrace/modules/stl2obj"
+	"github.com/millrace/millrace/modules/zip"
+)
+
+// Modules returns them all; a registry is made of it. A new module is one line here.
+func Modules() []modules.Module {
+	return []modules.Module{
+		debug.Module,
+		httpcall.Module,
+		now.Module,
+		screenshot.Module,
+		shell.Module,
+		stat.Module,
+		stderr.Module,
+		stdout.Module,
+		stl2obj.Module,
+		zip.Module,
+	}
+}
+
+// Planned says whether name is a module that pipelines of the seed systems use and this version does not have.
+func Planned(name string) bool {
+	return slices.Contains([]string{
+		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
+		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Template", "Unzip", "ViewerMigration",
+		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+	}, name)
+}
