@@ -2,8 +2,7 @@ package launch
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"sync"
 
 	"github.com/millrace/millrace/pipelines/engine"
 )
@@ -13,50 +12,40 @@ import (
 type Inline struct {
 	Root string // folder for the jobs' own folders
 	Run  Runner
+
+	mu   sync.Mutex
+	free []Dir // wiped, guarded by mu
 }
 
 var _ Launcher = (*Inline)(nil)
 
 func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*Outcome, error) {
-	dir, err := MakeDir(l.Root, "")
+	dir, err := l.take()
 	if err != nil {
 		return nil, err
 	}
 	run := l.Run(ctx, dir, req, rep)
-	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { _ = os.RemoveAll(dir.Path) }}, nil
+	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { l.give(dir) }}, nil
 }
 
-// MakeDir makes a fresh folder below root with the places that a job has; work is the workspace when it is another
-// folder. Remove Dir.Path after use.
-func MakeDir(root, work string) (Dir, error) {
-	path, err := os.MkdirTemp(root, "slot-")
-	if err != nil {
-		return Dir{}, fmt.Errorf("make job folder: %w", err)
+func (l *Inline) take() (Dir, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		d := l.free[n-1]
+		l.free = l.free[:n-1]
+		return d, nil
 	}
-	d := Dir{Path: path, Work: work}
-	return d, d.fill()
+	return MakeDir(l.Root, "")
 }
 
-// fill makes what a job finds in its folder.
-func (d Dir) fill() error {
-	for _, p := range []string{d.Workspace(), d.Temp(), d.Home()} {
-		if err := os.MkdirAll(p, 0o700); err != nil {
-			return fmt.Errorf("make job folder: %w", err)
-		}
+// give keeps the folder for the next job, if it can be wiped.
+func (l *Inline) give(d Dir) {
+	if d.wipe() != nil {
+		_ = Remove(d.Path) // what stays is swept by the next worker, and no job is given it
+		return
 	}
-	return nil
-}
-
-// wipe empties the folder, so that the next job finds nothing of the last one.
-func (d Dir) wipe() error {
-	entries, err := os.ReadDir(d.Path)
-	if err != nil {
-		return fmt.Errorf("wipe job folder: %w", err)
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(d.Path + "/" + e.Name()); err != nil {
-			return fmt.Errorf("wipe job folder: %w", err)
-		}
-	}
-	return d.fill()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, d)
 }

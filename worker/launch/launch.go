@@ -3,7 +3,6 @@
 package launch
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -42,17 +41,6 @@ type Launcher interface {
 
 // A Runner does a request's work in the folder dir, in this process.
 type Runner func(ctx context.Context, dir Dir, req *Request, rep engine.Reporter) *engine.Run
-
-// A Dir is the folder of one place to run jobs in. Everything of a job lies below it.
-type Dir struct {
-	Path string `json:"path"`
-	Work string `json:"work,omitzero"` // the workspace, where it is not below Path: a person's own folder
-}
-
-// Workspace is the job's folder, Temp its TMPDIR, Home its HOME.
-func (d Dir) Workspace() string { return cmp.Or(d.Work, d.Path+"/workspace") }
-func (d Dir) Temp() string      { return d.Path + "/tmp" }
-func (d Dir) Home() string      { return d.Path + "/home" }
 
 // A Setup is what a child is told before it confines itself and looks at a job.
 type Setup struct {

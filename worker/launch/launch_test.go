@@ -162,7 +162,7 @@ func TestEveryLauncherRunsAJobAndKeepsItsWorkspaceUntilClose(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "hello", string(b))
 			out.Close()
-			require.NoDirExists(t, out.Workspace)
+			require.NoFileExists(t, filepath.Join(out.Workspace, "out"))
 		})
 	}
 }

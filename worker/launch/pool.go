@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -179,7 +178,7 @@ func (p *Pool) giveBack(c *child, run *engine.Run) {
 	if !closed {
 		p.warm()
 	}
-	if err := os.RemoveAll(c.dir.Workspace()); err != nil {
+	if err := Remove(c.dir.Workspace()); err != nil {
 		p.cfg.Log.Warn("remove workspace", "err", err)
 	}
 	p.wg.Go(func() { p.retire(c) }) // an exit takes a moment, and the slot need not wait for it
@@ -225,7 +224,7 @@ func (p *Pool) spawn(ctx context.Context) (*child, error) {
 		p.retire(c)
 		return nil, err
 	}
-	return nil, errors.Join(err, os.RemoveAll(dir.Path))
+	return nil, errors.Join(err, Remove(dir.Path))
 }
 
 // bury kills what is left of a child that died or must die, and everything it started.
@@ -242,7 +241,7 @@ func (p *Pool) retire(c *child) {
 	p.mu.Lock()
 	delete(p.live, c.pid())
 	p.mu.Unlock()
-	if err := os.RemoveAll(c.dir.Path); err != nil {
+	if err := Remove(c.dir.Path); err != nil {
 		p.cfg.Log.Warn("remove job folder", "err", err)
 	}
 }
