@@ -54,8 +54,9 @@ type Info struct {
 
 // PutOptions say how to put.
 type PutOptions struct {
-	// Relaxed lets Put return before the object's name has reached the disk: after a power cut within the next
-	// seconds the object may be missing. It is never there in part. Stores without such a choice ignore it.
+	// Relaxed lets Put return before the object has reached the disk: after a power cut within the next seconds it
+	// may be missing, or end early. For what people read and nothing is decided by. Stores without such a choice
+	// ignore it.
 	Relaxed bool
 }
 

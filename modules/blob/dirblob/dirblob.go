@@ -2,17 +2,18 @@
 //
 // # Why an object survives a power cut, and why only one wins
 //
-// Create writes a temporary file in the hidden folder .tmp of the same filesystem, syncs it, gives it its key with
-// link(2), and syncs the folder that now names it. link(2) fails when the name is taken, in the kernel, for all
-// processes at once: that is the whole of the exclusion. The bytes are on the disk before the name exists, so a name
-// never stands for a part of an object. A crash between any two calls leaves a temporary file (Sweep takes it), or a
-// complete object whose maker was never told; it is for the maker's successor to read it back.
+// Create writes a file that has no name yet (O_TMPFILE; where the filesystem lacks that, one in the hidden folder
+// .tmp), syncs it, gives it its key with link(2), and syncs the folder that now names it. link(2) fails when the name is
+// taken, in the kernel, for all processes at once: that is the whole of the exclusion. The bytes are on the disk before
+// the name exists, so a name never stands for a part of an object. A crash between any two calls leaves nothing, or a
+// temporary file (Sweep takes it), or a complete object whose maker was never told; it is for the maker's successor to
+// read it back.
 //
 // A name is durable when every folder from the root to it is. Each Store remembers the folders it has synced the names
 // of, and syncs the others on the way up, whoever made them; for a known folder that is one sync. A loser syncs before
 // it returns ErrExists, so nobody acts on a winner that a power cut can still take away.
 //
-// Put does the same with rename(2) in place of link(2).
+// Put does the same, and rename(2)s over a name that is taken. A relaxed Put leaves out the syncs.
 //
 // # Why it is fast
 //
@@ -30,9 +31,7 @@
 package dirblob
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -111,21 +110,38 @@ func (s *Store) Create(ctx context.Context, key string, b []byte) error {
 	if err := check(ctx, key); err != nil {
 		return fmt.Errorf("create object: %w", err)
 	}
-	temp, _, err := s.write(bytes.NewReader(b))
+	err := s.create(key, b)
 	if err != nil {
 		return fmt.Errorf("create object %s: %w", key, err)
 	}
-	err = s.place(key, func() error { return s.root.Link(temp, key) })
+	return nil
+}
+
+func (s *Store) create(key string, b []byte) (err error) {
+	t, err := s.newTemp()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	if _, err := t.Write(b); err != nil {
+		return err
+	}
+	if err := t.Sync(); err != nil {
+		return err
+	}
+	dir, err := s.folder(path.Dir(key))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	err = t.link(dir, key)
 	if errors.Is(err, fs.ErrExist) {
 		err = s.standing(key)
 	}
 	if err == nil || errors.Is(err, blob.ErrExists) {
-		err = errors.Join(err, s.settle(path.Dir(key)))
+		err = errors.Join(err, s.settle(dir, path.Dir(key)))
 	}
-	if err := errors.Join(err, s.root.Remove(temp)); err != nil {
-		return fmt.Errorf("create object %s: %w", key, err)
-	}
-	return nil
+	return err
 }
 
 // standing says what a taken name is taken by.
@@ -142,21 +158,36 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, o blob.PutOpti
 	if err := check(ctx, key); err != nil {
 		return blob.Info{}, fmt.Errorf("put object: %w", err)
 	}
-	temp, in, err := s.write(&reader{ctx: ctx, r: r})
+	n, err := s.put(key, &reader{ctx: ctx, r: r}, o)
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("put object %s: %w", key, err)
 	}
-	if err := s.place(key, func() error { return s.root.Rename(temp, key) }); err != nil {
-		return blob.Info{}, fmt.Errorf("put object %s: %w", key, errors.Join(err, s.root.Remove(temp)))
+	return blob.Info{Key: key, Size: n, Modified: time.Now()}, nil
+}
+
+func (s *Store) put(key string, r io.Reader, o blob.PutOptions) (n int64, err error) {
+	t, err := s.newTemp()
+	if err != nil {
+		return 0, err
 	}
-	in.Key = key
-	if o.Relaxed {
-		return in, nil
+	defer func() { err = errors.Join(err, t.close()) }()
+	if n, err = io.Copy(t, r); err != nil {
+		return 0, err
 	}
-	if err := s.settle(path.Dir(key)); err != nil {
-		return blob.Info{}, fmt.Errorf("put object %s: %w", key, err)
+	if !o.Relaxed {
+		if err := t.Sync(); err != nil {
+			return 0, err
+		}
 	}
-	return in, nil
+	dir, err := s.folder(path.Dir(key))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	if err := t.replace(dir, key); err != nil || o.Relaxed {
+		return n, err
+	}
+	return n, s.settle(dir, path.Dir(key))
 }
 
 // reader ends with ctx. It lives for one call.
@@ -172,38 +203,16 @@ func (r *reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// write makes a temporary file of r whose bytes are on the disk. Nothing is left of it after an error.
-func (s *Store) write(r io.Reader) (temp string, in blob.Info, err error) {
-	temp = tempDir + "/" + rand.Text()
-	f, err := s.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return "", in, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.root.Remove(temp))
-		}
-	}()
-	n, err := io.Copy(f, r)
-	if err == nil && n > 0 {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", in, err
-	}
-	return temp, blob.Info{Size: n, Modified: time.Now()}, nil
-}
-
-// place gives a file its key, and makes the folders of the key when they are missing.
-func (s *Store) place(key string, name func() error) error {
-	err := name()
+// folder opens the folder of a key, and makes it when it is missing.
+func (s *Store) folder(dir string) (*os.File, error) {
+	f, err := s.root.Open(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return f, err
 	}
-	if err := s.makeFolder(path.Dir(key)); err != nil {
-		return err
+	if err := s.makeFolder(dir); err != nil {
+		return nil, err
 	}
-	return name()
+	return s.root.Open(dir)
 }
 
 // makeFolder makes dir and what is missing above it. What it makes is not known to be durable, even if a folder of
@@ -223,9 +232,9 @@ func (s *Store) makeFolder(dir string) error {
 	return err
 }
 
-// settle makes what dir names durable, and dir's own name, and those of the folders above it.
-func (s *Store) settle(dir string) error {
-	if err := s.sync(dir); err != nil {
+// settle makes what the open folder dir names durable, and dir's own name, and those of the folders above it.
+func (s *Store) settle(open *os.File, dir string) error {
+	if err := open.Sync(); err != nil {
 		return err
 	}
 	for dir != "." && !s.known.has(dir) {
