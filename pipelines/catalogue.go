@@ -47,7 +47,7 @@ func newDocument(source string, text []byte) *document {
 	return &document{
 		source: source,
 		text:   text,
-		digest: digest(text),
+		digest: Digest(text),
 		parse:  sync.OnceValues(func() (*Pipeline, error) { return Parse(source, text) }),
 	}
 }

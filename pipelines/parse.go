@@ -19,7 +19,7 @@ import (
 // looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
 	p := parser{file: name}
-	pl := &Pipeline{Source: name, Digest: digest(doc)}
+	pl := &Pipeline{Source: name, Digest: Digest(doc)}
 	if root := p.read(doc); root != nil {
 		p.pipeline(root, pl)
 	}
@@ -32,8 +32,8 @@ func Parse(name string, doc []byte) (*Pipeline, error) {
 	return pl, nil
 }
 
-// digest identifies a source, byte for byte.
-func digest(doc []byte) string {
+// Digest identifies a source, byte for byte.
+func Digest(doc []byte) string {
 	sum := sha256.Sum256(doc)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }

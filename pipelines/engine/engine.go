@@ -130,6 +130,7 @@ type runner struct {
 	cfg   Config
 	in    Input
 	run   *Run
+	told  int // bytes of outputs that run shows, about
 	sink  sink
 	calls *callbacks
 }
@@ -154,7 +155,7 @@ func (r *runner) emit(ctx context.Context, ev Event) { r.sink.emit(ctx, ev) }
 
 // warn notes something that did not stop the run.
 func (r *runner) warn(ctx context.Context, task int, msg string) {
-	msg = r.in.Redact.String(msg)
+	msg = sentence(r.in.Redact.String(msg))
 	r.run.Warnings = append(r.run.Warnings, msg)
 	r.emit(ctx, Event{Kind: Warning, Task: task, Error: msg})
 }

@@ -21,7 +21,7 @@ func (s *sink) emit(ctx context.Context, ev Event) {
 	}
 	ev.Time = time.Now().UTC()
 	ev.Line = s.redact.String(ev.Line)
-	ev.Error = s.redact.String(ev.Error)
+	ev.Error = sentence(s.redact.String(ev.Error))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.to.Report(ctx, ev)

@@ -75,7 +75,7 @@ func (r *runner) task(ctx context.Context, i int) *Failure {
 // failed notes a failure and tells the task's onError.
 func (r *runner) failed(ctx context.Context, s *taskScope, err error) {
 	f := Fail(ctx, taskLabel(s.index, s.task.Name), err)
-	f.Message = r.in.Redact.String(f.Message)
+	f.Message = sentence(r.in.Redact.String(f.Message)) // in this order: half a secret would not be known
 	if t, ok := errors.AsType[*taskTimeout](err); ok {
 		f.Reason, f.Kind = Timeout, fault.Unknown
 		f.Message = t.Error()

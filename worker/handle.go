@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// handle takes one message from bytes to a settled result. ctx ends when the drain's grace is over.
+func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
+	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
+	j, err := job.Decode(l.Message)
+	if err != nil {
+		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
+	}
+	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: log.With("job_id", j.ID, "correlation_id", j.CID)}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	l.Beat = func(ctx context.Context) { a.lookForCancel(ctx, stop) }
+	held, release := l.Hold(ctx)
+	defer release() // last: the lease is held until the message is settled
+	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
+
+	if !w.enter(j.ID) {
+		a.handBack(ctx, jitter(firstBackoff), "this job is running here already")
+		return
+	}
+	defer w.leave(j.ID)
+	if err != nil {
+		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
+	}
+	a.handle(ctx, err)
+}
+
+// An attempt is one delivery of a job's message being worked on.
+type attempt struct {
+	worker  *Worker
+	lease   *queue.Lease
+	job     *job.Job
+	record  *record.Attempt
+	log     *slog.Logger
+	started time.Time
+}
+
+// handle claims the attempt, runs it and settles. unfit says that the message is no job.
+func (a *attempt) handle(ctx context.Context, unfit error) {
+	w := a.worker
+	req, err := a.request()
+	unfit = errors.Join(unfit, err)
+	claim := record.Claim{Worker: w.cfg.Name, Host: w.cfg.Name, Pipeline: a.job.Pipeline}
+	if req != nil {
+		claim.Pipeline, claim.Digest = req.Source, req.Digest
+	}
+	a.record, err = w.cfg.Records.Claim(ctx, a.job, claim)
+	if final, ok := errors.AsType[*record.FinalError](err); ok {
+		// An earlier delivery got this far: only what is owed is done.
+		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
+		a.settle(ctx, judgeFinal(final.Final), final.Final)
+		return
+	}
+	if err != nil { // the store does not answer: nothing was done, so nothing is lost
+		a.handBack(ctx, jitter(firstBackoff), err.Error())
+		return
+	}
+	switch died := a.record.Died; {
+	case died >= maxDeaths:
+		unfit = fmt.Errorf("%w: %d workers died while they ran it, the last ones with nothing else to do", errQuarantined, died)
+	case died >= aloneAfter:
+		w.alone.Lock()
+		defer w.alone.Unlock()
+	default:
+		w.alone.RLock()
+		defer w.alone.RUnlock()
+	}
+	a.run(ctx, req, unfit)
+}
+
+// request makes the attempt's request. The error is permanent, and a sentence.
+func (a *attempt) request() (*launch.Request, error) {
+	j, cfg := a.job, a.worker.cfg
+	switch {
+	case j.Inline != nil && !cfg.Inline:
+		return nil, fault.As(fault.Permanent, errors.New(
+			"the message brings its own pipeline, which this worker does not run (MILLRACE_INLINE allows it); name one of the catalogue"))
+	case j.Inline != nil:
+		return &launch.Request{Job: j, Document: j.Inline, Source: "message", Digest: pipelines.Digest(j.Inline)}, nil
+	case j.Pipeline == "":
+		return nil, nil
+	}
+	doc, source, digest, err := cfg.Pipelines.Document(j.Pipeline)
+	if err != nil {
+		return nil, err
+	}
+	return &launch.Request{Job: j, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
+}
+
+// run launches the attempt, unless unfit says why not, and settles by how it ended.
+func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
+	maxAttempts := a.worker.cfg.MaxAttempts
+	if n := a.job.MaxAttempts; n > 0 {
+		maxAttempts = min(n, attemptsCap)
+	}
+	n := a.record.Failed + 1
+	if unfit != nil {
+		a.conclude(ctx, nil, unfit, judge(nil, unfit, n, maxAttempts))
+		return
+	}
+	req.Attempt, req.Last = n, n >= maxAttempts
+	events := a.record.NewLog(ctx)
+	out, err := a.launch(ctx, req, events)
+	if err := a.closeLog(ctx, events); err != nil { // it is for people: the outcome does not wait for it
+		a.log.WarnContext(ctx, "log not recorded", "err", err)
+	}
+	if err != nil {
+		a.conclude(ctx, nil, err, judge(nil, err, n, maxAttempts))
+		return
+	}
+	defer out.Close()
+	a.conclude(ctx, out, nil, judge(out.Run, nil, n, maxAttempts))
+}
+
+func (a *attempt) closeLog(ctx context.Context, events *record.Log) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return events.Close(ctx)
+}
+
+// launch runs the request until it ends, is canceled, or its deadline passes.
+func (a *attempt) launch(ctx context.Context, req *launch.Request, events engine.Reporter) (*launch.Outcome, error) {
+	deadline := a.worker.cfg.Deadline
+	if a.job.Deadline > 0 {
+		deadline = a.job.Deadline
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline,
+		&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("the job ran past its deadline of %s", deadline)})
+	defer cancel()
+	if stop := a.canceled(ctx); stop != nil {
+		return nil, stop
+	}
+	return a.worker.cfg.Launcher.Launch(ctx, req, events)
+}
+
+// lookForCancel stops the job when somebody asked for it. It is called on every heartbeat of the lease.
+func (a *attempt) lookForCancel(ctx context.Context, end context.CancelCauseFunc) {
+	if stop := a.canceled(ctx); stop != nil {
+		end(stop)
+	}
+}
+
+// canceled returns a Stop when somebody asked for the job to be stopped. A store that does not answer is asked again
+// on the next heartbeat.
+func (a *attempt) canceled(ctx context.Context) *engine.Stop {
+	c, err := a.worker.cfg.Records.Canceled(ctx, a.job.ID)
+	if err != nil || c == nil {
+		return nil
+	}
+	return &engine.Stop{Reason: engine.Cancel, Message: cmp.Or(c.Why, "canceled")}
+}
+
+// whyStopped makes a Stop of what ended a held context.
+func whyStopped(held context.Context) error {
+	cause := context.Cause(held)
+	if errors.Is(cause, queue.ErrLeaseLost) {
+		return &engine.Stop{Reason: engine.LeaseLost, Message: cause.Error()}
+	}
+	return cause
+}
+
+// enter notes that a job runs here; false when it does already.
+func (w *Worker) enter(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.running[id]; ok {
+		return false
+	}
+	w.running[id] = struct{}{}
+	return true
+}
+
+func (w *Worker) leave(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.running, id)
+}

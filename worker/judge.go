@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// A verdict is what becomes of a message once an attempt at its job is over.
+type verdict string
+
+const (
+	ack  verdict = "ack"  // its outcome is recorded: delete it
+	nack verdict = "nack" // hand it back
+	bury verdict = "bury" // its outcome is recorded, and a person should look: to the dead-letter queue
+	drop verdict = "drop" // the lease is gone, it is somebody else's message now: touch nothing
+)
+
+// A judgement is a verdict with what follows from it.
+type judgement struct {
+	verdict verdict
+	status  record.Status // of the job, with ack and bury
+	free    bool          // with nack: the attempt does not count against the job
+	delay   time.Duration // with nack
+	reason  string        // with bury: for people
+}
+
+const (
+	firstBackoff = 30 * time.Second
+	maxBackoff   = 15 * time.Minute
+	maxDeaths    = 8 // claims whose worker died; the last of them alone in its worker
+	aloneAfter   = 5 // such claims, before a job runs alone
+	attemptsCap  = 20
+)
+
+// errQuarantined is why a job is not run any more whose workers died of it.
+var errQuarantined = errors.New("quarantined")
+
+// judge decides from what happened alone: how the run ended, or why there was none (err). attempt is our own count of
+// attempts that were the job's doing, this one included. It does no I/O.
+func judge(run *engine.Run, err error, attempt, maxAttempts int) judgement {
+	if err == nil && run.Status == engine.Succeeded {
+		return judgement{verdict: ack, status: record.Succeeded}
+	}
+	f := failureOf(run, err)
+	switch {
+	case f.Reason == engine.LeaseLost:
+		return judgement{verdict: drop}
+	case f.Reason == engine.Shutdown:
+		return judgement{verdict: nack, free: true, delay: jitter(time.Second)}
+	case f.Reason == engine.Cancel:
+		return judgement{verdict: ack, status: record.Cancelled}
+	case errors.Is(err, errQuarantined):
+		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
+	case f.Kind == fault.Permanent:
+		return judgement{verdict: bury, status: record.Failed, reason: f.Message}
+	case err != nil: // it never began: none of the job's doing
+		return judgement{verdict: nack, free: true, delay: jitter(max(firstBackoff, f.After))}
+	case attempt >= maxAttempts:
+		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
+	}
+	return judgement{verdict: nack, delay: jitter(max(backoff(attempt), f.After))}
+}
+
+// judgeFinal is the judgement of a job whose outcome stands already.
+func judgeFinal(r *record.Record) judgement {
+	if r.Status == record.Failed || r.Status == record.Dead {
+		return judgement{verdict: bury, status: r.Status, reason: r.Message}
+	}
+	return judgement{verdict: ack, status: r.Status}
+}
+
+// failureOf makes one kind of thing of the two ways an attempt can fail.
+func failureOf(run *engine.Run, err error) *engine.Failure {
+	switch {
+	case err != nil:
+		if stop, ok := errors.AsType[*engine.Stop](err); ok {
+			return &engine.Failure{Reason: stop.Reason, Message: stop.Message}
+		}
+		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
+	case run.Failure != nil:
+		return run.Failure
+	}
+	return &engine.Failure{Reason: engine.Crash, Message: "the run ended without an outcome"}
+}
+
+// backoff is how long to wait after a job's nth failed attempt: 30 s, doubled each time, at most 15 min.
+func backoff(attempt int) time.Duration {
+	d := firstBackoff
+	for range attempt - 1 {
+		if d *= 2; d >= maxBackoff {
+			return maxBackoff
+		}
+	}
+	return d
+}
+
+// jitter spreads a delay over ±10 %, so that what failed together does not come back together.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1)
+}

@@ -1,0 +1,61 @@
+package worker
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/record"
+)
+
+func TestJudge(t *testing.T) {
+	failed := func(k fault.Kind, r engine.Reason) *engine.Run {
+		return &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: k, Reason: r, Message: "why"}}
+	}
+	for _, tt := range []struct {
+		name    string
+		run     *engine.Run
+		err     error
+		attempt int
+		want    judgement
+	}{
+		{"success is acked", &engine.Run{Status: engine.Succeeded}, nil, 1, judgement{verdict: ack, status: record.Succeeded}},
+		{"an unclassified failure is tried again", failed(fault.Unknown, ""), nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
+		{"and again, later", failed(fault.Transient, ""), nil, 2, judgement{verdict: nack, delay: time.Minute}},
+		{"until its attempts are used up", failed(fault.Unknown, ""), nil, 3, judgement{verdict: bury, status: record.Dead, reason: "why"}},
+		{"what can never pass is not tried again", failed(fault.Permanent, ""), nil, 1, judgement{verdict: bury, status: record.Failed, reason: "why"}},
+		{"a timeout counts as a failure", failed(fault.Unknown, engine.Deadline), nil, 3, judgement{verdict: bury, status: record.Dead, reason: "why"}},
+		{"so does a crash", failed(fault.Unknown, engine.Crash), nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
+		{"a shutdown is free, even on the last attempt", failed(fault.Canceled, engine.Shutdown), nil, 3, judgement{verdict: nack, free: true, delay: time.Second}},
+		{"a lost lease touches nothing", failed(fault.Canceled, engine.LeaseLost), nil, 3, judgement{verdict: drop}},
+		{"a cancel is done", failed(fault.Permanent, engine.Cancel), nil, 1, judgement{verdict: ack, status: record.Cancelled}},
+		{"a cancel before the start too", nil, &engine.Stop{Reason: engine.Cancel, Message: "why"}, 1, judgement{verdict: ack, status: record.Cancelled}},
+		{"a job that could not be started is free", nil, errors.New("why"), 3, judgement{verdict: nack, free: true, delay: 30 * time.Second}},
+		{"unless it never can be", nil, fault.As(fault.Permanent, errors.New("why")), 1, judgement{verdict: bury, status: record.Failed, reason: "why"}},
+		{"a run without an outcome is a crash", &engine.Run{Status: engine.Running}, nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := judge(tt.run, tt.err, tt.attempt, 3)
+			require.InDelta(t, tt.want.delay, got.delay, float64(tt.want.delay)/10+1, "within the jitter")
+			got.delay = tt.want.delay
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
+	run := &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: fault.Transient, After: time.Hour}}
+	require.InDelta(t, time.Hour, judge(run, nil, 1, 3).delay, float64(6*time.Minute)+1)
+}
+
+func TestBackoffDoublesFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
+	var got []time.Duration
+	for n := range 7 {
+		got = append(got, backoff(n+1))
+	}
+	require.Equal(t, []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute}, got)
+}

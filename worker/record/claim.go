@@ -1,0 +1,189 @@
+package record
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/worker/job"
+)
+
+// A Claim says who wants to run a job.
+type Claim struct {
+	Worker   string // names the worker process
+	Host     string // its pod or host
+	Pipeline string // as it was resolved; empty takes the job's
+	Digest   string // of the document; may be empty when it is not known yet
+}
+
+// An Attempt is the right to write one attempt at a job. Its methods may be called from several goroutines.
+type Attempt struct {
+	N           int // number of this attempt, from 1
+	Failed      int // earlier attempts that failed, and count
+	Interrupted int // earlier attempts that were interrupted
+	Died        int // earlier attempts that never wrote their end
+	// Unlisted is why the job is not in the index; Commit tries again. Listings miss the job until then, nothing else.
+	Unlisted error
+
+	book      *Book
+	claimed   *Record
+	log       *Log
+	mu        sync.Mutex
+	artifacts []Artifact // guarded by mu
+}
+
+// Claim begins the job's next attempt: when it returns nobody else has this number, and that survives a power cut. It
+// returns a *FinalError when the job is over, which a redelivery finds. It does not look for a second claim that is
+// alive: the queue's lease decides who runs, and of two that run anyway one commits.
+//
+// A first attempt costs one create and the index entry; later ones list the job's folder and read how the earlier
+// ones ended. j.Enqueued, where known, must be the same on every delivery.
+func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error) {
+	if err := checkID(j.ID); err != nil {
+		return nil, err
+	}
+	a := &Attempt{N: 1, book: b}
+	token := rand.Text()
+	var earlier []*Record
+	for {
+		r := claimRecord(j, c, earlier, a.N, b.now())
+		r.Owner = token
+		claimed, err := b.create(ctx, attemptKey(j.ID, a.N), r)
+		if err == nil {
+			a.claimed = claimed
+			break
+		}
+		if !errors.Is(err, blob.ErrExists) {
+			return nil, fmt.Errorf("claim attempt %d of job %s: %w", a.N, j.ID, err)
+		}
+		if earlier, err = b.history(ctx, j.ID); err != nil {
+			return nil, err
+		}
+		a.N = max(a.N, earlier[len(earlier)-1].last().N) + 1
+	}
+	a.count(earlier)
+	a.Unlisted = a.list(ctx)
+	return a, nil
+}
+
+// history returns what the attempts so far have left, one record each: the end, or the bare claim of one that died. It
+// returns a *FinalError when the job is over.
+func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
+	f, err := b.folder(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("look for earlier attempts of job %s: %w", id, err)
+	}
+	if f.final {
+		return nil, b.finalError(ctx, id)
+	}
+	if len(f.attempts) == 0 {
+		return nil, fmt.Errorf("look for earlier attempts of job %s: the store has one and does not list it", id)
+	}
+	earlier := make([]*Record, 0, len(f.attempts))
+	for _, n := range f.attempts {
+		key := attemptKey(id, n)
+		if f.ended[n] {
+			key = endKey(id, n)
+		}
+		r, err := b.read(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("read attempt %d of job %s: %w", n, id, err)
+		}
+		if len(r.Attempts) == 0 {
+			return nil, fmt.Errorf("read attempt %d of job %s: the record lists no attempt", n, id)
+		}
+		if !f.ended[n] {
+			r.last().Status = AttemptDied
+		}
+		earlier = append(earlier, r)
+	}
+	return earlier, nil
+}
+
+// finalError returns the *FinalError of a job that is over. Creating the final once more makes sure that a power cut
+// can't take it away after the caller has acked the message.
+func (b *Book) finalError(ctx context.Context, id string) error {
+	final, err := b.final(ctx, id)
+	if err == nil {
+		err = b.createJSON(ctx, finalKey(id), final)
+	}
+	if err != nil {
+		return fmt.Errorf("read how job %s ended: %w", id, err)
+	}
+	return &FinalError{Final: final}
+}
+
+// last is the attempt that wrote r.
+func (r *Record) last() *AttemptRun { return &r.Attempts[len(r.Attempts)-1] }
+
+func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *Record {
+	r := &Record{
+		ID: j.ID, Name: j.Name, Title: j.Title, CID: j.CID,
+		LinkID: j.LinkID, CustomerID: j.Customer, ExternalID: j.External,
+		Pipeline: c.Pipeline, Digest: c.Digest,
+		Enqueued: j.Enqueued.UTC(), Started: now, Updated: now,
+		PodName: c.Host, MaxAttempts: j.MaxAttempts,
+	}
+	if r.Pipeline == "" {
+		r.Pipeline = j.Pipeline
+	}
+	if len(earlier) > 0 {
+		r.Started = earlier[0].Started
+	}
+	if j.Enqueued.IsZero() {
+		r.Enqueued = r.Started
+	}
+	for _, e := range earlier {
+		r.Attempts = append(r.Attempts, *e.last())
+	}
+	r.Attempts = append(r.Attempts, AttemptRun{
+		N: n, Status: AttemptRunning, Started: now, Worker: c.Worker, Host: c.Host,
+	})
+	r.set(Running)
+	return r
+}
+
+func (a *Attempt) count(earlier []*Record) {
+	for _, e := range earlier {
+		switch e.last().Status {
+		case AttemptFailed:
+			a.Failed++
+		case AttemptDied:
+			a.Died++
+		default:
+			a.Interrupted++
+		}
+	}
+}
+
+// list enters the job in the index. Doing so again changes nothing, so every attempt does.
+func (a *Attempt) list(ctx context.Context) error {
+	key := indexKey(a.claimed.ID, a.claimed.Enqueued)
+	_, err := a.book.store.Put(ctx, key, strings.NewReader(""), blob.PutOptions{Relaxed: true})
+	if err != nil {
+		return fmt.Errorf("enter job %s in the index: %w", a.claimed.ID, err)
+	}
+	return nil
+}
+
+// Publish puts an artifact under a key of this attempt, whole or not at all, and has the attempt's records name it.
+// path is relative, with slashes. The context should be the lease's: once that is lost nothing new is published.
+func (a *Attempt) Publish(ctx context.Context, path string, r io.Reader) (Artifact, error) {
+	art := Artifact{Path: path, Key: artifactDir(a.claimed.ID, a.N) + path}
+	sum := newDigest(r)
+	in, err := a.book.store.Put(ctx, art.Key, sum, blob.PutOptions{})
+	if err != nil {
+		return Artifact{}, fmt.Errorf("publish %s: %w", path, err)
+	}
+	art.Size, art.SHA256 = in.Size, sum.hex()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.artifacts = append(a.artifacts, art)
+	return art, nil
+}

@@ -1,0 +1,214 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+const (
+	// chunkBytes is when a chunk is put without waiting for its time.
+	chunkBytes = 1 << 20
+	// firstFlush doubles after every flush, up to maxFlush.
+	firstFlush = time.Second
+	maxFlush   = 30 * time.Second
+	// maxWaiting bounds the lines that wait for a slow store, maxLogBytes all lines of one attempt. Lines beyond are
+	// left out and counted; other events never are.
+	maxWaiting  = 8 << 20
+	maxLogBytes = 64 << 20
+	// putTimeout bounds one write of the background goroutine.
+	putTimeout = time.Minute
+)
+
+var _ engine.Reporter = (*Log)(nil)
+
+// A Log writes what happens in one attempt: the log in chunks, and, when a run lasts, how far it is. It never makes
+// the job wait and never fails it. Report may be called from several goroutines.
+type Log struct {
+	a      *Attempt
+	cancel context.CancelFunc // ends a write in flight
+	stop   chan struct{}
+	full   chan struct{} // holds one token when a chunk is due
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex   // guards what follows
+	waiting  bytes.Buffer // encoded events
+	taken    int          // bytes of lines so far
+	dropped  int          // lines left out since the last mark
+	trail    trail
+	progress bool // the tasks have changed since the last progress record
+	err      error
+
+	// Used by the goroutine, and by Close after it.
+	logSeq, progressSeq int
+}
+
+// NewLog starts the attempt's log. Call it once, before any other method of a, and Close it before Commit or End. The
+// log goes on when ctx ends: what a cancelled job said last is worth reading.
+func (a *Attempt) NewLog(ctx context.Context) *Log {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &Log{a: a, cancel: cancel, stop: make(chan struct{}), full: make(chan struct{}, 1)}
+	a.log = l
+	l.wg.Go(func() { l.write(ctx) })
+	return l
+}
+
+// Report takes one event. It does no I/O.
+func (l *Log) Report(_ context.Context, ev engine.Event) {
+	line := encode(ev)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.progress = l.trail.see(ev) || l.progress
+	if ev.Kind == engine.TaskStdout || ev.Kind == engine.TaskStderr {
+		if l.waiting.Len()+len(line) > maxWaiting || l.taken+len(line) > maxLogBytes {
+			l.dropped++
+			return
+		}
+		l.taken += len(line)
+	}
+	l.mark()
+	l.waiting.Write(line)
+	if l.waiting.Len() >= chunkBytes {
+		select {
+		case l.full <- struct{}{}:
+		default: // it holds its token already
+		}
+	}
+}
+
+// mark says in the log that lines are missing here. The caller holds mu.
+func (l *Log) mark() {
+	if l.dropped == 0 {
+		return
+	}
+	l.waiting.Write(encode(engine.Event{
+		Kind: engine.Warning, Time: l.a.book.now(), Task: -1,
+		Error: fmt.Sprintf("%d lines left out here: the job prints more than its log takes", l.dropped),
+	}))
+	l.dropped = 0
+}
+
+// encode never fails: an event that has no JSON form is named in its place.
+func encode(ev engine.Event) []byte {
+	line, err := json.Marshal(ev)
+	if err != nil {
+		line, err = json.Marshal(engine.Event{
+			Kind: ev.Kind, Time: ev.Time, Task: ev.Task, Name: ev.Name, Module: ev.Module,
+			Error: "event can't be logged: " + err.Error(),
+		})
+	}
+	if err != nil {
+		return nil
+	}
+	return append(line, '\n')
+}
+
+// Close writes what is left and waits for the log's goroutine. When ctx ends first, the rest is lost. It returns what
+// went wrong over the log's whole life, joined with nothing that a later write made good.
+func (l *Log) Close(ctx context.Context) error {
+	defer context.AfterFunc(ctx, l.cancel)()
+	close(l.stop)
+	l.wg.Wait()
+	defer l.cancel()
+	l.mu.Lock()
+	l.mark()
+	l.mu.Unlock()
+	l.flush(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return fmt.Errorf("write log of job %s: %w", l.a.claimed.ID, l.err)
+	}
+	return nil
+}
+
+// write flushes from time to time until stop.
+func (l *Log) write(ctx context.Context) {
+	wait := firstFlush
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.full:
+		case <-timer.C:
+			wait = min(2*wait, maxFlush)
+			timer.Reset(wait)
+		}
+		ctx, cancel := context.WithTimeout(ctx, putTimeout)
+		l.flush(ctx)
+		l.flushProgress(ctx)
+		cancel()
+	}
+}
+
+// flush puts what waits as the next chunk. When that fails the lines wait on, under the same number.
+func (l *Log) flush(ctx context.Context) {
+	l.mu.Lock()
+	lines := bytes.Clone(l.waiting.Bytes())
+	l.mu.Unlock()
+	if len(lines) == 0 {
+		return
+	}
+	key := chunkKey(l.a.claimed.ID, "log", chunk{l.a.N, l.logSeq + 1})
+	_, err := l.a.book.store.Put(ctx, key, bytes.NewReader(lines), blob.PutOptions{Relaxed: true})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+	if err != nil {
+		return
+	}
+	l.logSeq++
+	l.waiting.Next(len(lines))
+	if l.waiting.Len() == 0 && l.waiting.Cap() > chunkBytes {
+		l.waiting = bytes.Buffer{}
+	}
+}
+
+// flushProgress writes how far the run is, when that has changed. What does not get through is written next time.
+func (l *Log) flushProgress(ctx context.Context) {
+	l.mu.Lock()
+	due := l.progress
+	l.progress = false
+	l.mu.Unlock()
+	if !due {
+		return
+	}
+	r := l.a.snapshot()
+	r.set(Running)
+	body, err := json.Marshal(r)
+	if err == nil {
+		key := chunkKey(r.ID, "progress", chunk{l.a.N, l.progressSeq + 1})
+		_, err = l.a.book.store.Put(ctx, key, bytes.NewReader(body), blob.PutOptions{Relaxed: true})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.progress = true
+		l.err = errors.Join(l.err, err)
+		return
+	}
+	l.progressSeq++
+}
+
+// explain returns a failure's message with the end of the log, and the log's last lines.
+func (l *Log) explain(failure string) (string, []Diagnostic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trail.explain(failure)
+}
+
+// reached puts into r what the events told so far.
+func (l *Log) reached(r *Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trail.reached(r)
+}

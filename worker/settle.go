@@ -1,0 +1,210 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+const (
+	settleTimeout  = 2 * time.Minute // for publishing, recording, calling back and answering the broker
+	callbackGiveUp = 76 * time.Hour  // after a job's end; the schedule of spec Standard Webhooks, summed
+	outputs        = "outputs"       // the workspace's folder that is published
+)
+
+// conclude records how the attempt ended and answers the broker. out is nil when nothing ran; err then says why.
+func (a *attempt) conclude(ctx context.Context, out *launch.Outcome, err error, j judgement) {
+	job := ctx // ends when the lease is lost
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	var run *engine.Run
+	if out != nil {
+		run = out.Run
+	}
+	failure := failureOf(run, err)
+	if leaseLost(job) {
+		j.verdict = drop // whatever the job made of it
+	}
+	switch j.verdict {
+	case drop:
+		a.dropped(ctx, failure.Message)
+	case nack:
+		o := record.Outcome{Attempt: record.AttemptFailed, Run: run, Failure: failure}
+		if j.free {
+			o.Attempt = record.AttemptInterrupted
+		}
+		if err := a.record.End(ctx, o); err != nil {
+			a.log.ErrorContext(ctx, "attempt not recorded", "err", err)
+		}
+		j.reason = failure.Message
+		a.settle(ctx, j, nil)
+	default:
+		a.commit(ctx, job, out, failure, j)
+	}
+}
+
+// commit publishes what the job left, writes its final record and answers the broker. Nothing is published or
+// committed once the lease, and with it job, is known to be lost.
+func (a *attempt) commit(ctx, job context.Context, out *launch.Outcome, failure *engine.Failure, j judgement) {
+	o := record.Outcome{Status: j.status, Failure: failure}
+	if out != nil {
+		o.Run = out.Run
+	}
+	if j.status == record.Succeeded {
+		o.Failure = nil
+		if err := a.publish(ctx, job, out.Workspace); err != nil {
+			a.handBack(ctx, jitter(firstBackoff), err.Error())
+			return
+		}
+	}
+	if leaseLost(job) {
+		a.dropped(ctx, context.Cause(job).Error())
+		return
+	}
+	final, err := a.record.Commit(ctx, o)
+	switch {
+	case errors.Is(err, record.ErrSuperseded):
+		a.log.InfoContext(ctx, "attempt superseded", "status", final.Status)
+	case err != nil: // not recorded, so not answered: the message comes back when its lease ends
+		a.log.ErrorContext(ctx, "outcome not recorded", "err", err)
+		return
+	}
+	a.settle(ctx, j, final)
+}
+
+func leaseLost(job context.Context) bool {
+	stop, ok := errors.AsType[*engine.Stop](context.Cause(job))
+	return ok && stop.Reason == engine.LeaseLost
+}
+
+// settle answers the broker. With a final record the completion callback comes first.
+func (a *attempt) settle(ctx context.Context, j judgement, final *record.Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	var err error
+	if final != nil {
+		if err := a.callBack(ctx, final); err != nil {
+			a.handBack(ctx, jitter(callbackDelay(final.Finished)), err.Error())
+			return
+		}
+	}
+	switch j.verdict {
+	case ack:
+		err = a.lease.Ack(ctx)
+	case bury:
+		err = a.lease.Bury(ctx, j.reason)
+	case nack:
+		err = a.lease.Nack(ctx, j.delay)
+	}
+	if err != nil {
+		a.log.ErrorContext(ctx, "message not settled", "verdict", j.verdict, "err", err)
+		return
+	}
+	var why error
+	if j.reason != "" {
+		why = errors.New(j.reason)
+	}
+	log := a.log
+	if a.record != nil {
+		log = log.With("attempt", a.record.N)
+	}
+	log.InfoContext(ctx, "job settled", "verdict", j.verdict, "status", j.status, "pipeline", a.job.Pipeline,
+		"customer_id", a.job.Customer, "duration", time.Since(a.started), "err", why)
+}
+
+// handBack gives the message back; the attempt costs the job nothing.
+func (a *attempt) handBack(ctx context.Context, after time.Duration, why string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	a.log.WarnContext(ctx, "message handed back", "delay", after, "err", why)
+	if err := a.lease.Nack(ctx, after); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
+		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
+	}
+}
+
+// callBack sends the completion callback unless none is owed. An error means: hand the message back, so that it is
+// sent again later; the job is not run again.
+func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
+	w := a.worker
+	url := w.cfg.CallbackURL
+	if a.job.Callback != nil {
+		url = a.job.Callback.URL
+	}
+	if url == "" {
+		return nil
+	}
+	if final.Callback != nil {
+		return nil
+	}
+	done := record.Delivery{Time: time.Now().UTC()}
+	if w.cfg.Callbacks == nil {
+		done.Error = "not sent: no signing secret is configured (MILLRACE_CALLBACK_SECRET)"
+		a.log.ErrorContext(ctx, "callback not sent", "err", done.Error)
+		return w.cfg.Records.CallbackDone(ctx, a.job.ID, done)
+	}
+	receipt, err := w.cfg.Callbacks.Send(ctx, callback.Delivery{ID: callback.ID(a.job.ID), URL: url, Body: callback.Body(final)})
+	done.Tries, done.Status = receipt.Tries, receipt.Status
+	switch {
+	case err == nil:
+	case errors.Is(err, callback.ErrGone), time.Since(final.Finished) > callbackGiveUp:
+		done.Error, done.Gone = err.Error(), errors.Is(err, callback.ErrGone)
+		a.log.ErrorContext(ctx, "callback given up", "err", err)
+	default:
+		return fmt.Errorf("completion callback: %w", err)
+	}
+	return w.cfg.Records.CallbackDone(ctx, a.job.ID, done)
+}
+
+// callbackDelay is how long to wait before the next delivery of a callback, by how long it has been owed: 5 s at
+// first, a tenth of its age later, at most 15 minutes.
+func callbackDelay(since time.Time) time.Duration {
+	return min(max(5*time.Second, time.Since(since)/10), maxBackoff)
+}
+
+// publish copies what the job left in its outputs folder to the store, under a prefix of this attempt: nothing is
+// known under it before the final record names it. The folder is the job's, so nothing in it is trusted: links and
+// anything else that is no plain file are left out.
+func (a *attempt) publish(ctx, job context.Context, workspace string) error {
+	root, err := os.OpenRoot(workspace)
+	if err != nil {
+		return fmt.Errorf("publish outputs: %w", err)
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == outputs:
+			return fs.SkipAll // it left nothing
+		case err != nil:
+			return err
+		case !d.Type().IsRegular():
+			return nil
+		case leaseLost(job):
+			return context.Cause(job)
+		}
+		f, err := root.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = a.record.Publish(ctx, path[len(outputs)+1:], f)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish outputs: %w", err)
+	}
+	return nil
+}
+
+// dropped says that the attempt is over without an answer to the broker.
+func (a *attempt) dropped(ctx context.Context, why string) {
+	a.log.WarnContext(ctx, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", why)
+}

@@ -1,0 +1,218 @@
+// Package worker takes jobs off a queue, has them run, and answers the queue.
+//
+// The life of a message:
+//
+//	message ─lease→ job ─launch→ run ─judge→ verdict
+//	   │                                      ├─ ack   final record, callback, then the message is deleted
+//	   │                                      ├─ bury  final record, callback, then to the dead-letter queue
+//	   │                                      ├─ nack  the attempt's end is recorded, then the message is handed back
+//	   └── redelivered with a final record    └─ drop  the lease is lost: nothing is touched
+//	       standing: only what is still owed
+//	       (callback, ack) is done
+//
+// worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// Config is a Worker's. Zero values are the documented defaults.
+type Config struct {
+	Queue     *queue.Queue
+	Launcher  launch.Launcher
+	Records   *record.Book
+	Pipelines Catalogue
+	Callbacks *callback.Sender // nil: jobs that ask for a completion callback fail
+	Log       *slog.Logger
+
+	Name         string        // of this worker, in records; the pod's or host's
+	Slots        int           // jobs at once; 1
+	MaxAttempts  int           // of a job that does not say; 3, at most 20
+	Deadline     time.Duration // of a job that does not say; 4 h
+	CallbackURL  string        // of a job that does not say; empty is none
+	Inline       bool          // messages may bring their own pipeline
+	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
+	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
+	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
+}
+
+// A Catalogue knows the operator's pipelines by name.
+type Catalogue interface {
+	// Document returns a pipeline's source, its name in messages and its digest. The error is a sentence.
+	Document(name string) (doc []byte, source, digest string, err error)
+}
+
+// A Worker runs jobs until it is told to stop.
+type Worker struct {
+	cfg   Config
+	slots chan struct{} // one token a free slot
+	alone sync.RWMutex  // held for writing by a job that must have the worker to itself
+
+	mu      sync.Mutex
+	running map[string]struct{} // job IDs, guarded by mu
+}
+
+// New returns a Worker. Its errors are all that is wrong with cfg.
+func New(cfg Config) (*Worker, error) {
+	var errs []error
+	if cfg.Queue == nil || cfg.Launcher == nil || cfg.Records == nil || cfg.Pipelines == nil || cfg.Log == nil {
+		errs = append(errs, errors.New("worker: queue, launcher, records, pipelines and log must be given"))
+	}
+	if cfg.MaxAttempts < 0 || cfg.MaxAttempts > attemptsCap {
+		errs = append(errs, fmt.Errorf("worker: max attempts must be 1 to %d, got %d", attemptsCap, cfg.MaxAttempts))
+	}
+	if cfg.Slots < 0 {
+		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
+	}
+	setDefault(&cfg.Slots, 1)
+	setDefault(&cfg.MaxAttempts, 3)
+	setDefault(&cfg.Deadline, 4*time.Hour)
+	setDefault(&cfg.Grace, 20*time.Second)
+	if cfg.Ready == nil {
+		cfg.Ready = func() error { return nil }
+	}
+	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), running: map[string]struct{}{}}
+	for range cfg.Slots {
+		w.slots <- struct{}{}
+	}
+	return w, errors.Join(errs...)
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+var errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
+
+// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle. Then it drains: nothing new is
+// received, running jobs may end within the grace, and what has not is stopped and handed back at no cost.
+// The end of hard cuts the grace short.
+func (w *Worker) Run(ctx, hard context.Context) error {
+	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	defer context.AfterFunc(hard, func() { abort(errGraceOver) })()
+	var wg sync.WaitGroup
+	err := w.receive(ctx, func(l *queue.Lease) {
+		wg.Go(func() {
+			defer func() { w.slots <- struct{}{} }()
+			w.handle(jobs, l)
+		})
+	})
+	if ctx.Err() != nil {
+		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
+	}
+	t := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
+	defer t.Stop()
+	wg.Wait()
+	return err
+}
+
+// receive hands leases to start until ctx ends. Each has a slot, which start gives back.
+func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
+	idleSince := time.Now()
+	for {
+		n := w.takeSlots(ctx) // before a message, never the other way round
+		if n == 0 {
+			return nil
+		}
+		if err := w.cfg.Ready(); err != nil {
+			w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+			w.giveSlots(n)
+			if !pause(ctx, 5*time.Second) {
+				return nil
+			}
+			continue
+		}
+		if !w.idle() {
+			idleSince = time.Now()
+		}
+		rctx, cancel := w.untilIdle(ctx, idleSince)
+		leases, err := w.cfg.Queue.Receive(rctx, n)
+		cancel()
+		w.giveSlots(n - len(leases))
+		for _, l := range leases {
+			start(l)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case len(leases) > 0:
+			idleSince = time.Now()
+		case w.idle() && w.cfg.ExitWhenIdle > 0 && time.Since(idleSince) >= w.cfg.ExitWhenIdle:
+			w.cfg.Log.InfoContext(ctx, "idle", "duration", time.Since(idleSince))
+			return nil
+		case err != nil && fault.Of(err) != fault.Canceled && !errors.Is(err, errIdle):
+			return fmt.Errorf("receive: %w", err)
+		}
+	}
+}
+
+var errIdle = errors.New("idle")
+
+// untilIdle bounds a receive so that ExitWhenIdle is noticed in time.
+func (w *Worker) untilIdle(ctx context.Context, since time.Time) (context.Context, context.CancelFunc) {
+	if w.cfg.ExitWhenIdle <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, max(time.Second, time.Until(since.Add(w.cfg.ExitWhenIdle))), errIdle)
+}
+
+// idle says that no job is running.
+func (w *Worker) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.running) == 0
+}
+
+// takeSlots waits for one free slot and takes as many more as there are. 0 means that ctx has ended.
+func (w *Worker) takeSlots(ctx context.Context) int {
+	if ctx.Err() != nil {
+		return 0
+	}
+	select {
+	case <-w.slots:
+	case <-ctx.Done():
+		return 0
+	}
+	for n := 1; ; n++ {
+		select {
+		case <-w.slots:
+		default:
+			return n
+		}
+	}
+}
+
+func (w *Worker) giveSlots(n int) {
+	for range n {
+		w.slots <- struct{}{}
+	}
+}
+
+// pause waits; false means that ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,456 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker"
+	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+// A plant is a worker on the embedded queue and a folder store, whose jobs are a func.
+type plant struct {
+	t       *testing.T
+	driver  *localqueue.Driver
+	records *record.Book
+	cfg     worker.Config
+	runs    atomic.Int32 // how often a job was run
+}
+
+// newPlant makes one. do is what running a job does; it gets the job's state.
+func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *launch.Request) *engine.Run) *plant {
+	t.Helper()
+	dir := t.TempDir()
+	p := &plant{t: t}
+	var err error
+	p.driver, err = localqueue.Open(t.Context(), localqueue.Config{Path: filepath.Join(dir, "queue.db"), Visibility: time.Second, Wait: 200 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { p.driver.Close() })
+	q, err := queue.New(queue.Config{Driver: p.driver, Visibility: time.Second})
+	require.NoError(t, err)
+	store, err := dirblob.Open(filepath.Join(dir, "store"))
+	require.NoError(t, err)
+	t.Cleanup(func() { store.Close() })
+	p.records = record.New(store, time.Now)
+	jobs := filepath.Join(dir, "run")
+	require.NoError(t, os.Mkdir(jobs, 0o700))
+	p.cfg = worker.Config{
+		Queue: q, Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
+		Grace: time.Second, ExitWhenIdle: 300 * time.Millisecond,
+		Launcher: &launch.Inline{Root: jobs, Run: func(ctx context.Context, d launch.Dir, req *launch.Request, _ engine.Reporter) *engine.Run {
+			p.runs.Add(1)
+			return do(ctx, d.Workspace(), req)
+		}},
+	}
+	return p
+}
+
+type catalogue struct{}
+
+func (catalogue) Document(name string) ([]byte, string, string, error) {
+	if name == "nothing" {
+		return nil, "", "", fault.As(fault.Permanent, errors.New(`pipeline "nothing" is unknown`))
+	}
+	return []byte("tasks: []"), name + ".yaml", "sha256:x", nil
+}
+
+func succeed(context.Context, string, *launch.Request) *engine.Run {
+	return &engine.Run{Status: engine.Succeeded, Total: 1, Tasks: []engine.TaskRun{{Name: "t", Module: "M", Status: engine.Succeeded}}}
+}
+
+func fail(k fault.Kind) func(context.Context, string, *launch.Request) *engine.Run {
+	return func(context.Context, string, *launch.Request) *engine.Run {
+		return &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: k, Task: "t", Message: "it broke"}}
+	}
+}
+
+func (p *plant) send(body map[string]any) string {
+	p.t.Helper()
+	b, err := json.Marshal(body)
+	require.NoError(p.t, err)
+	id, err := p.driver.Send(p.t.Context(), queue.Draft{Body: b})
+	require.NoError(p.t, err)
+	if given, ok := body["id"].(string); ok {
+		return given
+	}
+	return id
+}
+
+// run runs the worker until the queue is dry.
+func (p *plant) run() { p.runUntil(p.t.Context()) }
+
+func (p *plant) runUntil(ctx context.Context) {
+	p.t.Helper()
+	w, err := worker.New(p.cfg)
+	require.NoError(p.t, err)
+	require.NoError(p.t, w.Run(ctx, p.t.Context()))
+}
+
+func (p *plant) load(id string) *record.Record {
+	p.t.Helper()
+	r, err := p.records.Load(p.t.Context(), id)
+	require.NoError(p.t, err)
+	return r
+}
+
+func (p *plant) depth() queue.Depth {
+	p.t.Helper()
+	d, err := p.driver.Depth(p.t.Context())
+	require.NoError(p.t, err)
+	return d
+}
+
+// again makes a message that was nacked with a delay visible at once, as time would.
+func (p *plant) again(id string) {
+	p.t.Helper()
+	p.send(map[string]any{"id": id, "pipeline": "p"})
+}
+
+func TestASucceededJobIsRecordedPublishedAndAcked(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs/sub"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs/sub/a.txt"), []byte("hello"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(ws, "kept-to-itself"), []byte("x"), 0o600))
+		require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(ws, "outputs/link")))
+		return succeed(ctx, ws, req)
+	})
+	id := p.send(map[string]any{"pipeline": "p", "cid": "c-1", "customerId": "acme"})
+	p.run()
+	r := p.load(id)
+	require.Equal(t, record.Succeeded, r.Status)
+	require.Equal(t, "c-1", r.CID)
+	require.Equal(t, "acme", r.CustomerID)
+	require.Len(t, r.Attempts, 1)
+	require.Len(t, r.Artifacts, 1, "a link is not followed, and what is not in outputs stays")
+	require.Equal(t, "sub/a.txt", r.Artifacts[0].Path)
+	require.Equal(t, int64(5), r.Artifacts[0].Size)
+	require.Equal(t, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", r.Artifacts[0].SHA256)
+	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestWhatCanNeverPassIsBuriedAfterOneAttempt(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body map[string]any
+		ran  int32
+		want string
+	}{
+		{"a permanent failure", map[string]any{"pipeline": "p"}, 1, "it broke"},
+		{"an unknown pipeline", map[string]any{"pipeline": "nothing"}, 0, `pipeline "nothing" is unknown`},
+		{"no job at all", map[string]any{"colour": "blue"}, 0, "colour"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlant(t, fail(fault.Permanent))
+			id := p.send(tt.body)
+			p.run()
+			require.Equal(t, tt.ran, p.runs.Load())
+			r := p.load(id)
+			require.Equal(t, record.Failed, r.Status)
+			require.Contains(t, r.Message, tt.want)
+			require.Equal(t, queue.Depth{Dead: 1}, p.depth())
+			dead, err := p.driver.Dead(t.Context(), 10)
+			require.NoError(t, err)
+			require.Contains(t, dead[0].Reason, tt.want)
+		})
+	}
+}
+
+func TestAnInlinePipelineIsRefusedUnlessTheOperatorAllowsIt(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.cfg.Inline = false
+	id := p.send(map[string]any{"tasks": []any{map[string]any{"module": "Debug"}}})
+	p.run()
+	require.Equal(t, record.Failed, p.load(id).Status)
+	require.Contains(t, p.load(id).Message, "MILLRACE_INLINE")
+}
+
+func TestAFailedJobIsTriedUntilItsAttemptsAreUsedUp(t *testing.T) {
+	var last []bool
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		last = append(last, req.Last)
+		return fail(fault.Unknown)(ctx, ws, req)
+	})
+	id := p.send(map[string]any{"id": "tries", "pipeline": "p", "max_attempts": 2})
+	p.run()
+	require.Equal(t, record.Retrying, p.load(id).Status)
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	p.send(map[string]any{"id": id, "pipeline": "p", "max_attempts": 2})
+	p.run()
+	r := p.load(id)
+	require.Equal(t, record.Dead, r.Status)
+	require.Len(t, r.Attempts, 2)
+	require.Equal(t, []bool{false, true}, last, "the job is told which attempt is its last")
+}
+
+func TestInterruptionsAreFree(t *testing.T) {
+	started := make(chan struct{}, 1)
+	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
+		started <- struct{}{}
+		<-ctx.Done()
+		return &engine.Run{Status: engine.Canceled, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+	})
+	p.cfg.Grace = 50 * time.Millisecond
+	id := p.send(map[string]any{"id": "interrupted", "pipeline": "p", "max_attempts": 1})
+	for n := 1; n <= 3; n++ {
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { <-started; stop() }()
+		p.runUntil(ctx)
+		r := p.load(id)
+		require.Equal(t, record.Retrying, r.Status)
+		require.Len(t, r.Attempts, n)
+		require.Equal(t, record.AttemptInterrupted, r.Attempts[n-1].Status)
+		require.Zero(t, p.depth().Dead)
+		p.again(id)
+	}
+}
+
+func TestADrainLetsAJobFinishThatFits(t *testing.T) {
+	started := make(chan struct{})
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		close(started)
+		time.Sleep(300 * time.Millisecond)
+		return succeed(ctx, ws, req)
+	})
+	id := p.send(map[string]any{"pipeline": "p"})
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { <-started; stop() }()
+	p.runUntil(ctx)
+	require.Equal(t, record.Succeeded, p.load(id).Status)
+}
+
+func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
+	p := newPlant(t, succeed)
+	id := p.send(map[string]any{"id": "once", "pipeline": "p"})
+	p.run()
+	p.again(id) // as if the worker had died before it acked
+	p.run()
+	require.EqualValues(t, 1, p.runs.Load())
+	require.Equal(t, queue.Depth{}, p.depth())
+	require.Len(t, p.load(id).Attempts, 1)
+}
+
+func TestADuplicateOfARunningJobIsNotRun(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		time.Sleep(300 * time.Millisecond)
+		return succeed(ctx, ws, req)
+	})
+	id := p.send(map[string]any{"id": "twin", "pipeline": "p"})
+	p.again(id)
+	p.run()
+	require.EqualValues(t, 1, p.runs.Load())
+	require.Equal(t, record.Succeeded, p.load(id).Status)
+}
+
+func TestACancelReachesARunningJobAndAQueuedOne(t *testing.T) {
+	started := make(chan struct{}, 1)
+	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
+		started <- struct{}{}
+		<-ctx.Done()
+		return &engine.Run{Status: engine.Canceled, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+	})
+	running, queued := p.send(map[string]any{"id": "running", "pipeline": "p"}), ""
+	go func() {
+		<-started
+		if err := p.records.Cancel(context.Background(), "running", "enough"); err != nil {
+			t.Error(err)
+		}
+	}()
+	p.run()
+	require.NoError(t, p.records.Cancel(t.Context(), "queued", "never mind"))
+	queued = p.send(map[string]any{"id": "queued", "pipeline": "p"})
+	p.run()
+	require.Equal(t, record.Cancelled, p.load(running).Status)
+	require.Contains(t, p.load(running).Message, "enough")
+	require.Equal(t, record.Cancelled, p.load(queued).Status)
+	require.EqualValues(t, 1, p.runs.Load())
+	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestAJobPastItsDeadlineIsStopped(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
+		<-ctx.Done()
+		return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+	})
+	id := p.send(map[string]any{"pipeline": "p", "deadline": "100ms", "max_attempts": 1})
+	p.run()
+	require.Equal(t, record.Dead, p.load(id).Status)
+	require.Contains(t, p.load(id).Message, "past its deadline of 100ms")
+}
+
+func TestAJobWhoseWorkersDieRunsAloneAndIsQuarantined(t *testing.T) {
+	var running, most atomic.Int32
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		if req.Job.ID == "killer" {
+			most.Store(max(most.Load(), running.Load()))
+		}
+		running.Add(1)
+		defer running.Add(-1)
+		time.Sleep(50 * time.Millisecond)
+		return succeed(ctx, ws, req)
+	})
+	die := func(n int) { // claims that nobody ended
+		for range n {
+			_, err := p.records.Claim(t.Context(), jobOf("killer"), record.Claim{Worker: "dead"})
+			require.NoError(t, err)
+		}
+	}
+	die(8)
+	id := p.send(map[string]any{"id": "killer", "pipeline": "p"})
+	p.run()
+	require.Equal(t, record.Dead, p.load(id).Status)
+	require.Contains(t, p.load(id).Message, "quarantined")
+	require.Zero(t, p.runs.Load())
+	require.Equal(t, 1, p.depth().Dead)
+}
+
+func TestAJobThatMayKillItsWorkerHasItToItself(t *testing.T) {
+	var running atomic.Int32
+	var beside []int32
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		n := running.Add(1)
+		defer running.Add(-1)
+		time.Sleep(30 * time.Millisecond)
+		if req.Job.ID == "suspect" {
+			beside = append(beside, n, running.Load())
+		}
+		return succeed(ctx, ws, req)
+	})
+	for range 5 {
+		_, err := p.records.Claim(t.Context(), jobOf("suspect"), record.Claim{Worker: "dead"})
+		require.NoError(t, err)
+	}
+	for range 12 {
+		p.send(map[string]any{"pipeline": "p"})
+	}
+	id := p.send(map[string]any{"id": "suspect", "pipeline": "p"})
+	for range 12 {
+		p.send(map[string]any{"pipeline": "p"})
+	}
+	p.run()
+	require.Equal(t, record.Succeeded, p.load(id).Status)
+	require.Equal(t, []int32{1, 1}, beside)
+	require.EqualValues(t, 25, p.runs.Load())
+}
+
+// A receiver answers callbacks as it is told and keeps their ids.
+type receiver struct {
+	mu     sync.Mutex
+	ids    []string
+	status int
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	_, _ = io.Copy(io.Discard, req.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ids = append(r.ids, req.Header.Get("webhook-id"))
+	w.WriteHeader(r.status)
+}
+
+func (r *receiver) answer(status int) { r.mu.Lock(); r.status = status; r.mu.Unlock() }
+
+func TestTheCallbackComesBeforeTheAckAndIsSentAgainWithoutTheJob(t *testing.T) {
+	rec := &receiver{status: http.StatusInternalServerError}
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	p := newPlant(t, succeed)
+	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	id := p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.cfg.ExitWhenIdle = 0
+	ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
+	defer stop()
+	go func() {
+		defer stop()
+		for ctx.Err() == nil {
+			if d, err := p.driver.Depth(ctx); err == nil && d.Delayed > 0 {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	p.runUntil(ctx)
+	require.Equal(t, 1, p.depth().Delayed, "handed back: the callback is owed")
+	require.Equal(t, record.Succeeded, p.load(id).Status, "the outcome stands")
+
+	rec.answer(http.StatusOK)
+	p.cfg.ExitWhenIdle = 300 * time.Millisecond
+	p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.run()
+	require.EqualValues(t, 1, p.runs.Load(), "the job is not run again")
+	require.Len(t, slices.Compact(rec.ids), 1, "one id for all deliveries: %v", rec.ids)
+	require.Equal(t, http.StatusOK, p.load(id).Callback.Status)
+	require.Empty(t, p.load(id).Callback.Error)
+}
+
+func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
+	rec := &receiver{status: http.StatusGone}
+	srv := httptest.NewServer(rec)
+	defer srv.Close()
+	p := newPlant(t, succeed)
+	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.run()
+	require.Len(t, rec.ids, 1)
+	require.True(t, p.load(id).Callback.Gone)
+	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestNothingIsReceivedWhileTheWorkerIsNotReady(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.cfg.Ready = func() error { return errors.New("disk full") }
+	p.cfg.ExitWhenIdle = 0
+	p.send(map[string]any{"pipeline": "p"})
+	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer stop()
+	p.runUntil(ctx)
+	require.Equal(t, queue.Depth{Visible: 1}, p.depth())
+}
+
+// A thief takes every lease away at its first heartbeat.
+type thief struct{ *localqueue.Driver }
+
+func (thief) Extend(context.Context, queue.Receipt, time.Duration) error { return queue.ErrLeaseLost }
+
+func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
+		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs/a.txt"), []byte("late"), 0o600))
+		<-ctx.Done()
+		return succeed(ctx, ws, nil) // it does not even notice
+	})
+	id := p.send(map[string]any{"pipeline": "p"})
+	var err error
+	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
+	require.NoError(t, err)
+	p.cfg.ExitWhenIdle = 0
+	ctx, stop := context.WithTimeout(t.Context(), 700*time.Millisecond) // before the message comes back
+	defer stop()
+	p.runUntil(ctx)
+	r := p.load(id)
+	require.Equal(t, record.Running, r.Status, "no outcome is recorded")
+	require.Empty(t, r.Artifacts)
+	require.Equal(t, queue.Depth{InFlight: 1}, p.depth(), "the message is not ours to answer")
+}
