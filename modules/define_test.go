@@ -126,8 +126,11 @@ func TestEveryProblemWithPropsIsASentenceWithItsRemedy(t *testing.T) {
 		{"a slip inside", map[string]any{"src": "a", "size": map[string]any{"widht": 1}}, []string{
 			`prop "size.widht" is unknown, did you mean "width"?`, `prop "size.width" is missing`,
 		}},
-		{"far off", map[string]any{"src": "a", "size": map[string]any{"width": 1, "samples": 1}},
-			[]string{`prop "size.samples" is unknown; known are width, use_gpu`}},
+		{
+			"far off",
+			map[string]any{"src": "a", "size": map[string]any{"width": 1, "samples": 1}},
+			[]string{`prop "size.samples" is unknown; known are width, use_gpu`},
+		},
 		{"twice", map[string]any{"src": "a", "source": "b"}, []string{`prop "src" is given twice, also as "source"; keep one`}},
 		{"not an integer", map[string]any{"src": "a", "level": "abc"}, []string{`prop "level" must be an integer, got "abc"`}},
 		{"a fraction", map[string]any{"src": "a", "level": 1.5}, []string{`prop "level" must be an integer, got 1.5`}},

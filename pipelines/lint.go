@@ -162,7 +162,7 @@ func (l *linter) callbacks(all map[Event][]Callback, what string) {
 	defer func() { l.known = outer }()
 	for _, on := range slices.Sorted(maps.Keys(all)) {
 		l.known = maps.Clone(outer)
-		for _, name := range []string{"execution_time", "processed_count", "status", "error_message", "current_task"} {
+		for _, name := range []string{"execution_time", "processed_count", "status", "error_message", "current_task", "callback_id"} {
 			l.known[name] = true
 		}
 		if on == OnStdout || on == OnStderr {

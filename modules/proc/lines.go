@@ -10,12 +10,16 @@ const (
 	// DefaultMaxLine and DefaultMaxTotal are what Lines uses where LineLimits does not say, in bytes.
 	DefaultMaxLine  = 64 << 10
 	DefaultMaxTotal = 8 << 20
+	// DefaultMaxLines is the same in lines. Each one costs whoever gets it more than its bytes: `yes` fits four
+	// million into DefaultMaxTotal.
+	DefaultMaxLines = 100_000
 )
 
-// LineLimits bound what Lines passes on. Both count bytes as the program wrote them.
+// LineLimits bound what Lines passes on. Line and Total count bytes as the program wrote them.
 type LineLimits struct {
 	Line  int   // of one line; 0 is DefaultMaxLine
 	Total int64 // of the stream; 0 is DefaultMaxTotal, negative is no limit
+	Lines int   // number of them; 0 is DefaultMaxLines, negative is no limit
 }
 
 // Lines is an io.Writer that splits a stream into lines that are fit to be shown: valid UTF-8
@@ -23,7 +27,7 @@ type LineLimits struct {
 // line, however much is written. A line ends at "\n", "\r\n" or "\r" (progress bars).
 //
 // What is over a limit is dropped behind a marker: " … [line cut after N bytes]" at the end of the
-// line, "[output cut after N bytes]" as the last line.
+// line, "[output cut after N bytes]" or "[output cut after N lines]" as the last line.
 //
 // One goroutine may write at a time.
 type Lines struct {
@@ -35,8 +39,9 @@ type Lines struct {
 	over    bool   // it is longer than limits.Line
 	skipLF  bool   // the last byte was "\r"
 	seen    int64  // bytes taken in
-	dropped int64  // bytes after the total was reached
-	cut     bool   // the total was reached
+	lines   int    // emitted
+	dropped int64  // bytes after a limit was reached
+	cut     bool   // a limit was reached
 }
 
 // NewLines returns Lines that call emit for each line, without its end. The slice is emit's until it
@@ -48,6 +53,9 @@ func NewLines(emit func(line []byte), limits LineLimits) *Lines {
 	if limits.Total == 0 {
 		limits.Total = DefaultMaxTotal
 	}
+	if limits.Lines == 0 {
+		limits.Lines = DefaultMaxLines
+	}
 	return &Lines{emit: emit, limits: limits}
 }
 
@@ -58,18 +66,25 @@ func (l *Lines) Write(p []byte) (int, error) {
 		l.dropped += int64(n)
 		return n, nil
 	}
-	over := l.seen + int64(n) - l.limits.Total
-	if l.limits.Total < 0 || over <= 0 {
-		l.seen += int64(n)
-		l.take(p)
-		return n, nil
+	room := n
+	if l.limits.Total >= 0 {
+		room = int(min(int64(n), l.limits.Total-l.seen))
 	}
-	l.seen = l.limits.Total
-	l.take(p[:int64(n)-over])
-	l.Flush()
-	l.cut, l.dropped = true, over
-	l.emit([]byte(cutMarker(l.limits.Total)))
+	l.seen += int64(room)
+	switch left := l.take(p[:room]); {
+	case left > 0:
+		l.cutOff(fmt.Sprintf("[output cut after %d lines]", l.limits.Lines), left+n-room)
+	case room < n:
+		l.Flush()
+		l.cutOff(cutMarker(l.limits.Total), n-room)
+	}
 	return n, nil
+}
+
+// cutOff ends the stream with a marker; dropped bytes have come after it already.
+func (l *Lines) cutOff(marker string, dropped int) {
+	l.cut, l.dropped = true, int64(dropped)
+	l.emit([]byte(marker))
 }
 
 // Flush emits the line that has begun, if any. Call it when the stream has ended.
@@ -79,10 +94,11 @@ func (l *Lines) Flush() {
 	}
 }
 
-// Dropped returns how many bytes were discarded after the total was reached.
+// Dropped returns how many bytes were discarded after a limit was reached.
 func (l *Lines) Dropped() int64 { return l.dropped }
 
-func (l *Lines) take(p []byte) {
+// take splits p into lines. It returns how many bytes of p are left because there are lines enough.
+func (l *Lines) take(p []byte) (left int) {
 	if l.skipLF && len(p) > 0 {
 		l.skipLF = false
 		if p[0] == '\n' {
@@ -90,10 +106,13 @@ func (l *Lines) take(p []byte) {
 		}
 	}
 	for len(p) > 0 {
+		if l.lines == l.limits.Lines {
+			return len(p)
+		}
 		i := bytes.IndexAny(p, "\r\n")
 		if i < 0 {
 			l.extend(p)
-			return
+			return 0
 		}
 		l.extend(p[:i])
 		l.end()
@@ -105,6 +124,7 @@ func (l *Lines) take(p []byte) {
 		}
 		p = p[i+1:]
 	}
+	return 0
 }
 
 // extend adds p to the line as far as there is room.
@@ -128,6 +148,7 @@ func (l *Lines) end() {
 		l.out = fmt.Appendf(l.out, " … [line cut after %d bytes]", l.limits.Line)
 	}
 	l.buf, l.pending, l.over = l.buf[:0], false, false
+	l.lines++
 	l.emit(l.out)
 }
 

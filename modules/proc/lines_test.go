@@ -66,6 +66,23 @@ func TestLinesCutsALongStream(t *testing.T) {
 	require.EqualValues(t, 20, l.Dropped())
 }
 
+func TestLinesCutsAStreamOfManyLines(t *testing.T) {
+	limits := proc.LineLimits{Lines: 2}
+	require.Equal(t, []string{"a", "b"}, linesOf(limits, "a\nb\r", "\n"))
+	require.Equal(t, []string{"a", "b"}, linesOf(limits, "a\nb"))
+	require.Equal(t, []string{"a", "b", "[output cut after 2 lines]"}, linesOf(limits, "a\nb\r", "\n\n", "c\n"))
+
+	count := 0
+	l := proc.NewLines(func([]byte) { count++ }, proc.LineLimits{Lines: -1})
+	_, _ = l.Write(bytes.Repeat([]byte("\n"), 2*proc.DefaultMaxLines))
+	require.Equal(t, 2*proc.DefaultMaxLines, count)
+
+	l = proc.NewLines(func([]byte) {}, proc.LineLimits{Lines: 1, Total: 10})
+	_, _ = l.Write([]byte("a\nbcdefghijklm"))
+	_, _ = l.Write([]byte("no"))
+	require.EqualValues(t, 14, l.Dropped())
+}
+
 func TestLinesTakesNoMoreMemoryForAnEndlessLine(t *testing.T) {
 	lines := 0
 	l := proc.NewLines(func([]byte) { lines++ }, proc.LineLimits{Total: -1})
@@ -86,7 +103,7 @@ func FuzzLinesAreTheSameWhereverTheStreamIsSplit(f *testing.F) {
 	f.Add(strings.Repeat("0123456789", 9), uint(31))
 	f.Fuzz(func(t *testing.T, in string, at uint) {
 		cut := int(at % uint(len(in)+1))
-		limits := proc.LineLimits{Line: 16, Total: 64}
+		limits := proc.LineLimits{Line: 16, Total: 64, Lines: 5}
 		whole := linesOf(limits, in)
 		require.Equal(t, whole, linesOf(limits, in[:cut], in[cut:]))
 		require.Equal(t, whole, linesOf(limits, strings.Split(in, "")...))

@@ -132,8 +132,11 @@ func TestBadSourcesAreRefusedForGood(t *testing.T) {
 		{"outside", map[string]any{"src": "/etc", "dest": "a.zip"}, `path "/etc" is outside the workspace`},
 		{"dest outside", map[string]any{"src": "x.obj", "dest": "../a.zip"}, `path "../a.zip" is outside the workspace`},
 		{"same names", map[string]any{"src": []any{"out/a.txt", "other/a.txt"}, "dest": "a.zip"}, `"other/a.txt" and "out/a.txt" would both be called "a.txt"`},
-		{"not a name", map[string]any{"src": []any{int64(1)}, "dest": "a.zip", "config": map[string]any{"level": 12}},
-			`prop "src" must be a file, a folder, a pattern or a list of those; prop "config.level" must be 0 to 9, got 12`},
+		{
+			"not a name",
+			map[string]any{"src": []any{int64(1)}, "dest": "a.zip", "config": map[string]any{"level": 12}},
+			`prop "src" must be a file, a folder, a pattern or a list of those; prop "config.level" must be 0 to 9, got 12`,
+		},
 		{"unknown option", map[string]any{"src": "x.obj", "dest": "a.zip", "config": map[string]any{"levle": 1}}, `prop "config.levle" is unknown, did you mean "level"?`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

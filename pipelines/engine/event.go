@@ -34,6 +34,7 @@ const (
 	TaskEnded      EventKind = "task.ended" // succeeded, failed or skipped: see TaskRun
 	Warning        EventKind = "warning"
 	CallbackFailed EventKind = "callback.failed"
+	Trace          EventKind = "trace" // a line of the engine's own log, of a job that asked for it (debug)
 	RunEnded       EventKind = "run.ended"
 )
 
