@@ -119,21 +119,18 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 	req.Attempt, req.Last = n, n >= maxAttempts
 	events := a.record.NewLog(ctx)
 	out, err := a.launch(ctx, req, events)
-	if err := a.closeLog(ctx, events); err != nil { // it is for people: the outcome does not wait for it
-		a.log.WarnContext(ctx, "log not recorded", "err", err)
-	}
+	events.Finish()
+	defer func() { // the log is for people: it is written while the broker is answered
+		if err := events.Close(); err != nil {
+			a.log.WarnContext(ctx, "log not recorded", "err", err)
+		}
+	}()
 	if err != nil {
 		a.conclude(ctx, nil, err, judge(nil, err, n, maxAttempts))
 		return
 	}
 	defer out.Close()
 	a.conclude(ctx, out, nil, judge(out.Run, nil, n, maxAttempts))
-}
-
-func (a *attempt) closeLog(ctx context.Context, events *record.Log) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return events.Close(ctx)
 }
 
 // launch runs the request until it ends, is canceled, or its deadline passes.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
@@ -17,7 +18,7 @@ import (
 
 const (
 	settleTimeout  = 2 * time.Minute // for publishing, recording, calling back and answering the broker
-	callbackGiveUp = 76 * time.Hour  // after a job's end; the schedule of spec Standard Webhooks, summed
+	callbackGiveUp = 76 * time.Hour  // after a job ended: as long as the example schedule of Standard Webhooks goes on
 	outputs        = "outputs"       // the workspace's folder that is published
 )
 
@@ -36,19 +37,26 @@ func (a *attempt) conclude(ctx context.Context, out *launch.Outcome, err error, 
 	}
 	switch j.verdict {
 	case drop:
-		a.dropped(ctx, failure.Message)
+		// The message is somebody else's, but this attempt is ours: without its end it would count as a death.
+		stop := engine.Fail(job, "", failure)
+		a.end(ctx, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: stop})
+		a.log.WarnContext(ctx, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", stop)
 	case nack:
 		o := record.Outcome{Attempt: record.AttemptFailed, Run: run, Failure: failure}
 		if j.free {
 			o.Attempt = record.AttemptInterrupted
 		}
-		if err := a.record.End(ctx, o); err != nil {
-			a.log.ErrorContext(ctx, "attempt not recorded", "err", err)
-		}
+		a.end(ctx, o)
 		j.reason = failure.Message
 		a.settle(ctx, j, nil)
 	default:
 		a.commit(ctx, job, out, failure, j)
+	}
+}
+
+func (a *attempt) end(ctx context.Context, o record.Outcome) {
+	if err := a.record.End(ctx, o); err != nil {
+		a.log.ErrorContext(ctx, "attempt not recorded", "err", err)
 	}
 }
 
@@ -62,18 +70,19 @@ func (a *attempt) commit(ctx, job context.Context, out *launch.Outcome, failure 
 	if j.status == record.Succeeded {
 		o.Failure = nil
 		if err := a.publish(ctx, job, out.Workspace); err != nil {
-			a.handBack(ctx, jitter(firstBackoff), err.Error())
+			a.conclude(job, out, fault.As(fault.Transient, err), judgement{verdict: nack, free: true, delay: jitter(firstBackoff)})
 			return
 		}
 	}
 	if leaseLost(job) {
-		a.dropped(ctx, context.Cause(job).Error())
+		a.conclude(job, out, nil, judgement{verdict: drop})
 		return
 	}
 	final, err := a.record.Commit(ctx, o)
 	switch {
 	case errors.Is(err, record.ErrSuperseded):
 		a.log.InfoContext(ctx, "attempt superseded", "status", final.Status)
+		j = judgeFinal(final)
 	case err != nil: // not recorded, so not answered: the message comes back when its lease ends
 		a.log.ErrorContext(ctx, "outcome not recorded", "err", err)
 		return
@@ -156,7 +165,7 @@ func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, callback.ErrGone), time.Since(final.Finished) > callbackGiveUp:
-		done.Error, done.Gone = err.Error(), errors.Is(err, callback.ErrGone)
+		done.Error = err.Error()
 		a.log.ErrorContext(ctx, "callback given up", "err", err)
 	default:
 		return fmt.Errorf("completion callback: %w", err)
@@ -202,9 +211,4 @@ func (a *attempt) publish(ctx, job context.Context, workspace string) error {
 		return fmt.Errorf("publish outputs: %w", err)
 	}
 	return nil
-}
-
-// dropped says that the attempt is over without an answer to the broker.
-func (a *attempt) dropped(ctx context.Context, why string) {
-	a.log.WarnContext(ctx, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", why)
 }

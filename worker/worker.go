@@ -35,7 +35,7 @@ type Config struct {
 	Launcher  launch.Launcher
 	Records   *record.Book
 	Pipelines Catalogue
-	Callbacks *callback.Sender // nil: jobs that ask for a completion callback fail
+	Callbacks *callback.Sender // nil: completion callbacks are not sent, and records say so
 	Log       *slog.Logger
 
 	Name         string        // of this worker, in records; the pod's or host's

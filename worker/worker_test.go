@@ -414,7 +414,7 @@ func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
 	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": srv.URL}})
 	p.run()
 	require.Len(t, rec.ids, 1)
-	require.True(t, p.load(id).Callback.Gone)
+	require.Contains(t, p.load(id).Callback.Error, "410")
 	require.Equal(t, queue.Depth{}, p.depth())
 }
 
@@ -450,7 +450,8 @@ func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 	defer stop()
 	p.runUntil(ctx)
 	r := p.load(id)
-	require.Equal(t, record.Running, r.Status, "no outcome is recorded")
+	require.Equal(t, record.Retrying, r.Status, "no outcome is recorded")
+	require.Equal(t, record.AttemptInterrupted, r.Attempts[0].Status)
 	require.Empty(t, r.Artifacts)
 	require.Equal(t, queue.Depth{InFlight: 1}, p.depth(), "the message is not ours to answer")
 }

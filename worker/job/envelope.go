@@ -34,7 +34,7 @@ func envelopeKeys() []string {
 	return []string{
 		"apiVersion", "kind", "id", "name", "title", "cid", "linkId", "customerId", "externalId", "format",
 		"pipeline", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
-		"debug", "dry_run", "keep_workspace",
+		"debug", "dry_run",
 	}
 }
 
@@ -72,8 +72,6 @@ func (e *envelope) field(key string, v any) error {
 		return set(key, v, "true or false", &j.Debug)
 	case "dry_run":
 		return set(key, v, "true or false", &j.DryRun)
-	case "keep_workspace":
-		return set(key, v, "true or false", &j.Keep)
 	case "state":
 		return set(key, v, "a map", &j.State)
 	}
@@ -94,7 +92,7 @@ func (e *envelope) compound(key string, v any) error {
 		return e.maxAttempts(key, v)
 	case "deadline":
 		return e.deadline(v)
-	case "priority", "requires", "version":
+	case "priority", "requires", "version", "keep_workspace":
 		return fmt.Errorf("%q is not taken by this version yet: leave it out", key)
 	}
 	const longest = 40 // nobody mistypes more, and comparing costs its square

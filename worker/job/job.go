@@ -28,7 +28,6 @@ type Job struct {
 	Deadline    time.Duration  `json:"deadline,omitzero"`
 	Debug       bool           `json:"debug,omitzero"`
 	DryRun      bool           `json:"dry_run,omitzero"`
-	Keep        bool           `json:"keep_workspace,omitzero"`
 	Enqueued    time.Time      `json:"enqueued,omitzero"`
 }
 

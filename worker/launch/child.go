@@ -23,17 +23,18 @@ const (
 
 // A child is one process that runs jobs, seen from the worker.
 type child struct {
-	cfg    Config
-	dir    Dir
-	key    string // what it is warm for; empty before its first job
-	jobs   int
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	to     *lineWriter
-	events *os.File
-	from   *lineReader
-	stderr *ends
-	exited chan struct{} // closed when the process was waited for
+	cfg      Config
+	dir      Dir
+	key      string // what it is warm for; empty before its first job
+	jobs     int
+	cmd      *exec.Cmd
+	stdin    io.WriteCloser
+	to       *lineWriter
+	events   *os.File
+	from     *lineReader
+	stderr   *ends
+	confined string        // what confines it, in its own words
+	exited   chan struct{} // closed when the process was waited for
 }
 
 func startChild(cfg Config, dir Dir) (*child, error) {
@@ -98,6 +99,7 @@ func (c *child) awaitReady(ctx context.Context) error {
 		return fmt.Errorf("child did not get ready: %w: %s", err, c.stderr)
 	}
 	c.cfg.Log.DebugContext(ctx, "child ready", "pid", c.pid(), "confined", m.Ready.Confined, "duration", m.Ready.Took)
+	c.confined = m.Ready.Confined
 	return nil
 }
 

@@ -80,6 +80,9 @@ type fromChild struct {
 	Done  *engine.Run   `json:"done,omitzero"`
 }
 
+// Confined begins the word of a child that is confined.
+const Confined = "Landlock"
+
 // Ready is a child's word that it waits for a job.
 type Ready struct {
 	Confined string        `json:"confined"` // what confines it, or why nothing does

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type Pool struct {
 	idle   []*child         // guarded by mu
 	live   map[int]struct{} // pids of our own children, guarded by mu
 	closed bool             // guarded by mu
+	once   sync.Once        // guards the word on confinement
 	wg     sync.WaitGroup   // children being started or ended behind the caller's back
 }
 
@@ -218,6 +220,7 @@ func (p *Pool) spawn(ctx context.Context) (*child, error) {
 	p.mu.Unlock()
 	if err == nil {
 		if err = c.awaitReady(ctx); err == nil {
+			p.once.Do(func() { p.sayConfined(ctx, c.confined) })
 			return c, nil
 		}
 		p.bury(c)
@@ -225,6 +228,13 @@ func (p *Pool) spawn(ctx context.Context) (*child, error) {
 		return nil, err
 	}
 	return nil, errors.Join(err, Remove(dir.Path))
+}
+
+// sayConfined tells the operator, once, when nothing confines the jobs.
+func (p *Pool) sayConfined(ctx context.Context, word string) {
+	if p.cfg.Setup.Confine && !strings.HasPrefix(word, Confined) {
+		p.cfg.Log.WarnContext(ctx, "jobs are not confined", "err", word)
+	}
 }
 
 // bury kills what is left of a child that died or must die, and everything it started.

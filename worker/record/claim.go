@@ -120,7 +120,7 @@ func (b *Book) finalError(ctx context.Context, id string) error {
 }
 
 // last is the attempt that wrote r.
-func (r *Record) last() *AttemptRun { return &r.Attempts[len(r.Attempts)-1] }
+func (r *Record) last() *AttemptRecord { return &r.Attempts[len(r.Attempts)-1] }
 
 func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *Record {
 	r := &Record{
@@ -142,7 +142,7 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 	for _, e := range earlier {
 		r.Attempts = append(r.Attempts, *e.last())
 	}
-	r.Attempts = append(r.Attempts, AttemptRun{
+	r.Attempts = append(r.Attempts, AttemptRecord{
 		N: n, Status: AttemptRunning, Started: now, Worker: c.Worker, Host: c.Host,
 	})
 	r.set(Running)

@@ -19,7 +19,7 @@ type Outcome struct {
 	// follows from Status.
 	Attempt AttemptStatus
 	// Reason names the outcome where the failure does not.
-	Reason string
+	Reason engine.Reason
 	// Run is what the engine tells; nil when the run died or never began: the record then has what the log saw.
 	Run *engine.Run
 	// Failure is why; nil takes the run's.
@@ -28,7 +28,7 @@ type Outcome struct {
 
 // End writes that this attempt is over and that another may follow. Doing so again changes nothing.
 func (a *Attempt) End(ctx context.Context, o Outcome) error {
-	r := a.record(o)
+	r := a.record(ctx, o)
 	r.last().Status = o.Attempt
 	r.set(Retrying)
 	if _, err := a.book.create(ctx, endKey(r.ID, a.N), r); err != nil {
@@ -44,7 +44,7 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	if !o.Status.Final() {
 		return nil, fmt.Errorf("commit job %s: %s is no final status", a.claimed.ID, o.Status)
 	}
-	r := a.record(o)
+	r := a.record(ctx, o)
 	r.Finished = r.Updated
 	r.last().Status = cmp.Or(o.Attempt, attemptOf(o.Status))
 	r.set(o.Status)
@@ -73,7 +73,10 @@ func attemptOf(s Status) AttemptStatus {
 }
 
 // record is the claim's record with all that is known since.
-func (a *Attempt) record(o Outcome) *Record {
+func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
+	if a.log != nil {
+		a.log.settle(ctx)
+	}
 	r := a.snapshot()
 	last := r.last()
 	last.Ended = r.Updated
@@ -85,8 +88,9 @@ func (a *Attempt) record(o Outcome) *Record {
 		failure = cmp.Or(failure, o.Run.Failure)
 	}
 	last.Reason = o.Reason
+	last.Failure = failure
 	if failure != nil {
-		last.Reason = cmp.Or(o.Reason, string(failure.Reason))
+		last.Reason = cmp.Or(o.Reason, failure.Reason)
 		r.Message = failure.Message
 		if a.log != nil {
 			r.Message, r.Diagnostics = a.log.explain(failure.Message)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,98 +13,92 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// followEvery is how often Follow looks for more.
+// followEvery is how often a follower looks for more.
 const followEvery = 500 * time.Millisecond
 
-// Logs yields what the job's attempts have written to their logs so far, the first attempt first, each in the order
-// in which it happened. It yields ErrNotFound for a job that has not begun.
-func (b *Book) Logs(ctx context.Context, id string) iter.Seq2[engine.Event, error] {
-	return b.logs(ctx, id, func(f *folder, _ bool) (bool, error) {
-		if f.empty() {
-			return false, ErrNotFound
-		}
-		return false, nil
-	})
-}
-
-// Follow is Logs that goes on until the job is over or ctx ends, through all attempts. It waits for a job that has not
-// begun.
-func (b *Book) Follow(ctx context.Context, id string) iter.Seq2[engine.Event, error] {
-	return b.logs(ctx, id, func(_ *folder, over bool) (bool, error) {
-		if over {
-			return false, nil
-		}
-		timer := time.NewTimer(followEvery)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return true, nil
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		}
-	})
-}
-
-// logs yields the chunks that it has not yielded yet, again and again as long as more says so. more is told whether
-// the job was over before the chunks were listed.
-func (b *Book) logs(ctx context.Context, id string, more func(f *folder, over bool) (bool, error)) iter.Seq2[engine.Event, error] {
+// Logs yields what the job's attempts have written to their logs, the first attempt first, each in the order in which
+// it happened. With follow it goes on until the job is over, and waits for a job that has not begun; without, that is
+// ErrNotFound. Lines that a power cut has cut off are left out.
+func (b *Book) Logs(ctx context.Context, id string, follow bool) iter.Seq2[engine.Event, error] {
 	return func(yield func(engine.Event, error) bool) {
-		var seen chunk
-		var over bool
+		t := tailer{book: b, id: id, seen: make(map[int]int), yield: yield}
 		err := checkID(id)
-		for err == nil {
-			var f *folder
-			if f, err = b.folder(ctx, id); err != nil {
-				break
+		for over := !follow; err == nil; {
+			var final bool
+			if final, err = t.next(ctx, follow); err != nil || over {
+				break // over was known before the chunks were listed: there are no more
 			}
-			var stopped bool
-			if seen, stopped, err = b.chunks(ctx, id, f.logs, seen, yield); stopped || err != nil {
-				break
-			}
-			var again bool
-			if again, err = more(f, over); !again {
-				break
-			}
-			over = f.final
+			over = final
+			err = pause(ctx, followEvery) // also then: the log may be a moment behind the final record
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errStop) {
 			yield(engine.Event{}, fmt.Errorf("read log of job %s: %w", id, err))
 		}
 	}
 }
 
-// chunks yields the chunks after seen, and returns the last it has yielded and whether the caller has had enough.
-func (b *Book) chunks(ctx context.Context, id string, logs []chunk, seen chunk, yield func(engine.Event, error) bool) (chunk, bool, error) {
-	for _, c := range logs {
-		if compareChunks(c, seen) <= 0 {
-			continue
-		}
-		more, err := b.chunk(ctx, chunkKey(id, "log", c), yield)
-		if !more || err != nil {
-			return seen, !more, err
-		}
-		seen = c
-	}
-	return seen, false, nil
+// errStop says that the caller has had enough.
+var errStop = errors.New("stop")
+
+// A tailer is one reading of a job's log.
+type tailer struct {
+	book  *Book
+	id    string
+	seen  map[int]int // attempt → number of its last chunk that was yielded
+	yield func(engine.Event, error) bool
 }
 
-func (b *Book) chunk(ctx context.Context, key string, yield func(engine.Event, error) bool) (more bool, err error) {
-	r, _, err := b.store.Open(ctx, key)
+// next yields the chunks that are new, and says whether the job is over.
+func (t *tailer) next(ctx context.Context, follow bool) (final bool, err error) {
+	f, err := t.book.folder(ctx, t.id)
 	if err != nil {
-		return true, err
+		return false, err
+	}
+	if f.empty() && !follow {
+		return false, ErrNotFound
+	}
+	for _, c := range f.logs {
+		if c.seq <= t.seen[c.n] {
+			continue
+		}
+		if err := t.chunk(ctx, chunkKey(t.id, "log", c)); err != nil {
+			return false, err
+		}
+		t.seen[c.n] = c.seq
+	}
+	return f.final, nil
+}
+
+func (t *tailer) chunk(ctx context.Context, key string) (err error) {
+	r, _, err := t.book.store.Open(ctx, key)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	dec := json.NewDecoder(r)
+	lines := bufio.NewReader(r)
 	for {
+		line, err := lines.ReadBytes('\n')
 		var ev engine.Event
-		switch err := dec.Decode(&ev); {
-		case errors.Is(err, io.EOF):
-			return true, nil
-		case err != nil:
-			return true, fmt.Errorf("decode %s: %w", key, err)
+		if json.Unmarshal(line, &ev) == nil && !t.yield(ev, nil) {
+			return errStop
 		}
-		if !yield(ev, nil) {
-			return false, nil
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+	}
+}
+
+// pause waits, and returns why it was cut short.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

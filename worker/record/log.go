@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ const (
 	maxLogBytes = 64 << 20
 	// putTimeout bounds one write of the background goroutine.
 	putTimeout = time.Minute
+	settleWait = 100 * time.Millisecond
 )
 
 var _ engine.Reporter = (*Log)(nil)
@@ -32,11 +32,11 @@ var _ engine.Reporter = (*Log)(nil)
 // A Log writes what happens in one attempt: the log in chunks, and, when a run lasts, how far it is. It never makes
 // the job wait and never fails it. Report may be called from several goroutines.
 type Log struct {
-	a      *Attempt
-	cancel context.CancelFunc // ends a write in flight
-	stop   chan struct{}
-	full   chan struct{} // holds one token when a chunk is due
-	wg     sync.WaitGroup
+	a        *Attempt
+	finish   func() // closes finished, once
+	finished chan struct{}
+	written  chan struct{} // closed when the last chunk is, or can't be
+	full     chan struct{} // holds one token when a chunk is due
 
 	mu       sync.Mutex   // guards what follows
 	waiting  bytes.Buffer // encoded events
@@ -46,17 +46,19 @@ type Log struct {
 	progress bool // the tasks have changed since the last progress record
 	err      error
 
-	// Used by the goroutine, and by Close after it.
-	logSeq, progressSeq int
+	logSeq, progressSeq int // used by the goroutine alone
 }
 
-// NewLog starts the attempt's log. Call it once, before any other method of a, and Close it before Commit or End. The
-// log goes on when ctx ends: what a cancelled job said last is worth reading.
+// NewLog starts the attempt's log. Call it once, before any other method of a, and Close it when all is done. The log
+// goes on when ctx ends: what a cancelled job said last is worth reading.
 func (a *Attempt) NewLog(ctx context.Context) *Log {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Log{a: a, cancel: cancel, stop: make(chan struct{}), full: make(chan struct{}, 1)}
+	l := &Log{a: a, finished: make(chan struct{}), written: make(chan struct{}), full: make(chan struct{}, 1)}
+	l.finish = sync.OnceFunc(func() { close(l.finished) })
 	a.log = l
-	l.wg.Go(func() { l.write(ctx) })
+	go func() {
+		defer close(l.written)
+		l.write(context.WithoutCancel(ctx))
+	}()
 	return l
 }
 
@@ -110,17 +112,28 @@ func encode(ev engine.Event) []byte {
 	return append(line, '\n')
 }
 
-// Close writes what is left and waits for the log's goroutine. When ctx ends first, the rest is lost. It returns what
-// went wrong over the log's whole life, joined with nothing that a later write made good.
-func (l *Log) Close(ctx context.Context) error {
-	defer context.AfterFunc(ctx, l.cancel)()
-	close(l.stop)
-	l.wg.Wait()
-	defer l.cancel()
-	l.mu.Lock()
-	l.mark()
-	l.mu.Unlock()
-	l.flush(ctx)
+// Finish says that no more events come. It does not wait for the store: the last chunk is written behind the caller's
+// back, and Close waits for it. Commit and End finish the log, and know all that was reported, however far the writing is.
+func (l *Log) Finish() { l.finish() }
+
+// settle finishes the log and gives it a moment, so that whoever sees the attempt's last record sees its whole log too,
+// unless the store is slow.
+func (l *Log) settle(ctx context.Context) {
+	l.finish()
+	timer := time.NewTimer(settleWait)
+	defer timer.Stop()
+	select {
+	case <-l.written:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Close finishes the log and waits until it is written, a minute or two where the store is slow. It returns why lines
+// are missing, if they are.
+func (l *Log) Close() error {
+	l.finish()
+	<-l.written
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -129,25 +142,34 @@ func (l *Log) Close(ctx context.Context) error {
 	return nil
 }
 
-// write flushes from time to time until stop.
+// write flushes from time to time, and once more at the end.
 func (l *Log) write(ctx context.Context) {
 	wait := firstFlush
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		select {
-		case <-l.stop:
+		case <-l.finished:
+			l.mu.Lock()
+			l.mark()
+			l.mu.Unlock()
+			within(ctx, l.flush)
 			return
 		case <-l.full:
+			within(ctx, l.flush)
 		case <-timer.C:
+			within(ctx, l.flush)
+			within(ctx, l.flushProgress)
 			wait = min(2*wait, maxFlush)
 			timer.Reset(wait)
 		}
-		ctx, cancel := context.WithTimeout(ctx, putTimeout)
-		l.flush(ctx)
-		l.flushProgress(ctx)
-		cancel()
 	}
+}
+
+func within(ctx context.Context, flush func(context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	flush(ctx)
 }
 
 // flush puts what waits as the next chunk. When that fails the lines wait on, under the same number.
@@ -192,8 +214,7 @@ func (l *Log) flushProgress(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
-		l.progress = true
-		l.err = errors.Join(l.err, err)
+		l.progress = true // nothing is lost: the next has all that this one had
 		return
 	}
 	l.progressSeq++

@@ -35,12 +35,9 @@ func (b *Book) load(ctx context.Context, id string) (*Record, error) {
 	if f.final {
 		return b.final(ctx, id)
 	}
-	r := &Record{ID: id}
-	r.set(Queued)
-	if key := newestKey(id, f); key != "" {
-		if r, err = b.read(ctx, key); err != nil {
-			return nil, err
-		}
+	r, err := b.newest(ctx, id, f)
+	if err != nil {
+		return nil, err
 	}
 	if f.cancel {
 		if r.CancelRequested, err = b.Canceled(ctx, id); err != nil {
@@ -50,19 +47,23 @@ func (b *Book) load(ctx context.Context, id string) (*Record, error) {
 	return r, nil
 }
 
-// newestKey is where the newest record of a job that is not over lies; "" when it has not begun.
-func newestKey(id string, f *folder) string {
+// newest reads the newest record of a job that is not over. A progress record that a power cut has cut off is passed
+// over: the claim says less, and is durable.
+func (b *Book) newest(ctx context.Context, id string, f *folder) (*Record, error) {
 	n := f.newest()
-	if n == 0 {
-		return ""
+	switch p := len(f.progress) - 1; {
+	case n == 0:
+		r := &Record{ID: id}
+		r.set(Queued)
+		return r, nil
+	case f.ended[n]:
+		return b.read(ctx, endKey(id, n))
+	case p >= 0 && f.progress[p].n == n:
+		if r, err := b.read(ctx, chunkKey(id, "progress", f.progress[p])); err == nil {
+			return r, nil
+		}
 	}
-	if f.ended[n] {
-		return endKey(id, n)
-	}
-	if p := len(f.progress) - 1; p >= 0 && f.progress[p].n == n {
-		return chunkKey(id, "progress", f.progress[p])
-	}
-	return attemptKey(id, n)
+	return b.read(ctx, attemptKey(id, n))
 }
 
 // A Summary is one job of a listing.

@@ -11,7 +11,7 @@
 //	jobs/<hash2>/<job id>/log-<n>-<seq>        what attempt n printed: engine.Event, one JSON object a line
 //	jobs/<hash2>/<job id>/attempt-<n>.end      attempt n is over and another may follow
 //	jobs/<hash2>/<job id>/final                the job is over: the commit
-//	jobs/<hash2>/<job id>/callback             the completion callback was delivered
+//	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
 //	artifacts/<job id>/<n>/<path>              what attempt n published
@@ -98,8 +98,8 @@ type Record struct {
 
 	Status Status `json:"status"`
 	Phase  Phase  `json:"phase"`
-	// Reason is a named outcome: timeout, deadline, oom, shutdown, lease_lost, cancel, crash, quarantine.
-	Reason string `json:"reason,omitzero"`
+	// Reason names an outcome that is not simply "a task failed".
+	Reason engine.Reason `json:"reason,omitzero"`
 	// Message is, after a failure, the error and the end of the log: its last 20 lines, of these the last 500 characters.
 	Message string `json:"message,omitzero"`
 
@@ -112,7 +112,7 @@ type Record struct {
 	ArtifactPath string     `json:"artifactPath,omitzero"` // the keys of Artifacts begin with it
 	Artifacts    []Artifact `json:"artifacts,omitzero"`
 
-	Attempts    []AttemptRun     `json:"attempts,omitzero"`
+	Attempts    []AttemptRecord  `json:"attempts,omitzero"`
 	MaxAttempts int              `json:"maximumAttempts,omitzero"`
 	Total       int              `json:"total,omitzero"` // tasks in the pipeline
 	Tasks       []engine.TaskRun `json:"tasks,omitzero"` // of the newest attempt, those that were reached; without output while it runs
@@ -127,20 +127,21 @@ type Record struct {
 	ProcessingStateMessage string          `json:"processingStateMessage,omitzero"`
 
 	CancelRequested *Cancellation `json:"cancelRequested,omitzero"` // not yet obeyed
-	Callback        *Delivery     `json:"callback,omitzero"`        // nil until the completion callback was delivered
+	Callback        *Delivery     `json:"callback,omitzero"`        // nil until nothing more is owed to the callback's receiver
 
 	Owner string `json:"owner,omitzero"` // random; the attempt that wrote this
 }
 
-// An AttemptRun is one attempt at a job.
-type AttemptRun struct {
-	N       int           `json:"n"` // from 1
-	Status  AttemptStatus `json:"status"`
-	Reason  string        `json:"reason,omitzero"`
-	Started time.Time     `json:"started"`
-	Ended   time.Time     `json:"ended,omitzero"`
-	Worker  string        `json:"worker,omitzero"`
-	Host    string        `json:"host,omitzero"`
+// An AttemptRecord is one attempt at a job.
+type AttemptRecord struct {
+	N       int             `json:"n"` // from 1
+	Status  AttemptStatus   `json:"status"`
+	Reason  engine.Reason   `json:"reason,omitzero"`
+	Failure *engine.Failure `json:"failure,omitzero"`
+	Started time.Time       `json:"started"`
+	Ended   time.Time       `json:"ended,omitzero"`
+	Worker  string          `json:"worker,omitzero"`
+	Host    string          `json:"host,omitzero"`
 }
 
 // An Artifact is one object that a job published.
@@ -167,9 +168,8 @@ type Cancellation struct {
 type Delivery struct {
 	Time   time.Time `json:"time"`
 	Tries  int       `json:"tries"`
-	Status int       `json:"status"`         // of the last answer
-	Gone   bool      `json:"gone,omitzero"`  // the receiver wants no more (410): it was not delivered and never will be
-	Error  string    `json:"error,omitzero"` // why it was not delivered and never will be; empty when it was
+	Status int       `json:"status"`         // HTTP status of the last answer; 0 is none
+	Error  string    `json:"error,omitzero"` // why it was given up; empty when it was delivered
 }
 
 // set gives r a status and what follows from it.
