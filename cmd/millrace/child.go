@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// childCommand is the hidden sub-command that a worker starts its children with.
+const childCommand = "child"
+
+// runVar names the run of a worker in the environment of everything it starts, so that the next worker can find what
+// a killed one left behind.
+const runVar = "MILLRACE_RUN"
+
+// childMain is the life of a child: its stdin is the worker's word, its stdout the event stream. It returns the exit code.
+func childMain() int {
+	// C libraries print to fd 1: the events get a descriptor of their own, and fd 1 becomes stderr.
+	fd, err := unix.Dup(1)
+	if err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.Dup2(2, 1)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "set up event stream:", err)
+		return exitFailed
+	}
+	err = launch.Serve(os.Stdin, os.NewFile(uintptr(fd), "events"), prepareChild)
+	if errors.Is(err, launch.ErrAbandoned) {
+		proc.SweepOrphans(nil) // all that the job started; the process itself ends below
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return 0
+}
+
+func prepareChild(s launch.Setup) (launch.Runner, string, error) {
+	confined, err := launch.Confine(s)
+	if err != nil {
+		return nil, "", err
+	}
+	r, err := newRunner(s.Env, s.Policy, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, "", err
+	}
+	r.warm()
+	run := func(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
+		// Programs are gone when their task ends; what slipped through is gone when the job does.
+		defer proc.SweepOrphans(nil)
+		return r.run(ctx, dir, req, rep)
+	}
+	return run, confined, nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// A setting's value is, in this order: the flag's, the environment variable's, the default. A config is a struct whose
+// fields have the tags
+//
+//	flag     the flag's name; the environment variable is MILLRACE_ and the same in capitals, - as _
+//	default  as it would be written
+//	doc      one phrase, with the unit
+//	secret   "true": never shown, not even as a default
+//
+// From them come the flags, `--help`, the README's table and the checks.
+type setting struct {
+	Flag, Env, Default, Doc string
+	Secret                  bool
+	value                   reflect.Value
+}
+
+// settings lists what a pointer to a config struct can be told, embedded structs included.
+func settings(cfg any) []setting { return settingsOf(reflect.ValueOf(cfg).Elem()) }
+
+func settingsOf(v reflect.Value) []setting {
+	var all []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if f.Anonymous {
+			all = append(all, settingsOf(v.Field(i))...)
+			continue
+		}
+		name := f.Tag.Get("flag")
+		all = append(all, setting{
+			Flag: name, Env: "MILLRACE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")),
+			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true", value: v.Field(i),
+		})
+	}
+	return all
+}
+
+// bind gives cmd the flags of cfg, a pointer to a config struct, and returns what fills cfg in: it reports everything
+// that is wrong, each by the name of its flag or variable.
+func bind(cmd *cobra.Command, cfg any) (load func() error) {
+	all := settings(cfg)
+	for _, s := range all {
+		doc := fmt.Sprintf("%s (%s)", s.Doc, s.Env)
+		if s.Secret {
+			continue // a command line is visible to every user of the machine: secrets come by the environment
+		}
+		switch s.value.Kind() {
+		case reflect.Bool:
+			cmd.Flags().Bool(s.Flag, s.Default == "true", doc)
+		default:
+			cmd.Flags().String(s.Flag, s.Default, doc)
+		}
+	}
+	return func() error {
+		var errs []error
+		for _, s := range all {
+			from, text := s.Env, s.Default
+			if v, ok := os.LookupEnv(s.Env); ok && v != "" {
+				text = v
+			}
+			if f := cmd.Flags().Lookup(s.Flag); f != nil && f.Changed {
+				from, text = "--"+s.Flag, f.Value.String()
+			}
+			if err := set(s.value, text); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", from, err))
+			}
+		}
+		if err := errors.Join(errs...); err != nil {
+			return &codeError{exitUsage, err}
+		}
+		return nil
+	}
+}
+
+// size is a number of bytes, written "512Mi", "2Gi", "1000000".
+type size int64
+
+func set(v reflect.Value, text string) error {
+	switch v.Interface().(type) {
+	case time.Duration:
+		d, err := time.ParseDuration(text)
+		if text != "" && (err != nil || d < 0) {
+			return fmt.Errorf("%q is no duration; write it like 30s, 5m or 2h", text)
+		}
+		v.SetInt(int64(d))
+		return nil
+	case size:
+		n, err := parseSize(text)
+		v.SetInt(n)
+		return err
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		v.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is no whole number from 0 up", text)
+		}
+		v.SetInt(int64(n))
+	case reflect.Slice:
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				v.Set(reflect.Append(v, reflect.ValueOf(part)))
+			}
+		}
+	}
+	return nil
+}
+
+func parseSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(text, "KMGTib")
+	shift, ok := map[string]int{"": 0, "Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}[text[len(digits):]]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !ok || n < 0 || n > 1<<62>>shift {
+		return 0, fmt.Errorf("%q is no size; write it like 512Mi or 2Gi", text)
+	}
+	return n << shift, nil
+}

@@ -1,0 +1,46 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheDemoShowsThreeMessagesAndChecksThem(t *testing.T) {
+	p := newPlace(t)
+	began := time.Now()
+	out := p.succeeds("demo")
+	require.Less(t, time.Since(began), 20*time.Second)
+	for _, text := range []string{
+		"1 model", "2 soft", "3 garbage", "STL2OBJ", "ScreenshotGenerator", "signature verified", "gear.png", "dead-letter queue",
+		"All three came out as they should", "jobs describe",
+	} {
+		require.Contains(t, out, text)
+	}
+	require.Equal(t, 6, strings.Count(out, "✓ signature verified"), "three callbacks, each when it comes and with its message")
+	require.NotContains(t, out, "\x1b[", "no colors where there is no terminal")
+	p.succeeds("demo") // in the folder of the last one
+}
+
+func TestTheDemoRemovesNoFolderThatIsNotItsOwn(t *testing.T) {
+	p := newPlace(t)
+	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "precious"), 0o700))
+	p.write("precious/thesis.txt", "ten years of work")
+	r := p.millrace("demo", "--data", "precious")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "--data")
+	require.FileExists(t, filepath.Join(p.dir, "precious/thesis.txt"))
+}
+
+func TestTheDemoSaysWhatDidNotComeOutRight(t *testing.T) {
+	p := newPlace(t)
+	p.write("my.stl", "this is no model")
+	r := p.millrace("demo", "--input", "my.stl")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "did not come out as it should")
+	require.Contains(t, r.stdout, "3 garbage", "the others are shown all the same")
+}

@@ -1,0 +1,260 @@
+package main_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const modulePath = "github.com/millrace/millrace"
+
+// mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
+var mechanisms = []string{
+	"modules/argv/...", "modules/blob/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
+	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/show/...",
+	"modules/suggest/...", "modules/workspace/...",
+}
+
+// contract is what everybody above modules may know of them.
+var contract = append([]string{"modules"}, mechanisms...)
+
+// An arrow is an import that we don't want. Patterns are folders of this module; "x/..." is x and all below it.
+type arrow struct {
+	from, except []string // packages that must not import, and those of them that may
+	to, allow    []string // what they must not import, and what of it they may
+	tests        bool     // holds for test files as well
+	why          string
+}
+
+var arrows = []arrow{
+	{
+		from: []string{"modules/..."}, to: []string{"pipelines/...", "worker/...", "keda/...", "cmd/..."}, tests: true,
+		why: "a module knows nothing of pipelines, queues or Kubernetes: a Call and a temporary folder are enough to test it",
+	},
+	{
+		from: []string{"pipelines/..."}, to: []string{"worker/...", "keda/...", "cmd/..."}, tests: true,
+		why: "a pipeline runs alike under run, in a child and in a test: it knows no queue",
+	},
+	{
+		from: []string{"worker/..."}, to: []string{"keda/...", "cmd/..."}, tests: true,
+		why: "the worker knows nothing of KEDA, and cmd alone builds concrete things",
+	},
+	{
+		from: []string{"keda/..."}, to: []string{"cmd/..."}, tests: true,
+		why: "cmd alone builds concrete things and hands them down",
+	},
+	{
+		from: []string{"deploy/..."}, to: []string{"cmd/...", "keda/...", "worker/...", "pipelines/...", "modules/..."},
+		why: "deploy holds manifests and tools, no part of the product",
+	},
+	{
+		from: mechanisms, to: []string{"modules/..."}, allow: mechanisms,
+		why: "a mechanism stands below the module contract: what it needs of a module is handed to it",
+	},
+	{
+		from:   []string{"modules/..."},
+		except: append([]string{"modules/standard", "modules/callbacks/...", "modules/moduletest"}, contract...),
+		to:     []string{"modules/..."}, allow: contract,
+		why: "a module is one folder and one line in standard: it can be read, moved and deleted alone",
+	},
+	{
+		from: []string{"pipelines/...", "worker/...", "keda/..."}, to: []string{"modules/..."}, allow: contract,
+		why: "which modules there are is decided in cmd, which hands a registry down",
+	},
+	{
+		from: []string{"pipelines/nunjucks/..."}, to: []string{"pipelines/...", "modules/..."},
+		allow: []string{"pipelines/nunjucks/..."},
+		why:   "the template language is text → text and expression → value: it stands alone",
+	},
+	{
+		from: []string{"pipelines/..."}, except: []string{"pipelines", "pipelines/engine/..."}, to: []string{"pipelines"},
+		why: "a leaf never imports its parent; the engine alone does, for the document that it runs",
+	},
+	{
+		from: []string{"worker/..."}, except: []string{"worker"}, to: []string{"worker"},
+		why: "a leaf never imports its parent: the worker is put together from its leaves",
+	},
+	{
+		from: []string{"..."}, except: []string{"cmd/..."},
+		to: []string{
+			"worker/queue/localqueue", "worker/queue/sqsqueue", "worker/queue/cosqueue",
+			"modules/blob/dirblob", "modules/blob/s3blob", "modules/blob/cosblob", "modules/blob/gcsblob",
+		},
+		why: "a driver is chosen in cmd: everybody else speaks to worker/queue and modules/blob",
+	},
+}
+
+// owners says who may import what is not ours. A package that is in no row may be imported by nobody: a new dependency
+// needs a row, with a reason, and a sentence in its commit. Test files may import anything that go.mod has.
+var owners = []struct {
+	pkg string
+	by  []string
+	why string
+}{
+	{"github.com/spf13/cobra", []string{"cmd/..."}, "below the command line there are no flags"},
+	{"gopkg.in/yaml.v3", []string{"pipelines", "modules/show"}, "pipelines/yaml.go alone reads YAML and modules/show alone writes it"},
+	{"modernc.org/sqlite", []string{"worker/queue/localqueue"}, "SQLite is the local queue's alone; children never open it"},
+	{"github.com/dlclark/regexp2", []string{"pipelines/nunjucks"}, "JavaScript's regular expressions are the template language's alone"},
+	{"github.com/landlock-lsm/go-landlock", []string{"worker/launch"}, "a child confines itself, in one place"},
+	{"kernel.org/pub/linux/libs/security/libcap/psx", []string{"worker/launch"}, "a child drops its privileges on all its threads"},
+	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},
+	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
+	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
+	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
+	{"github.com/flosch/pongo2/v6", []string{"pipelines/document"}, "its settings are package-wide, so one package owns them"},
+	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
+	{"github.com/IBM/ibm-cos-sdk-go", []string{"worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
+	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
+	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
+}
+
+// A source is one Go file of ours.
+type source struct {
+	name string // from the repository's root, with slashes
+	test bool   // a test file, or of a package that only tests import (queuetest, moduletest)
+	file *ast.File
+	fset *token.FileSet
+	size int // lines
+}
+
+func (s source) folder() string { return path.Dir(s.name) }
+
+func (s source) at(p token.Pos) string {
+	return fmt.Sprintf("%s:%d", s.name, s.fset.Position(p).Line)
+}
+
+// sources is every Go file of the tree, whatever its build tags.
+var sources = sync.OnceValues(func() ([]source, error) {
+	var all []source
+	fset := token.NewFileSet()
+	root := os.DirFS("../..")
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || name != "." && strings.HasPrefix(d.Name(), ".")) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || path.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(fset, name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		test := strings.HasSuffix(name, "_test.go") || strings.HasSuffix(path.Dir(name), "test")
+		all = append(all, source{name, test, file, fset, strings.Count(string(text), "\n")})
+		return nil
+	})
+	return all, err
+})
+
+// within says whether folder is in one of the patterns.
+func within(folder string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		tree, isTree := strings.CutSuffix(p, "...")
+		tree = strings.TrimSuffix(tree, "/")
+		return folder == tree || isTree && (tree == "" || strings.HasPrefix(folder, tree+"/"))
+	})
+}
+
+// forbidden says why a file in folder from may not import the package imported; "" where it may.
+func forbidden(from, imported string, test bool) string {
+	if to, ours := strings.CutPrefix(imported, modulePath+"/"); ours {
+		for _, a := range arrows {
+			if within(from, a.from) && !within(from, a.except) && within(to, a.to) && !within(to, a.allow) && (a.tests || !test) {
+				return a.why
+			}
+		}
+		if !test && strings.HasSuffix(to, "test") {
+			return "it is for tests"
+		}
+		return ""
+	}
+	if test {
+		return ""
+	}
+	if imported == "testing" {
+		return "it is for tests"
+	}
+	if first, _, _ := strings.Cut(imported, "/"); !strings.Contains(first, ".") {
+		return "" // standard library
+	}
+	for _, o := range owners {
+		if imported != o.pkg && !strings.HasPrefix(imported, o.pkg+"/") {
+			continue
+		}
+		if within(from, o.by) {
+			return ""
+		}
+		return o.why
+	}
+	return "a new dependency needs a row in owners (cmd/millrace/deps_test.go) with a reason"
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	all, err := sources()
+	require.NoError(t, err)
+	for _, s := range all {
+		for _, imp := range s.file.Imports {
+			imported, err := strconv.Unquote(imp.Path.Value)
+			require.NoError(t, err)
+			if why := forbidden(s.folder(), imported, s.test); why != "" {
+				t.Errorf("%s: must not import %s: %s", s.at(imp.Pos()), imported, why)
+			}
+		}
+	}
+}
+
+func TestArrowsThatAreForbidden(t *testing.T) {
+	ours := func(folder string) string { return modulePath + "/" + folder }
+	for _, tt := range []struct {
+		name, from, imported string
+		test, allowed        bool
+	}{
+		{"a module may use the contract", "modules/shell", ours("modules"), false, true},
+		{"a module may use a mechanism", "modules/shell", ours("modules/proc"), false, true},
+		{"a module may not use another module", "modules/shell", ours("modules/debug"), false, false},
+		{"a module may not know the queue, in its tests either", "modules/shell", ours("worker/queue"), true, false},
+		{"a mechanism may not know the contract", "modules/proc", ours("modules"), false, false},
+		{"the list knows every module", "modules/standard", ours("modules/shell"), false, true},
+		{"the worker does not choose modules", "worker/launch", ours("modules/standard"), false, false},
+		{"a test of the worker may choose modules", "worker/launch", ours("modules/standard"), true, true},
+		{"a leaf of the worker may not know the worker", "worker/launch", ours("worker"), false, false},
+		{"the engine may know the document", "pipelines/engine", ours("pipelines"), false, true},
+		{"the template language may not", "pipelines/nunjucks", ours("pipelines"), false, false},
+		{"a pipeline may not know the worker", "pipelines/engine", ours("worker/job"), false, false},
+		{"cmd chooses a driver", "cmd/millrace", ours("worker/queue/localqueue"), false, true},
+		{"the worker does not", "worker", ours("worker/queue/localqueue"), false, false},
+		{"the record does not choose a store", "worker/record", ours("modules/blob/dirblob"), false, false},
+		{"the local queue opens SQLite", "worker/queue/localqueue", "modernc.org/sqlite", false, true},
+		{"nobody else opens SQLite", "worker/record", "modernc.org/sqlite", false, false},
+		{"the typed Kubernetes client is nobody's", "keda", "k8s.io/client-go/kubernetes", false, false},
+		{"an unknown dependency is nobody's", "cmd/millrace", "example.com/left-pad", false, false},
+		{"the standard library is everybody's", "modules/fault", "net/http", false, true},
+		{"testing is for tests", "worker", "testing", false, false},
+		{"a conformance suite is for tests", "worker", ours("worker/queue/queuetest"), false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			why := forbidden(tt.from, tt.imported, tt.test)
+			require.Equal(t, tt.allowed, why == "", why)
+		})
+	}
+}

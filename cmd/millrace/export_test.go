@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ConfigTable is the README's table of all that `millrace work` can be told.
+func ConfigTable() string {
+	cell := strings.NewReplacer("|", `\|`).Replace
+	var b strings.Builder
+	b.WriteString("| Flag | Variable | Default | Meaning |\n| --- | --- | --- | --- |\n")
+	for _, s := range append(settings(&workConfig{}), settings(&logConfig{})...) {
+		flag, value := "`--"+s.Flag+"`", ""
+		if s.Secret {
+			flag = "none: a secret"
+		}
+		if s.Default != "" {
+			value = "`" + s.Default + "`"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", flag, s.Env, value, cell(s.Doc))
+	}
+	return b.String()
+}

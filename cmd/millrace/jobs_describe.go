@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/worker/record"
+)
+
+// jobIDVar names the job that commands are about where none is given: jobs have it in their environment.
+const jobIDVar = "JOB_ID"
+
+// onJob makes a command that is about one job: run gets the open data folder and the ID that was given.
+func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use + " [ID]",
+		Short: short,
+		Long:  short + ".\n\nID may be a beginning that only one job has; without one it is the environment's " + jobIDVar + ".",
+		Args:  args(cobra.MaximumNArgs(1)),
+	}
+	var cfg dataConfig
+	load := bind(cmd, &cfg)
+	cmd.RunE = func(c *cobra.Command, a []string) (err error) {
+		if err := load(); err != nil {
+			return err
+		}
+		id := os.Getenv(jobIDVar)
+		if len(a) > 0 {
+			id = a[0]
+		}
+		if id == "" {
+			return usage("which job? give its ID, or set %s (see `%s --help`)", jobIDVar, c.CommandPath())
+		}
+		d, err := openDesk(c.Context(), cfg)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, d.close()) }()
+		return run(c, d, id)
+	}
+	return cmd
+}
+
+func newJobsDescribeCmd() *cobra.Command {
+	var asJSON bool
+	cmd := onJob("describe", "Show all that is known of a job", func(c *cobra.Command, d *desk, id string) error {
+		r, err := d.find(c.Context(), id)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(c.OutOrStdout(), r)
+		}
+		describe(newScreen(c.OutOrStdout()), r)
+		return nil
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the whole record, as JSON")
+	return cmd
+}
+
+// describe shows a record to a person.
+func describe(s *screen, r *record.Record) {
+	s.printf("%s  %s\n", s.paint(bold, plain(r.ID)), statusMark(s, r.Status))
+	for _, line := range [][2]string{
+		{"name", r.Name},
+		{"title", r.Title},
+		{"pipeline", r.Pipeline},
+		{"digest", r.Digest},
+		{"customer", r.CustomerID},
+		{"cid", r.CID},
+		{"link", r.LinkID},
+		{"external", r.ExternalID},
+		{"sent", clock(r.Enqueued)},
+		{"started", clock(r.Started)},
+		{"stopped", stopped(r)},
+		{"worker", r.PodName},
+	} {
+		if line[1] != "" {
+			labeled(s, line[0], line[1])
+		}
+	}
+	if r.Message != "" {
+		labeled(s, "why", r.Message)
+	}
+	for _, w := range r.Warnings {
+		labeled(s, "warning", w)
+	}
+	if c := r.CancelRequested; c != nil {
+		labeled(s, "cancel", "asked for at "+clock(c.Time)+": "+c.Why)
+	}
+	if r.Callback != nil {
+		labeled(s, "callback", delivered(r.Callback))
+	}
+	if len(r.Attempts) > 0 {
+		s.printf("\n%s\n", s.paint(bold, "Attempts"))
+	}
+	for _, a := range r.Attempts {
+		describeAttempt(s, a)
+	}
+	if len(r.Tasks) > 0 {
+		s.printf("\n%s\n", s.paint(bold, "Tasks"))
+		timeline(s, r.Tasks)
+	}
+	if len(r.Artifacts) > 0 {
+		s.printf("\n%s\n", s.paint(bold, "Outputs, by their key in the store"))
+	}
+	for _, a := range r.Artifacts {
+		s.printf("  %-10s %s\n", bytesOf(a.Size), plain(a.Key))
+	}
+}
+
+// stopped is when a job ended, and how long it took from its start.
+func stopped(r *record.Record) string {
+	if r.Finished.IsZero() {
+		return ""
+	}
+	if r.Started.IsZero() {
+		return clock(r.Finished)
+	}
+	return fmt.Sprintf("%s, after %s", clock(r.Finished), took(r.Finished.Sub(r.Started)))
+}
+
+// delivered is what became of a completion callback.
+func delivered(d *record.Delivery) string {
+	if d.Error != "" {
+		return fmt.Sprintf("given up after %s: %s", tries(d.Tries), d.Error)
+	}
+	return fmt.Sprintf("answered %d after %s, %s", d.Status, tries(d.Tries), clock(d.Time))
+}
+
+func tries(n int) string {
+	if n == 1 {
+		return "one try"
+	}
+	return fmt.Sprintf("%d tries", n)
+}
+
+func describeAttempt(s *screen, a record.AttemptRecord) {
+	length := ""
+	if !a.Ended.IsZero() {
+		length = took(a.Ended.Sub(a.Started))
+	}
+	s.printf("  #%d %-11s %9s  %s\n", a.N, a.Status, length, plain(a.Worker))
+	if a.Failure == nil {
+		return
+	}
+	for _, line := range wrap(plain(a.Failure.Message), 72) {
+		s.printf("     %s\n", line)
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/worker/record"
+)
+
+// A row is one job of a list. Its JSON form is an element of `millrace jobs list --json`.
+type row struct {
+	ID      string        `json:"id"`
+	Name    string        `json:"name,omitzero"`
+	Status  record.Status `json:"status"`
+	Created time.Time     `json:"createdAt,omitzero"`
+	Started time.Time     `json:"startedAt,omitzero"`
+	Stopped time.Time     `json:"stoppedAt,omitzero"`
+}
+
+func newJobsListCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List jobs, the newest first",
+		Args:  args(cobra.NoArgs),
+	}
+	var cfg dataConfig
+	load := bind(cmd, &cfg)
+	from := cmd.Flags().StringP("from", "f", "1 day", `jobs sent since: 12h, "12 hours ago", 2026-01-31, or RFC 3339`)
+	limit := cmd.Flags().Int("limit", 100, "how many at most; 0 is all")
+	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
+	cmd.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if err := load(); err != nil {
+			return err
+		}
+		now := time.Now()
+		start, err := since(*from, now)
+		if err != nil {
+			return usage("--from: %w", err)
+		}
+		if *limit < 0 {
+			return usage("--limit: must be 0 or more, got %d", *limit)
+		}
+		rows := []row{}
+		d, err := openDesk(c.Context(), cfg)
+		if err != nil && !errors.Is(err, errNoFolder) {
+			return err
+		}
+		if err == nil {
+			defer func() { err = errors.Join(err, d.close()) }()
+			if rows, err = d.list(c.Context(), start, now, *limit); err != nil {
+				return err
+			}
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), rows)
+		}
+		if len(rows) == 0 {
+			fmt.Fprintf(c.ErrOrStderr(), "no jobs in %s since %s\n", cfg.Data, clock(start))
+			return nil
+		}
+		return printRows(newScreen(c.OutOrStdout()), rows)
+	}
+	return cmd
+}
+
+// list returns up to limit jobs (0 is all) sent from start to end, the newest first.
+func (d *desk) list(ctx context.Context, start, end time.Time, limit int) ([]row, error) {
+	rows := []row{}
+	known := map[string]bool{}
+	for s, err := range d.records.List(ctx, start, end) {
+		if err != nil {
+			return nil, err
+		}
+		known[s.ID] = true
+		rows = append(rows, row{s.ID, s.Name, s.Status, s.Enqueued, s.Started, s.Finished})
+		if len(rows) == limit {
+			break
+		}
+	}
+	for q, err := range d.waiting(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if known[q.ID] || q.Enqueued.Before(start) || d.hasRecord(ctx, q.ID) {
+			continue
+		}
+		rows = append(rows, row{ID: q.ID, Name: q.Name, Status: q.Status, Created: q.Enqueued})
+	}
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+	})
+	if limit > 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	return rows, nil
+}
+
+// hasRecord says whether a worker has claimed a waiting job before: it is listed by its record then, or is too old.
+func (d *desk) hasRecord(ctx context.Context, id string) bool {
+	_, err := d.records.Load(ctx, id)
+	return err == nil
+}
+
+func printRows(s *screen, rows []row) error {
+	cells := make([][]string, len(rows))
+	for i, r := range rows {
+		cells[i] = []string{r.ID, shorten(r.Name, 32), string(r.Status), shortClock(r.Created), shortClock(r.Started), shortClock(r.Stopped)}
+	}
+	return table(s, []string{"ID", "NAME", "STATUS", "CREATED", "STARTED", "STOPPED"}, cells)
+}

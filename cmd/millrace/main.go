@@ -1,0 +1,53 @@
+// Command millrace turns messages into finished jobs. See `millrace help`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// version is set at link time.
+var version = "dev"
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == childCommand {
+		os.Exit(childMain()) // before anything that costs start-up time
+	}
+	cmd := newRoot(version)
+	cmd.SetArgs(withRun(cmd, os.Args[1:]))
+	os.Exit(exitCode(cmd.ExecuteContext(context.Background())))
+}
+
+// Exit codes, documented in `millrace help`.
+const (
+	exitFailed  = 1   // the job failed, or what was given can't be read or is invalid
+	exitUsage   = 2   // the command line is wrong
+	exitStopped = 130 // stopped by a signal
+)
+
+// A codeError ends the program with a code of its own. An empty text prints nothing: it was said already.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+// errSaid is an error that its command has already told.
+var errSaid = errors.New("")
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if err.Error() != "" {
+		fmt.Fprintln(os.Stderr, "millrace:", err)
+	}
+	if e, ok := errors.AsType[*codeError](err); ok {
+		return e.code
+	}
+	return exitFailed
+}

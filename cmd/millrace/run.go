@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// runConfig is all that `millrace run` can be told.
+type runConfig struct {
+	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
+}
+
+func newRunCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run [FILE|NAME|-] [key=value…]",
+		Short: "Run one pipeline here and now, without a queue",
+		Long: `Runs one pipeline in this process, in the current folder (or --workspace), which
+pipelines know as /home/workspace. FILE is a YAML or JSON document, NAME one of
+the catalogue (` + "`millrace pipelines`" + ` comes with the next version; hello_world is
+one), - is stdin. The word run may be left out.
+
+It trusts the person at the keyboard: nothing is confined, private hosts may be
+reached, and absolute paths given as values may be read and written.
+
+Exit codes: 0 the pipeline succeeded · 1 it failed, or the document is
+unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.`,
+		Example: "  millrace run hello_world name=Modelops\n  millrace run -f job.yaml --debug\n  cat job.json | millrace run - -i json",
+	}
+	var cfg runConfig
+	var file, format, workspace string
+	load, logs := bind(cmd, &cfg), bindLog(cmd)
+	cmd.Flags().StringVarP(&file, "file", "f", "", "read the pipeline from this file")
+	cmd.Flags().StringVarP(&format, "input", "i", "", "form of the document: yaml or json (found out by itself)")
+	cmd.Flags().StringVar(&workspace, "workspace", ".", "the folder to work in")
+	cmd.RunE = func(c *cobra.Command, a []string) error {
+		if err := load(); err != nil {
+			return err
+		}
+		if format != "" && format != "yaml" && format != "json" {
+			return usage("-i: %q is neither yaml nor json", format)
+		}
+		log, err := logs(os.Stderr)
+		if err != nil {
+			return err
+		}
+		src, a := splitSource(file, a)
+		req, err := readRequest(c.InOrStdin(), src, a, newCatalogue(cfg.Pipelines))
+		if err != nil {
+			return err
+		}
+		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll}, log)
+		if err != nil {
+			return err
+		}
+		r.admit = admitted(req.Job.State)
+		show, err := newProgress(c.Flag("logger").Value.String(), os.Stdout, os.Stderr)
+		if err != nil {
+			return err
+		}
+		return runHere(c.Context(), r, req, workspace, show)
+	}
+	return cmd
+}
+
+// splitSource takes what names the pipeline off the arguments; "-" is stdin.
+func splitSource(file string, a []string) (source string, rest []string) {
+	switch {
+	case file != "":
+		return "file://" + file, a
+	case len(a) > 0 && !strings.Contains(a[0], "="):
+		return a[0], a[1:]
+	}
+	return "-", a
+}
+
+// runHere runs req in the folder workspace and tells how it went.
+func runHere(ctx context.Context, r *runner, req *launch.Request, workspace string, show *progress) error {
+	soft, hard, stop := signals(ctx)
+	defer stop()
+	abs, err := filepath.Abs(workspace)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "millrace-")
+	if err != nil {
+		return fmt.Errorf("make temporary folder: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	dir, err := launch.MakeDir(tmp, abs)
+	if err != nil {
+		return err
+	}
+	runCtx, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	defer context.AfterFunc(soft, func() { end(&engine.Stop{Reason: engine.Shutdown, Message: context.Cause(soft).Error()}) })()
+	defer context.AfterFunc(hard, func() { os.RemoveAll(tmp); os.Exit(exitStopped) })()
+	run := r.run(runCtx, dir, req, show)
+	show.end(run)
+	switch {
+	case stoppedBySignal(soft):
+		return &codeError{exitStopped, errSaid}
+	case run.Status != engine.Succeeded:
+		return &codeError{exitFailed, errSaid}
+	}
+	return nil
+}
+
+// readRequest makes a request of a pipeline's source and values for its state.
+func readRequest(stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*launch.Request, error) {
+	state, err := job.ParseState(values)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	req := &launch.Request{Job: &job.Job{ID: "run", State: state}, Attempt: 1, Last: true, Trusted: true}
+	req.Document, req.Source, err = readSource(stdin, source, cat)
+	if err != nil {
+		return nil, err
+	}
+	req.Digest = pipelines.Digest(req.Document)
+	return req, nil
+}
+
+// readSource finds a pipeline: "-" is stdin, file://PATH and anything that is a file is read, else it is a name.
+func readSource(stdin io.Reader, source string, cat *pipelines.Catalogue) (doc []byte, name string, err error) {
+	if source == "-" {
+		doc, err = io.ReadAll(io.LimitReader(stdin, 1<<20+1))
+		if err == nil && len(doc) == 0 {
+			return nil, "", usage("no pipeline given: name a file or a pipeline, or write one to stdin (see `millrace run --help`)")
+		}
+		return doc, "stdin", err
+	}
+	path, isFile := strings.CutPrefix(source, "file://")
+	if info, err := os.Stat(path); isFile || (err == nil && !info.IsDir()) {
+		doc, err := os.ReadFile(path)
+		return doc, path, err
+	}
+	doc, name, _, err = cat.Document(source)
+	if err != nil && strings.ContainsAny(source, "./") {
+		return nil, "", errors.Join(fmt.Errorf("there is no file %s", source), err)
+	}
+	return doc, name, err
+}
+
+// runEnv is what templates may read of a person's own environment.
+func runEnv(allow []string) map[string]string {
+	env := allowedEnv(allow)
+	for _, kv := range os.Environ() {
+		if name, v, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "JOB_") {
+			env[name] = v
+		}
+	}
+	return env
+}
+
+// admitted lists the absolute paths among the values that a person gave.
+func admitted(v any) []string {
+	paths := []string{}
+	switch v := v.(type) {
+	case string:
+		if filepath.IsAbs(v) {
+			paths = append(paths, v)
+		}
+	case map[string]any:
+		for _, e := range v {
+			paths = append(paths, admitted(e)...)
+		}
+	case []any:
+		for _, e := range v {
+			paths = append(paths, admitted(e)...)
+		}
+	}
+	return paths
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// A workerRun is the life of one worker on this machine: a folder for its jobs that is locked while it lives.
+type workerRun struct {
+	id   string
+	dir  string
+	lock *os.File
+}
+
+// openRun makes a run's folder below root, after removing what dead runs left there: folders, and processes that
+// carry a dead run's mark.
+func openRun(root string) (*workerRun, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, fmt.Errorf("make run folder: %w", err)
+	}
+	if err := sweepRuns(root); err != nil {
+		return nil, err
+	}
+	r := &workerRun{id: rand.Text()}
+	r.dir = filepath.Join(root, r.id)
+	// Locked before it can be seen under its name: a worker that starts now must not take it for a dead one's.
+	hidden := filepath.Join(root, "."+r.id)
+	if err := os.Mkdir(hidden, 0o700); err != nil {
+		return nil, fmt.Errorf("make run folder: %w", err)
+	}
+	var err error
+	if r.lock, err = lock(hidden); err == nil {
+		err = os.Rename(hidden, r.dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make run folder: %w", err)
+	}
+	return r, nil
+}
+
+// close removes the folder.
+func (r *workerRun) close() {
+	_ = launch.Remove(r.dir) // what stays is swept by the next worker
+	_ = r.lock.Close()
+}
+
+// sweepRuns removes the folders and kills the processes of runs whose worker is dead.
+func sweepRuns(root string) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return fmt.Errorf("sweep dead runs: %w", err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || (e.Name()[0] == '.' && time.Since(info.ModTime()) < time.Minute) {
+			continue // gone, or being made by a worker that starts now
+		}
+		dir := filepath.Join(root, e.Name())
+		f, err := lock(dir)
+		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, os.ErrNotExist) {
+			continue // it lives, or another worker swept it
+		}
+		if err != nil {
+			return fmt.Errorf("sweep dead runs: %w", err)
+		}
+		killMarked(runVar + "=" + e.Name())
+		err = launch.Remove(dir)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("sweep dead runs: %w", err)
+		}
+	}
+	return nil
+}
+
+// lock opens a folder and takes its lock, which the kernel drops when we die.
+func lock(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// killMarked kills the processes that have mark in their environment. Those we may not look into aren't a job's.
+func killMarked(mark string) {
+	envs, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well-formed
+	for _, path := range envs {
+		env, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			_ = unix.Kill(pid, unix.SIGKILL) // it may be gone
+		}
+	}
+}

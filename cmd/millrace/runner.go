@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/callbacks"
+	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/modules/standard"
+	"github.com/millrace/millrace/modules/workspace"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/pipelines/render"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// A runner does the work of requests in this process: a request becomes a pipeline, a state, a workspace and a run.
+type runner struct {
+	engine    *engine.Engine
+	lint      pipelines.LintOptions
+	templates *render.Cache
+	exec      *proc.Local
+	env       map[string]string // what templates may read
+	policy    launch.Policy
+	programs  []string // the environment of external programs, less the folders
+	admit     []string // absolute paths outside the workspace that a person gave; nil in a worker
+	log       *slog.Logger
+}
+
+func newRunner(env map[string]string, policy launch.Policy, log *slog.Logger) (*runner, error) {
+	mods, err := modules.NewRegistry(standard.Modules()...)
+	if err != nil {
+		return nil, err
+	}
+	cbs, err := modules.NewRegistry(callbacks.Modules()...)
+	if err != nil {
+		return nil, err
+	}
+	return &runner{
+		engine:    engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned}),
+		lint:      pipelines.LintOptions{Modules: mods, Callbacks: cbs, Planned: planned},
+		templates: render.NewCache(),
+		exec:      &proc.Local{Keep: func(int) bool { return false }},
+		env:       env,
+		policy:    policy,
+		programs:  programEnv(os.Environ()),
+		log:       log,
+	}, nil
+}
+
+func planned(name string) bool { return standard.Planned(name) || callbacks.Planned(name) }
+
+// run is a launch.Runner.
+func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
+	secrets := new(redact.Set)
+	in, err := r.input(ctx, dir, req, rep, secrets)
+	if err != nil {
+		run := newRun(req.Source, req.Digest, engine.Failed)
+		run.Failure = &engine.Failure{Kind: fault.Of(err), Message: secrets.String(err.Error())}
+		return run
+	}
+	defer in.Call.Workspace.Close()
+	if req.Job.DryRun {
+		return r.dryRun(in.Pipeline)
+	}
+	if req.Epilogue != nil {
+		return r.engine.Epilogue(ctx, *in, req.Epilogue)
+	}
+	return r.engine.Run(ctx, *in)
+}
+
+// newRun is a run in which no task was reached.
+func newRun(pipeline, digest string, s engine.Status) *engine.Run {
+	now := time.Now().UTC()
+	return &engine.Run{Pipeline: pipeline, Digest: digest, Status: s, Started: now, Ended: now, Tasks: []engine.TaskRun{}}
+}
+
+// dryRun checks a pipeline and runs nothing.
+func (r *runner) dryRun(p *pipelines.Pipeline) *engine.Run {
+	run := newRun(p.Name, p.Digest, engine.Succeeded)
+	run.Warnings = []string{"dry run: the pipeline was checked, and nothing of it was run"}
+	var wrong []string
+	for _, problem := range pipelines.Lint(p, r.lint) {
+		if problem.Severity == pipelines.SeverityError {
+			wrong = append(wrong, problem.String())
+		}
+	}
+	if len(wrong) > 0 {
+		run.Status, run.Failure = engine.Failed, &engine.Failure{Kind: fault.Permanent, Message: strings.Join(wrong, "; ")}
+	}
+	return run
+}
+
+// warm runs an empty pipeline, so that the first real one finds its code in memory: a child does this while it waits.
+func (r *runner) warm() {
+	req := &launch.Request{Job: new(job.Job), Source: "warm", Document: []byte("tasks: [{module: Now, when: false, props: {key: '{{ x }}'}}]")}
+	dir := launch.Dir{Work: os.TempDir()}
+	r.run(context.Background(), dir, req, engine.ReporterFunc(func(context.Context, engine.Event) {}))
+}
+
+// input makes what the engine needs of a request. Its errors are sentences.
+func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, error) {
+	p, err := pipelines.Parse(req.Source, req.Document)
+	if err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	if err := r.mayRun(p, req.Trusted); err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	hideSecrets(secrets, p.State)
+	hideSecrets(secrets, req.Job.State)
+	state, err := render.NewState(ctx, render.Config{
+		Name: p.Name, Document: p.State, Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req),
+		OnSecret: secrets.Add, Templates: r.templates,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ws, err := workspace.Open(dir.Workspace(), workspace.Options{Admit: r.admit})
+	if err != nil {
+		return nil, err
+	}
+	log := r.log
+	if req.Job.Debug {
+		log = traced(rep, secrets)
+	}
+	return &engine.Input{
+		Pipeline: p,
+		State:    state,
+		Redact:   secrets,
+		Last:     req.Last,
+		Report:   rep,
+		Call: modules.Call{
+			Log:       log.With("job_id", req.Job.ID),
+			Workspace: ws,
+			Exec:      r.exec,
+			Env:       r.jobEnv(dir, req),
+			HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
+		},
+	}, nil
+}
+
+// mayRun refuses a pipeline whose modules run programs of its author's choice where the operator does not allow it.
+func (r *runner) mayRun(p *pipelines.Pipeline, trusted bool) error {
+	if r.policy.Shell == launch.ShellAll || (trusted && r.policy.Shell != launch.ShellNone) {
+		return nil
+	}
+	for _, t := range p.Tasks {
+		if m, ok := r.engine.Module(t.Module); ok && m.Spec().Shell {
+			return fmt.Errorf("%s: module %s is not allowed here: shell is %q, which lets %s run programs (MILLRACE_SHELL)",
+				t.Pos, t.Module, r.policy.Shell, map[bool]string{true: "nothing", false: "only pipelines of the catalogue"}[r.policy.Shell == launch.ShellNone])
+		}
+	}
+	return nil
+}
+
+// addCallbacks appends a message's callbacks to the pipeline's own.
+func addCallbacks(p *pipelines.Pipeline, raw map[string]any) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	more, err := pipelines.ParseCallbacks("message", raw)
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(p.Callbacks)
+	if all == nil {
+		all = map[pipelines.Event][]pipelines.Callback{}
+	}
+	for ev, cbs := range more {
+		all[ev] = slices.Concat(all[ev], cbs)
+	}
+	p.Callbacks = all
+	return nil
+}
+
+// jobVars is what templates see as `job`.
+func jobVars(req *launch.Request) map[string]any {
+	j := req.Job
+	return map[string]any{
+		"id": j.ID, "name": j.Name, "title": j.Title, "attempt": req.Attempt, "cid": j.CID, "linkId": j.LinkID,
+		"customerId": j.Customer, "externalId": j.External,
+	}
+}
+
+// hideSecrets keeps values whose names say that they are secret out of everything that is told.
+func hideSecrets(secrets *redact.Set, state map[string]any) {
+	for k, v := range state {
+		switch v := v.(type) {
+		case string:
+			if redact.NameIsSecret(k) {
+				secrets.Add(v)
+			}
+		case map[string]any:
+			hideSecrets(secrets, v)
+		}
+	}
+}
+
+// programEnv is the part of the environment that external programs may see: where to find things, how to print, which
+// GPU to use, and who they belong to. No credentials.
+func programEnv(all []string) []string {
+	keep := []string{
+		"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+		"NVIDIA_DRIVER_CAPABILITIES", "FONTCONFIG_PATH", runVar,
+	}
+	var out []string
+	for _, kv := range all {
+		if name, _, _ := strings.Cut(kv, "="); slices.Contains(keep, name) {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+func (r *runner) jobEnv(dir launch.Dir, req *launch.Request) []string {
+	return append(slices.Clone(r.programs),
+		"HOME="+dir.Home(), "TMPDIR="+dir.Temp(), "JOB_ID="+req.Job.ID, "CID="+req.Job.CID)
+}

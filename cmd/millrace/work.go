@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker"
+	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// workConfig is all that `millrace work` can be told.
+type workConfig struct {
+	dataConfig
+	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
+	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
+	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
+	Pipelines    string        `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Inline       string        `flag:"inline" default:"auto" doc:"whether messages may bring their own pipeline: on, off; auto is on for the embedded queue, whose file is its owner's alone"`
+	Shell        string        `flag:"shell" default:"auto" doc:"whose pipelines may run programs of their choice: all, catalogue, none; auto is all for the embedded queue, else catalogue"`
+	MaxAttempts  int           `flag:"max-attempts" default:"3" doc:"attempts of a job that does not say, at most 20"`
+	Deadline     time.Duration `flag:"deadline" default:"4h" doc:"longest run of a job that does not say"`
+	Grace        time.Duration `flag:"grace" default:"20s" doc:"how long jobs may go on after SIGTERM; keep it 10s below the pod's terminationGracePeriodSeconds"`
+	Visibility   time.Duration `flag:"visibility" default:"30s" doc:"length of a lease; it is renewed every third of it"`
+	ExitWhenIdle time.Duration `flag:"exit-when-idle" default:"0s" doc:"end after so long without a message; 0s is never"`
+	MinFree      size          `flag:"min-free" default:"256Mi" doc:"free disk space below which no message is taken"`
+	JobMemory    size          `flag:"job-memory" default:"0" doc:"resident memory of a job and all it starts; 0 is 80% of what there is"`
+	Confine      bool          `flag:"confine" default:"true" doc:"confine jobs to their folder by Landlock"`
+	ReadPaths    []string      `flag:"read-paths" default:"" doc:"paths that jobs may read besides the system's, comma-separated"`
+	AllowHosts   []string      `flag:"allow-hosts" default:"" doc:"private hosts that jobs and callbacks may reach: host, host:port or CIDR, comma-separated"`
+	AllowEnv     []string      `flag:"allow-env" default:"" doc:"environment variables that templates may read, comma-separated"`
+	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
+	Secrets      []string      `flag:"callback-secret" default:"" secret:"true" doc:"signing secrets of callbacks, whsec_…, comma-separated, the first signs and the others still do while they are rotated"`
+	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
+}
+
+func newWorkCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "work",
+		Short: "Take jobs off the queue and run them, until told to stop",
+		Long: `Takes jobs off the queue and runs them, until told to stop: by SIGTERM or Ctrl-C,
+which lets running jobs go on for the grace period, or by a second one, which
+does not. Every flag has its environment variable. Secrets come by variable
+alone: MILLRACE_CALLBACK_SECRET, whsec_… signing secrets of callbacks.`,
+		Args: args(cobra.NoArgs),
+	}
+	var cfg workConfig
+	load, logs := bind(cmd, &cfg), bindLog(cmd)
+	cmd.RunE = func(c *cobra.Command, _ []string) error {
+		if err := load(); err != nil {
+			return err
+		}
+		log, err := logs(os.Stderr)
+		if err != nil {
+			return err
+		}
+		soft, hard, stop := signals(c.Context())
+		defer stop()
+		return work(soft, hard, cfg, log)
+	}
+	return cmd
+}
+
+// work wires a worker together and runs it.
+func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
+	if err := cfg.complete(); err != nil {
+		return err
+	}
+	if err := errors.Join(proc.BecomeSubreaper(), launch.HideProcess()); err != nil {
+		return err
+	}
+	run, err := openRun(cfg.runDir())
+	if err != nil {
+		return err
+	}
+	defer run.close()
+	q, driver, err := cfg.openQueue(ctx, cfg.Visibility, log)
+	if err != nil {
+		return err
+	}
+	defer driver.Close()
+	records, err := cfg.openRecords()
+	if err != nil {
+		return err
+	}
+	launcher, end, err := cfg.launcher(run, log)
+	if err != nil {
+		return err
+	}
+	defer end()
+	w, err := worker.New(worker.Config{
+		Queue: q, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
+		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
+		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,
+	})
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "worker ready", "data", cfg.Data, "slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
+	return w.Run(ctx, hard)
+}
+
+// complete fills in what depends on the machine and refuses what can't work, all at once.
+func (c *workConfig) complete() error {
+	var errs []error
+	oneOf := func(env, v string, of ...string) {
+		for _, o := range of {
+			if v == o {
+				return
+			}
+		}
+		errs = append(errs, fmt.Errorf("%s: %q is none of %s", env, v, strings.Join(of, ", ")))
+	}
+	oneOf("MILLRACE_ISOLATION", c.Isolation, "job", "pipeline", "none")
+	oneOf("MILLRACE_INLINE", c.Inline, "auto", "on", "off")
+	oneOf("MILLRACE_SHELL", c.Shell, "auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone)
+	if c.Inline == "auto" {
+		c.Inline = "on"
+	}
+	if c.Shell == "auto" {
+		c.Shell = launch.ShellAll
+	}
+	if c.MaxAttempts < 1 || c.MaxAttempts > 20 {
+		errs = append(errs, fmt.Errorf("MILLRACE_MAX_ATTEMPTS: must be 1 to 20, got %d", c.MaxAttempts))
+	}
+	if c.Visibility < time.Second {
+		errs = append(errs, fmt.Errorf("MILLRACE_VISIBILITY: must be at least 1s, got %s", c.Visibility))
+	}
+	for _, s := range c.Secrets {
+		if err := callback.CheckSecret(s); err != nil {
+			errs = append(errs, fmt.Errorf("MILLRACE_CALLBACK_SECRET: %w", err))
+		}
+	}
+	if c.CallbackURL != "" && len(c.Secrets) == 0 {
+		errs = append(errs, errors.New("MILLRACE_CALLBACK_URL: callbacks are signed, so MILLRACE_CALLBACK_SECRET must be set too"))
+	}
+	if c.Slots == 0 {
+		c.Slots = runtime.NumCPU()
+	}
+	if c.Name == "" {
+		c.Name, _ = os.Hostname() // an empty name is a name
+	}
+	if c.JobMemory == 0 {
+		c.JobMemory = size(memoryLimit() / 5 * 4)
+	}
+	abs, err := filepath.Abs(c.Data)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	c.Data = abs
+	return errors.Join(errs...)
+}
+
+func (c *workConfig) sender(log *slog.Logger) *callback.Sender {
+	if len(c.Secrets) == 0 {
+		return nil
+	}
+	return &callback.Sender{Client: egress.NewClient(egress.Policy{AllowHosts: c.AllowHosts}), Secrets: c.Secrets, Log: log}
+}
+
+// launcher returns what runs attempts, and what ends it.
+func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher, func(), error) {
+	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell}
+	env := allowedEnv(c.AllowEnv)
+	if c.Isolation == "none" {
+		r, err := newRunner(env, policy, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &launch.Inline{Root: run.dir, Run: r.run}, func() {}, nil
+	}
+	reuse := 1
+	if c.Isolation == "pipeline" {
+		reuse = c.Reuse
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("find own binary: %w", err)
+	}
+	p := launch.NewPool(launch.Config{
+		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
+		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log,
+		Setup: launch.Setup{Read: c.ReadPaths, Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy},
+	})
+	return p, p.Close, nil
+}
+
+// ready says why no message may be taken now.
+func (c *workConfig) ready() error {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(c.Data, &st); err != nil {
+		return fmt.Errorf("look at free space of %s: %w", c.Data, err)
+	}
+	if free := int64(st.Bavail) * int64(st.Bsize); free < int64(c.MinFree) {
+		return fmt.Errorf("%s has %d MiB free, and no message is taken below %d (MILLRACE_MIN_FREE)", c.Data, free>>20, c.MinFree>>20)
+	}
+	return nil
+}
+
+// allowedEnv is the part of our environment that the operator lets templates read.
+func allowedEnv(names []string) map[string]string {
+	env := map[string]string{}
+	for _, name := range names {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	return env
+}
+
+// newCatalogue is the named pipelines of a folder, over the built-in ones.
+func newCatalogue(dir string) *pipelines.Catalogue { return pipelines.NewCatalogue(dir) }
+
+var _ worker.Catalogue = (*pipelines.Catalogue)(nil)
