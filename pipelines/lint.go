@@ -40,7 +40,7 @@ func Lint(p *Pipeline, o LintOptions) []Problem {
 	for i := range p.Tasks {
 		l.task(i, &p.Tasks[i], seen)
 	}
-	if len(p.Tasks) == 0 {
+	if p.Tasks != nil && len(p.Tasks) == 0 {
 		l.warnf(Pos{File: p.Source, Line: 1, Column: 1}, "the pipeline has no tasks and does nothing; add some under tasks")
 	}
 	l.callbacks(p.Callbacks, "")
@@ -180,6 +180,9 @@ func (l *linter) callbacks(all map[Event][]Callback, what string) {
 
 // module checks a module's name and props. ok is false where its spec is not known.
 func (l *linter) module(reg *modules.Registry, name string, props map[string]any, at place) (spec modules.Spec, ok bool) {
+	if name == "" {
+		return modules.Spec{}, false // the shape is wrong, which Parse says
+	}
 	l.templates(props, at)
 	for k, v := range props {
 		l.plainSecrets(k, v, at.in(k))

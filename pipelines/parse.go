@@ -19,17 +19,38 @@ import (
 // looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
 	p := parser{file: name}
-	pl := &Pipeline{Source: name, Digest: Digest(doc)}
-	if root := p.read(doc); root != nil {
-		p.pipeline(root, pl)
-	}
+	pl := p.document(doc)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	if pl.Name == "" && name != "" {
-		pl.Name = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
-	}
 	return pl, nil
+}
+
+// Check returns everything that is wrong with a document, in the order of the text: with its shape, and, as far as that
+// can be read, what Lint says of it. It is nil when the document is clean.
+func Check(name string, doc []byte, o LintOptions) []Problem {
+	p := parser{file: name}
+	if pl := p.document(doc); pl != nil {
+		p.problems = append(p.problems, Lint(pl, o)...)
+	}
+	return p.sorted()
+}
+
+// document reads a whole document; nil when there is nothing in it that is a pipeline.
+func (p *parser) document(doc []byte) *Pipeline {
+	root := p.read(doc)
+	if root == nil || root.kind != mapNode {
+		if root != nil {
+			p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
+		}
+		return nil
+	}
+	pl := &Pipeline{Source: p.file, Digest: Digest(doc)}
+	p.pipeline(root, pl)
+	if pl.Name == "" && p.file != "" {
+		pl.Name = strings.TrimSuffix(filepath.Base(p.file), filepath.Ext(p.file))
+	}
+	return pl
 }
 
 // Digest identifies a source, byte for byte.
@@ -97,10 +118,6 @@ func (p *parser) read(doc []byte) *node {
 }
 
 func (p *parser) pipeline(root *node, pl *Pipeline) {
-	if root.kind != mapNode {
-		p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
-		return
-	}
 	pl.Positions = make(map[string]Pos)
 	tasks := false
 	for _, f := range root.fields {

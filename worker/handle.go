@@ -24,7 +24,7 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	if err != nil {
 		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
 	}
-	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: log.With("job_id", j.ID, "correlation_id", j.CID)}
+	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: logOf(log, j)}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	l.Beat = func(ctx context.Context) { a.lookForCancel(ctx, stop) }
@@ -41,6 +41,17 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
 	}
 	a.handle(ctx, err)
+}
+
+// logOf adds to a log what a job's lines carry, as far as the job says it.
+func logOf(log *slog.Logger, j *job.Job) *slog.Logger {
+	log = log.With("job_id", j.ID)
+	for _, kv := range [][2]string{{"correlation_id", j.CID}, {"customer_id", j.Customer}, {"pipeline", j.Pipeline}} {
+		if kv[1] != "" {
+			log = log.With(kv[0], kv[1])
+		}
+	}
+	return log
 }
 
 // An attempt is one delivery of a job's message being worked on.

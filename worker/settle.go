@@ -118,16 +118,14 @@ func (a *attempt) settle(ctx context.Context, j judgement, final *record.Record)
 		a.log.ErrorContext(ctx, "message not settled", "verdict", j.verdict, "err", err)
 		return
 	}
-	var why error
-	if j.reason != "" {
-		why = errors.New(j.reason)
-	}
 	log := a.log
 	if a.record != nil {
 		log = log.With("attempt", a.record.N)
 	}
-	log.InfoContext(ctx, "job settled", "verdict", j.verdict, "status", j.status, "pipeline", a.job.Pipeline,
-		"customer_id", a.job.Customer, "duration", time.Since(a.started), "err", why)
+	if j.reason != "" {
+		log = log.With("err", j.reason)
+	}
+	log.InfoContext(ctx, "job settled", "verdict", j.verdict, "status", j.status, "duration", time.Since(a.started))
 }
 
 // handBack gives the message back; the attempt costs the job nothing.

@@ -11,6 +11,9 @@
 //	       (callback, ack) is done
 //
 // worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
+//
+// Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, err.
 package worker
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -90,11 +91,15 @@ func runDemo(ctx, hard context.Context, s *screen, data, input string) error {
 
 // prepareDemo makes the folder, the model, the receiver and the messages.
 func prepareDemo(ctx context.Context, s *screen, data, input string) (*demo, error) {
-	data, err := freshFolder(data)
+	source, err := openModel(input) // first: it may lie in the folder that is made anew
 	if err != nil {
 		return nil, err
 	}
-	model, err := demoModel(filepath.Join(data, "input"), input)
+	defer source.Close()
+	if data, err = freshFolder(data); err != nil {
+		return nil, err
+	}
+	model, err := copyModel(filepath.Join(data, "input"), filepath.Base(cmp.Or(input, "gear.stl")), source)
 	if err != nil {
 		return nil, err
 	}
@@ -146,29 +151,33 @@ func freshFolder(dir string) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, demoMark), nil, 0o600)
 }
 
-// demoModel puts the model into dir, the one place outside its own folder that a job may read, and returns its path:
-// a copy of the file input, or a gear when there is none.
-func demoModel(dir, input string) (path string, err error) {
+// openModel opens the file input, or makes a gear when there is none.
+func openModel(input string) (io.ReadCloser, error) {
+	if input == "" {
+		var model bytes.Buffer
+		_, err := gear.STL(&model, gear.Options{})
+		return io.NopCloser(&model), err
+	}
+	f, err := os.Open(input)
+	if err != nil {
+		return nil, fmt.Errorf("open the model: %w", err)
+	}
+	return f, nil
+}
+
+// copyModel puts the model into dir, the one place outside its own folder that a job may read, and returns its path.
+func copyModel(dir, name string, model io.Reader) (path string, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the demo's folder: %w", err)
 	}
-	path = filepath.Join(dir, "gear.stl")
-	fill := func(w io.Writer) error { _, err := gear.STL(w, gear.Options{}); return err }
-	if input != "" {
-		f, err := os.Open(input)
-		if err != nil {
-			return "", fmt.Errorf("open the model: %w", err)
-		}
-		defer f.Close()
-		path = filepath.Join(dir, filepath.Base(input))
-		fill = func(w io.Writer) error { _, err := io.Copy(w, f); return err }
-	}
+	path = filepath.Join(dir, name)
 	out, err := os.Create(path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("copy the model: %w", err)
 	}
-	if err := errors.Join(fill(out), out.Close()); err != nil {
-		return "", fmt.Errorf("make the demo's model: %w", err)
+	_, err = io.Copy(out, model)
+	if err := errors.Join(err, out.Close()); err != nil {
+		return "", fmt.Errorf("copy the model: %w", err)
 	}
 	return path, nil
 }

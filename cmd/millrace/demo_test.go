@@ -23,7 +23,7 @@ func TestTheDemoShowsThreeMessagesAndChecksThem(t *testing.T) {
 	}
 	require.Equal(t, 6, strings.Count(out, "✓ signature verified"), "three callbacks, each when it comes and with its message")
 	require.NotContains(t, out, "\x1b[", "no colors where there is no terminal")
-	p.succeeds("demo") // in the folder of the last one
+	p.succeeds("demo", "--input", ".millrace-demo/input/gear.stl") // in the folder of the last one, with a file of it
 }
 
 func TestTheDemoRemovesNoFolderThatIsNotItsOwn(t *testing.T) {

@@ -54,17 +54,7 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 	var cfg sendConfig
 	var o order
 	load := bind(cmd, &cfg)
-	f := cmd.Flags()
-	f.StringVarP(&o.name, "job-name", "n", "", "name for people; $timestamp becomes the time (the pipeline's name)")
-	f.StringVar(&o.id, "id", "", "the job's ID: two messages with one ID are one job (the queue's)")
-	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
-	f.StringVar(&o.deadline, "deadline", "", "longest run, like 20m (the worker's)")
-	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")
-	f.BoolVar(&o.print, "print", false, "show the message, on stderr")
-	f.BoolVar(&o.dryRun, "dry-run", false, "check pipeline and message and show it, on stdout; send nothing")
-	f.StringVarP(&o.format, "format", "f", show.YAML, "form in which it is shown: yaml or json")
-	f.BoolVar(&o.watch, "watch", false, "wait until the job is over, then show its log")
-	f.BoolVar(&o.debug, "debug", false, "have the job log every step")
+	o.bind(cmd)
 	cmd.RunE = func(c *cobra.Command, a []string) error {
 		if err := load(); err != nil {
 			return err
@@ -87,6 +77,20 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 		return o.send(c, m, cfg)
 	}
 	return cmd
+}
+
+func (o *order) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&o.name, "job-name", "n", "", "name for people; $timestamp becomes the time (the pipeline's name)")
+	f.StringVar(&o.id, "id", "", "the job's ID: two messages with one ID are one job (the queue's)")
+	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
+	f.StringVar(&o.deadline, "deadline", "", "longest run, like 20m (the worker's)")
+	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")
+	f.BoolVar(&o.print, "print", false, "show the message, on stderr")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check pipeline and message and show it, on stdout; send nothing")
+	f.StringVarP(&o.format, "format", "f", show.YAML, "form in which it is shown: yaml or json")
+	f.BoolVar(&o.watch, "watch", false, "wait until the job is over, then show its log")
+	f.BoolVar(&o.debug, "debug", false, "have the job log every step")
 }
 
 // A message is one that can be sent: its job decodes and its pipeline parses.

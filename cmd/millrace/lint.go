@@ -83,15 +83,7 @@ func readDocument(stdin io.Reader, file string) (name string, doc []byte, err er
 
 // lint returns what is wrong with one document, in the order of its text.
 func lint(name string, doc []byte, o pipelines.LintOptions) []finding {
-	var problems []pipelines.Problem
-	p, err := pipelines.Parse(name, doc)
-	if parse, ok := errors.AsType[*pipelines.ParseError](err); ok {
-		problems = parse.Problems
-	} else if err != nil {
-		problems = []pipelines.Problem{{Pos: pipelines.Pos{File: name}, Severity: pipelines.SeverityError, Msg: err.Error()}}
-	} else {
-		problems = pipelines.Lint(p, o)
-	}
+	problems := pipelines.Check(name, doc, o)
 	lines := strings.Split(string(doc), "\n")
 	found := make([]finding, 0, len(problems))
 	for _, p := range problems {

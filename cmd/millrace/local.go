@@ -38,12 +38,17 @@ func (c dataConfig) openQueue(ctx context.Context, visibility time.Duration, log
 }
 
 func (c dataConfig) openRecords() (*record.Book, error) {
-	if err := os.MkdirAll(c.storeDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("make store: %w", err)
-	}
-	store, err := dirblob.Open(c.storeDir())
+	store, err := c.openStore()
 	if err != nil {
 		return nil, err
 	}
 	return record.New(store, time.Now), nil
+}
+
+// openStore opens the folder store; it may be left open until the process ends.
+func (c dataConfig) openStore() (*dirblob.Store, error) {
+	if err := os.MkdirAll(c.storeDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("make store: %w", err)
+	}
+	return dirblob.Open(c.storeDir())
 }

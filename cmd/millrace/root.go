@@ -25,13 +25,12 @@ Exit codes: 0 done · 1 the job failed, or a file is unreadable or invalid ·
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &codeError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
 	})
 	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newModulesCmd(), newDemoCmd(), newVersionCmd(version))
-	return cmd
+	return group(cmd)
 }
 
 // withRun makes the word `run` optional, as it was in the ModelOps handler: `millrace -i yaml -f job.yaml`, and

@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/record"
 )
 
 // workConfig is all that `millrace work` can be told.
@@ -37,7 +38,7 @@ type workConfig struct {
 	Visibility   time.Duration `flag:"visibility" default:"30s" doc:"length of a lease; it is renewed every third of it"`
 	ExitWhenIdle time.Duration `flag:"exit-when-idle" default:"0s" doc:"end after so long without a message; 0s is never"`
 	MinFree      size          `flag:"min-free" default:"256Mi" doc:"free disk space below which no message is taken"`
-	JobMemory    size          `flag:"job-memory" default:"0" doc:"resident memory of a job and all it starts; 0 is 80% of what there is"`
+	JobMemory    size          `flag:"job-memory" default:"0" doc:"resident memory of a job and all it starts; 0 is its slot's share of 80% of what there is"`
 	Confine      bool          `flag:"confine" default:"true" doc:"confine jobs to their folder by Landlock"`
 	ReadPaths    []string      `flag:"read-paths" default:"" doc:"paths that jobs may read besides the system's, comma-separated"`
 	AllowHosts   []string      `flag:"allow-hosts" default:"" doc:"private hosts that jobs and callbacks may reach: host, host:port or CIDR, comma-separated"`
@@ -92,10 +93,14 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer driver.Close()
-	records, err := cfg.openRecords()
+	store, err := cfg.openStore()
 	if err != nil {
 		return err
 	}
+	if _, err := store.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
+		return err
+	}
+	records := record.New(store, time.Now)
 	launcher, end, err := cfg.launcher(run, log)
 	if err != nil {
 		return err
@@ -139,6 +144,9 @@ func (c *workConfig) complete() error {
 	if c.Visibility < time.Second {
 		errs = append(errs, fmt.Errorf("MILLRACE_VISIBILITY: must be at least 1s, got %s", c.Visibility))
 	}
+	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("MILLRACE_ALLOW_HOSTS: %w", err))
+	}
 	for _, s := range c.Secrets {
 		if err := callback.CheckSecret(s); err != nil {
 			errs = append(errs, fmt.Errorf("MILLRACE_CALLBACK_SECRET: %w", err))
@@ -154,7 +162,7 @@ func (c *workConfig) complete() error {
 		c.Name, _ = os.Hostname() // an empty name is a name
 	}
 	if c.JobMemory == 0 {
-		c.JobMemory = size(memoryLimit() / 5 * 4)
+		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
 	}
 	abs, err := filepath.Abs(c.Data)
 	if err != nil {

@@ -149,7 +149,14 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 	return r
 }
 
-func (r *runner) close() { r.calls.close() }
+// close waits for the callbacks and lets go of the connections that the run's requests left open: whoever runs job
+// after job would keep them all.
+func (r *runner) close() {
+	r.calls.close()
+	if c := r.in.Call.HTTP; c != nil {
+		c.CloseIdleConnections()
+	}
+}
 
 func (r *runner) emit(ctx context.Context, ev Event) { r.sink.emit(ctx, ev) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -373,4 +374,20 @@ tasks:
 `)
 	require.Equal(t, "100000", run.Result["size"].(map[string]any)["said"])
 	require.Less(t, len(run.Result["big"].(map[string]any)["said"].(string)), 70_000)
+}
+
+type connections struct {
+	http.RoundTripper
+	closed bool
+}
+
+func (c *connections) CloseIdleConnections() { c.closed = true }
+
+func TestARunLeavesNoConnectionOpen(t *testing.T) {
+	var b bench
+	e, in := b.input(t, "tasks:\n  - {module: Do}\n")
+	var open connections
+	in.Call.HTTP = &http.Client{Transport: &open}
+	require.Equal(t, engine.Succeeded, e.Run(t.Context(), in).Status)
+	require.True(t, open.closed)
 }

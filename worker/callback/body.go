@@ -52,7 +52,7 @@ type Data struct {
 	PodName     string              `json:"podName,omitzero"`
 	Attempts    int                 `json:"attempts"`
 	Percent     int                 `json:"percentComplete"`
-	Artifact    string              `json:"artifactPath,omitzero"`
+	Path        string              `json:"artifactPath,omitzero"`
 	Artifacts   []record.Artifact   `json:"artifacts,omitzero"`
 	Result      map[string]any      `json:"result,omitzero"`
 	Warnings    []string            `json:"warnings,omitzero"`
@@ -64,26 +64,28 @@ type Data struct {
 // left out, the result first, then the lists, and Note says so; the record has all of it.
 func Body(final *record.Record) []byte {
 	p := payload(final)
+	d := &p.Data
 	var left []string
-	cut := func(what string, omit func(*Data)) {
-		omit(&p.Data)
-		left = append(left, what)
-		p.Data.Note = "left out because it is too long; the job's record has it: " + strings.Join(left, ", ")
-	}
 	for _, step := range []struct {
 		what string
-		omit func(*Data)
+		long bool
+		omit func()
 	}{
-		{"result", func(d *Data) { d.Result = nil }},
-		{"artifacts", func(d *Data) { d.Artifacts = nil }},
-		{"warnings", func(d *Data) { d.Warnings = nil }},
-		{"diagnosticEvents", func(d *Data) { d.Diagnostics = nil }},
-		{"the end of long texts", clipTexts},
+		{"result", len(d.Result) > 0, func() { d.Result = nil }},
+		{"artifacts", len(d.Artifacts) > 0, func() { d.Artifacts = nil }},
+		{"warnings", len(d.Warnings) > 0, func() { d.Warnings = nil }},
+		{"diagnosticEvents", len(d.Diagnostics) > 0, func() { d.Diagnostics = nil }},
+		{"the end of long texts", true, func() { clipTexts(d) }},
 	} {
 		if body, err := json.Marshal(p); err == nil && len(body) < maxBody {
 			return body
 		}
-		cut(step.what, step.omit)
+		if !step.long {
+			continue
+		}
+		step.omit()
+		left = append(left, step.what)
+		d.Note = "left out because it is too long; the job's record has it: " + strings.Join(left, ", ")
 	}
 	body, _ := json.Marshal(p) // what could fail, a result that has no JSON form, is left out by now
 	return body
@@ -100,7 +102,7 @@ func payload(r *record.Record) Payload {
 			Status: r.Status, Phase: r.Phase, Reason: r.Reason, Message: r.Message,
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
 			PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
-			Artifact: r.ArtifactPath, Artifacts: r.Artifacts, Result: r.Result,
+			Path: r.ArtifactPath, Artifacts: r.Artifacts, Result: r.Result,
 			Warnings: r.Warnings, Diagnostics: r.Diagnostics,
 		},
 	}

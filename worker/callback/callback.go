@@ -109,7 +109,7 @@ func (s *Sender) check(d Delivery) (host string, err error) {
 
 // try sends d once. after is how long the receiver asked us to wait.
 func (s *Sender) try(ctx context.Context, d Delivery) (status int, after time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, tryTimeout, fmt.Errorf("no answer within %s", tryTimeout))
 	defer cancel()
 	req, err := s.request(ctx, d)
 	if err != nil {
@@ -119,10 +119,13 @@ func (s *Sender) try(ctx context.Context, d Delivery) (status int, after time.Du
 	client.Timeout = 0
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
+	if err != nil && ctx.Err() != nil {
+		return 0, 0, context.Cause(ctx)
+	}
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return 0, 0, ue.Err // without the URL
+	}
 	if err != nil {
-		if ue, ok := errors.AsType[*url.Error](err); ok {
-			err = ue.Err // without the URL
-		}
 		return 0, 0, err
 	}
 	// The status decides. What follows is read to free the connection, and what goes wrong with it is no matter.
