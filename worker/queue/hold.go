@@ -66,7 +66,7 @@ func (h *holder) extend(ctx context.Context, ticks chan<- struct{}) {
 			beat, b = h.lease.queue.visibility/3, backoff{}
 		case ctx.Err() == nil:
 			h.lease.queue.trouble.failed(ctx, "extend", err)
-			beat = min(b.next(err), h.lease.queue.visibility/3)
+			beat = min(b.next(err), h.lease.queue.visibility/12) // often enough to use what is left of the lease
 		}
 	}
 }

@@ -18,10 +18,10 @@ const (
 	// firstFlush doubles after every flush, up to maxFlush.
 	firstFlush = time.Second
 	maxFlush   = 30 * time.Second
-	// maxWaiting bounds the lines that wait for a slow store, maxLogBytes all lines of one attempt. Lines beyond are
-	// left out and counted; other events never are.
+	// maxWaiting bounds what waits for a slow store, maxLogBytes the lines of one attempt. Lines beyond are left out and
+	// counted; other events never are.
 	maxWaiting  = 8 << 20
-	maxLogBytes = 64 << 20
+	maxLogBytes = 32 << 20
 	// putTimeout bounds one write of the background goroutine.
 	putTimeout = time.Minute
 	settleWait = 100 * time.Millisecond
@@ -64,19 +64,18 @@ func (a *Attempt) NewLog(ctx context.Context) *Log {
 
 // Report takes one event. It does no I/O.
 func (l *Log) Report(_ context.Context, ev engine.Event) {
-	line := encode(ev)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.progress = l.trail.see(ev) || l.progress
 	if ev.Kind == engine.TaskStdout || ev.Kind == engine.TaskStderr {
-		if l.waiting.Len()+len(line) > maxWaiting || l.taken+len(line) > maxLogBytes {
+		if l.waiting.Len()+len(ev.Line) > maxWaiting || l.taken+len(ev.Line) > maxLogBytes {
 			l.dropped++
 			return
 		}
-		l.taken += len(line)
+		l.taken += len(ev.Line)
 	}
 	l.mark()
-	l.waiting.Write(line)
+	l.waiting.Write(encode(ev))
 	if l.waiting.Len() >= chunkBytes {
 		select {
 		case l.full <- struct{}{}:

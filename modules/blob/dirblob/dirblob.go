@@ -20,10 +20,12 @@
 // A create costs two syncs, and one more in a new folder. Callers sync side by side, with no lock and no committer of
 // our own between them. A journaling filesystem (ext4, xfs) puts all who wait into one commit, which is the group
 // commit we would otherwise have to write; one without a journal writes their few blocks at the same time, and the
-// disk merges the flushes. Measured on 2 shared cores, ext4 without a journal, an fsync of 0.25 ms: 16 callers make
-// 5,000 to 7,000 objects a second at 0.15 ms of CPU each, one caller 2,000. A leader that syncs one file after another
-// for all waiters did half of that. syncfs(2) once for all waiters did 1.5 times as much on an idle disk and was left
-// out, because it also waits for every gigabyte that jobs have written meanwhile. BenchmarkCreate prints the figures.
+// disk merges the flushes. Measured on 2 cores, ext4 without a journal, an fsync of 0.2 ms: 16 callers make 5,500
+// objects a second at 0.2 ms of CPU each, one caller 2,000; half of that while others keep the cores busy, or have just
+// deleted thousands of files (without its journal, ext4 steps around every inode that was freed in the last seconds).
+// BenchmarkCreate prints the figures. A leader that syncs one file after another for all waiters did half as much.
+// syncfs(2) once for all waiters did 1.5 times as much on an idle disk and was left out, because it also waits for
+// every gigabyte that jobs have written meanwhile.
 //
 // # What it needs
 //
@@ -202,59 +204,6 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, context.Cause(r.ctx)
 	}
 	return r.r.Read(p)
-}
-
-// folder opens the folder of a key, and makes it when it is missing.
-func (s *Store) folder(dir string) (*os.File, error) {
-	f, err := s.root.Open(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return f, err
-	}
-	if err := s.makeFolder(dir); err != nil {
-		return nil, err
-	}
-	return s.root.Open(dir)
-}
-
-// makeFolder makes dir and what is missing above it. What it makes is not known to be durable, even if a folder of
-// that name was: somebody may have removed it.
-func (s *Store) makeFolder(dir string) error {
-	err := s.root.Mkdir(dir, 0o777)
-	if errors.Is(err, fs.ErrNotExist) && dir != "." {
-		if err := s.makeFolder(path.Dir(dir)); err != nil {
-			return err
-		}
-		err = s.root.Mkdir(dir, 0o777)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	s.known.forget(dir)
-	return err
-}
-
-// settle makes what the open folder dir names durable, and dir's own name, and those of the folders above it.
-func (s *Store) settle(open *os.File, dir string) error {
-	if err := open.Sync(); err != nil {
-		return err
-	}
-	for dir != "." && !s.known.has(dir) {
-		parent := path.Dir(dir)
-		if err := s.sync(parent); err != nil {
-			return err
-		}
-		s.known.add(dir)
-		dir = parent
-	}
-	return nil
-}
-
-func (s *Store) sync(dir string) error {
-	f, err := s.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Open implements [blob.Store].

@@ -1,6 +1,12 @@
 package dirblob
 
-import "sync"
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+)
 
 // folders remembers which folders' own names are on the disk, so that a create in one of them need not sync upwards.
 // Forgetting costs a sync and nothing else.
@@ -32,4 +38,57 @@ func (f *folders) forget(dir string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.seen, dir)
+}
+
+// folder opens the folder of a key, and makes it when it is missing.
+func (s *Store) folder(dir string) (*os.File, error) {
+	f, err := s.root.Open(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if err := s.makeFolder(dir); err != nil {
+		return nil, err
+	}
+	return s.root.Open(dir)
+}
+
+// makeFolder makes dir and what is missing above it. What it makes is not known to be durable, even if a folder of
+// that name was: somebody may have removed it.
+func (s *Store) makeFolder(dir string) error {
+	err := s.root.Mkdir(dir, 0o777)
+	if errors.Is(err, fs.ErrNotExist) && dir != "." {
+		if err := s.makeFolder(path.Dir(dir)); err != nil {
+			return err
+		}
+		err = s.root.Mkdir(dir, 0o777)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	s.known.forget(dir)
+	return err
+}
+
+// settle makes what the open folder dir names durable, and dir's own name, and those of the folders above it.
+func (s *Store) settle(open *os.File, dir string) error {
+	if err := open.Sync(); err != nil {
+		return err
+	}
+	for dir != "." && !s.known.has(dir) {
+		parent := path.Dir(dir)
+		if err := s.sync(parent); err != nil {
+			return err
+		}
+		s.known.add(dir)
+		dir = parent
+	}
+	return nil
+}
+
+func (s *Store) sync(dir string) error {
+	f, err := s.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
