@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
-	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
@@ -17,24 +14,28 @@ import (
 )
 
 const (
-	settleTimeout  = 2 * time.Minute // for publishing, recording, calling back and answering the broker
+	settleTimeout  = 2 * time.Minute // for recording, calling back and answering the broker
 	callbackGiveUp = 76 * time.Hour  // after a job ended: as long as the example schedule of Standard Webhooks goes on
-	outputs        = "outputs"       // the workspace's folder that is published
 )
 
-// conclude records how the attempt ended and answers the broker. out is nil when nothing ran; err then says why.
-func (a *attempt) conclude(ctx context.Context, out *launch.Outcome, err error, j judgement) {
-	job := ctx // ends when the lease is lost
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
+// conclude publishes what the attempt left, records how it ended and answers the broker. out is nil when nothing ran;
+// err then says why. job ends when the lease is lost: nothing is published or committed once that is known.
+func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error, j judgement) {
 	var run *engine.Run
 	if out != nil {
 		run = out.Run
 	}
-	failure := failureOf(run, err)
-	if leaseLost(job) {
-		j.verdict = drop // whatever the job made of it
+	if j.status == record.Succeeded && !leaseLost(job) {
+		if err = a.publish(job, out.Workspace); err != nil {
+			j = judge(nil, err, 0, 1)
+		}
 	}
+	if leaseLost(job) {
+		j = judgement{verdict: drop} // whatever the job made of it
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(job), settleTimeout)
+	defer cancel()
+	failure := failureOf(run, err)
 	switch j.verdict {
 	case drop:
 		// The message is somebody else's, but this attempt is ours: without its end it would count as a death.
@@ -50,7 +51,7 @@ func (a *attempt) conclude(ctx context.Context, out *launch.Outcome, err error, 
 		j.reason = failure.Message
 		a.settle(ctx, j, nil)
 	default:
-		a.commit(ctx, job, out, failure, j)
+		a.commit(ctx, run, failure, j)
 	}
 }
 
@@ -60,23 +61,11 @@ func (a *attempt) end(ctx context.Context, o record.Outcome) {
 	}
 }
 
-// commit publishes what the job left, writes its final record and answers the broker. Nothing is published or
-// committed once the lease, and with it job, is known to be lost.
-func (a *attempt) commit(ctx, job context.Context, out *launch.Outcome, failure *engine.Failure, j judgement) {
-	o := record.Outcome{Status: j.status, Failure: failure}
-	if out != nil {
-		o.Run = out.Run
-	}
-	if j.status == record.Succeeded {
-		o.Failure = nil
-		if err := a.publish(ctx, job, out.Workspace); err != nil {
-			a.conclude(job, out, fault.As(fault.Transient, err), judgement{verdict: nack, free: true, delay: jitter(firstBackoff)})
-			return
-		}
-	}
-	if leaseLost(job) {
-		a.conclude(job, out, nil, judgement{verdict: drop})
-		return
+// commit writes the job's final record and answers the broker.
+func (a *attempt) commit(ctx context.Context, run *engine.Run, failure *engine.Failure, j judgement) {
+	o := record.Outcome{Status: j.status, Run: run}
+	if j.status != record.Succeeded {
+		o.Failure = failure
 	}
 	final, err := a.record.Commit(ctx, o)
 	switch {
@@ -175,38 +164,4 @@ func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
 // first, a tenth of its age later, at most 15 minutes.
 func callbackDelay(since time.Time) time.Duration {
 	return min(max(5*time.Second, time.Since(since)/10), maxBackoff)
-}
-
-// publish copies what the job left in its outputs folder to the store, under a prefix of this attempt: nothing is
-// known under it before the final record names it. The folder is the job's, so nothing in it is trusted: links and
-// anything else that is no plain file are left out.
-func (a *attempt) publish(ctx, job context.Context, workspace string) error {
-	root, err := os.OpenRoot(workspace)
-	if err != nil {
-		return fmt.Errorf("publish outputs: %w", err)
-	}
-	defer root.Close()
-	err = fs.WalkDir(root.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && path == outputs:
-			return fs.SkipAll // it left nothing
-		case err != nil:
-			return err
-		case !d.Type().IsRegular():
-			return nil
-		case leaseLost(job):
-			return context.Cause(job)
-		}
-		f, err := root.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = a.record.Publish(ctx, path[len(outputs)+1:], f)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("publish outputs: %w", err)
-	}
-	return nil
 }

@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,6 +137,7 @@ func TestASucceededJobIsRecordedPublishedAndAcked(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs/sub/a.txt"), []byte("hello"), 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(ws, "kept-to-itself"), []byte("x"), 0o600))
 		require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(ws, "outputs/link")))
+		require.NoError(t, syscall.Mkfifo(filepath.Join(ws, "outputs/pipe"), 0o600))
 		return succeed(ctx, ws, req)
 	})
 	id := p.send(map[string]any{"pipeline": "p", "cid": "c-1", "customerId": "acme"})
@@ -144,11 +147,27 @@ func TestASucceededJobIsRecordedPublishedAndAcked(t *testing.T) {
 	require.Equal(t, "c-1", r.CID)
 	require.Equal(t, "acme", r.CustomerID)
 	require.Len(t, r.Attempts, 1)
-	require.Len(t, r.Artifacts, 1, "a link is not followed, and what is not in outputs stays")
+	require.Len(t, r.Artifacts, 1, "links and pipes are left out, and what is not in outputs stays")
 	require.Equal(t, "sub/a.txt", r.Artifacts[0].Path)
 	require.Equal(t, int64(5), r.Artifacts[0].Size)
 	require.Equal(t, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", r.Artifacts[0].SHA256)
 	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestAJobThatLeavesTooManyFilesFailsForGood(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
+		for i := range 10_001 {
+			f, err := os.Create(filepath.Join(ws, "outputs", strconv.Itoa(i)))
+			require.NoError(t, errors.Join(err, f.Close()))
+		}
+		return succeed(ctx, ws, req)
+	})
+	id := p.send(map[string]any{"pipeline": "p"})
+	p.run()
+	require.Equal(t, record.Failed, p.load(id).Status)
+	require.Contains(t, p.load(id).Message, "more than 10000 files")
+	require.Equal(t, queue.Depth{Dead: 1}, p.depth())
 }
 
 func TestWhatCanNeverPassIsBuriedAfterOneAttempt(t *testing.T) {

@@ -1,0 +1,97 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+const (
+	outputs    = "outputs" // the workspace's folder that is published
+	maxOutputs = 10_000    // files in it; a record names each
+)
+
+// publish copies what the job left in its outputs folder to the store, under a prefix of this attempt: nothing is
+// known under it before the final record names it. It goes on for as long as the lease is held, and for settleTimeout
+// after job has ended otherwise.
+//
+// The folder is the job's, so nothing in it is trusted: links and anything else that is no plain file are left out, also
+// when they appear while we look.
+func (a *attempt) publish(job context.Context, workspace string) error {
+	ctx, cancel := outlive(job)
+	defer cancel()
+	root, err := os.OpenRoot(workspace)
+	if err != nil {
+		return fmt.Errorf("publish outputs: %w", err)
+	}
+	defer root.Close()
+	files, err := list(root)
+	for _, path := range files {
+		if err == nil {
+			err = a.publishFile(ctx, root, path)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("publish outputs: %w", err)
+	}
+	return nil
+}
+
+// list names the plain files in the outputs folder.
+func list(root *os.Root) ([]string, error) {
+	var files []string
+	err := fs.WalkDir(root.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == outputs:
+			return fs.SkipAll // it left nothing
+		case err != nil:
+			return err
+		case !d.Type().IsRegular():
+			return nil
+		case len(files) == maxOutputs:
+			return fault.As(fault.Permanent, fmt.Errorf("the job left more than %d files in %s; pack them", maxOutputs, outputs))
+		}
+		files = append(files, path)
+		return nil
+	})
+	return files, err
+}
+
+func (a *attempt) publishFile(ctx context.Context, root *os.Root, path string) error {
+	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not block us
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	_, err = a.record.Publish(ctx, path[len(outputs)+1:], f)
+	return err
+}
+
+// outlive returns a context that ends at once when job loses its lease, and settleTimeout after job otherwise: what a
+// job has done is worth keeping, even though it may do no more.
+func outlive(job context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(job))
+	late := time.AfterFunc(settleTimeout, func() { cancel(context.Cause(job)) })
+	late.Stop()
+	unhook := context.AfterFunc(job, func() {
+		if leaseLost(job) {
+			cancel(context.Cause(job))
+			return
+		}
+		late.Reset(settleTimeout)
+	})
+	return ctx, func() {
+		unhook()
+		late.Stop()
+		cancel(nil)
+	}
+}
