@@ -72,7 +72,10 @@ func (e *UnknownError) Error() string {
 	if len(e.Names) == 0 {
 		return msg
 	}
-	return strings.TrimSuffix(msg, "?") + "; there are " + strings.Join(e.Names, ", ")
+	if e.Closest == "" {
+		msg += "."
+	}
+	return msg + " There are " + strings.Join(e.Names, ", ")
 }
 
 // Lookup returns the pipeline called name: "hello_world", "hello_world.yaml". Errors are those of Document, and a

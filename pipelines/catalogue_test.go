@@ -78,7 +78,7 @@ func TestTheFolderWinsOverWhatIsShipped(t *testing.T) {
 func TestAnUnknownNameGetsASuggestionAndTheList(t *testing.T) {
 	c := NewCatalogue("")
 	_, err := c.Lookup("helo_world")
-	require.EqualError(t, err, `pipeline "helo_world" is not in the catalogue, did you mean "hello_world"; there are cwd, gear, hello_world`)
+	require.EqualError(t, err, `pipeline "helo_world" is not in the catalogue, did you mean "hello_world"? There are cwd, gear, hello_world`)
 	require.Equal(t, fault.Permanent, fault.Of(err))
 	unknown, ok := errors.AsType[*UnknownError](err)
 	require.True(t, ok)

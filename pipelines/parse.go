@@ -189,9 +189,17 @@ func (p *parser) plugins(f field) []string {
 	return out
 }
 
+// maxTasks bounds what one run tells of itself.
+const maxTasks = 5000
+
 func (p *parser) tasks(f field) []Task {
 	out := []Task{}
-	for _, e := range p.list(f) {
+	list := p.list(f)
+	if len(list) > maxTasks {
+		p.errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), maxTasks)
+		return nil
+	}
+	for _, e := range list {
 		if e.kind != mapNode {
 			p.errorf(e.pos, "a task is a map with module and props, got %s", e.what())
 			continue

@@ -200,4 +200,5 @@ func (w *Worker) leave(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.running, id)
+	w.busy = time.Now()
 }

@@ -2,7 +2,10 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -82,8 +85,15 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 			return &engine.Failure{Reason: stop.Reason, Message: stop.Message}
 		}
 		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
-	case run.Failure != nil:
+	case run.Failure != nil && (run.Failure.Task == "" || strings.Contains(run.Failure.Message, strconv.Quote(run.Failure.Task))):
 		return run.Failure
+	case run.Failure != nil: // whoever reads this has no document at hand
+		f := *run.Failure
+		f.Message = fmt.Sprintf("task %q: %s", f.Task, f.Message)
+		if f.Place != "" {
+			f.Message = f.Place + ": " + f.Message
+		}
+		return &f
 	}
 	return &engine.Failure{Reason: engine.Crash, Message: "the run ended without an outcome"}
 }

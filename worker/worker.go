@@ -66,6 +66,7 @@ type Worker struct {
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
+	busy    time.Time           // when a job last ended, guarded by mu
 }
 
 // New returns a Worker. Its errors are all that is wrong with cfg.
@@ -142,9 +143,7 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 			}
 			continue
 		}
-		if !w.idle() {
-			idleSince = time.Now()
-		}
+		idleSince = w.idleSince(idleSince)
 		rctx, cancel := w.untilIdle(ctx, idleSince)
 		leases, err := w.cfg.Queue.Receive(rctx, n)
 		cancel()
@@ -157,8 +156,8 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 			return nil
 		case len(leases) > 0:
 			idleSince = time.Now()
-		case w.idle() && w.cfg.ExitWhenIdle > 0 && time.Since(idleSince) >= w.cfg.ExitWhenIdle:
-			w.cfg.Log.InfoContext(ctx, "idle", "duration", time.Since(idleSince))
+		case w.cfg.ExitWhenIdle > 0 && time.Since(w.idleSince(idleSince)) >= w.cfg.ExitWhenIdle:
+			w.cfg.Log.InfoContext(ctx, "idle", "duration", w.cfg.ExitWhenIdle)
 			return nil
 		case err != nil && fault.Of(err) != fault.Canceled && !errors.Is(err, errIdle):
 			return fmt.Errorf("receive: %w", err)
@@ -176,11 +175,17 @@ func (w *Worker) untilIdle(ctx context.Context, since time.Time) (context.Contex
 	return context.WithTimeoutCause(ctx, max(time.Second, time.Until(since.Add(w.cfg.ExitWhenIdle))), errIdle)
 }
 
-// idle says that no job is running.
-func (w *Worker) idle() bool {
+// idleSince is when there was last anything to do: since, or later, or now.
+func (w *Worker) idleSince(since time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.running) == 0
+	switch {
+	case len(w.running) > 0:
+		return time.Now()
+	case w.busy.After(since):
+		return w.busy
+	}
+	return since
 }
 
 // takeSlots waits for one free slot and takes as many more as there are. 0 means that ctx has ended.

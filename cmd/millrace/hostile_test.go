@@ -27,29 +27,32 @@ const (
 	cutLine   = "[line cut after 65536 bytes]"
 )
 
+// hostilePrograms are what a job may run, and what becomes of it.
+var hostilePrograms = []struct {
+	name   string
+	script string // MARK is a number that only this case's programs know
+	more   string
+	status record.Status
+	log    string
+	within time.Duration // of the task
+}{
+	{"deaf to SIGTERM", `trap "" TERM; while :; do sleep MARK; done`, "timeout: 1", record.Dead, "", 7 * time.Second},
+	{"forks twice into sessions of its own", `setsid setsid sh -c "trap '' TERM; sleep MARK" & setsid sleep MARK & exit 0`, "", record.Succeeded, "", 5 * time.Second},
+	{"forks without a trace", `env -i /usr/bin/setsid /bin/sh -c "/bin/sleep MARK & exit" & wait`, "", record.Succeeded, "", 5 * time.Second},
+	{"leaves stdout to a grandchild", `sleep MARK & echo up`, "", record.Succeeded, `"line":"up"`, 5 * time.Second},
+	{"a gigabyte of lines", `yes "no end in sight, and nothing to see here either, however long one looks at it and whoever does: MARK" | head -c 1G`, "", record.Succeeded, cutAtSize, time.Minute},
+	{"a gigabyte of short lines", `yes | head -c 1G`, "", record.Succeeded, "[output cut after 100000 lines]", time.Minute},
+	{"a gigabyte of long lines", `yes "$(head -c 8000 /dev/zero | tr '\0' x)" | head -c 1G`, "", record.Succeeded, cutAtSize, time.Minute},
+	{"one endless line", `head -c 200M /dev/zero | tr '\0' x`, "", record.Succeeded, cutLine, time.Minute},
+	{"one endless line as its reason to fail", `head -c 200M /dev/zero | tr '\0' x >&2; exit 3`, "", record.Dead, cutLine, time.Minute},
+	{"NULs", `head -c 9M /dev/zero`, "", record.Succeeded, `\\x00\\x00`, time.Minute},
+	{"garbage", `printf 'a\000b\377\376\303\n'; head -c 3M /dev/urandom`, "", record.Succeeded, `"a\\x00b\\xff\\xfe\\xc3"`, time.Minute},
+}
+
 // Whatever a job's program does, it is gone when its task is over, its record and its log are as they should be, and
 // neither the worker nor another job notices.
 func TestHostileProgramsHarmNobody(t *testing.T) {
-	for i, tt := range []struct {
-		name   string
-		script string // MARK is a number that only this case's programs know
-		more   string
-		status record.Status
-		log    string
-		within time.Duration // of the task
-	}{
-		{"deaf to SIGTERM", `trap "" TERM; while :; do sleep MARK; done`, "timeout: 1", record.Dead, "", 7 * time.Second},
-		{"forks twice into sessions of its own", `setsid setsid sh -c "trap '' TERM; sleep MARK" & setsid sleep MARK & exit 0`, "", record.Succeeded, "", 5 * time.Second},
-		{"forks without a trace", `env -i /usr/bin/setsid /bin/sh -c "/bin/sleep MARK & exit" & wait`, "", record.Succeeded, "", 5 * time.Second},
-		{"leaves stdout to a grandchild", `sleep MARK & echo up`, "", record.Succeeded, `"line":"up"`, 5 * time.Second},
-		{"a gigabyte of lines", `yes "no end in sight, and nothing to see here either, however long one looks at it and whoever does: MARK" | head -c 1G`, "", record.Succeeded, cutAtSize, time.Minute},
-		{"a gigabyte of short lines", `yes | head -c 1G`, "", record.Succeeded, "[output cut after 100000 lines]", time.Minute},
-		{"a gigabyte of long lines", `yes "$(head -c 8000 /dev/zero | tr '\0' x)" | head -c 1G`, "", record.Succeeded, cutAtSize, time.Minute},
-		{"one endless line", `head -c 200M /dev/zero | tr '\0' x`, "", record.Succeeded, cutLine, time.Minute},
-		{"one endless line as its reason to fail", `head -c 200M /dev/zero | tr '\0' x >&2; exit 3`, "", record.Dead, cutLine, time.Minute},
-		{"NULs", `head -c 9M /dev/zero`, "", record.Succeeded, `\\x00\\x00`, time.Minute},
-		{"garbage", `printf 'a\000b\377\376\303\n'; head -c 3M /dev/urandom`, "", record.Succeeded, `"a\\x00b\\xff\\xfe\\xc3"`, time.Minute},
-	} {
+	for i, tt := range hostilePrograms {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			mark := fmt.Sprintf("3600.%d%03d", os.Getpid(), i)
@@ -57,20 +60,17 @@ func TestHostileProgramsHarmNobody(t *testing.T) {
 			var left []string
 			var ear map[string]any
 			ended := make(chan string, 4)
-			ear = newEar(t, func(path, _ string) {
-				switch path {
-				case "/printed":
-					return
-				case "/hostile":
+			ear = newEar(t, func(path string) {
+				if path == "/hostile" {
 					left = survivors(mark)
 					m.job("next", script("echo fine", ""), ear) // in the place where the hostile one ran
 				}
 				ended <- path
 			})
-			m.job("hostile", strings.Replace(script(strings.ReplaceAll(tt.script, "MARK", mark), tt.more), "onStdout", "onSuccess", 1), ear)
+			m.job("hostile", script(strings.ReplaceAll(tt.script, "MARK", mark), tt.more), ear)
 			m.job("sibling-1", script("echo fine", ""), ear)
 			m.job("sibling-2", script("sleep 1; echo fine", ""), ear)
-			w := m.start("--slots=2", "--allow-hosts=127.0.0.1", "--job-memory=640Mi")
+			w := m.start("--slots=2", "--allow-hosts=127.0.0.1", "--job-memory=768Mi")
 			stop := watchMemory(w.cmd.Process.Pid)
 			for range cap(ended) {
 				hear(t, ended)
@@ -122,20 +122,8 @@ func TestADrainCostsNoJobAnything(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := newMill(t)
-			begun := make(chan struct{}, 1)
-			var naps atomic.Int32
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.URL.Path == "/begun":
-					begun <- struct{}{}
-				case naps.Add(1) == 1:
-					io.WriteString(w, tt.nap)
-				default:
-					io.WriteString(w, "0")
-				}
-			}))
-			defer s.Close()
-			m.job("napping", napping, map[string]any{"state": map[string]any{"ear": s.URL}})
+			ear, begun := newAlarm(t, tt.nap)
+			m.job("napping", napping, ear)
 			w := m.start("--allow-hosts=127.0.0.1", "--grace="+tt.grace)
 			hear(t, begun)
 			at := time.Now()
@@ -163,6 +151,25 @@ func TestADrainCostsNoJobAnything(t *testing.T) {
 			require.Equal(t, queue.Depth{}, depth)
 		})
 	}
+}
+
+// newAlarm is the ear of a napping job: the first nap is as long as given, the next ones are over at once.
+func newAlarm(t *testing.T, nap string) (ear map[string]any, begun <-chan struct{}) {
+	t.Helper()
+	starts := make(chan struct{}, 2)
+	var naps atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/begun":
+			starts <- struct{}{}
+		case naps.Add(1) == 1:
+			_, _ = io.WriteString(w, nap)
+		default:
+			_, _ = io.WriteString(w, "0")
+		}
+	}))
+	t.Cleanup(s.Close)
+	return map[string]any{"state": map[string]any{"ear": s.URL}}, starts
 }
 
 func dirNames(t *testing.T, dir string) []string {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -218,8 +217,8 @@ func childrenOf(pid int) []int {
 	return pids
 }
 
-// script is a pipeline of one task, which runs a shell script; more is what else the task has. It tells the ear that
-// the task prints, and that the run is over.
+// script is a pipeline of one task, which runs a shell script; more is what else the task has. It tells the ear when the
+// run is over.
 func script(text, more string) string {
 	quoted, _ := json.Marshal(text) // a string always can
 	return fmt.Sprintf(`
@@ -229,23 +228,21 @@ tasks:
     module: Shell
     register: out
     props: {command: sh, args: [-c, %s]}
-    callbacks: {onStdout: [{module: Http, props: {url: "{{ ear }}/printed", body: "{{ line }}", retry: 0}}]}
     %s
 callbacks:
-  onEnd: [{module: Http, props: {url: "{{ ear }}/{{ job.id }}", body: "{{ status }}"}}]
+  onEnd: [{module: Http, props: {url: "{{ ear }}/{{ job.id }}"}}]
 `, quoted, more)
 }
 
-// newEar is a server that hears the callbacks of scripts: said is called once a callback, one at a time, while the job
-// waits for it.
-func newEar(t *testing.T, said func(path, body string)) map[string]any {
+// newEar is a server that hears the callbacks of scripts: said is called for each, one at a time, while the job waits.
+// What it returns goes into the message of a job that should tell it.
+func newEar(t *testing.T, said func(path string)) map[string]any {
 	t.Helper()
 	var mu sync.Mutex
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
-		said(r.URL.Path, string(body))
+		said(r.URL.Path)
 	}))
 	t.Cleanup(s.Close)
 	return map[string]any{"state": map[string]any{"ear": s.URL}}

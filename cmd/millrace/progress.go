@@ -51,11 +51,9 @@ func (p *progress) Report(_ context.Context, ev engine.Event) {
 		p.label, p.began = name(ev), ev.Time
 		p.show("…", "")
 	case engine.TaskStdout:
-		p.clear()
-		fmt.Fprintln(p.out, ev.Line)
+		p.print(p.out, ev.Line)
 	case engine.TaskStderr:
-		p.clear()
-		fmt.Fprintln(p.err, ev.Line)
+		p.print(p.err, ev.Line)
 	case engine.TaskRetry:
 		p.line("↻", name(ev), "try "+fmt.Sprint(ev.Try)+" failed: "+ev.Error)
 	case engine.Warning:
@@ -96,6 +94,16 @@ func (p *progress) end(run *engine.Run) {
 	p.clear()
 	if f := run.Failure; f != nil && (len(run.Tasks) == 0 || f.Task == "" || f.Reason.Interruption()) {
 		p.line("✗", "", f.Message)
+	}
+}
+
+// print writes a line of a program's above the live line.
+func (p *progress) print(w io.Writer, line string) {
+	live := p.open
+	p.clear()
+	fmt.Fprintln(w, line)
+	if live {
+		p.show("…", time.Since(p.began).Round(time.Second).String())
 	}
 }
 

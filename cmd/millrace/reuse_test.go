@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,13 +31,14 @@ tasks:
       args:
         - -c
         - |
-          echo "files: $(find . $TMPDIR $HOME /tmp/nosy* /dev/shm/nosy* -mindepth 1 2>/dev/null | tr '\n' ' ')"
-          echo "processes: $(cat /proc/[0-9]*/cmdline | tr '\0' ' ' | grep -c '[3]600\.MARK')"
+          echo "files: $(find .. -mindepth 1 | sort)"
           echo "state: {{ left }}"
-          echo "environment: $(env | sed 's/=.*//' | grep -v '^_$' | sort | tr '\n' ' ')"
-          echo "umask: $(umask), folder: $(pwd)"
+          echo "folder: $(pwd)"
+          echo "umask: $(umask)"
+          echo "descriptors:" $(ls /proc/self/fd)
+          echo "processes:" $([ $(({{ n }} % 50)) != 1 ] || grep -l '^sleep.3600.MARK' /proc/[0-9]*/cmdline)
           echo "child: $PPID"
-  - {name: descriptors, module: Shell, register: descriptors, props: {command: ls, args: [/proc/self/fd]}}
+          export -p
   - name: leave
     module: Shell
     register: leave
@@ -44,11 +47,13 @@ tasks:
       args:
         - -c
         - |
-          umask 0; export LEFT=1
-          mkdir -p deep/er locked && touch here deep/er/there .hidden $TMPDIR/tmp $HOME/.home locked/in && chmod 0 locked
-          ln -s / root; mkfifo fifo
-          for f in /tmp/nosy.MARK /dev/shm/nosy.MARK /var/tmp/nosy.MARK; do touch $f 2>/dev/null && echo "wrote $f"; done
-          [ $(({{ n }} % 50)) = 0 ] && setsid sleep 3600.MARK & true
+          umask 777; export LEFT=1
+          mkdir -p locked ../locked $TMPDIR/deep $HOME/deep; ln -s / root
+          for dir in . .. $TMPDIR $HOME; do : > $dir/here; : > $dir/.hidden; done
+          for dir in /tmp /var/tmp /dev/shm /run ../.. /; do
+            if ( : > $dir/nosy.MARK ) 2>/dev/null; then echo "wrote in $dir"; fi
+          done
+          [ $(({{ n }} % 50)) != 0 ] || setsid sleep 3600.MARK &
   - {module: Now, props: {key: left}}
 callbacks:
   onEnd: [{module: Http, props: {url: "{{ ear }}/{{ job.id }}"}}]
@@ -56,15 +61,16 @@ callbacks:
 
 // A process that runs job after job of one pipeline and customer keeps nothing of any of them, and no memory.
 func TestThreeHundredJobsInOneProcessLeaveNothingToEachOther(t *testing.T) {
-	const jobs = 800
+	t.Parallel()
+	const jobs = 300
 	m := newMill(t)
 	mark := fmt.Sprintf("%d", os.Getpid())
 	doc := strings.ReplaceAll(nosy, "MARK", mark)
 	memory := make(map[string]float64) // of the child at the end of each job, MiB
 	ended := make(chan string, 1)
-	var pid int
+	var pid atomic.Int64
 	ear := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		for _, c := range childrenOf(pid) {
+		for _, c := range childrenOf(int(pid.Load())) {
 			memory[r.URL.Path] = max(memory[r.URL.Path], anonymous(c))
 		}
 		ended <- r.URL.Path
@@ -80,7 +86,7 @@ func TestThreeHundredJobsInOneProcessLeaveNothingToEachOther(t *testing.T) {
 	m.job("other", doc+"\n# another digest\n", map[string]any{"customerId": "bob", "state": state(1)})
 
 	w := m.start("--slots=1", "--isolation=pipeline", "--reuse=1000", "--allow-hosts=127.0.0.1")
-	pid = w.cmd.Process.Pid
+	pid.Store(int64(w.cmd.Process.Pid))
 	for range jobs + 2 {
 		hear(t, ended)
 	}
@@ -88,7 +94,6 @@ func TestThreeHundredJobsInOneProcessLeaveNothingToEachOther(t *testing.T) {
 	w.end()
 
 	first := look(t, m, "nosy-0")
-	t.Log(first)
 	for n := range jobs {
 		require.Equal(t, first, look(t, m, fmt.Sprintf("nosy-%d", n)), "job %d", n)
 	}
@@ -97,16 +102,18 @@ func TestThreeHundredJobsInOneProcessLeaveNothingToEachOther(t *testing.T) {
 	require.NotEqual(t, child(bob), child(other), "another pipeline's")
 	require.Empty(t, survivors("3600."+mark))
 
-	peak := func(from, to int) (p float64) {
+	// The middle of each half, not its peak: a garbage collector that got no processor for a moment is no leak.
+	middle := func(from, to int) float64 {
+		var all []float64
 		for n := from; n < to; n++ {
-			p = max(p, memory[fmt.Sprintf("/nosy-%d", n)])
+			all = append(all, memory[fmt.Sprintf("/nosy-%d", n)])
 		}
-		return p
+		slices.Sort(all)
+		return all[len(all)/2]
 	}
-	for n := 0; n < jobs; n += 20 { t.Log(n, peak(n, n+20)) }
-	a, b := peak(0, jobs/2), peak(jobs/2, jobs)
-	t.Logf("RssAnon of the child: %.1f MiB at most in the first half, %.1f in the second", a, b)
-	require.Less(t, b, 1.1*a+3, "MiB")
+	a, b := middle(0, jobs/2), middle(jobs/2, jobs)
+	t.Logf("RssAnon of the child: %.1f MiB in the first half, %.1f in the second", a, b)
+	require.Less(t, b, 1.1*a+1, "MiB")
 }
 
 // look is what a nosy job saw.
@@ -115,16 +122,18 @@ func look(t *testing.T, m *mill, id string) string {
 	rec := m.record(id)
 	require.Equal(t, record.Succeeded, rec.Status, "%s: %s", id, rec.Message)
 	require.Equal(t, "", rec.Result["leave"].(map[string]any)["stdout"], "nothing outside its folder can be written")
-	require.Equal(t, "0\n1\n2\n3\n", rec.Result["descriptors"].(map[string]any)["stdout"], "the last is the folder that ls reads")
 	seen, _ := rec.Result["look"].(map[string]any)["stdout"].(string)
-	require.Contains(t, seen, "files: \n")
-	require.Contains(t, seen, "processes: 0\n")
-	require.Contains(t, seen, "state: \n")
-	return seen
+	require.Contains(t, seen, "files: ../home\n../tmp\n../workspace\nstate: \n")
+	require.Contains(t, seen, "descriptors: 0 1 2 3\nprocesses:\n", "the last is the folder that ls reads")
+	require.NotContains(t, seen, "LEFT")
+	return strings.Join(slices.DeleteFunc(strings.Split(seen, "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "export JOB_ID=") || strings.HasPrefix(line, "export MILLRACE_PROC=")
+	}), "\n")
 }
 
 // child is the line of what a nosy job saw that names the process it ran in.
 func child(seen string) string {
-	_, line, _ := strings.Cut(seen, "child: ")
+	_, rest, _ := strings.Cut(seen, "child: ")
+	line, _, _ := strings.Cut(rest, "\n")
 	return line
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -149,7 +148,7 @@ func readSource(stdin io.Reader, source string, cat *pipelines.Catalogue) (doc [
 	}
 	doc, name, _, err = cat.Document(source)
 	if err != nil && strings.ContainsAny(source, "./") {
-		return nil, "", errors.Join(fmt.Errorf("there is no file %s", source), err)
+		return nil, "", fmt.Errorf("there is no file %s, and %w", source, err)
 	}
 	return doc, name, err
 }

@@ -121,8 +121,8 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	if err := r.mayRun(p, req.Trusted); err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
-	hideSecrets(secrets, p.State)
-	hideSecrets(secrets, req.Job.State)
+	secrets.AddNamed(p.State)
+	secrets.AddNamed(req.Job.State)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req),
 		OnSecret: secrets.Add, Templates: r.templates,
@@ -194,20 +194,6 @@ func jobVars(req *launch.Request) map[string]any {
 	return map[string]any{
 		"id": j.ID, "name": j.Name, "title": j.Title, "attempt": req.Attempt, "cid": j.CID, "linkId": j.LinkID,
 		"customerId": j.Customer, "externalId": j.External,
-	}
-}
-
-// hideSecrets keeps values whose names say that they are secret out of everything that is told.
-func hideSecrets(secrets *redact.Set, state map[string]any) {
-	for k, v := range state {
-		switch v := v.(type) {
-		case string:
-			if redact.NameIsSecret(k) {
-				secrets.Add(v)
-			}
-		case map[string]any:
-			hideSecrets(secrets, v)
-		}
 	}
 }
 

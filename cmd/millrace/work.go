@@ -169,7 +169,10 @@ func (c *workConfig) complete() error {
 		errs = append(errs, err)
 	}
 	c.Data = abs
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return &codeError{exitUsage, err}
+	}
+	return nil
 }
 
 func (c *workConfig) sender(log *slog.Logger) *callback.Sender {

@@ -14,7 +14,7 @@ import (
 
 func TestAFloodIsCutAndTakesNoMemory(t *testing.T) {
 	lines, last := 0, ""
-	out := proc.NewLines(func(line []byte) { lines, last = lines+1, string(line) }, proc.LineLimits{})
+	out := proc.NewLines(func(line []byte) { lines, last = lines+1, string(line) }, proc.LineLimits{Lines: -1})
 	c := self(t, "flood")
 	c.Stdout = out
 	before := proc.TreeRSS(os.Getpid())

@@ -25,7 +25,7 @@ var Module = modules.Define(modules.Spec{
 }, run)
 
 // maxCaptured is how much of each stream the output keeps, in bytes. All of it is streamed.
-const maxCaptured = 8 << 20
+const maxCaptured = 1 << 20
 
 // Props are what a task writes under props.
 type Props struct {
@@ -35,9 +35,9 @@ type Props struct {
 
 // Output is what register stores.
 type Output struct {
-	Stdout      string        `json:"stdout" doc:"What it wrote to standard output, at most 8 MiB."`
+	Stdout      string        `json:"stdout" doc:"What it wrote to standard output, at most 1 MiB."`
 	StdoutLines []string      `json:"stdoutLines" doc:"The same, split at newlines."`
-	Stderr      string        `json:"stderr" doc:"What it wrote to standard error, at most 8 MiB."`
+	Stderr      string        `json:"stderr" doc:"What it wrote to standard error, at most 1 MiB."`
 	StderrLines []string      `json:"stderrLines" doc:"The same, split at newlines."`
 	Truncated   bool          `json:"truncated" doc:"Whether either was longer than is kept."`
 	Stats       modules.Stats `json:"stats" doc:"What the program used."`

@@ -97,7 +97,7 @@ func TestAProgramInTheWorkspaceRunsByItsAlias(t *testing.T) {
 	require.Equal(t, filepath.Join(c.Workspace.Real(), "bin/tool"), r.Argv(t)[0])
 }
 
-func TestTheOutputKeepsEightMebibytesAndStreamsAll(t *testing.T) {
+func TestTheOutputKeepsOneMebibyteAndStreamsAll(t *testing.T) {
 	c, r := moduletest.Call(t)
 	line := strings.Repeat("x", 1023) + "\n"
 	r.OnRun = func(_ context.Context, c proc.Cmd) (proc.Exit, error) {
@@ -111,7 +111,7 @@ func TestTheOutputKeepsEightMebibytesAndStreamsAll(t *testing.T) {
 	}
 	out, err := shell.Module.Run(t.Context(), c, map[string]any{"command": "flood"})
 	require.NoError(t, err)
-	require.Equal(t, 8<<20, len(out["stdout"].(string)))
+	require.Equal(t, 1<<20, len(out["stdout"].(string)))
 	require.Equal(t, true, out["truncated"])
 	require.Equal(t, 9<<20, len(r.Stdout.String()))
 	require.Equal(t, map[string]any{"maxcpu": int64(0), "maxmem": int64(7), "elapsed": int64(1000)}, out["stats"])

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/millrace/millrace/modules/redact"
 )
 
 // What is told of an output is bounded: a module may hand the next task megabytes, a record need not hold them. All
@@ -71,6 +73,9 @@ func (c *clipper) mapping(m map[string]any) map[string]any {
 		if i >= maxShownItems || c.left <= 0 {
 			delete(m, k)
 			continue
+		}
+		if _, isText := m[k].(string); isText && redact.NameIsSecret(k) {
+			m[k] = redact.Mask // an access_token that a server answered with
 		}
 		c.left -= quoted(k) + len(`"":,`)
 		m[k] = c.value(m[k])

@@ -75,6 +75,13 @@ func TestWhatARunTellsIsBoundedHoweverMuchItsTasksReturn(t *testing.T) {
 	}
 }
 
+func TestAnOutputWhoseNameIsSecretIsNotTold(t *testing.T) {
+	run := runMany(t, 1, map[string]any{"data": []any{map[string]any{"access_token": "abc", "token_type": "bearer", "tokens": 7}}}, nil)
+	require.Equal(t, map[string]any{"out": map[string]any{"data": []any{
+		map[string]any{"access_token": redact.Mask, "token_type": redact.Mask, "tokens": int64(7)},
+	}}}, run.Tasks[0].Output)
+}
+
 func TestAnErrorIsToldInOneShortLine(t *testing.T) {
 	run := runMany(t, 1, nil, errors.New("one\r\n\n\ttwo\x00three\x1b[1m\nhunter2\nfour "+strings.Repeat("ä", 100_000)))
 	require.Regexp(t, `^one; two three \[1m; \[REDACTED\]; four ä+…$`, run.Failure.Message)

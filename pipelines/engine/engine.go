@@ -143,6 +143,9 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 		in.Call.Log = slog.New(slog.DiscardHandler)
 	}
 	in.Call.Secret = in.Redact.Add
+	if state, ok := in.State.Get("state"); ok {
+		in.Redact.AddNamed(state)
+	}
 	r := &runner{cfg: cfg, in: in, run: run}
 	r.sink = sink{to: in.Report, redact: in.Redact}
 	r.calls = newCallbacks(r)

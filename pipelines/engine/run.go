@@ -52,6 +52,7 @@ type Failure struct {
 	Kind    fault.Kind    `json:"kind,omitzero"`
 	Reason  Reason        `json:"reason,omitzero"`
 	Task    string        `json:"task,omitzero"`
+	Place   string        `json:"place,omitzero"` // of the task in its document: "hello.yaml:12:3"
 	Message string        `json:"message"`
 	After   time.Duration `json:"after,omitzero"` // do not retry sooner, with Kind transient
 }

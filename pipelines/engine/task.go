@@ -80,6 +80,7 @@ func (r *runner) failed(ctx context.Context, s *taskScope, err error) {
 		f.Reason, f.Kind = Timeout, fault.Unknown
 		f.Message = t.Error()
 	}
+	f.Place = s.task.Pos.String()
 	s.run.Status, s.run.Failure = Failed, f
 	if f.Reason.Interruption() || f.Reason == Cancel {
 		s.run.Status = Canceled

@@ -142,7 +142,7 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"more after the JSON", `{"pipeline": "p"} {}`, "this is not JSON"},
 		{"broken YAML", "pipeline: p\n  state: {\n", "this is not YAML"},
 		{"two YAML documents", "pipeline: p\n---\npipeline: q\n", "a second document starts here"},
-		{"deep JSON", `{"pipeline": "p", "state": {"a": ` + deep(10_000) + `}}`, "exceeded max depth"},
+		{"deep JSON", `{"pipeline": "p", "state": {"a": ` + deep(10_000) + `}}`, "nested more than 10,000 deep"},
 		{"JSON nested too deep", `{"pipeline": "p", "state": {"a": ` + deep(100) + `}}`, "nested more than 100 deep"},
 		{"deeper JSON", deep(200_000), "JSON"},
 		{"deep YAML", "pipeline: p\nstate: " + deep(9_000), "nested more than 100 deep"},

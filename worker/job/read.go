@@ -56,6 +56,9 @@ func notJSON(body []byte) error {
 	}
 	before := body[:max(int(e.Offset)-1, 0)]
 	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+	if strings.Contains(e.Error(), "max depth") { // encoding/json has no error of its own for it
+		return fmt.Errorf("message:%d:%d: the JSON is nested more than 10,000 deep; flatten it", line, column)
+	}
 	return fmt.Errorf("message:%d:%d: this is not JSON: %s", line, column, e.Error())
 }
 
