@@ -97,8 +97,10 @@ func TestSecretsStayOutOfEverythingThatIsKeptOrSaid(t *testing.T) {
 			kept := m.kept()
 			kept["the worker's log"] = log
 			kept["the dead-letter reason"] = fmt.Sprint(m.buried())
-			for _, secret := range []string{secretToken, secretPassword, secretHeader, secretInURL, signing, strings.TrimPrefix(signing, "whsec_"),
-				"signing-key-of-32-bytes-8d4e71b2", "list-secret-9b8c7d6e", "pem-line-one-0d1f2e3c", "pem-line-two-b4a59687"} {
+			for _, secret := range []string{
+				secretToken, secretPassword, secretHeader, secretInURL, signing, strings.TrimPrefix(signing, "whsec_"),
+				"signing-key-of-32-bytes-8d4e71b2", "list-secret-9b8c7d6e", "pem-line-one-0d1f2e3c", "pem-line-two-b4a59687",
+			} {
 				requireNowhere(t, secret, kept)
 			}
 		})
