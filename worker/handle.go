@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -60,41 +61,53 @@ type attempt struct {
 	lease   *queue.Lease
 	job     *job.Job
 	record  *record.Attempt
+	number  int  // our own count, from 1, of attempts that are the job's doing
+	last    bool // no attempt follows this one
 	log     *slog.Logger
 	started time.Time
 }
 
 // handle claims the attempt, runs it and settles. unfit says that the message is no job.
 func (a *attempt) handle(ctx context.Context, unfit error) {
-	w := a.worker
 	req, err := a.request()
 	unfit = errors.Join(unfit, err)
-	claim := record.Claim{Worker: w.cfg.Name, Host: w.cfg.Name, Pipeline: a.job.Pipeline}
-	if req != nil {
-		claim.Pipeline, claim.Digest = req.Source, req.Digest
-	}
-	a.record, err = w.cfg.Records.Claim(ctx, a.job, claim)
-	if final, ok := errors.AsType[*record.FinalError](err); ok {
-		// An earlier delivery got this far: only what is owed is done.
+	release, err := a.claim(ctx, req)
+	defer release()
+	switch final, done := errors.AsType[*record.FinalError](err); {
+	case done: // an earlier delivery got this far: only what is owed is done
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
 		a.settle(ctx, judgeFinal(final.Final), final.Final)
-		return
-	}
-	if err != nil { // the store does not answer: nothing was done, so nothing is lost
+	case fault.Of(err) == fault.Permanent: // its records are damaged, and no worker can do better
+		a.settle(ctx, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
+	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, jitter(firstBackoff), err.Error())
-		return
-	}
-	switch died := a.record.Died; {
-	case died >= maxDeaths:
-		unfit = fmt.Errorf("%w: %d workers died while they ran it, the last ones with nothing else to do", errQuarantined, died)
-	case died >= aloneAfter:
-		w.alone.Lock()
-		defer w.alone.Unlock()
 	default:
-		w.alone.RLock()
-		defer w.alone.RUnlock()
+		a.run(ctx, req, unfit)
 	}
-	a.run(ctx, req, unfit)
+}
+
+// claim claims the job's next attempt. A job that workers have died of first gets the worker to itself, until release.
+func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(), err error) {
+	w := a.worker
+	release = func() {}
+	alone := false
+	c := record.Claim{Worker: w.cfg.Name, Host: w.cfg.Name, Pipeline: a.job.Pipeline}
+	if req != nil {
+		c.Pipeline, c.Digest = req.Source, req.Digest
+	}
+	c.Alone = func(died, diedAlone int) (bool, error) {
+		if alone || died < aloneAfter || diedAlone >= maxDiedAlone {
+			return alone, nil
+		}
+		free, err := w.takeAlone(ctx)
+		if err != nil {
+			return false, err
+		}
+		alone, release = true, free
+		return true, nil
+	}
+	a.record, err = w.cfg.Records.Claim(ctx, a.job, c)
+	return release, err
 }
 
 // request makes the attempt's request. The error is permanent, and a sentence.
@@ -122,12 +135,16 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 	if n := a.job.MaxAttempts; n > 0 {
 		maxAttempts = min(n, attemptsCap)
 	}
-	n := a.record.Failed + 1
+	if died := a.record.DiedAlone; died >= maxDiedAlone {
+		unfit = fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, a.record.Died, died)
+	}
+	a.number, a.last = a.record.Failed+1, a.record.Failed+1 >= maxAttempts
+	defer a.recover(ctx)
 	if unfit != nil {
-		a.conclude(ctx, nil, unfit, judge(nil, unfit, n, maxAttempts))
+		a.conclude(ctx, nil, unfit)
 		return
 	}
-	req.Attempt, req.Last = n, n >= maxAttempts
+	req.Attempt, req.Last = a.number, a.last
 	events := a.record.NewLog(ctx)
 	out, err := a.launch(ctx, req, events)
 	events.Finish()
@@ -136,12 +153,24 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 			a.log.WarnContext(ctx, "log not recorded", "err", err)
 		}
 	}()
-	if err != nil {
-		a.conclude(ctx, nil, err, judge(nil, err, n, maxAttempts))
+	if err == nil {
+		defer out.Close()
+	}
+	a.conclude(ctx, out, err)
+}
+
+// recover keeps a bug of ours to the job that it met: the attempt ends as a failed one, the worker goes on.
+func (a *attempt) recover(ctx context.Context) {
+	p := recover()
+	if p == nil {
 		return
 	}
-	defer out.Close()
-	a.conclude(ctx, out, nil, judge(out.Run, nil, n, maxAttempts))
+	a.log.ErrorContext(ctx, "worker panicked", "err", p, "stack", string(debug.Stack()))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	f := &engine.Failure{Reason: engine.Crash, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
+	a.end(ctx, record.Outcome{Attempt: record.AttemptFailed, Failure: f})
+	a.handBack(ctx, jitter(backoff(a.number)), f.Message)
 }
 
 // launch runs the request until it ends, is canceled, or its deadline passes.

@@ -35,8 +35,8 @@ type judgement struct {
 const (
 	firstBackoff = 30 * time.Second
 	maxBackoff   = 15 * time.Minute
-	maxDeaths    = 8 // claims whose worker died; the last of them alone in its worker
-	aloneAfter   = 5 // such claims, before a job runs alone
+	aloneAfter   = 5 // claims whose worker died, before a job runs alone in its worker
+	maxDiedAlone = 3 // such claims of a job that ran alone, before it is quarantined
 	attemptsCap  = 20
 )
 
@@ -44,8 +44,8 @@ const (
 var errQuarantined = errors.New("quarantined")
 
 // judge decides from what happened alone: how the run ended, or why there was none (err). attempt is our own count of
-// attempts that were the job's doing, this one included. It does no I/O.
-func judge(run *engine.Run, err error, attempt, maxAttempts int) judgement {
+// attempts that were the job's doing, this one included; last says that no other follows. It does no I/O.
+func judge(run *engine.Run, err error, attempt int, last bool) judgement {
 	if err == nil && run.Status == engine.Succeeded {
 		return judgement{verdict: ack, status: record.Succeeded}
 	}
@@ -63,7 +63,7 @@ func judge(run *engine.Run, err error, attempt, maxAttempts int) judgement {
 		return judgement{verdict: bury, status: record.Failed, reason: f.Message}
 	case err != nil: // it never began: none of the job's doing
 		return judgement{verdict: nack, free: true, delay: jitter(max(firstBackoff, f.After))}
-	case attempt >= maxAttempts:
+	case last:
 		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
 	}
 	return judgement{verdict: nack, delay: jitter(max(backoff(attempt), f.After))}

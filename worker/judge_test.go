@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 		{"a run without an outcome is a crash", &engine.Run{Status: engine.Running}, nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := judge(tt.run, tt.err, tt.attempt, 3)
+			got := judge(tt.run, tt.err, tt.attempt, tt.attempt == 3)
 			require.InDelta(t, tt.want.delay, got.delay, float64(tt.want.delay)/10+1, "within the jitter")
 			got.delay = tt.want.delay
 			require.Equal(t, tt.want, got)
@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 
 func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
 	run := &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: fault.Transient, After: time.Hour}}
-	require.InDelta(t, time.Hour, judge(run, nil, 1, 3).delay, float64(6*time.Minute)+1)
+	require.InDelta(t, time.Hour, judge(run, nil, 1, false).delay, float64(6*time.Minute)+1)
 }
 
 func TestBackoffDoublesFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
 )
 
 const (
@@ -31,8 +34,11 @@ func (a *attempt) publish(job context.Context, workspace string) error {
 		return fmt.Errorf("publish outputs: %w", err)
 	}
 	defer root.Close()
-	files, err := list(root)
+	files, err := list(root, a.worker.cfg.MaxOutput)
 	for _, path := range files {
+		if err == nil {
+			err = a.lease.Lost()
+		}
 		if err == nil {
 			err = a.publishFile(ctx, root, path)
 		}
@@ -43,36 +49,50 @@ func (a *attempt) publish(job context.Context, workspace string) error {
 	return nil
 }
 
-// list names the plain files in the outputs folder.
-func list(root *os.Root) ([]string, error) {
+// list names the plain files in the outputs folder, which may have maxBytes in all. Its errors are the job's doing.
+func list(root *os.Root, maxBytes int64) ([]string, error) {
 	var files []string
+	var size int64
 	err := fs.WalkDir(root.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && path == outputs:
 			return fs.SkipAll // it left nothing
 		case err != nil:
 			return err
+		case path == outputs && !d.IsDir():
+			return fmt.Errorf("%q in the workspace is no folder; put files into a folder of that name", outputs)
 		case !d.Type().IsRegular():
 			return nil
 		case len(files) == maxOutputs:
-			return fault.As(fault.Permanent, fmt.Errorf("the job left more than %d files in %s; pack them", maxOutputs, outputs))
+			return fmt.Errorf("the job left more than %d files in %s; pack them", maxOutputs, outputs)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if size += info.Size(); size > maxBytes {
+			return fmt.Errorf("the job left more than %d MiB in %s (MILLRACE_MAX_OUTPUT)", maxBytes>>20, outputs)
 		}
 		files = append(files, path)
 		return nil
 	})
-	return files, err
+	return files, fault.As(fault.Permanent, err)
 }
 
 func (a *attempt) publishFile(ctx context.Context, root *os.Root, path string) error {
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not block us
 	if err != nil {
-		return err
+		return fault.As(fault.Permanent, err) // locked or gone: nobody but the job can have done that
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	_, err = a.record.Publish(ctx, path[len(outputs)+1:], f)
+	name, _ := strings.CutPrefix(path, outputs+"/")
+	_, err = a.record.Publish(ctx, name, f)
+	if _, ok := errors.AsType[*blob.KeyError](err); ok {
+		return fault.As(fault.Permanent, fmt.Errorf("%w; give the file another name", err))
+	}
 	return err
 }
 
@@ -83,8 +103,8 @@ func outlive(job context.Context) (context.Context, context.CancelFunc) {
 	late := time.AfterFunc(settleTimeout, func() { cancel(context.Cause(job)) })
 	late.Stop()
 	unhook := context.AfterFunc(job, func() {
-		if leaseLost(job) {
-			cancel(context.Cause(job))
+		if stop, ok := errors.AsType[*engine.Stop](context.Cause(job)); ok && stop.Reason == engine.LeaseLost {
+			cancel(stop)
 			return
 		}
 		late.Reset(settleTimeout)

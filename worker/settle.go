@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
@@ -14,23 +15,26 @@ import (
 )
 
 const (
-	settleTimeout  = 2 * time.Minute // for recording, calling back and answering the broker
-	callbackGiveUp = 76 * time.Hour  // after a job ended: as long as the example schedule of Standard Webhooks goes on
+	settleTimeout      = 2 * time.Minute // for recording, calling back and answering the broker
+	firstCallbackDelay = 5 * time.Second
+	callbackGiveUp     = 76 * time.Hour // after a job ended: as long as the example schedule of Standard Webhooks goes on
 )
 
 // conclude publishes what the attempt left, records how it ended and answers the broker. out is nil when nothing ran;
-// err then says why. job ends when the lease is lost: nothing is published or committed once that is known.
-func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error, j judgement) {
+// err then says why. Nothing is published or committed once the lease is known to be lost.
+func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error) {
 	var run *engine.Run
 	if out != nil {
 		run = out.Run
 	}
-	if j.status == record.Succeeded && !leaseLost(job) {
-		if err = a.publish(job, out.Workspace); err != nil {
-			j = judge(nil, err, 0, 1)
+	j := judge(run, err, a.number, a.last)
+	if j.status == record.Succeeded && a.lease.Lost() == nil {
+		if perr := a.publish(job, out.Workspace); perr != nil { // what it did can't be had: it has failed
+			run.Status, run.Failure = engine.Failed, &engine.Failure{Kind: fault.Of(perr), Message: perr.Error()}
+			j = judge(run, nil, a.number, a.last)
 		}
 	}
-	if leaseLost(job) {
+	if a.lease.Lost() != nil {
 		j = judgement{verdict: drop} // whatever the job made of it
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(job), settleTimeout)
@@ -39,24 +43,33 @@ func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error, 
 	switch j.verdict {
 	case drop:
 		// The message is somebody else's, but this attempt is ours: without its end it would count as a death.
-		stop := engine.Fail(job, "", failure)
-		a.end(ctx, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: stop})
-		a.log.WarnContext(ctx, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", stop)
+		if lost := a.lease.Lost(); lost != nil {
+			failure = &engine.Failure{Reason: engine.LeaseLost, Message: lost.Error()}
+		}
+		a.end(ctx, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: failure})
+		a.log.WarnContext(ctx, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", failure)
 	case nack:
 		o := record.Outcome{Attempt: record.AttemptFailed, Run: run, Failure: failure}
 		if j.free {
 			o.Attempt = record.AttemptInterrupted
 		}
 		a.end(ctx, o)
-		j.reason = failure.Message
+		j.reason, j.status = failure.Message, record.Retrying
 		a.settle(ctx, j, nil)
 	default:
 		a.commit(ctx, run, failure, j)
 	}
 }
 
+// end records how an attempt ended that does not decide its job. Where the store takes no more than a word, that has
+// to do: a claim without an end counts as a dead worker.
 func (a *attempt) end(ctx context.Context, o record.Outcome) {
-	if err := a.record.End(ctx, o); err != nil {
+	err := a.record.End(ctx, o)
+	if err != nil && o.Run != nil {
+		o.Run = nil
+		err = a.record.End(ctx, o)
+	}
+	if err != nil {
 		a.log.ErrorContext(ctx, "attempt not recorded", "err", err)
 	}
 }
@@ -72,16 +85,14 @@ func (a *attempt) commit(ctx context.Context, run *engine.Run, failure *engine.F
 	case errors.Is(err, record.ErrSuperseded):
 		a.log.InfoContext(ctx, "attempt superseded", "status", final.Status)
 		j = judgeFinal(final)
-	case err != nil: // not recorded, so not answered: the message comes back when its lease ends
+	case err != nil: // not recorded, so not answered
 		a.log.ErrorContext(ctx, "outcome not recorded", "err", err)
+		stop := &engine.Failure{Message: "the store did not take the outcome: " + err.Error()}
+		a.end(ctx, record.Outcome{Attempt: record.AttemptInterrupted, Failure: stop})
+		a.handBack(ctx, jitter(backoff(a.record.N)), stop.Message)
 		return
 	}
 	a.settle(ctx, j, final)
-}
-
-func leaseLost(job context.Context) bool {
-	stop, ok := errors.AsType[*engine.Stop](context.Cause(job))
-	return ok && stop.Reason == engine.LeaseLost
 }
 
 // settle answers the broker. With a final record the completion callback comes first.
@@ -91,7 +102,7 @@ func (a *attempt) settle(ctx context.Context, j judgement, final *record.Record)
 	var err error
 	if final != nil {
 		if err := a.callBack(ctx, final); err != nil {
-			a.handBack(ctx, jitter(callbackDelay(final.Finished)), err.Error())
+			a.handBack(ctx, max(firstCallbackDelay, fault.Delay(err)), err.Error())
 			return
 		}
 	}
@@ -141,27 +152,42 @@ func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
 	if final.Callback != nil {
 		return nil
 	}
-	done := record.Delivery{Time: time.Now().UTC()}
+	done := record.Delivery{}
 	if w.cfg.Callbacks == nil {
-		done.Error = "not sent: no signing secret is configured (MILLRACE_CALLBACK_SECRET)"
+		done.Time, done.Error = time.Now().UTC(), "not sent: no signing secret is configured (MILLRACE_CALLBACK_SECRET)"
 		a.log.ErrorContext(ctx, "callback not sent", "err", done.Error)
 		return w.cfg.Records.CallbackDone(ctx, a.job.ID, done)
 	}
 	receipt, err := w.cfg.Callbacks.Send(ctx, callback.Delivery{ID: callback.ID(a.job.ID), URL: url, Body: callback.Body(final)})
-	done.Tries, done.Status = receipt.Tries, receipt.Status
+	done.Time, done.Tries, done.Status = time.Now().UTC(), receipt.Tries, receipt.Status
+	if final.Owed != nil {
+		done.Tries += final.Owed.Tries
+	}
 	switch {
 	case err == nil:
-	case errors.Is(err, callback.ErrGone), time.Since(final.Finished) > callbackGiveUp:
+	case fault.Of(err) == fault.Permanent, time.Since(final.Finished) > callbackGiveUp:
 		done.Error = err.Error()
 		a.log.ErrorContext(ctx, "callback given up", "err", err)
 	default:
-		return fmt.Errorf("completion callback: %w", err)
+		return a.oweCallback(ctx, final, done, err)
 	}
 	return w.cfg.Records.CallbackDone(ctx, a.job.ID, done)
+}
+
+// oweCallback records that a callback did not get through. The error it returns says when to try again.
+func (a *attempt) oweCallback(ctx context.Context, final *record.Record, d record.Delivery, err error) error {
+	delay := max(jitter(callbackDelay(final.Finished)), fault.Delay(err))
+	err = fault.After(delay, fmt.Errorf("completion callback: %w", err))
+	o := record.Owed{Time: d.Time, Tries: d.Tries, Error: err.Error(), Next: d.Time.Add(delay)}
+	// Its own number is a time: tries by several workers never meet, and the newest is the highest.
+	if rerr := a.worker.cfg.Records.CallbackOwed(ctx, a.job.ID, int(d.Time.UnixMilli()), o); rerr != nil {
+		a.log.WarnContext(ctx, "owed callback not recorded", "err", rerr)
+	}
+	return err
 }
 
 // callbackDelay is how long to wait before the next delivery of a callback, by how long it has been owed: 5 s at
 // first, a tenth of its age later, at most 15 minutes.
 func callbackDelay(since time.Time) time.Duration {
-	return min(max(5*time.Second, time.Since(since)/10), maxBackoff)
+	return min(max(firstCallbackDelay, time.Since(since)/10), maxBackoff)
 }

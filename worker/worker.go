@@ -48,6 +48,7 @@ type Config struct {
 	CallbackURL  string        // of a job that does not say; empty is none
 	Inline       bool          // messages may bring their own pipeline
 	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
+	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
 }
@@ -62,7 +63,7 @@ type Catalogue interface {
 type Worker struct {
 	cfg   Config
 	slots chan struct{} // one token a free slot
-	alone sync.RWMutex  // held for writing by a job that must have the worker to itself
+	alone chan struct{} // one token, for the job that has the worker to itself
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
@@ -85,10 +86,12 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
 	setDefault(&cfg.Grace, 20*time.Second)
+	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
 	}
-	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), running: map[string]struct{}{}}
+	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
+	w.alone <- struct{}{}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
 	}
@@ -149,7 +152,7 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 		cancel()
 		w.giveSlots(n - len(leases))
 		for _, l := range leases {
-			start(l)
+			w.startOrReturn(ctx, l, start)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -166,6 +169,24 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 }
 
 var errIdle = errors.New("idle")
+
+// startOrReturn starts a message's job, unless the message came together with the end of ctx: then it is handed back
+// at once, rather than hidden until its lease ends or begun by a worker that is going away.
+func (w *Worker) startOrReturn(ctx context.Context, l *queue.Lease, start func(*queue.Lease)) {
+	if ctx.Err() == nil {
+		start(l)
+		return
+	}
+	w.giveSlots(1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), returnTimeout)
+	defer cancel()
+	if err := l.Nack(ctx, 0); err != nil {
+		w.cfg.Log.ErrorContext(ctx, "message not settled", "message_id", l.ID, "verdict", nack, "err", err)
+	}
+}
+
+// returnTimeout bounds how long a message that came too late may take to hand back.
+const returnTimeout = 5 * time.Second
 
 // untilIdle bounds a receive so that ExitWhenIdle is noticed in time.
 func (w *Worker) untilIdle(ctx context.Context, since time.Time) (context.Context, context.CancelFunc) {

@@ -319,30 +319,55 @@ func TestAJobPastItsDeadlineIsStopped(t *testing.T) {
 	require.Contains(t, p.load(id).Message, "past its deadline of 100ms")
 }
 
-func TestAJobWhoseWorkersDieRunsAloneAndIsQuarantined(t *testing.T) {
-	var running, most atomic.Int32
-	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
-		if req.Job.ID == "killer" {
-			most.Store(max(most.Load(), running.Load()))
-		}
-		running.Add(1)
-		defer running.Add(-1)
-		time.Sleep(50 * time.Millisecond)
-		return succeed(ctx, ws, req)
-	})
-	die := func(n int) { // claims that nobody ended
-		for range n {
-			_, err := p.records.Claim(t.Context(), jobOf("killer"), record.Claim{Worker: "dead"})
-			require.NoError(t, err)
-		}
+// die claims attempts at a job that nobody ends.
+func (p *plant) die(id string, n int, alone bool) {
+	p.t.Helper()
+	for range n {
+		c := record.Claim{Worker: "dead", Alone: func(int, int) (bool, error) { return alone, nil }}
+		_, err := p.records.Claim(p.t.Context(), jobOf(id), c)
+		require.NoError(p.t, err)
 	}
-	die(8)
+}
+
+func TestAJobThatKilledWorkersWhileAloneIsQuarantined(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.die("killer", 5, false)
+	p.die("killer", 3, true)
 	id := p.send(map[string]any{"id": "killer", "pipeline": "p"})
 	p.run()
 	require.Equal(t, record.Dead, p.load(id).Status)
 	require.Contains(t, p.load(id).Message, "quarantined")
 	require.Zero(t, p.runs.Load())
 	require.Equal(t, 1, p.depth().Dead)
+}
+
+func TestAJobThatWasOnlyUnluckyIsNotQuarantined(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.die("unlucky", 20, false) // beside others: any of them may have done it, or a bad node
+	id := p.send(map[string]any{"id": "unlucky", "pipeline": "p"})
+	p.run()
+	require.Equal(t, record.Succeeded, p.load(id).Status)
+	require.True(t, p.load(id).Attempts[20].Alone)
+}
+
+func TestTwoSuspectsDoNotWaitForEachOther(t *testing.T) {
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		time.Sleep(200 * time.Millisecond)
+		return succeed(ctx, ws, req)
+	})
+	p.die("a", 5, false)
+	p.die("b", 5, false)
+	p.send(map[string]any{"id": "a", "pipeline": "p"})
+	p.send(map[string]any{"id": "b", "pipeline": "p"})
+	p.run()
+	done := 0
+	for _, id := range []string{"a", "b"} {
+		if p.load(id).Status == record.Succeeded {
+			done++
+		}
+	}
+	require.Equal(t, 1, done, "one ran")
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth(), "the other waits its turn")
 }
 
 func TestAJobThatMayKillItsWorkerHasItToItself(t *testing.T) {
@@ -357,10 +382,7 @@ func TestAJobThatMayKillItsWorkerHasItToItself(t *testing.T) {
 		}
 		return succeed(ctx, ws, req)
 	})
-	for range 5 {
-		_, err := p.records.Claim(t.Context(), jobOf("suspect"), record.Claim{Worker: "dead"})
-		require.NoError(t, err)
-	}
+	p.die("suspect", 5, false)
 	for range 12 {
 		p.send(map[string]any{"pipeline": "p"})
 	}
@@ -412,6 +434,8 @@ func TestTheCallbackComesBeforeTheAckAndIsSentAgainWithoutTheJob(t *testing.T) {
 	}()
 	p.runUntil(ctx)
 	require.Equal(t, 1, p.depth().Delayed, "handed back: the callback is owed")
+	require.Equal(t, 3, p.load(id).Owed.Tries)
+	require.Contains(t, p.load(id).Owed.Error, "500")
 	require.Equal(t, record.Succeeded, p.load(id).Status, "the outcome stands")
 
 	rec.answer(http.StatusOK)
@@ -421,6 +445,7 @@ func TestTheCallbackComesBeforeTheAckAndIsSentAgainWithoutTheJob(t *testing.T) {
 	require.EqualValues(t, 1, p.runs.Load(), "the job is not run again")
 	require.Len(t, slices.Compact(rec.ids), 1, "one id for all deliveries: %v", rec.ids)
 	require.Equal(t, http.StatusOK, p.load(id).Callback.Status)
+	require.Equal(t, 4, p.load(id).Callback.Tries, "of all deliveries")
 	require.Empty(t, p.load(id).Callback.Error)
 }
 
@@ -445,6 +470,77 @@ func TestNothingIsReceivedWhileTheWorkerIsNotReady(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer stop()
 	p.runUntil(ctx)
+	require.Equal(t, queue.Depth{Visible: 1}, p.depth())
+}
+
+// A job's outputs are the job's doing: what can't be published fails it, and neither its worker nor its budget.
+func TestOutputsThatCannotBePublishedFailTheirJobForGood(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(t *testing.T, ws string)
+		want string
+	}{
+		{"outputs is a file", func(t *testing.T, ws string) {
+			require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs"), nil, 0o600))
+		}, "is no folder"},
+		{"a name that no store takes", func(t *testing.T, ws string) {
+			require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs", `a\b`), nil, 0o600))
+		}, "give the file another name"},
+		{"more bytes than it may", func(t *testing.T, ws string) {
+			require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
+			f, err := os.Create(filepath.Join(ws, "outputs/sparse"))
+			require.NoError(t, err)
+			require.NoError(t, errors.Join(f.Truncate(21<<30), f.Close()))
+		}, "more than 20480 MiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+				tt.make(t, ws)
+				return succeed(ctx, ws, req)
+			})
+			id := p.send(map[string]any{"pipeline": "p"})
+			p.run()
+			require.Equal(t, record.Failed, p.load(id).Status)
+			require.Contains(t, p.load(id).Message, tt.want)
+			require.EqualValues(t, 1, p.runs.Load())
+		})
+	}
+}
+
+func TestABugInTheWorkerCostsOneJobAnAttempt(t *testing.T) {
+	p := newPlant(t, func(context.Context, string, *launch.Request) *engine.Run { panic("out of cheese") })
+	id := p.send(map[string]any{"pipeline": "p"})
+	p.run()
+	require.Equal(t, record.Retrying, p.load(id).Status)
+	require.Contains(t, p.load(id).Message, "out of cheese")
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+}
+
+// A late driver delivers its messages just as the worker is told to stop.
+type late struct {
+	*localqueue.Driver
+	stop context.CancelFunc
+}
+
+func (d late) Receive(ctx context.Context, n int) ([]queue.Message, error) {
+	ms, err := d.Driver.Receive(ctx, n)
+	if len(ms) > 0 {
+		d.stop()
+	}
+	return ms, err
+}
+
+func TestAMessageThatComesWithTheStopIsHandedBackAtOnce(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.send(map[string]any{"pipeline": "p"})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var err error
+	p.cfg.Queue, err = queue.New(queue.Config{Driver: late{p.driver, stop}, Visibility: time.Second})
+	require.NoError(t, err)
+	p.runUntil(ctx)
+	require.Zero(t, p.runs.Load())
 	require.Equal(t, queue.Depth{Visible: 1}, p.depth())
 }
 
@@ -473,4 +569,23 @@ func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 	require.Equal(t, record.AttemptInterrupted, r.Attempts[0].Status)
 	require.Empty(t, r.Artifacts)
 	require.Equal(t, queue.Depth{InFlight: 1}, p.depth(), "the message is not ours to answer")
+}
+
+func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
+	started := make(chan struct{})
+	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
+		close(started)
+		<-ctx.Done()                       // the grace is over
+		time.Sleep(600 * time.Millisecond) // and the job goes on, past its lease
+		return succeed(ctx, ws, nil)
+	})
+	p.cfg.Grace = 50 * time.Millisecond
+	id := p.send(map[string]any{"pipeline": "p"})
+	var err error
+	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { <-started; stop() }()
+	p.runUntil(ctx)
+	require.Equal(t, record.Retrying, p.load(id).Status, "no outcome is recorded")
 }

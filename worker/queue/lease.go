@@ -129,6 +129,15 @@ func (l *Lease) over() error {
 	return nil
 }
 
+// Lost returns why the message is somebody else's, or will be: it wraps ErrLeaseLost. It is nil while the lease is held,
+// and once the message was settled.
+func (l *Lease) Lost() error {
+	if err := l.over(); !errors.Is(err, ErrSettled) {
+		return err
+	}
+	return nil
+}
+
 // lose marks the lease as lost for good, unless it was settled; it says whether it did.
 func (l *Lease) lose(err error) bool {
 	l.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/fault"
 )
 
 var (
@@ -78,7 +79,7 @@ func (b *Book) readJSON(ctx context.Context, key string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("decode %s: %w", key, err)
+		return fault.As(fault.Permanent, fmt.Errorf("the record %s is damaged: %w; remove it to have the job run again", key, err))
 	}
 	return nil
 }
@@ -110,8 +111,30 @@ func (b *Book) final(ctx context.Context, id string) (*Record, error) {
 		r.Callback = d
 	case !errors.Is(err, blob.ErrNotFound):
 		return nil, err
+	default:
+		if r.Owed, err = b.owed(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
+}
+
+// owed returns the newest word on a callback that is owed; nil when there is none.
+func (b *Book) owed(ctx context.Context, id string) (*Owed, error) {
+	f, err := b.folder(ctx, id)
+	if err != nil || f.owed == 0 {
+		return nil, err
+	}
+	o := new(Owed)
+	return o, b.readJSON(ctx, owedKey(id, f.owed), o)
+}
+
+// CallbackOwed writes that a callback did not get through and when it is tried again. seq counts from 1.
+func (b *Book) CallbackOwed(ctx context.Context, id string, seq int, o Owed) error {
+	if err := b.createJSON(ctx, owedKey(id, seq), o); err != nil {
+		return fmt.Errorf("record owed callback of job %s: %w", id, err)
+	}
+	return nil
 }
 
 // Final returns how the job ended, or ErrNotFound while it has not.

@@ -20,6 +20,9 @@ type Claim struct {
 	Host     string // its pod or host
 	Pipeline string // as it was resolved; empty takes the job's
 	Digest   string // of the document; may be empty when it is not known yet
+	// Alone, when it is set, decides before every claim but a job's first whether the attempt will have its worker to
+	// itself. died is how many earlier claims never ended, diedAlone how many of those had. An error ends Claim.
+	Alone func(died, diedAlone int) (bool, error)
 }
 
 // An Attempt is the right to write one attempt at a job. Its methods may be called from several goroutines.
@@ -28,6 +31,7 @@ type Attempt struct {
 	Failed      int // earlier attempts that failed, and count
 	Interrupted int // earlier attempts that were interrupted
 	Died        int // earlier attempts that never wrote their end
+	DiedAlone   int // those of them that had their worker to themselves
 	// Unlisted is why the job is not in the index; Commit tries again. Listings miss the job until then, nothing else.
 	Unlisted error
 
@@ -51,9 +55,10 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 	a := &Attempt{N: 1, book: b}
 	token := rand.Text()
 	var earlier []*Record
+	alone := false
 	for {
 		r := claimRecord(j, c, earlier, a.N, b.now())
-		r.Owner = token
+		r.Owner, r.last().Alone = token, alone
 		claimed, err := b.create(ctx, attemptKey(j.ID, a.N), r)
 		if err == nil {
 			a.claimed = claimed
@@ -66,8 +71,13 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 			return nil, err
 		}
 		a.N = max(a.N, earlier[len(earlier)-1].last().N) + 1
+		a.count(earlier)
+		if c.Alone != nil {
+			if alone, err = c.Alone(a.Died, a.DiedAlone); err != nil {
+				return nil, err
+			}
+		}
 	}
-	a.count(earlier)
 	a.Unlisted = a.list(ctx)
 	return a, nil
 }
@@ -150,12 +160,16 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 }
 
 func (a *Attempt) count(earlier []*Record) {
+	a.Failed, a.Interrupted, a.Died, a.DiedAlone = 0, 0, 0, 0
 	for _, e := range earlier {
 		switch e.last().Status {
 		case AttemptFailed:
 			a.Failed++
 		case AttemptDied:
 			a.Died++
+			if e.last().Alone {
+				a.DiedAlone++
+			}
 		default:
 			a.Interrupted++
 		}

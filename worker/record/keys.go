@@ -41,6 +41,7 @@ func endKey(id string, n int) string      { return attemptKey(id, n) + ".end" }
 func finalKey(id string) string           { return jobDir(id) + "final" }
 func cancelKey(id string) string          { return jobDir(id) + "cancel" }
 func callbackKey(id string) string        { return jobDir(id) + "callback" }
+func owedKey(id string, seq int) string   { return fmt.Sprintf("%sowed-%d", jobDir(id), seq) }
 func artifactDir(id string, n int) string { return fmt.Sprintf("artifacts/%s/%d/", id, n) }
 
 func chunkKey(id, kind string, c chunk) string {
@@ -81,6 +82,7 @@ type folder struct {
 	attempts                []int        // claimed, sorted
 	ended                   map[int]bool // has an end
 	final, cancel, callback bool
+	owed                    int     // number of the newest word on an owed callback; 0 is none
 	logs, progress          []chunk // sorted
 }
 
@@ -129,6 +131,10 @@ func (f *folder) add(name string) {
 			f.ended[n] = true
 		default:
 			f.attempts = append(f.attempts, n)
+		}
+	case "owed":
+		if n, err := strconv.Atoi(number); err == nil {
+			f.owed = max(f.owed, n)
 		}
 	case "log", "progress":
 		n, nErr := strconv.Atoi(number)

@@ -279,7 +279,7 @@ func TestAFailureCarriesTheEndOfTheLog(t *testing.T) {
 	require.Equal(t, record.Diagnostic{Time: noon, Message: "line 1999 é"}, final.Diagnostics[9])
 	require.Equal(t, engine.Timeout, final.Reason)
 	require.Equal(t, engine.Timeout, final.Attempts[0].Reason)
-	require.Equal(t, 100, final.PercentComplete, "both tasks ended")
+	require.Equal(t, 50, final.PercentComplete, "the failed task is not complete")
 	require.Equal(t, "failed", final.ProcessingStateMessage)
 }
 

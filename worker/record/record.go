@@ -128,6 +128,7 @@ type Record struct {
 
 	CancelRequested *Cancellation `json:"cancelRequested,omitzero"` // not yet obeyed
 	Callback        *Delivery     `json:"callback,omitzero"`        // nil until nothing more is owed to the callback's receiver
+	Owed            *Owed         `json:"callbackOwed,omitzero"`    // a callback that was tried and is owed
 
 	Owner string `json:"owner,omitzero"` // random; the attempt that wrote this
 }
@@ -140,6 +141,7 @@ type AttemptRecord struct {
 	Failure *engine.Failure `json:"failure,omitzero"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended,omitzero"`
+	Alone   bool            `json:"alone,omitzero"` // it had its worker to itself: earlier ones' workers had died
 	Worker  string          `json:"worker,omitzero"`
 	Host    string          `json:"host,omitzero"`
 }
@@ -162,6 +164,14 @@ type Diagnostic struct {
 type Cancellation struct {
 	Time time.Time `json:"time"`
 	Why  string    `json:"why,omitzero"`
+}
+
+// Owed is a completion callback that was tried and is not yet done with.
+type Owed struct {
+	Time  time.Time `json:"time"`  // of the last try
+	Tries int       `json:"tries"` // so far
+	Error string    `json:"error"` // of the last one
+	Next  time.Time `json:"next"`  // when it is due again
 }
 
 // A Delivery is a completion callback that is done with.
@@ -188,8 +198,8 @@ func (r *Record) set(s Status) {
 	r.PercentComplete = percent(s, r.Total, r.Tasks)
 }
 
-// percent counts a task as complete when it has ended, however. A task that runs counts nothing: tasks don't report
-// how far they are.
+// percent counts a task as complete when it has succeeded, was skipped, or failed softly. A task that runs counts
+// nothing: tasks don't report how far they are.
 func percent(s Status, total int, tasks []engine.TaskRun) int {
 	if s == Succeeded {
 		return 100
@@ -199,8 +209,8 @@ func percent(s Status, total int, tasks []engine.TaskRun) int {
 		return 0
 	}
 	done := 0
-	for i := range tasks {
-		if tasks[i].Status != engine.Running {
+	for _, t := range tasks {
+		if t.Status == engine.Succeeded || t.Status == engine.Skipped || (t.Status == engine.Failed && t.Soft) {
 			done++
 		}
 	}

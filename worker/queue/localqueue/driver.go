@@ -146,6 +146,13 @@ func (d *Driver) Bury(ctx context.Context, m queue.Message, reason string) error
 
 // Send stores a message. A body over 1 MiB and more than 10 attributes are permanent faults.
 func (d *Driver) Send(ctx context.Context, dr queue.Draft) (id string, err error) {
+	return d.send(ctx, dr, func(context.Context, *statements) (bool, error) { return true, nil })
+}
+
+// send stores a message if first, in the same transaction, says so.
+func (d *Driver) send(ctx context.Context, dr queue.Draft,
+	first func(context.Context, *statements) (bool, error),
+) (id string, err error) {
 	if err := check(dr); err != nil {
 		return "", fault.As(fault.Permanent, err)
 	}
@@ -156,6 +163,9 @@ func (d *Driver) Send(ctx context.Context, dr queue.Draft) (id string, err error
 	now := time.Now()
 	id = newID(now)
 	err = d.writes.Call(ctx, func(ctx context.Context, s *statements) error {
+		if ok, err := first(ctx, s); err != nil || !ok {
+			return err
+		}
 		visible := d.clock() + int64(dr.Delay)
 		_, err := s.insert.ExecContext(ctx, id, now.UnixNano(), visible, due(dr.Delay), attributes, dr.Body)
 		return err

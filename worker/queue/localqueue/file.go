@@ -18,7 +18,7 @@ import (
 const (
 	// applicationID marks our files ("mill").
 	applicationID = 0x6d696c6c
-	schemaVersion = 1
+	schemaVersion = 2
 	// busyWait is how long a transaction waits for those of other processes.
 	busyWait = 10 * time.Second
 )
@@ -32,7 +32,7 @@ func (d *Driver) open(ctx context.Context) error {
 	if err := create(path); err != nil {
 		return err
 	}
-	if d.write, err = connect(path, "synchronous(FULL)", "journal_size_limit(16777216)"); err != nil {
+	if d.write, err = connect(path, "synchronous(FULL)", "secure_delete(1)", "journal_size_limit(16777216)"); err != nil {
 		return err
 	}
 	if err := d.prepare(ctx); err != nil {

@@ -93,7 +93,7 @@ func TestOpenRefusesWhatItCantUseInASentence(t *testing.T) {
 		{"too long a wait", Config{Path: newer, Wait: time.Minute}, "wait at most 20s"},
 		{"not a database", Config{Path: text}, "the file is not a queue: name another one"},
 		{"another program's database", Config{Path: foreign}, "belongs to another program: name another one"},
-		{"a newer schema", Config{Path: newer}, "written by a newer millrace (schema 7, this one knows 1)"},
+		{"a newer schema", Config{Path: newer}, "written by a newer millrace (schema 7, this one knows 2)"},
 		{"a folder", Config{Path: folder}, folder},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"time"
 
 	"github.com/millrace/millrace/worker/queue"
@@ -16,6 +18,9 @@ var (
 	// ErrInFlight says that a worker has the message.
 	ErrInFlight = errors.New("message is in flight")
 )
+
+// JobID is the attribute by which Find knows a message whose job has an ID of its own.
+const JobID = "job_id"
 
 // A State is where a message stands.
 type State string
@@ -35,17 +40,8 @@ type Waiting struct {
 	Hidden     time.Duration // for so long still; 0 when visible
 	Body       []byte
 	Attributes map[string]string
-}
 
-// A Buried message is one that was given up.
-type Buried struct {
-	ID         string
-	Enqueued   time.Time
-	Buried     time.Time
-	Delivery   int // how often it was received
-	Reason     string
-	Body       []byte
-	Attributes map[string]string
+	seq int64
 }
 
 // Peek returns up to limit waiting messages, the oldest first, and changes nothing.
@@ -53,9 +49,34 @@ func (d *Driver) Peek(ctx context.Context, limit int) ([]Waiting, error) {
 	return d.waiting(ctx, waitingSQL+` order by seq limit ?`, limit)
 }
 
-// Find returns a waiting message; ErrNotFound when there is none of this id.
+// Newest yields the waiting messages, the latest first. It reads a page at a time, so that messages may come and go
+// meanwhile and other methods be called.
+func (d *Driver) Newest(ctx context.Context) iter.Seq2[Waiting, error] {
+	const page = 100
+	return func(yield func(Waiting, error) bool) {
+		for before := int64(math.MaxInt64); ; {
+			ws, err := d.waiting(ctx, waitingSQL+` where seq < ? order by seq desc limit ?`, before, page)
+			if err != nil {
+				yield(Waiting{}, err)
+				return
+			}
+			for _, w := range ws {
+				if !yield(w, nil) {
+					return
+				}
+				before = w.seq
+			}
+			if len(ws) < page {
+				return
+			}
+		}
+	}
+}
+
+// Find returns a waiting message by its ID or by its JobID attribute, of several the oldest; ErrNotFound when there is
+// none. However many wait, it costs the same.
 func (d *Driver) Find(ctx context.Context, id string) (Waiting, error) {
-	ws, err := d.waiting(ctx, waitingSQL+` where id = ?`, id)
+	ws, err := d.waiting(ctx, findSQL, id)
 	if err != nil {
 		return Waiting{}, err
 	}
@@ -65,10 +86,18 @@ func (d *Driver) Find(ctx context.Context, id string) (Waiting, error) {
 	return ws[0], nil
 }
 
-func (d *Driver) waiting(ctx context.Context, query string, arg any) (ws []Waiting, err error) {
+// FindPrefix returns up to limit waiting messages whose ID or JobID attribute begins with prefix, the latest first.
+func (d *Driver) FindPrefix(ctx context.Context, prefix string, limit int) ([]Waiting, error) {
+	return d.waiting(ctx, findPrefixSQL, prefix, afterAll(prefix), limit)
+}
+
+// afterAll is a text behind all that begin with prefix.
+func afterAll(prefix string) string { return prefix + "\U0010ffff" }
+
+func (d *Driver) waiting(ctx context.Context, query string, args ...any) (ws []Waiting, err error) {
 	defer func() { err = d.reading(err) }()
 	now := d.clock()
-	rows, err := d.read.QueryContext(ctx, query, arg)
+	rows, err := d.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +107,7 @@ func (d *Driver) waiting(ctx context.Context, query string, arg any) (ws []Waiti
 		var enqueued, visible int64
 		var leased bool
 		var attributes string
-		if err := rows.Scan(&w.ID, &enqueued, &visible, &leased, &w.Delivery, &attributes, &w.Body); err != nil {
+		if err := rows.Scan(&w.seq, &w.ID, &enqueued, &visible, &leased, &w.Delivery, &attributes, &w.Body); err != nil {
 			return nil, err
 		}
 		w.Enqueued, w.State = time.Unix(0, enqueued), Visible
@@ -94,30 +123,6 @@ func (d *Driver) waiting(ctx context.Context, query string, arg any) (ws []Waiti
 		ws = append(ws, w)
 	}
 	return ws, rows.Err()
-}
-
-// Dead returns up to limit buried messages, the latest first.
-func (d *Driver) Dead(ctx context.Context, limit int) (bs []Buried, err error) {
-	defer func() { err = d.reading(err) }()
-	rows, err := d.read.QueryContext(ctx, deadSQL, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var b Buried
-		var enqueued, buried int64
-		var attributes string
-		if err := rows.Scan(&b.ID, &enqueued, &buried, &b.Delivery, &b.Reason, &attributes, &b.Body); err != nil {
-			return nil, err
-		}
-		b.Enqueued, b.Buried = time.Unix(0, enqueued), time.Unix(0, buried)
-		if b.Attributes, err = decode(attributes); err != nil {
-			return nil, err
-		}
-		bs = append(bs, b)
-	}
-	return bs, rows.Err()
 }
 
 // Remove deletes a message that no worker has. It returns ErrInFlight when one does, and ErrNotFound when there is no

@@ -2,7 +2,10 @@ package localqueue
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +33,7 @@ func TestPeekShowsWhereEveryMessageStands(t *testing.T) {
 	} {
 		require.WithinDuration(t, time.Now(), ws[i].Enqueued, time.Minute)
 		require.Equal(t, want.State == Visible, ws[i].Hidden == 0)
-		ws[i].Enqueued, ws[i].Hidden = time.Time{}, 0
+		ws[i].Enqueued, ws[i].Hidden, ws[i].seq = time.Time{}, 0, 0
 		require.Equal(t, want, ws[i])
 	}
 
@@ -68,6 +71,77 @@ func TestTheDeadKeepBodyAndReason(t *testing.T) {
 		ID: id, Delivery: 1, Reason: "it is no job",
 		Body: []byte("garbage"), Attributes: map[string]string{"from": "me"},
 	}, bs[0])
+}
+
+func TestAMessageIsFoundByItsIDOrItsJobsHoweverManyWait(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	var ids []string
+	for i := range 1200 {
+		ids = append(ids, send(t, d, queue.Draft{Body: []byte("x"), Attributes: map[string]string{JobID: "order-" + strconv.Itoa(i)}}))
+	}
+	for _, id := range []string{ids[1199], "order-1199"} {
+		w, err := d.Find(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, ids[1199], w.ID)
+	}
+	ws, err := d.FindPrefix(t.Context(), "order-119", 100)
+	require.NoError(t, err)
+	require.Len(t, ws, 11, "order-119 and order-1190 to order-1199")
+	require.Equal(t, ids[1199], ws[0].ID, "the latest comes first")
+
+	slices.Reverse(ids)
+	var got []string
+	for w, err := range d.Newest(t.Context()) {
+		require.NoError(t, err)
+		got = append(got, w.ID)
+	}
+	require.Equal(t, ids, got)
+
+	plan, err := d.read.QueryContext(t.Context(), "explain query plan "+findSQL, "order-7")
+	require.NoError(t, err)
+	defer plan.Close()
+	for plan.Next() {
+		var detail string
+		require.NoError(t, plan.Scan(new(int), new(int), new(int), &detail))
+		require.NotContains(t, detail, "SCAN messages", "an index answers")
+	}
+	require.NoError(t, plan.Err())
+}
+
+func TestTheDeadAreSentAgainInOneStep(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	id := send(t, d, queue.Draft{Body: []byte("garbage"), Attributes: map[string]string{JobID: "order-7"}})
+	require.NoError(t, d.Bury(t.Context(), receive(t, d), "it is no job"))
+	for _, prefix := range []string{id, "order-"} {
+		bs, err := d.DeadPrefix(t.Context(), prefix, 2)
+		require.NoError(t, err)
+		require.Len(t, bs, 1)
+	}
+	again, err := d.Revive(t.Context(), id, queue.Draft{Body: []byte("a job")})
+	require.NoError(t, err)
+	require.NotEqual(t, id, again)
+	m := receive(t, d)
+	require.Equal(t, again, m.ID)
+	require.Equal(t, "a job", string(m.Body))
+	require.NoError(t, d.Ack(t.Context(), []queue.Receipt{m.Receipt})[0])
+
+	_, err = d.Revive(t.Context(), id, queue.Draft{})
+	require.ErrorIs(t, err, ErrNotFound)
+	depth, err := d.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Depth{}, depth, "neither is it dead, nor is it sent twice")
+}
+
+func TestABodyIsGoneFromTheFileAfterTheAck(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "q.db")
+	d, err := Open(t.Context(), Config{Path: file})
+	require.NoError(t, err)
+	send(t, d, queue.Draft{Body: []byte("a body that holds a secret")})
+	require.NoError(t, d.Ack(t.Context(), []queue.Receipt{receive(t, d).Receipt})[0])
+	require.NoError(t, d.Close())
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(b), "secret")
 }
 
 func TestSendRefusesWhatABrokerWould(t *testing.T) {

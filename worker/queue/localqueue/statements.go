@@ -22,6 +22,7 @@ create table if not exists messages (
 	body       blob    not null
 );
 create index if not exists messages_visible on messages (visible_at, seq);
+create index if not exists messages_job on messages (json_extract(attributes, '$.job_id')) where attributes <> '';
 create table if not exists dead (
 	seq        integer primary key,
 	id         text    not null,
@@ -35,7 +36,7 @@ create table if not exists dead (
 create table if not exists clock (boot text not null);
 insert into clock select '' where not exists (select 1 from clock);
 pragma application_id = 1835625580;
-pragma user_version = 1;
+pragma user_version = 2;
 `
 
 const (
@@ -58,9 +59,22 @@ const (
 		(select count(*) from messages where visible_at > ?1 and receipt is not null),
 		(select count(*) from messages where visible_at > ?1 and receipt is null),
 		(select count(*) from dead)`
-	waitingSQL = `select id, enqueued, visible_at, receipt is not null, delivery, attributes, body from messages`
-	deadSQL    = `select id, enqueued, buried, delivery, reason, attributes, body from dead order by seq desc limit ?`
-	nextSQL    = `select visible_at from messages order by visible_at limit 1`
+	waitingSQL = `select seq, id, enqueued, visible_at, receipt is not null, delivery, attributes, body from messages`
+	findSQL    = waitingSQL + ` where seq in (
+		select seq from messages where id = ?1
+		union select seq from messages where attributes <> '' and json_extract(attributes, '$.job_id') = ?1)
+		order by seq limit 1`
+	findPrefixSQL = waitingSQL + ` where seq in (
+		select seq from messages where id >= ?1 and id < ?2
+		union select seq from messages where attributes <> ''
+			and json_extract(attributes, '$.job_id') >= ?1 and json_extract(attributes, '$.job_id') < ?2)
+		order by seq desc limit ?3`
+	deadSQL     = `select id, enqueued, buried, delivery, reason, attributes, body from dead`
+	findDeadSQL = deadSQL + ` where id >= ?1 and id < ?2
+		or json_extract(nullif(attributes, ''), '$.job_id') >= ?1 and json_extract(nullif(attributes, ''), '$.job_id') < ?2
+		order by seq desc limit ?3`
+	reviveSQL = `delete from dead where id = ?`
+	nextSQL   = `select visible_at from messages order by visible_at limit 1`
 )
 
 // statements are prepared on the one connection that writes. Only a batch uses them, and there is one at a time.
