@@ -2,6 +2,7 @@ package proc_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,10 +70,43 @@ func child(what string) {
 		write(64<<20, []byte("no end in sight "))
 	case "garbage":
 		write(1<<20, []byte{0, 0xff, 0xfe, 0x80, 'a', 0x1b, 7, 0xc3})
+	case "share": // two processes that map one file
+		f, err := os.CreateTemp("", "proc-share-")
+		if err == nil {
+			err = errors.Join(os.Remove(f.Name()), f.Truncate(sharedSize))
+		}
+		if err != nil {
+			fmt.Println("share:", err)
+			os.Exit(1)
+		}
+		other := exec.Command(os.Args[0])
+		other.Env, other.Stdout, other.ExtraFiles = []string{childVar + "=shared", noRaceSleep}, os.Stdout, []*os.File{f}
+		if err := other.Start(); err != nil {
+			fmt.Println("share:", err)
+			os.Exit(1)
+		}
+		share(f)
+	case "shared":
+		share(os.NewFile(3, "shared"))
 	case "burn":
 		burn(300*time.Millisecond, 96<<20)
 	}
 	os.Exit(0)
+}
+
+const sharedSize = 96 << 20
+
+// share keeps all of f mapped.
+func share(f *os.File) {
+	b, err := syscall.Mmap(int(f.Fd()), 0, sharedSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		fmt.Println("map:", err)
+		os.Exit(1)
+	}
+	for i := 0; i < sharedSize; i += 4096 {
+		b[i] = 1
+	}
+	forever()
 }
 
 func forever() {

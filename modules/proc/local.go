@@ -55,6 +55,9 @@ type Local struct {
 	// session and lost its parent within milliseconds). It is asked for other pids than this Local's
 	// and must not call Owns. nil leaves such orphans to SweepOrphans.
 	Keep func(pid int) bool
+	// Scoped keeps programs from signalling a process, or connecting to an abstract socket of one, that
+	// they did not start, as far as the kernel can (CanScope).
+	Scoped bool
 
 	mu      sync.Mutex        // held while a program starts: a pid is never there before it is known
 	running map[int]*exec.Cmd // guarded by mu
@@ -75,7 +78,11 @@ func (l *Local) Owns(pid int) bool {
 func (l *Local) start(cmd *exec.Cmd) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if l.Scoped {
+		start = func() error { return scoped(cmd.Start) }
+	}
+	if err := start(); err != nil {
 		return err
 	}
 	if l.running == nil {

@@ -64,7 +64,7 @@ func watch(ctx context.Context, t *tree, m *meter, grace time.Duration) (stopped
 	defer wg.Wait()
 	wg.Go(func() {
 		defer close(exited)
-		awaitExit(t.root.pid)
+		AwaitExit(t.root.pid)
 	})
 	sample := time.NewTimer(m.next())
 	defer sample.Stop()
@@ -91,10 +91,15 @@ func watch(ctx context.Context, t *tree, m *meter, grace time.Duration) (stopped
 	}
 }
 
-// awaitExit returns when our child pid has exited, and leaves it a zombie: until it is reaped, its
-// pid and its group are nobody else's, so they can be killed safely.
-func awaitExit(pid int) {
-	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+// AwaitExit returns when our child pid has exited, and leaves it a zombie: until it is reaped, its
+// pid and its group are nobody else's, so they can be killed safely. It returns false, at once, where
+// that can't be told.
+func AwaitExit(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil
+		}
 	}
 }
 

@@ -58,6 +58,14 @@ func (l *Local) Run(ctx context.Context, c Cmd) (Exit, error) {
 	return exit, err
 }
 
+// CanScope returns false: only Linux has scopes.
+func CanScope() bool { return false }
+
+func scoped(start func() error) error { return start() }
+
+// AwaitExit returns false at once: not every system can wait for an exit without reaping.
+func AwaitExit(pid int) bool { return false }
+
 // BecomeSubreaper does nothing: only Linux re-parents orphans to anyone but init.
 func BecomeSubreaper() error { return nil }
 
@@ -72,6 +80,9 @@ func Descendants(pid int) []int { return nil }
 
 // TreeRSS returns 0: there is no /proc to read it from.
 func TreeRSS(pid int) int64 { return 0 }
+
+// TreePSS returns 0: there is no /proc to read it from.
+func TreePSS(pid int) int64 { return 0 }
 
 // SweepOrphans does nothing: orphans are init's here.
 func SweepOrphans(keep func(pid int) bool) int { return 0 }

@@ -80,6 +80,31 @@ func readProcess(pid int) (process, bool) {
 	}, true
 }
 
+// pss returns the proportional set size of p in bytes; for a process that we may not look into, what is its own and
+// what it shares by shared memory.
+func (p process) pss() int64 {
+	dir := "/proc/" + strconv.Itoa(p.pid)
+	if rollup, err := os.ReadFile(dir + "/smaps_rollup"); err == nil {
+		return kilobytes(rollup, "Pss:")
+	}
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return 0 // it is gone
+	}
+	return kilobytes(status, "RssAnon:") + kilobytes(status, "RssShmem:")
+}
+
+// kilobytes returns the value of the line of text that begins with name, in bytes.
+func kilobytes(text []byte, name string) int64 {
+	for line := range bytes.Lines(text) {
+		if f := bytes.Fields(line); len(f) > 1 && string(f[0]) == name {
+			n, _ := strconv.ParseInt(string(f[1]), 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
 // carries says whether the environment p was started with has the entry mark.
 func (p process) carries(mark string) bool {
 	env, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")

@@ -65,6 +65,16 @@ func TreeRSS(pid int) int64 {
 	return rss
 }
 
+// TreePSS is TreeRSS with shared pages counted once in all: the memory that would be free without the
+// tree. It looks at every page table, so ask when TreeRSS, which is never less, is too much.
+func TreePSS(pid int) int64 {
+	var pss int64
+	for _, p := range closure(processes(), func(p process) bool { return p.pid == pid }) {
+		pss += p.pss()
+	}
+	return pss
+}
+
 // SweepOrphans kills and reaps every child of this process that keep does not claim, with all its
 // descendants, and returns how many it reaped. It gives up on what withstands SIGKILL for a second.
 // nil keeps nothing.

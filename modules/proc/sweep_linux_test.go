@@ -63,9 +63,21 @@ func TestKillTreeKillsDescendantsToo(t *testing.T) {
 	requireNothingLeft(t, r, 2)
 }
 
+func TestSharedPagesCountOnce(t *testing.T) {
+	cmd, _ := startSelf(t, "share", 2)
+	rss, pss := proc.TreeRSS(cmd.Process.Pid), proc.TreePSS(cmd.Process.Pid)
+	require.Greater(t, rss, int64(2*sharedSize))
+	require.Greater(t, pss, int64(sharedSize))
+	require.Less(t, pss, rss-sharedSize/2)
+	proc.KillTree(cmd.Process.Pid)
+	require.Error(t, cmd.Wait())
+	proc.SweepOrphans(nil)
+}
+
 func TestAskingAboutNobodyIsHarmless(t *testing.T) {
 	const nobody = 1 << 30
 	proc.KillTree(nobody)
 	require.Empty(t, proc.Descendants(nobody))
 	require.Zero(t, proc.TreeRSS(nobody))
+	require.Zero(t, proc.TreePSS(nobody))
 }
