@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second       // from start to ready
-	endTimeout   = 2 * time.Second        // from the end of its stdin to its exit
-	watchEvery   = 200 * time.Millisecond // how often a job's memory is looked at
+	startTimeout = 30 * time.Second // from start to ready
+	endTimeout   = 2 * time.Second  // from the end of its stdin to its exit
 )
 
 // A child is one process that runs jobs, seen from the worker.
@@ -34,6 +33,7 @@ type child struct {
 	from     *lineReader
 	stderr   *ends
 	confined string        // what confines it, in its own words
+	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
 }
 
@@ -62,6 +62,10 @@ func startChild(cfg Config, dir Dir) (*child, error) {
 	}
 	go func() { // ends with the process: end and kill wait for exited
 		defer close(c.exited)
+		if proc.AwaitExit(c.pid()) {
+			c.reaping.Lock()
+			defer c.reaping.Unlock()
+		}
 		_ = cmd.Wait() // how it ended is in ProcessState
 	}()
 	return c, nil
@@ -130,6 +134,7 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 		}
 		switch {
 		case m.Event != nil:
+			clip(m.Event)
 			partial.add(m.Event)
 			rep.Report(ctx, *m.Event)
 		case m.Done != nil:
@@ -158,55 +163,37 @@ func (c *child) obituary(err error, oom int64) *engine.Failure {
 	return &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: msg}
 }
 
-// stop asks the child to end its run, and kills it when the run is not over after the grace.
-func (c *child) stop(cause error, over <-chan struct{}) {
-	s, ok := errors.AsType[*engine.Stop](cause)
-	if !ok {
-		s = &engine.Stop{Reason: engine.Shutdown, Message: cause.Error()}
+// stopOf is the Stop that a context's cause is or stands for.
+func stopOf(cause error) *engine.Stop {
+	if s, ok := errors.AsType[*engine.Stop](cause); ok {
+		return s
 	}
-	if c.to.write(toChild{Stop: s}) != nil {
-		return // it is gone: work sees that itself
-	}
-	t := time.NewTimer(c.cfg.Grace)
-	defer t.Stop()
-	select {
-	case <-over:
-	case <-t.C:
-		c.kill()
-	}
+	return &engine.Stop{Reason: engine.Shutdown, Message: cause.Error()}
 }
 
-// watch kills the child when its tree uses more memory than it may, and notes how much it was.
-func (c *child) watch(oom *killed) (stop func()) {
-	if c.cfg.Memory <= 0 {
-		return func() {}
+// stop asks the child to end its run, and kills it when the run is not over after the grace. It returns when over is
+// closed.
+func (c *child) stop(cause error, over <-chan struct{}) {
+	s := stopOf(cause)
+	if s.Now {
+		c.kill()
+		return
 	}
-	quit := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		t := time.NewTicker(watchEvery)
-		defer t.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-c.exited:
-				return
-			case <-t.C:
-				if used := proc.TreeRSS(c.pid()); used > c.cfg.Memory {
-					oom.set(used)
-					c.kill()
-					return
-				}
-			}
-		}
-	})
-	return func() { close(quit); wg.Wait() }
+	t := time.AfterFunc(c.cfg.Grace, c.kill) // before the write: a child that does not read blocks it until it is killed
+	_ = c.to.write(toChild{Stop: s})         // when it is gone, work sees that itself
+	<-over
+	if !t.Stop() {
+		c.kill() // under way: wait for it
+	}
 }
 
 // kill ends the child and its tree at once and waits for it.
 func (c *child) kill() {
-	proc.KillTree(c.pid())
+	c.reaping.Lock()
+	if !c.gone() {
+		proc.KillTree(c.pid())
+	}
+	c.reaping.Unlock()
 	<-c.exited
 }
 
@@ -220,12 +207,3 @@ func (c *child) end() {
 		c.kill()
 	}
 }
-
-// killed is how much memory a tree used when it was killed for it; 0 is not killed.
-type killed struct {
-	mu   sync.Mutex
-	used int64
-}
-
-func (k *killed) set(n int64) { k.mu.Lock(); k.used = n; k.mu.Unlock() }
-func (k *killed) get() int64  { k.mu.Lock(); defer k.mu.Unlock(); return k.used }

@@ -93,5 +93,9 @@ func landlocked(s Setup) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("confine by Landlock: %w", err)
 	}
-	return fmt.Sprintf("%s, ABI %d", Confined, abi), nil
+	word := fmt.Sprintf("%s, ABI %d", Confined, abi)
+	if !proc.CanScope() {
+		word += ", and programs may signal every process of this user (Linux 6.12 or later keeps them from it)"
+	}
+	return word, nil
 }

@@ -23,8 +23,13 @@ const childVar = "MILLRACE_LAUNCH_TEST"
 
 // The test binary is its own child.
 func TestMain(m *testing.M) {
-	if os.Getenv(childVar) == "" {
+	switch os.Getenv(childVar) {
+	case "":
 		os.Exit(m.Run())
+	case "deaf":
+		deaf()
+	case "map":
+		mapFile(os.Args[1])
 	}
 	err := launch.Serve(os.Stdin, os.Stdout, func(s launch.Setup) (launch.Runner, string, error) {
 		word, err := launch.Confine(s)
@@ -43,6 +48,9 @@ func behave(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine
 	rep.Report(ctx, engine.Event{Kind: engine.RunStarted, Task: -1, Total: 1, Time: time.Now()})
 	if req.Epilogue != nil {
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "epilogue after " + string(req.Epilogue.Failure.Reason)})
+		if arg, _ := req.Job.State["arg"].(string); arg == "slow epilogue" {
+			<-ctx.Done()
+		}
 		req.Epilogue.Warnings = append(req.Epilogue.Warnings, "epilogue ran")
 		return req.Epilogue
 	}
@@ -102,6 +110,8 @@ func behave(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine
 		_ = exec.Command("setsid", "sleep", arg).Start()
 		time.Sleep(200 * time.Millisecond)
 		panic("left a child behind")
+	default:
+		misbehave(ctx, dir, req, rep, run)
 	}
 	return run
 }
@@ -283,9 +293,4 @@ func landlocked(t *testing.T) (string, error) {
 		return "Landlock", err
 	}
 	return string(out), err
-}
-
-func TestACloseEndsWhatIsIdle(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Slots = 3 })
-	launchOne(t, p, request("", ""))
 }
