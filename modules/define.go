@@ -19,6 +19,8 @@ import (
 //	secret:"true"         never shown: handed to Call.Secret before run, left out of outputs
 //	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it
 //
+// Where O embeds ToolOutput, there is one prop more, resultKey: the state key that the output is stored under as well.
+//
 // run sees props that hold every rule in the tags and, where *P is a Validator, its own.
 // A type that can't be a prop (a channel, a func) panics when the spec is first asked for.
 func Define[P, O any](s Spec, run func(context.Context, *Call, P) (O, error)) Module {
@@ -26,6 +28,11 @@ func Define[P, O any](s Spec, run func(context.Context, *Call, P) (O, error)) Mo
 		full := s
 		full.Props = fieldsOf(reflect.TypeFor[P]())
 		full.Outputs = fieldsOf(reflect.TypeFor[O]())
+		if isTool[O]() {
+			full.Props = append(full.Props, Field{
+				Name: resultKey, Type: String, Doc: "State key under which the output is stored too, for the tasks that follow.",
+			})
+		}
 		return full
 	})
 	return &defined[P, O]{brief: s, spec: spec, run: run}
@@ -48,12 +55,33 @@ func (d *defined[P, O]) Run(ctx context.Context, c *Call, raw map[string]any) (m
 		tellSecrets(s.Props, raw, c.Secret)
 	}
 	var p P
-	if err := decode(s, raw, &p); err != nil {
+	clean, err := decode(s, raw, &p)
+	if err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
-	out, err := d.run(ctx, c, p)
+	result, err := d.run(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}
-	return encode(s, out)
+	out, err := encode(s, result)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := clean[resultKey].(string); ok && isTool[O]() {
+		c.State.Set(key, out)
+	}
+	return out, nil
+}
+
+// resultKey is the prop that every tool has.
+const resultKey = "resultKey"
+
+// isTool says whether O embeds ToolOutput.
+func isTool[O any]() bool {
+	t := reflect.TypeFor[O]()
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	f, ok := t.FieldByName("ToolOutput")
+	return ok && f.Anonymous && f.Type == reflect.TypeFor[ToolOutput]()
 }

@@ -239,3 +239,36 @@ func TestJSONNumbersKeepTheirKind(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+// states is a modules.State that notes what is set.
+type states map[string]any
+
+func (s states) Get(path string) (any, bool) { v, ok := s[path]; return v, ok }
+func (s states) Set(name string, v any)      { s[name] = v }
+
+func TestAToolStoresItsOutputUnderResultKeyToo(t *testing.T) {
+	fail := errors.New("broken")
+	var err error
+	type config struct {
+		Src string `json:"src" doc:"File to read."`
+	}
+	tool := modules.Define(modules.Spec{Name: "Tool"}, func(_ context.Context, _ *modules.Call, p config) (output, error) {
+		return output{ToolOutput: modules.ToolOutput{Src: p.Src}}, err
+	})
+	state := states{}
+	out, rerr := tool.Run(t.Context(), &modules.Call{State: state}, map[string]any{"src": "a", "resultKey": "report"})
+	require.NoError(t, rerr)
+	require.Equal(t, "a", out["src"])
+	require.Equal(t, states{"report": out}, state)
+
+	_, rerr = tool.Run(t.Context(), &modules.Call{State: state}, map[string]any{"src": "a"})
+	require.NoError(t, rerr)
+	err = fail
+	_, rerr = tool.Run(t.Context(), &modules.Call{State: state}, map[string]any{"src": "a", "resultKey": "other"})
+	require.ErrorIs(t, rerr, fail)
+	require.Len(t, state, 1, "no key is given, and there is no output")
+
+	var p props
+	_, rerr = capture(&p).Run(t.Context(), &modules.Call{State: state}, map[string]any{"src": "a", "resultKey": "r"})
+	require.ErrorContains(t, rerr, `prop "resultKey" is unknown`, "it is no tool")
+}

@@ -11,7 +11,8 @@ import (
 	"github.com/millrace/millrace/modules/proc"
 )
 
-// ToolOutput is what every module that turns one file into another returns; embed it.
+// ToolOutput is what every module that turns one file into another returns; embed it. Such a module takes the prop
+// resultKey too: Define sees to it.
 type ToolOutput struct {
 	Src    string         `json:"src" doc:"What it read."`
 	Dest   string         `json:"dest" doc:"What it wrote."`
@@ -20,10 +21,10 @@ type ToolOutput struct {
 	Stats  Stats          `json:"stats" doc:"What the work used."`
 }
 
-// Stats is what a tool used. Work done inside the worker has no figures of its own for CPU and memory: they are 0.
+// Stats is what a tool used: a program's come from StatsOf, those of work in this process from Measure.
 type Stats struct {
-	MaxCPU  float64 `json:"maxcpu" doc:"Highest CPU share seen, in percent of one core."`
-	MaxMem  int64   `json:"maxmem" doc:"Highest resident memory seen, in bytes."`
+	MaxCPU  float64 `json:"maxcpu" doc:"CPU share in percent of one core: the highest seen of a program; of work in Millrace's own process, its average."`
+	MaxMem  int64   `json:"maxmem" doc:"Highest resident memory in bytes: of a program; of work in Millrace's own process, of that since it began."`
 	Elapsed int64   `json:"elapsed" doc:"Wall-clock time, in milliseconds."`
 }
 

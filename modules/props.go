@@ -40,28 +40,28 @@ func CheckProps(s Spec, props map[string]any, dynamic func(v any) bool) []Proble
 	return c.problems
 }
 
-// decode checks props and stores them in the struct that into points to. Its error is a *PropError.
-func decode(s Spec, props map[string]any, into any) error {
+// decode checks props and stores them in the struct that into points to. It returns them, clean. Its error is a *PropError.
+func decode(s Spec, props map[string]any, into any) (map[string]any, error) {
 	var c checker
 	clean := c.object("", s.Props, props)
 	if len(c.problems) > 0 {
-		return &PropError{Problems: c.problems}
+		return nil, &PropError{Problems: c.problems}
 	}
 	if p := fill(reflect.ValueOf(into).Elem(), clean, ""); p != nil {
-		return &PropError{Problems: []Problem{*p}}
+		return nil, &PropError{Problems: []Problem{*p}}
 	}
 	v, ok := into.(Validator)
 	if !ok {
-		return nil
+		return clean, nil
 	}
 	err := v.Validate()
 	if err == nil {
-		return nil
+		return clean, nil
 	}
 	if pe, ok := errors.AsType[*PropError](err); ok {
-		return pe
+		return nil, pe
 	}
-	return &PropError{Problems: []Problem{{Msg: err.Error()}}}
+	return nil, &PropError{Problems: []Problem{{Msg: err.Error()}}}
 }
 
 // A checker turns written values into clean ones and gathers what it can't.

@@ -65,8 +65,9 @@ const (
 // NewClient returns a client that obeys p. Addresses are judged when they are dialled, after DNS and on every
 // redirect, so neither a name that changes its address nor an odd spelling of one gets through; the error is then a
 // permanent *BlockedError. It uses no proxy. It follows at most five redirects, none to another scheme (but http to
-// https), and sends a redirect to another host nothing but Accept, Content-Type and User-Agent. It has no timeout of
-// its own beyond connecting (10 s), TLS (10 s) and waiting for the response headers (60 s): use the request's context.
+// https), takes no body to another host (a permanent error), and sends a redirect to another host nothing but Accept,
+// Content-Type and User-Agent. It has no timeout of its own beyond connecting (10 s), TLS (10 s) and waiting for the
+// response headers (60 s): use the request's context.
 func NewClient(p Policy) *http.Client {
 	g := guard{policy: p}
 	return &http.Client{
@@ -142,6 +143,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return fault.As(fault.Permanent, fmt.Errorf("redirect from %s to %s is not followed; use the final address", last.Scheme, req.URL.Scheme))
 	}
 	if req.URL.Host != via[0].URL.Host {
+		if req.Body != nil && req.Body != http.NoBody {
+			return fault.As(fault.Permanent, fmt.Errorf("redirect to another host, %s, is not followed with a body; use the final address", req.URL.Host))
+		}
 		keep := http.Header{}
 		for _, name := range []string{"Accept", "Content-Type", "User-Agent"} {
 			if values := req.Header.Values(name); values != nil {

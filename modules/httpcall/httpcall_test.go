@@ -220,17 +220,37 @@ func TestPrivateAddressesAreRefusedForGood(t *testing.T) {
 }
 
 func TestATaskFollowsARedirectAndACallbackDoesNot(t *testing.T) {
-	final, got := serve(t, 200)
-	s := httptest.NewServer(http.RedirectHandler(final+"/there", http.StatusTemporaryRedirect))
+	var got []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/there" {
+			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		got = append(got, string(body))
+	}))
 	t.Cleanup(s.Close)
 	c, _ := moduletest.Call(t)
 	_, err := httpcall.Module.Run(t.Context(), c, map[string]any{"url": s.URL, "body": "hi"})
 	require.NoError(t, err)
-	require.Equal(t, "hi", (*got)[0].body)
+	require.Equal(t, []string{"hi"}, got)
 	_, err = httpcall.Callback.Run(t.Context(), c, map[string]any{"url": s.URL, "body": "hi"})
 	require.EqualError(t, err, "POST "+s.URL+" answered 307 and points to another address; use the final one")
 	require.Equal(t, fault.Permanent, fault.Of(err))
-	require.Len(t, *got, 1)
+	require.Len(t, got, 1)
+}
+
+func TestABodyDoesNotFollowARedirectToAnotherHost(t *testing.T) {
+	other, got := serve(t, 200)
+	s := httptest.NewServer(http.RedirectHandler(other+"/there", http.StatusTemporaryRedirect))
+	t.Cleanup(s.Close)
+	c, _ := moduletest.Call(t)
+	_, err := httpcall.Module.Run(t.Context(), c, map[string]any{"url": s.URL, "body": "hi", "retry": 3})
+	require.ErrorContains(t, err, "is not followed with a body; use the final address")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	require.Empty(t, *got)
+	_, err = httpcall.Module.Run(t.Context(), c, map[string]any{"url": s.URL})
+	require.NoError(t, err, "nothing is sent along")
 }
 
 func TestACallbacksTriesShareOneIdempotencyKey(t *testing.T) {

@@ -47,7 +47,7 @@ func Conform(t *testing.T, m modules.Module) {
 		require.Equal(t, fault.Permanent, fault.Of(err))
 	})
 	t.Run("it ends within a second of cancellation", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { cancelled(t, m) })
+		synctest.Test(t, func(t *testing.T) { canceled(t, m) })
 	})
 	t.Run("its schema and its page can be written", func(t *testing.T) {
 		require.NotEmpty(t, modules.JSONSchema(s))
@@ -99,8 +99,8 @@ func isTemplate(v any) bool {
 	return ok && strings.Contains(s, "{{")
 }
 
-// cancelled runs the example where every program and every server keeps it waiting, and ends its context.
-func cancelled(t *testing.T, m modules.Module) {
+// canceled runs the example where every program and every server keeps it waiting, and ends its context.
+func canceled(t *testing.T, m modules.Module) {
 	c, r := Call(t)
 	r.OnRun = func(ctx context.Context, _ proc.Cmd) (proc.Exit, error) {
 		<-ctx.Done()

@@ -1,6 +1,12 @@
 package redact
 
-// AddNamed hides every text in v that stands below a key whose name says that it is secret (NameIsSecret), however
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// AddNamed hides every text and number in v that stands below a key whose name says that it is secret (NameIsSecret), however
 // deep in the maps and lists that JSON and YAML decode to.
 func (s *Set) AddNamed(v any) {
 	switch v := v.(type) {
@@ -19,11 +25,16 @@ func (s *Set) AddNamed(v any) {
 	}
 }
 
-// addAll hides every text in v.
+// addAll hides every text and number in v.
 func (s *Set) addAll(v any) {
 	switch v := v.(type) {
 	case string:
 		s.Add(v)
+	case int, int64, uint64, json.Number:
+		s.Add(fmt.Sprint(v))
+	case float64:
+		s.Add(fmt.Sprint(v)) // 1.5e+20
+		s.Add(strconv.FormatFloat(v, 'f', -1, 64))
 	case map[string]any:
 		for _, e := range v {
 			s.addAll(e)

@@ -63,7 +63,7 @@ func (p *Props) Validate() error {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	started := time.Now()
+	measured := modules.Measure()
 	plan, _ := newPlan(&p)
 	if p.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -90,7 +90,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Dest:   p.Dest,
 			Config: map[string]any{"width": plan.width, "height": plan.height},
 			Size:   strconv.FormatInt(size, 10),
-			Stats:  modules.Stats{Elapsed: time.Since(started).Milliseconds()},
+			Stats:  measured(),
 		},
 		Images:   images,
 		Renderer: "raster",

@@ -53,6 +53,7 @@ func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
 	require.Equal(t, "raster", out["renderer"])
 	require.EqualValues(t, 160, out["width"])
 	require.NotEqual(t, "0", out["size"])
+	require.Positive(t, out["stats"].(map[string]any)["maxmem"])
 }
 
 func TestArgsAreReadAsOnACommandLine(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
@@ -67,7 +66,7 @@ func (p *Props) Validate() error {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	started := time.Now()
+	measured := modules.Measure()
 	counts, err := convert(ctx, c, p)
 	if err != nil {
 		return Output{}, fmt.Errorf("convert %s: %w", p.Src, err)
@@ -82,7 +81,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Dest:   p.Dest,
 			Config: p.Config,
 			Size:   strconv.FormatInt(written.Size(), 10),
-			Stats:  modules.Stats{Elapsed: time.Since(started).Milliseconds()},
+			Stats:  measured(),
 		},
 		Triangles:  counts.Triangles,
 		Vertices:   counts.Vertices,

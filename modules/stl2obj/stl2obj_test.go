@@ -35,6 +35,7 @@ func TestAnSTLBecomesAnOBJ(t *testing.T) {
 	require.Len(t, m.Triangles, 400)
 	require.Len(t, m.Positions, 200)
 
+	require.Positive(t, out["stats"].(map[string]any)["maxmem"])
 	delete(out, "stats")
 	require.Equal(t, map[string]any{
 		"src": "part.stl", "dest": "new/part.obj", "config": map[string]any{"f": "obj"}, "size": out["size"],
@@ -113,7 +114,7 @@ func TestBytesBehindTheTrianglesAreAWarning(t *testing.T) {
 func TestAConversionEndsWithItsContextOrItsWriter(t *testing.T) {
 	why := errors.New("the lease is lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	r := io.MultiReader(bytes.NewReader(binarySTL("", torus(100, 100))), cancelling{func() { cancel(why) }})
+	r := io.MultiReader(bytes.NewReader(binarySTL("", torus(100, 100))), canceling{func() { cancel(why) }})
 	_, err := stl2obj.Convert(ctx, io.Discard, r)
 	require.ErrorIs(t, err, why)
 
@@ -122,10 +123,10 @@ func TestAConversionEndsWithItsContextOrItsWriter(t *testing.T) {
 	require.ErrorIs(t, err, full)
 }
 
-// cancelling is a reader that ends the work instead of the file.
-type cancelling struct{ cancel func() }
+// canceling is a reader that ends the work instead of the file.
+type canceling struct{ cancel func() }
 
-func (c cancelling) Read([]byte) (int, error) {
+func (c canceling) Read([]byte) (int, error) {
 	c.cancel()
 	return 0, io.EOF
 }

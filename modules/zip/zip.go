@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/millrace/millrace/modules"
 )
@@ -54,7 +53,7 @@ type Output struct {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	start := time.Now()
+	measured := modules.Measure()
 	src := sources(p.Src)
 	col := collection{dir: c.Workspace}
 	if err := col.gather(ctx, src, p.Dest); err != nil {
@@ -74,7 +73,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Dest:   p.Dest,
 			Config: map[string]any{"level": p.Config.Level},
 			Size:   strconv.FormatInt(size, 10),
-			Stats:  modules.Stats{Elapsed: time.Since(start).Milliseconds()},
+			Stats:  measured(),
 		},
 		Files:   len(col.entries),
 		Skipped: col.skipped,

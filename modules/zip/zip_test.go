@@ -76,6 +76,7 @@ func TestEverySourcePacksInAFixedOrder(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, strconv.FormatInt(info.Size(), 10), out["size"])
 			require.Equal(t, int64(len(tt.want)), out["files"])
+			require.Positive(t, out["stats"].(map[string]any)["maxmem"])
 			require.Equal(t, map[string]any{"level": int64(6)}, out["config"])
 		})
 	}
@@ -148,7 +149,7 @@ func TestBadSourcesAreRefusedForGood(t *testing.T) {
 	}
 }
 
-func TestACancelledRunLeavesNothingBehind(t *testing.T) {
+func TestACanceledRunLeavesNothingBehind(t *testing.T) {
 	c := filled(t)
 	lost := errors.New("lease lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
