@@ -21,8 +21,9 @@ type LintOptions struct {
 
 // Lint returns everything that is wrong with a pipeline, in the order of the text; nil when it is clean.
 //
-// Errors are what is bound to fail: unknown modules, props that their module refuses, templates that don't parse,
-// outputs that a module does not have. Warnings are what may be meant: variables that only a message can bring, a
+// Errors are what is bound to fail: unknown modules, props that their module refuses, templates that don't parse or name
+// filters and functions that there are not, state keys that refer to each other in a circle (a message could replace one),
+// paths that lead out of the workspace, outputs that a module does not have. Warnings are what may be meant: variables that only a message can bring, a
 // name registered twice, a secret in plain text, a module of a later version.
 func Lint(p *Pipeline, o LintOptions) []Problem {
 	l := linter{
@@ -104,6 +105,7 @@ func (l *linter) state(p *Pipeline) {
 		l.templates(p.State[k], at)
 		l.plainSecrets(k, p.State[k], at)
 	}
+	l.circles(p.State)
 }
 
 func (l *linter) plugins(p *Pipeline) {
@@ -203,6 +205,7 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	for _, p := range modules.CheckProps(spec, props, dynamic) {
 		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
+	l.paths(spec, props, at)
 	for _, f := range spec.Props {
 		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !dynamic(v) && !redact.NameIsSecret(f.Name) {
 			l.plainSecret(f.Name, at.in(f.Name))

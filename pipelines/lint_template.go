@@ -71,6 +71,7 @@ func (l *linter) templates(v any, at place) {
 			l.syntax(err, "the template doesn't parse", at)
 			return
 		}
+		l.unknownNames(t.Unknown(), at)
 		l.variables(t.Vars(), at)
 	case map[string]any:
 		for k, e := range x {
@@ -93,6 +94,7 @@ func (l *linter) condition(src string, at place) {
 		l.syntax(err, "when doesn't parse", at)
 		return
 	}
+	l.unknownNames(x.Unknown(), at)
 	l.variables(x.Vars(), at)
 }
 
@@ -105,6 +107,13 @@ func (l *linter) syntax(err error, doing string, at place) {
 	l.errorf(at.key(), "%s%s: %v", at.what, doing, err)
 }
 
+// unknownNames reports filters and tests that there are not.
+func (l *linter) unknownNames(list []nunjucks.Unknown, at place) {
+	for _, u := range list {
+		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, shorten(u.Name))
+	}
+}
+
 // variables checks that what a template reads is there when it runs.
 func (l *linter) variables(refs []nunjucks.Ref, at place) {
 	for _, r := range refs {
@@ -113,6 +122,10 @@ func (l *linter) variables(refs []nunjucks.Ref, at place) {
 			name, path = path[0], path[1:]
 		}
 		pos := at.inside(r.Line, r.Col)
+		if r.Called && r.Name != "now" {
+			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, shorten(r.Name))
+			continue
+		}
 		if !l.known[name] {
 			if !r.Guarded {
 				l.undefined(name, pos, at.what)

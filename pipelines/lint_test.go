@@ -196,6 +196,31 @@ func TestLintFindsErrors(t *testing.T) {
 			},
 		},
 		{
+			"state keys in a circle", "state:\n  a: \"{{ b }}\"\n  b: \"{{ c.x[0] }}\"\n  c: {x: [\"{{ a }}\", \"{{ a }}\"], y: \"{{ c.x.length }}\"}\n  d: \"{{ d }}\"\ntasks:\n  - {module: StdOut}\n",
+			[]string{
+				"p.yaml:2:3: state keys refer to each other in a circle: a → b → c.x[0] → a; give one of them a value",
+				"p.yaml:5:3: state keys refer to each other in a circle: d → d; give one of them a value",
+			},
+		},
+		{
+			"filters, tests and functions that there are not", "tasks:\n  - module: StdOut\n    when: x is odd and 1 is strange\n    props: {msg: \"{{ 'a' | nofilter }} {{ nofun(3) }} {{ now() }} {{ 'a' | upper }}\"}\n",
+			[]string{
+				`p.yaml:3:11: warning: task #0: variable "x" is not defined here; unless the message brings it, it is empty`,
+				`p.yaml:3:26: task #0: the template's test "strange" is unknown`,
+				`p.yaml:4:28: task #0: the template's filter "nofilter" is unknown`,
+				`p.yaml:4:43: task #0: "nofun" is no function; there are now, range, cycler and joiner`,
+			},
+		},
+		{
+			"paths that lead out", "tasks:\n  - {module: Render, props: {src: ../a.obj}}\n  - {module: Render, props: {src: x/../../a}}\n  - {module: Render, props: {src: /etc/a}}\n" +
+				"  - {module: Render, props: {src: /home/workspace/a}}\n  - {module: Render, props: {src: a..b/..c}}\n  - {module: Render, props: {src: \"../{{ name }}\"}}\n",
+			[]string{
+				`p.yaml:2:30: task #0: prop "src" leads out of the workspace; use a path inside it`,
+				`p.yaml:3:30: task #1: prop "src" leads out of the workspace; use a path inside it`,
+				`p.yaml:4:30: warning: task #2: prop "src" is outside the workspace: a worker refuses it; use a relative path`,
+			},
+		},
+		{
 			"a callback's props and templates", "callbacks:\n  onStart:\n    - module: Http\n      props: {uri: x}\n    - module: Htp\n    - module: Debug\n      props:\n        msg: \"{{ oops\"\ntasks:\n  - {module: StdOut}\n",
 			[]string{
 				`p.yaml:4:7: callback onStart: prop "url" is missing`,

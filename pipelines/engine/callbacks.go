@@ -15,14 +15,14 @@ import (
 // beyond this, lines still reach the log, but not the callback, and a warning counts them.
 const lineBacklog = 256
 
-// callbacks runs a run's callbacks one after the other, each with a timeout, on a goroutine of its own.
-// Nothing they do can change the outcome.
+// callbacks runs a run's callbacks one after the other, each with a timeout, on a goroutine of its own. Those of events
+// are waited for, those of printed lines wait in the queue (lines). Nothing they do can change the outcome.
 type callbacks struct {
 	r       *runner
 	queue   chan func()
 	wg      sync.WaitGroup
 	mu      sync.Mutex
-	dropped int // guarded by mu
+	dropped int // of printed lines; guarded by mu
 }
 
 func newCallbacks(r *runner) *callbacks {
@@ -41,52 +41,93 @@ func (c *callbacks) close() {
 	c.wg.Wait()
 }
 
-// drain returns when everything queued before has run, and warns of lines that were too many.
-func (c *callbacks) drain() {
+// lines returns what queues the callbacks of a task's printed lines, and what waits for them: until ctx ends, and no
+// longer than one callback may take for all that wait. By then the one under way is stopped, and the others are dropped.
+func (c *callbacks) lines(ctx context.Context) (later func(call func(context.Context)), drain func()) {
+	own, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	later = func(call func(context.Context)) {
+		job := func() {
+			if own.Err() != nil {
+				c.drop()
+				return
+			}
+			call(own)
+		}
+		select {
+		case c.queue <- job:
+		default:
+			c.drop()
+		}
+	}
+	return later, func() { c.drain(ctx, stop) }
+}
+
+func (c *callbacks) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped++
+}
+
+// drain returns when everything queued before has run or was dropped, and warns of what was.
+func (c *callbacks) drain(ctx context.Context, stop context.CancelCauseFunc) {
+	limited, cancel := context.WithTimeout(ctx, c.r.cfg.CallbackTimeout)
+	defer cancel()
+	release := context.AfterFunc(limited, func() { stop(errors.New("the task had ended, and callbacks of its lines took too long")) })
 	done := make(chan struct{})
 	c.queue <- func() { close(done) }
 	<-done
+	release()
+	stop(nil)
 	c.mu.Lock()
 	n := c.dropped
 	c.dropped = 0
 	c.mu.Unlock()
 	if n > 0 {
-		c.r.warn(context.Background(), len(c.r.run.Tasks)-1, fmt.Sprintf("%d printed lines were not told to line callbacks: they are slower than the program", n))
+		c.r.warn(ctx, len(c.r.run.Tasks)-1, fmt.Sprintf("%d printed lines were not told to line callbacks: they are slower than the program", n))
 	}
 }
 
-// later queues the callbacks of one printed line, or drops them when too many wait.
-func (c *callbacks) later(ctx context.Context, cbs []pipelines.Callback, on pipelines.Event, vars map[string]any) {
-	select {
-	case c.queue <- func() { c.r.call(ctx, cbs, on, vars) }:
-	default:
-		c.mu.Lock()
-		c.dropped++
-		c.mu.Unlock()
-	}
-}
-
-// fire runs the callbacks of an event and returns when they are done.
+// fire runs the callbacks of an event and returns when they are done. They outlive ctx: a run that was stopped must
+// still be able to say so. Only an interruption ends onStart, which whoever runs the job next fires again.
 func (r *runner) fire(ctx context.Context, all map[pipelines.Event][]pipelines.Callback, on pipelines.Event, vars map[string]any) {
 	cbs := all[on]
 	if len(cbs) == 0 {
 		return
 	}
+	lasting, end := context.WithoutCancel(ctx), func() {}
+	if on == pipelines.OnStart {
+		lasting, end = untilInterrupted(ctx)
+	}
+	defer end()
 	done := make(chan struct{})
 	r.calls.queue <- func() {
 		defer close(done)
-		r.call(ctx, cbs, on, vars)
+		r.call(lasting, cbs, on, vars)
 	}
 	<-done
 }
 
-// call runs callbacks in order. They outlive ctx: a run that was stopped must still be able to say so.
+// untilInterrupted returns a context that ends with ctx only where that ends by an interruption.
+func untilInterrupted(ctx context.Context) (context.Context, func()) {
+	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, func() {
+		if stop, ok := errors.AsType[*Stop](context.Cause(ctx)); ok && stop.Reason.Interruption() {
+			cancel(stop)
+		}
+	})
+	return lasting, func() {
+		release()
+		cancel(nil)
+	}
+}
+
+// call runs callbacks in order, until ctx ends.
 func (r *runner) call(ctx context.Context, cbs []pipelines.Callback, on pipelines.Event, vars map[string]any) {
 	id, _ := r.in.State.Get("job.id")
 	for i, cb := range cbs {
 		// The same for the same callback on every attempt, so that a receiver can tell a repetition.
 		vars["callback_id"] = fmt.Sprintf("%v-%v-%s-%d", id, vars["current_task"], on, i)
-		err := r.callback(context.WithoutCancel(ctx), cb, vars)
+		err := r.callback(ctx, cb, vars)
 		if err == nil {
 			continue
 		}

@@ -45,6 +45,7 @@ type Input struct {
 	Call     modules.Call // the job's; the engine adds the task's streams, log and state
 	Redact   *redact.Set  // everything reported goes through it
 	Last     bool         // no attempt follows: a failure is final, and onFailure fires
+	Trace    bool         // Call.Log is not used: its lines are Trace events
 	Report   Reporter
 }
 
@@ -148,6 +149,9 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 	}
 	r := &runner{cfg: cfg, in: in, run: run}
 	r.sink = sink{to: in.Report, redact: in.Redact}
+	if in.Trace {
+		r.in.Call.Log = r.traced()
+	}
 	r.calls = newCallbacks(r)
 	return r
 }

@@ -79,6 +79,7 @@ func (r Reason) Interruption() bool { return r == Shutdown || r == LeaseLost }
 type Stop struct {
 	Reason  Reason `json:"reason"`
 	Message string `json:"message"`
+	Now     bool   `json:"-"` // no grace: a process that runs the job is killed, and not asked to end it
 }
 
 func (s *Stop) Error() string { return s.Message }

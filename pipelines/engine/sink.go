@@ -8,7 +8,7 @@ import (
 	"github.com/millrace/millrace/modules/redact"
 )
 
-// A sink puts events in order, stamps and redacts them.
+// A sink puts events in order, stamps, redacts and clips them; the lines of programs come clipped (stream.go).
 type sink struct {
 	to     Reporter
 	redact *redact.Set
@@ -21,6 +21,9 @@ func (s *sink) emit(ctx context.Context, ev Event) {
 	}
 	ev.Time = time.Now().UTC()
 	ev.Line = s.redact.String(ev.Line)
+	if ev.Kind == Trace {
+		ev.Line = sentence(ev.Line)
+	}
 	ev.Error = sentence(s.redact.String(ev.Error))
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,12 +1,31 @@
 package engine
 
 import (
+	"context"
 	"io"
 	"sync"
 
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines"
 )
+
+// stream is one of a task's two outputs: redacted, cut into lines, told as events and to the line callbacks.
+func (s *taskScope) stream(ctx context.Context, kind EventKind) io.WriteCloser {
+	on := pipelines.OnStdout
+	if kind == TaskStderr {
+		on = pipelines.OnStderr
+	}
+	cbs := s.task.Callbacks[on]
+	return newStream(s.in.Redact, func(line string) {
+		s.emit(ctx, Event{Kind: kind, Task: s.index, Name: s.task.Name, Module: s.task.Module, Line: line})
+		if len(cbs) > 0 {
+			vars := s.scope(s.vars())
+			vars["line"] = line
+			s.later(func(ctx context.Context) { s.call(ctx, cbs, on, vars) })
+		}
+	})
+}
 
 // A stream redacts what is written and hands it on line by line. Writers may be several.
 type stream struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,63 +18,81 @@ import (
 func (r *runner) task(ctx context.Context, i int) *Failure {
 	t := &r.in.Pipeline.Tasks[i]
 	run := TaskRun{Name: t.Name, Module: t.Module, Soft: t.Soft, Status: Running, Started: time.Now().UTC()}
-	label := taskLabel(i, t.Name)
 	if ctx.Err() != nil {
-		return Fail(ctx, label, context.Cause(ctx))
+		return Fail(ctx, taskLabel(i, t.Name), context.Cause(ctx))
 	}
+	s := &taskScope{runner: r, task: t, index: i, changed: map[string]any{}}
 	when, err := r.in.State.Cond(ctx, t.When)
 	if err == nil && !when {
 		run.Status, run.Ended = Skipped, run.Started
 		r.run.Tasks = append(r.run.Tasks, run)
-		r.in.Call.Log.DebugContext(ctx, fmt.Sprintf("Task #%d %s: SKIPPED", i, t.Name))
+		s.trace(ctx, "SKIPPED")
 		r.tell(ctx, i, run)
 		return nil
 	}
-	log := r.in.Call.Log.With("task", label, "module", t.Module)
-	log.DebugContext(ctx, fmt.Sprintf("Task #%d %s: START", i, t.Name))
+	s.trace(ctx, "START")
 	r.run.Tasks = append(r.run.Tasks, run)
+	s.run = &r.run.Tasks[len(r.run.Tasks)-1]
 	r.emit(ctx, Event{Kind: TaskStarted, Task: i, Name: t.Name, Module: t.Module})
-	scope := &taskScope{runner: r, task: t, index: i, run: &r.run.Tasks[len(r.run.Tasks)-1], changed: map[string]any{}}
-	r.fire(ctx, t.Callbacks, pipelines.OnStart, r.scope(scope.vars()))
+	r.fire(ctx, t.Callbacks, pipelines.OnStart, r.scope(s.vars()))
 
-	var out map[string]any
-	if err == nil {
-		out, err = scope.tries(ctx)
+	if err != nil {
+		s.end(ctx, nil, fault.As(fault.Permanent, fmt.Errorf("%s: when: %w", t.Positions["when"], err)))
 	} else {
-		err = fault.As(fault.Permanent, fmt.Errorf("%s: when: %w", t.Positions["when"], err))
+		var drain func()
+		s.later, drain = r.calls.lines(ctx)
+		out, err := s.tries(ctx)
+		drain() // what it printed is told before how it ended
+		s.end(ctx, out, err)
 	}
-	r.calls.drain() // what it printed is told before how it ended
-
-	done := scope.run
-	done.Ended = time.Now().UTC()
-	if err == nil {
-		done.Status = Succeeded
-		done.Output = r.shown(out)
-		if t.Register != "" {
-			r.in.State.Set(t.Register, out)
-			r.run.Result[t.Register] = done.Output
-		}
-		log.DebugContext(ctx, fmt.Sprintf("Task #%d %s: SUCCESS", i, t.Name))
-		r.fire(ctx, t.Callbacks, pipelines.OnSuccess, r.scope(scope.vars()))
-	} else {
-		r.failed(ctx, scope, err)
-	}
-	if done.Failure == nil || !done.Failure.Reason.Interruption() {
-		r.fire(ctx, t.Callbacks, pipelines.OnEnd, r.scope(scope.vars()))
-	}
-	log.DebugContext(ctx, fmt.Sprintf("Task #%d %s: DONE", i, t.Name))
-	done.Set = r.shown(scope.changed)
-	r.tell(ctx, i, *done)
-	if done.Failure != nil && (!t.Soft || done.Failure.stops()) {
-		return done.Failure
+	if f := s.run.Failure; f != nil && (!t.Soft || f.stops()) {
+		return f
 	}
 	return nil
 }
 
+// end notes how the task ended, and tells it.
+func (s *taskScope) end(ctx context.Context, out map[string]any, err error) {
+	s.run.Ended = time.Now().UTC()
+	if err != nil {
+		s.failed(ctx, err)
+	} else {
+		s.succeeded(ctx, out)
+	}
+	if f := s.run.Failure; f == nil || !f.Reason.Interruption() {
+		s.fire(ctx, s.task.Callbacks, pipelines.OnEnd, s.scope(s.vars()))
+	}
+	s.trace(ctx, "DONE")
+	s.run.Set = s.shown(s.changed)
+	s.tell(ctx, s.index, *s.run)
+}
+
+// trace writes "Task #2 render: START" into the log: lines that people grep for, of a form that is promised, which is
+// why their values stand in the message.
+func (s *taskScope) trace(ctx context.Context, what string, args ...any) {
+	id := fmt.Sprintf("#%d", s.index)
+	if s.task.Name != "" {
+		id += " " + s.task.Name
+	}
+	log := s.in.Call.Log.With("task", taskLabel(s.index, s.task.Name), "module", s.task.Module)
+	log.DebugContext(ctx, "Task "+id+": "+what, args...)
+}
+
+func (s *taskScope) succeeded(ctx context.Context, out map[string]any) {
+	s.run.Status = Succeeded
+	s.run.Output = s.shown(out)
+	if key := s.task.Register; key != "" {
+		s.in.State.Set(key, out)
+		s.runner.run.Result[key] = s.run.Output
+	}
+	s.trace(ctx, "SUCCESS")
+	s.fire(ctx, s.task.Callbacks, pipelines.OnSuccess, s.scope(s.vars()))
+}
+
 // failed notes a failure and tells the task's onError.
-func (r *runner) failed(ctx context.Context, s *taskScope, err error) {
+func (s *taskScope) failed(ctx context.Context, err error) {
 	f := Fail(ctx, taskLabel(s.index, s.task.Name), err)
-	f.Message = sentence(r.in.Redact.String(f.Message)) // in this order: half a secret would not be known
+	f.Message = sentence(s.in.Redact.String(f.Message)) // in this order: half a secret would not be known
 	if t, ok := errors.AsType[*taskTimeout](err); ok {
 		f.Reason, f.Kind = Timeout, fault.Unknown
 		f.Message = t.Error()
@@ -85,16 +102,16 @@ func (r *runner) failed(ctx context.Context, s *taskScope, err error) {
 	if f.Reason.Interruption() || f.Reason == Cancel {
 		s.run.Status = Canceled
 	}
-	r.in.Call.Log.DebugContext(ctx, fmt.Sprintf("Task #%d %s: ERROR", s.index, s.task.Name), "err", f.Message)
+	s.trace(ctx, "ERROR", "err", f.Message)
 	if f.Reason.Interruption() {
 		return
 	}
 	if s.task.Soft && !f.stops() {
-		r.warn(ctx, s.index, fmt.Sprintf("task %q failed and was let pass (throw: false): %s", f.Task, f.Message))
+		s.warn(ctx, s.index, fmt.Sprintf("task %q failed and was let pass (throw: false): %s", f.Task, f.Message))
 	}
-	vars := r.scope(s.vars())
+	vars := s.scope(s.vars())
 	vars["error_message"] = f.Message
-	r.fire(ctx, s.task.Callbacks, pipelines.OnError, vars)
+	s.fire(ctx, s.task.Callbacks, pipelines.OnError, vars)
 }
 
 // stops says that f ends the run even where the task is soft: it is not the task that failed.
@@ -113,6 +130,8 @@ type taskScope struct {
 	index   int
 	run     *TaskRun
 	changed map[string]any // by the module, through Set
+	// later queues the callbacks of a printed line; set while the module may run.
+	later func(call func(context.Context))
 }
 
 func (s *taskScope) vars() map[string]any {
@@ -154,7 +173,11 @@ func (s *taskScope) tries(ctx context.Context) (map[string]any, error) {
 		if err == nil || s.run.Tries > retry || !worthRetrying(ctx, err) {
 			return out, err
 		}
-		s.emit(ctx, Event{Kind: TaskRetry, Task: s.index, Name: s.task.Name, Module: s.task.Module, Try: s.run.Tries, Error: err.Error()})
+		why := err
+		if t, ok := errors.AsType[*taskTimeout](err); ok {
+			why = t // the module says it a second time
+		}
+		s.emit(ctx, Event{Kind: TaskRetry, Task: s.index, Name: s.task.Name, Module: s.task.Module, Try: s.run.Tries, Error: why.Error()})
 		select {
 		case <-time.After(max(sleep, fault.Delay(err))):
 		case <-ctx.Done():
@@ -256,21 +279,4 @@ type taskTimeout struct{ after time.Duration }
 
 func (t *taskTimeout) Error() string {
 	return fmt.Sprintf("the task ran past its timeout of %s", t.after)
-}
-
-// stream is one of a task's two outputs: redacted, cut into lines, told as events and to the line callbacks.
-func (s *taskScope) stream(ctx context.Context, kind EventKind) io.WriteCloser {
-	on := pipelines.OnStdout
-	if kind == TaskStderr {
-		on = pipelines.OnStderr
-	}
-	cbs := s.task.Callbacks[on]
-	return newStream(s.in.Redact, func(line string) {
-		s.emit(ctx, Event{Kind: kind, Task: s.index, Name: s.task.Name, Module: s.task.Module, Line: line})
-		if len(cbs) > 0 {
-			vars := s.scope(s.vars())
-			vars["line"] = line
-			s.calls.later(ctx, cbs, on, vars)
-		}
-	})
 }

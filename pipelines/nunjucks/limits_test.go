@@ -119,7 +119,7 @@ func TestForeignTagsAndFilesAreRefused(t *testing.T) {
 	}
 }
 
-func TestACancelledContextStopsARender(t *testing.T) {
+func TestACanceledContextStopsARender(t *testing.T) {
 	gone := errors.New("lease lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	lose := Func(func(context.Context, []any) (any, error) { cancel(gone); return nil, nil })

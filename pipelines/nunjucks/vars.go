@@ -13,14 +13,24 @@ type Ref struct {
 
 	// Guarded means that the template copes when there is nothing: it asks "is defined" or has a default.
 	Guarded bool
+	Called  bool // as a function, a(…), which is none of the language's
+}
+
+// An Unknown is a filter or test that a template names and that there is not: rendering fails when it gets there.
+type Unknown struct {
+	Kind      string // "filter" or "test"
+	Name      string
+	Line, Col int // of the filter's name, or of "is"; from 1
 }
 
 // freeVars walks nodes for what they read and did not set before, loop variables and macro parameters apart.
 // A name set in one branch of an if counts as set behind it. A global function that is called is no variable.
-func freeVars(e *Env, nodes []node) []Ref {
+func freeVars(e *Env, nodes []node) []Ref { return walk(e, nodes).refs }
+
+func walk(e *Env, nodes []node) *varWalker {
 	w := &varWalker{env: e}
 	w.nodes(nodes, &names{page: true})
-	return w.refs
+	return w
 }
 
 // names are the variables that a stretch of template has set.
@@ -62,8 +72,9 @@ func (n *names) inner(added ...string) *names {
 }
 
 type varWalker struct {
-	env  *Env
-	refs []Ref
+	env     *Env
+	refs    []Ref
+	unknown []Unknown
 }
 
 func (w *varWalker) nodes(nodes []node, in *names) {
@@ -150,9 +161,15 @@ func (w *varWalker) expr(x expr, in *names) {
 	case *dictExpr:
 		w.exprs(x.values, in)
 	case *filterExpr:
+		if _, ours := w.env.filters[x.name]; !ours && x.run == nil {
+			w.unknown = append(w.unknown, Unknown{"filter", x.name, x.line, x.col})
+		}
 		w.guardedIf(x.name == "default" || x.name == "d", x.args[0], in)
 		w.exprs(x.args[1:], in)
 	case *isExpr:
+		if builtinTest(x.name) == nil {
+			w.unknown = append(w.unknown, Unknown{"test", x.name, x.line, x.col})
+		}
 		w.guardedIf(x.name == "defined" || x.name == "undefined", x.value, in)
 		w.exprs(x.args, in)
 	case *condExpr:
@@ -202,7 +219,11 @@ func (w *varWalker) call(x *callExpr, in *names) {
 		w.expr(f.key, in)
 	case *nameExpr:
 		if _, global := w.env.globals[f.name]; !global && builtinGlobal(f.name) == nil {
+			before := len(w.refs)
 			w.expr(f, in)
+			for i := before; i < len(w.refs); i++ {
+				w.refs[i].Called = true
+			}
 		}
 	default:
 		w.expr(f, in)

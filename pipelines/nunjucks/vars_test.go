@@ -57,3 +57,20 @@ func TestVarsKnowTheirPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Ref{{Name: "a", Path: []string{"b"}, Line: 1, Col: 1}, {Name: "c", Line: 1, Col: 8}}, x.Vars())
 }
+
+func TestUnknownFiltersTestsAndFunctionsAreKnownBeforeATemplateRuns(t *testing.T) {
+	e := New(Config{Filters: map[string]Filter{"mine": nil}})
+	tmpl, err := e.Parse("test", "{{ a | mine | upper | nope }}\n{% if a is weird %}{{ f(a) }}{% endif %}{% macro g() %}{% endmacro %}{{ g() }}{{ range(3) }}{{ a.b() }}")
+	require.NoError(t, err)
+	require.Equal(t, []Unknown{{"filter", "nope", 1, 23}, {"test", "weird", 2, 9}}, tmpl.Unknown())
+	var called []string
+	for _, r := range tmpl.Vars() {
+		if r.Called {
+			called = append(called, r.Name)
+		}
+	}
+	require.Equal(t, []string{"f"}, called)
+	x, err := e.ParseExpr("when", "a | nope")
+	require.NoError(t, err)
+	require.Equal(t, []Unknown{{"filter", "nope", 1, 5}}, x.Unknown())
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,8 +138,42 @@ func (w *walker) text(ctx context.Context, src, path string) (any, error) {
 			w.missing[path] = name
 		}
 	}
-	v, err := t.tmpl.Value(ctx, w.vars)
+	v, err := value(ctx, t, w.vars)
 	return v, fail(ctx, err)
+}
+
+// value is what a template comes to: something that JSON can hold, since outputs, records and requests are JSON.
+func value(ctx context.Context, t *template, vars map[string]any) (any, error) {
+	v, err := t.tmpl.Value(ctx, vars)
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := noJSON(v); ok {
+		name := map[bool]string{true: "NaN", false: "Infinity"}[math.IsNaN(f)]
+		return nil, fmt.Errorf("the template comes to %s, which JSON can't hold; look for a division by zero or a number that is missing", name)
+	}
+	return v, nil
+}
+
+// noJSON finds a number in v that JSON does not have.
+func noJSON(v any) (f float64, found bool) {
+	switch x := v.(type) {
+	case float64:
+		return x, math.IsInf(x, 0) || math.IsNaN(x)
+	case []any:
+		for _, e := range x {
+			if f, found = noJSON(e); found {
+				return f, true
+			}
+		}
+	case map[string]any:
+		for _, e := range x {
+			if f, found = noJSON(e); found {
+				return f, true
+			}
+		}
+	}
+	return 0, false
 }
 
 func join(path, key string) string {

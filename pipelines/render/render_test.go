@@ -72,6 +72,32 @@ func TestACircleInTheStateIsNamed(t *testing.T) {
 	}
 }
 
+func TestErrorsInTheStateSayWhereItStands(t *testing.T) {
+	at := func(key string) string { return "p.yaml:7:" + key }
+	for _, tt := range []struct{ name, src, want string }{
+		{"a circle", "{{ a }}", "p.yaml:7:a: state keys refer to each other in a circle: a → a; give one of them a value"},
+		{"a template that fails", "{{ x | nope }}", `p.yaml:7:a: state key "a": template:1:8: filter not found: nope`},
+		{"what JSON can't hold", "{{ 1/0 }}", `p.yaml:7:a: state key "a": the template comes to Infinity, which JSON can't hold; look for a division by zero or a number that is missing`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := render.NewState(t.Context(), render.Config{Document: map[string]any{"a": tt.src}, At: at})
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, fault.Permanent, fault.Of(err))
+		})
+	}
+}
+
+func TestAPropThatJSONCannotHoldIsNamed(t *testing.T) {
+	s, err := render.NewState(t.Context(), render.Config{})
+	require.NoError(t, err)
+	for _, src := range []string{"{{ 1/0 }}", "{{ [1, {a: -1/0}] }}", "{{ missing * 2 }}"} {
+		_, _, err := s.Props(t.Context(), map[string]any{"message": map[string]any{"n": src}})
+		require.ErrorContains(t, err, `prop "message.n": the template comes to `, src)
+		require.Equal(t, fault.Permanent, fault.Of(err))
+	}
+	require.Equal(t, "Infinity!", text(t, s, "{{ 1/0 }}!"), "text can hold it")
+}
+
 func TestALongChainOfStateIsRefusedBeforeItOverflows(t *testing.T) {
 	document := map[string]any{}
 	for i := range 5000 {

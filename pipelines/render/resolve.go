@@ -17,9 +17,10 @@ const maxChain = 1000
 
 // resolve renders a document's state, whose values may be templates over each other in any order, and lays data over
 // it. The unit is the single text, not the top-level key: renders.width may refer to renders.height.
-func resolve(ctx context.Context, templates *Cache, document, data, builtins map[string]any) (map[string]any, error) {
-	r := resolver{templates: templates, builtins: builtins, data: data, root: map[string]any{}, plain: map[string]any{}}
-	for k, v := range document {
+func resolve(ctx context.Context, templates *Cache, c Config, builtins map[string]any) (map[string]any, error) {
+	data := c.Data
+	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}}
+	for k, v := range c.Document {
 		if _, given := data[k]; !given {
 			r.root[k] = r.plant(v, []string{k})
 		}
@@ -41,6 +42,7 @@ func resolve(ctx context.Context, templates *Cache, document, data, builtins map
 type resolver struct {
 	templates      *Cache
 	builtins, data map[string]any
+	at             func(key string) string // Config.At
 	root           map[string]any
 	plain          map[string]any // top-level values without any leaf left in them
 	chain          []*leaf        // being resolved, each for the one before it
@@ -83,7 +85,7 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 	case l.active:
 		return r.circle(l)
 	case len(r.chain) == maxChain:
-		return permanent("state key %q hangs on more than %d others in a row; shorten the chain", strings.Join(l.path, "."), maxChain)
+		return permanent("%s hangs on more than %d others in a row; shorten the chain", r.name(l), maxChain)
 	}
 	l.active = true
 	r.chain = append(r.chain, l)
@@ -100,7 +102,7 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 			return err
 		}
 	}
-	if l.value, err = t.tmpl.Value(ctx, r.vars(t.refs)); err != nil {
+	if l.value, err = value(ctx, t, r.vars(t.refs)); err != nil {
 		return r.fail(ctx, l, err)
 	}
 	l.solved = true
@@ -236,11 +238,27 @@ func (r *resolver) circle(l *leaf) error {
 		names = append(names, strings.Join(c.path, "."))
 	}
 	names = append(names, names[0])
-	return permanent("state keys refer to each other in a circle: %s; give one of them a value", strings.Join(names, " → "))
+	return permanent("%sstate keys refer to each other in a circle: %s; give one of them a value", r.place(l), strings.Join(names, " → "))
 }
 
 func (r *resolver) fail(ctx context.Context, l *leaf, err error) error {
-	return fail(ctx, fmt.Errorf("state key %q: %w", strings.Join(l.path, "."), err))
+	return fail(ctx, fmt.Errorf("%s: %w", r.name(l), err))
+}
+
+// name is how errors call a leaf: `hello.yaml:3:5: state key "renders.width"`.
+func (r *resolver) name(l *leaf) string {
+	return fmt.Sprintf("%sstate key %q", r.place(l), strings.Join(l.path, "."))
+}
+
+// place begins a message about a leaf where it is known where that stands.
+func (r *resolver) place(l *leaf) string {
+	if r.at == nil {
+		return ""
+	}
+	if at := r.at(l.path[0]); at != "" {
+		return at + ": "
+	}
+	return ""
 }
 
 func permanent(format string, args ...any) error {

@@ -23,6 +23,8 @@ type Config struct {
 	Name string // the pipeline's
 	// Document is the pipeline's own state. Its values may be templates over each other, in any order.
 	Document map[string]any
+	// At says where a top-level key of Document stands ("hello.yaml:3:5"), for errors; may be nil.
+	At func(key string) string
 	// Data is what a message or a person gave. It wins over Document, key by key, and is never rendered.
 	Data map[string]any
 	// TrustData lets Data set reserved keys, those that start with "__".
@@ -51,7 +53,7 @@ type shared struct {
 }
 
 // NewState resolves the document's state. Its errors are permanent and name the key: a template that doesn't parse or
-// run, keys that refer to each other in a circle ("a → b → a"), a reserved key in Data.
+// run or comes to what JSON can't hold, keys that refer to each other in a circle ("a → b → a"), a reserved key in Data.
 func NewState(ctx context.Context, c Config) (*State, error) {
 	for k := range c.Data {
 		if reserved(k) && !c.TrustData {
@@ -62,7 +64,7 @@ func NewState(ctx context.Context, c Config) (*State, error) {
 	if s.templates == nil {
 		s.templates = NewCache()
 	}
-	values, err := resolve(ctx, s.templates, c.Document, c.Data, s.shared.builtins)
+	values, err := resolve(ctx, s.templates, c, s.shared.builtins)
 	if err != nil {
 		return nil, err
 	}
