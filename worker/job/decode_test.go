@@ -135,7 +135,7 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"nothing", "", "the message is empty"},
 		{"white space", " \n\t", "the message is empty"},
 		{"NUL", "{\"pipeline\": \"a\x00\"}", "NUL at byte 15"},
-		{"NUL as an escape", `{"pipeline": "p", "state": {"a": "\u0000"}}`, "holds a NUL"},
+		{"NUL as an escape", `{"pipeline": "p", "state": {"a": "\u0000"}}`, "the message's state.a holds a NUL"},
 		{"invalid UTF-8", "{\"pipeline\": \"\xff\"}", "not UTF-8"},
 		{"broken JSON", "{\"pipeline\": \"p\",\n \"state\": {\"a\": }}", "message:2:17: this is not JSON: invalid character '}'"},
 		{"JSON cut short", `{"pipeline": "p"`, "unexpected end of JSON input"},
@@ -181,7 +181,7 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"a callback event as a map", `{"pipeline": "p", "callbacks": {"onEnd": {}}}`, `"callbacks.onEnd" must be a list, not a map`},
 		{"a callback to nowhere", `{"pipeline": "p", "callback": {"url": "ftp://h/x"}}`, `"callback.url" must be an http or https address`},
 		{"a callback with more", `{"pipeline": "p", "callback": {"url": "https://h", "method": "PUT"}}`, `"callback.method" is unknown`},
-		{"a comma without quotes", "hello_world greeting=hello,world", `"world" has no "="`},
+		{"a comma without quotes", "hello_world greeting=hello,world", `state argument 1, part 2 has no "="`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j, err := job.Decode(queue.Message{ID: "m", Body: []byte(tt.body)})
@@ -191,6 +191,21 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 			require.Less(t, len(err.Error()), 400)
 		})
+	}
+}
+
+func TestErrorsDoNotRepeatValues(t *testing.T) {
+	for _, body := range []string{
+		`{"pipeline": "p", "state": {"password": "hunter2\u0000"}}`,
+		`{"pipeline": "p", "state": {"list": [{"password": "hunter2\u0000"}]}}`,
+		`{"pipeline": "p", "args": ["password hunter2"]}`,
+		`{"pipeline": "p", "args": ["a=1", "a=b, password hunter2"]}`,
+		`{"pipeline": "p", "args": ["=hunter2"]}`,
+		"hello_world a=b,hunter2",
+	} {
+		_, err := job.Decode(queue.Message{ID: "m", Body: []byte(body)})
+		require.Error(t, err, body)
+		require.NotContains(t, err.Error(), "hunter2", body)
 	}
 }
 

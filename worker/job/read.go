@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func read(body []byte) (document, error) {
 		return d, err
 	}
 	d.fields, _ = d.value.(map[string]any)
-	return d, noNUL(d.value)
+	return d, noNUL("", d.value)
 }
 
 // meantAsJSON says that body starts as JSON does. YAML would read much that is broken JSON as something else.
@@ -62,25 +63,25 @@ func notJSON(body []byte) error {
 	return fmt.Errorf("message:%d:%d: this is not JSON: %s", line, column, e.Error())
 }
 
-// noNUL refuses what no argument, file name or environment can hold.
-func noNUL(v any) error {
+// noNUL refuses what no argument, file name or environment can hold. It names the place alone: a value may be a secret.
+func noNUL(path string, v any) error {
 	switch v := v.(type) {
 	case string:
 		if strings.IndexByte(v, 0) >= 0 {
-			return fmt.Errorf("the message's text %q holds a NUL: leave it out", shorten(v))
+			return fmt.Errorf("the message's %s holds a NUL: leave it out", cmp.Or(path, "text"))
 		}
 	case []any:
-		for _, e := range v {
-			if err := noNUL(e); err != nil {
+		for i, e := range v {
+			if err := noNUL(fmt.Sprintf("%s[%d]", path, i), e); err != nil {
 				return err
 			}
 		}
 	case map[string]any:
 		for k, e := range v {
-			if err := noNUL(k); err != nil {
-				return err
+			if strings.IndexByte(k, 0) >= 0 {
+				return fmt.Errorf("a key of the message's %s holds a NUL: leave it out", cmp.Or(path, "top level"))
 			}
-			if err := noNUL(e); err != nil {
+			if err := noNUL(strings.TrimPrefix(path+"."+shorten(k), "."), e); err != nil {
 				return err
 			}
 		}

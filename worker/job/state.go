@@ -12,22 +12,27 @@ import (
 
 // ParseState reads state as a command line has it: each argument is one or more key=value, parted by commas. A value is
 // JSON where it can be read as JSON, else text; it may hold "=", and commas inside quotes, [] or {}. Single quotes round
-// a value only hold it together, as in a shell. What comes later wins. Errors are one sentence.
+// a value only hold it together, as in a shell. What comes later wins. Errors are one sentence that names the position,
+// not the text: that may be a secret.
 func ParseState(args []string) (map[string]any, error) {
 	state := map[string]any{}
-	for _, arg := range args {
+	for i, arg := range args {
 		if !utf8.ValidString(arg) || strings.IndexByte(arg, 0) >= 0 {
-			return nil, fmt.Errorf("state %q is not text", shorten(arg))
+			return nil, fmt.Errorf("state argument %d is not text", i+1)
 		}
-		for _, pair := range split(arg, ',') {
+		pairs := split(arg, ',')
+		for n, pair := range pairs {
+			at := fmt.Sprintf("state argument %d", i+1)
+			if len(pairs) > 1 {
+				at += fmt.Sprintf(", part %d", n+1)
+			}
 			key, text, ok := strings.Cut(pair, "=")
 			key = strings.TrimSpace(key)
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("state %q: %q has no \"=\": write key=value, and quotes round a value with a comma",
-					shorten(arg), shorten(pair))
+				return nil, fmt.Errorf("%s has no \"=\": write key=value, and quotes round a value with a comma", at)
 			case key == "":
-				return nil, fmt.Errorf("state %q: %q has no key: write key=value", shorten(arg), shorten(pair))
+				return nil, fmt.Errorf("%s has no key: write key=value", at)
 			}
 			state[key] = typed(text)
 		}
@@ -43,7 +48,7 @@ func typed(text string) any {
 	if !json.Valid([]byte(text)) {
 		return text
 	}
-	if v, err := pipelines.Decode("state", []byte(text)); err == nil && noNUL(v) == nil {
+	if v, err := pipelines.Decode("state", []byte(text)); err == nil && noNUL("", v) == nil {
 		return v
 	}
 	return text

@@ -47,9 +47,9 @@ func TestParseState(t *testing.T) {
 
 func TestParseStateSaysWhatIsWrongInASentence(t *testing.T) {
 	for _, tt := range []struct{ name, arg, want string }{
-		{"no =", "name", `state "name": "name" has no "=": write key=value`},
-		{"a comma without quotes", "a=hello, world", `" world" has no "=": write key=value, and quotes round a value with a comma`},
-		{"no key", "=1", `"=1" has no key`},
+		{"no =", "name", `state argument 1 has no "=": write key=value`},
+		{"a comma without quotes", "a=hello, world", `state argument 1, part 2 has no "=": write key=value, and quotes round a value with a comma`},
+		{"no key", "=1", `state argument 1 has no key`},
 		{"an empty argument", "", `has no "="`},
 		{"a NUL", "a=\x00", "is not text"},
 		{"invalid UTF-8", "a=\xff", "is not text"},
