@@ -105,7 +105,10 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-var errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
+var (
+	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
+	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
+)
 
 // Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle. Then it drains: nothing new is
 // received, running jobs may end within the grace, and what has not is stopped and handed back at no cost.
@@ -113,7 +116,7 @@ var errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is
 func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
-	defer context.AfterFunc(hard, func() { abort(errGraceOver) })()
+	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
 	var wg sync.WaitGroup
 	err := w.receive(ctx, func(l *queue.Lease) {
 		wg.Go(func() {

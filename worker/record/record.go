@@ -12,6 +12,7 @@
 //	jobs/<hash2>/<job id>/attempt-<n>.end      attempt n is over and another may follow
 //	jobs/<hash2>/<job id>/final                the job is over: the commit
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
+//	jobs/<hash2>/<job id>/owed-<time>          the completion callback did not get through, and when it is tried again
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
 //	artifacts/<job id>/<n>/<path>              what attempt n published

@@ -25,7 +25,8 @@ func (d *Driver) Dead(ctx context.Context, limit int) ([]Buried, error) {
 	return d.buried(ctx, deadSQL+` order by seq desc limit ?`, limit)
 }
 
-// DeadPrefix returns up to limit buried messages whose ID or JobID attribute begins with prefix, the latest first.
+// DeadPrefix returns up to limit buried messages whose ID or JobID attribute begins with prefix: those
+// that prefix names whole first, then the latest.
 func (d *Driver) DeadPrefix(ctx context.Context, prefix string, limit int) ([]Buried, error) {
 	return d.buried(ctx, findDeadSQL, prefix, afterAll(prefix), limit)
 }

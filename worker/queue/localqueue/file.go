@@ -114,7 +114,7 @@ func (d *Driver) migrate(ctx context.Context) error {
 	row := d.write.QueryRowContext(ctx, `select (select user_version from pragma_user_version),
 		(select application_id from pragma_application_id), (select count(*) from sqlite_master)`)
 	if err := row.Scan(&version, &application, &tables); err != nil {
-		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_NOTADB {
+		if code(err) == sqlite3.SQLITE_NOTADB {
 			return errors.New("the file is not a queue: name another one")
 		}
 		return err
@@ -139,7 +139,11 @@ func (d *Driver) migrate(ctx context.Context) error {
 	}
 	defer tx.Rollback() // after a commit there is nothing to roll back
 	if version < schemaVersion {
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
+		_, err := tx.ExecContext(ctx, schema)
+		switch {
+		case code(err) == sqlite3.SQLITE_ERROR:
+			return errors.New("the file's tables are not a queue's: name another one")
+		case err != nil:
 			return err
 		}
 	}
@@ -164,8 +168,15 @@ func (d *Driver) adopt(ctx context.Context, tx *sql.Tx) error {
 }
 
 func isBusy(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	return code(err) == sqlite3.SQLITE_BUSY || code(err) == sqlite3.SQLITE_LOCKED
+}
+
+// code is SQLite's primary code of an error; 0 where it has none.
+func code(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code() & 0xff
+	}
+	return sqlite3.SQLITE_OK
 }
 
 // pause waits for d; false when ctx ended first.

@@ -80,6 +80,8 @@ func TestOpenRefusesWhatItCantUseInASentence(t *testing.T) {
 	require.NoError(t, os.WriteFile(text, []byte("this is a text that is long enough to be taken for a header"), 0o600))
 	foreign := filepath.Join(folder, "foreign.db")
 	statement(t, foreign, `create table songs (name text)`)
+	half := filepath.Join(folder, "half.db")
+	statement(t, half, `create table messages (a); pragma application_id = 1835625580`)
 	newer := filepath.Join(folder, "newer.db")
 	require.NoError(t, open(t, Config{Path: newer}).Close())
 	statement(t, newer, `pragma user_version = 7`)
@@ -93,6 +95,7 @@ func TestOpenRefusesWhatItCantUseInASentence(t *testing.T) {
 		{"too long a wait", Config{Path: newer, Wait: time.Minute}, "wait at most 20s"},
 		{"not a database", Config{Path: text}, "the file is not a queue: name another one"},
 		{"another program's database", Config{Path: foreign}, "belongs to another program: name another one"},
+		{"other tables under our mark", Config{Path: half}, "tables are not a queue's: name another one"},
 		{"a newer schema", Config{Path: newer}, "written by a newer millrace (schema 7, this one knows 2)"},
 		{"a folder", Config{Path: folder}, folder},
 	} {
@@ -101,6 +104,24 @@ func TestOpenRefusesWhatItCantUseInASentence(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+func TestAQueueOfTheFirstSchemaIsBroughtToThisOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q.db")
+	d := open(t, Config{Path: path})
+	sent := send(t, d, queue.Draft{Body: []byte("x"), Attributes: map[string]string{JobID: "order-7"}})
+	require.NoError(t, d.Close())
+	statement(t, path, `drop index messages_job; pragma user_version = 1`)
+
+	d = open(t, Config{Path: path})
+	w, err := d.Find(t.Context(), "order-7")
+	require.NoError(t, err)
+	require.Equal(t, sent, w.ID)
+	var version int
+	require.NoError(t, d.read.QueryRowContext(t.Context(), `pragma user_version`).Scan(&version))
+	require.Equal(t, schemaVersion, version)
+	var index string
+	require.NoError(t, d.read.QueryRowContext(t.Context(), `select name from sqlite_master where name = 'messages_job'`).Scan(&index))
 }
 
 func statement(t *testing.T, path, text string) {

@@ -132,6 +132,18 @@ func TestTheDeadAreSentAgainInOneStep(t *testing.T) {
 	require.Equal(t, queue.Depth{}, depth, "neither is it dead, nor is it sent twice")
 }
 
+func TestTheDeadThatIsNamedWholeComesFirst(t *testing.T) {
+	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
+	for _, job := range []string{"order-7", "order-71", "order-72"} {
+		send(t, d, queue.Draft{Body: []byte("x"), Attributes: map[string]string{JobID: job}})
+		require.NoError(t, d.Bury(t.Context(), receive(t, d), "it is no job"))
+	}
+	bs, err := d.DeadPrefix(t.Context(), "order-7", 2)
+	require.NoError(t, err)
+	require.Equal(t, "order-7", bs[0].Attributes[JobID])
+	require.Equal(t, "order-72", bs[1].Attributes[JobID])
+}
+
 func TestABodyIsGoneFromTheFileAfterTheAck(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "q.db")
 	d, err := Open(t.Context(), Config{Path: file})

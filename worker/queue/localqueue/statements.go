@@ -72,7 +72,7 @@ const (
 	deadSQL     = `select id, enqueued, buried, delivery, reason, attributes, body from dead`
 	findDeadSQL = deadSQL + ` where id >= ?1 and id < ?2
 		or json_extract(nullif(attributes, ''), '$.job_id') >= ?1 and json_extract(nullif(attributes, ''), '$.job_id') < ?2
-		order by seq desc limit ?3`
+		order by id = ?1 or json_extract(nullif(attributes, ''), '$.job_id') is ?1 desc, seq desc limit ?3`
 	reviveSQL = `delete from dead where id = ?`
 	nextSQL   = `select visible_at from messages order by visible_at limit 1`
 )
