@@ -17,8 +17,10 @@ CGO_ENABLED ?= 0
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+export INPUT # by the environment, so that no character of it means anything to the shell
+
 demo: build ## Run three messages end to end, here; INPUT=my.stl takes your own model. Needs Go alone.
-	bin/millrace demo $(if $(INPUT),--input '$(INPUT)')
+	bin/millrace demo $${INPUT:+--input "$$INPUT"}
 
 build: ## Build bin/millrace.
 	CGO_ENABLED=$(CGO_ENABLED) go build $(BUILDFLAGS) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/millrace ./cmd/millrace

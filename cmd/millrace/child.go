@@ -53,6 +53,7 @@ func prepareChild(s launch.Setup) (launch.Runner, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	r.exec.Scoped = s.Confine // its programs can't signal the worker, nor other jobs' processes
 	r.warm()
 	run := func(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
 		// Programs are gone when their task ends; what slipped through is gone when the job does.

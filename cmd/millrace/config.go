@@ -24,7 +24,14 @@ import (
 type setting struct {
 	Flag, Env, Default, Doc string
 	Secret                  bool
+	from                    string // what it was set by: "--slots", or the variable; the variable too for a default
 	value                   reflect.Value
+}
+
+// A checked config refuses what can't work, and fills in what depends on the machine. from is what a setting was set
+// by, for sentences; asked by the flag's name.
+type checked interface {
+	complete(from func(flag string) string) []error
 }
 
 // settings lists what a pointer to a config struct can be told, embedded structs included.
@@ -39,9 +46,10 @@ func settingsOf(v reflect.Value) []setting {
 			continue
 		}
 		name := f.Tag.Get("flag")
+		env := "MILLRACE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		all = append(all, setting{
-			Flag: name, Env: "MILLRACE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")),
-			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true", value: v.Field(i),
+			Flag: name, Env: env, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true",
+			from: env, value: v.Field(i),
 		})
 	}
 	return all
@@ -56,32 +64,77 @@ func bind(cmd *cobra.Command, cfg any) (load func() error) {
 		if s.Secret {
 			continue // a command line is visible to every user of the machine: secrets come by the environment
 		}
-		switch s.value.Kind() {
-		case reflect.Bool:
-			cmd.Flags().Bool(s.Flag, s.Default == "true", doc)
-		default:
-			cmd.Flags().String(s.Flag, s.Default, doc)
+		v := &flagValue{text: s.Default}
+		f := cmd.Flags().VarPF(v, s.Flag, "", doc)
+		if s.value.Kind() == reflect.Bool {
+			v.isBool, f.NoOptDefVal = true, "true"
 		}
 	}
 	return func() error {
 		var errs []error
-		for _, s := range all {
-			from, text := s.Env, s.Default
-			if v, ok := os.LookupEnv(s.Env); ok && v != "" {
-				text = v
-			}
-			if f := cmd.Flags().Lookup(s.Flag); f != nil && f.Changed {
-				from, text = "--"+s.Flag, f.Value.String()
-			}
-			if err := set(s.value, text); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", from, err))
+		for i := range all {
+			if err := all[i].load(cmd); err != nil {
+				errs = append(errs, err)
 			}
 		}
+		errs = append(errs, check(cfg, all)...)
 		if err := errors.Join(errs...); err != nil {
 			return &codeError{exitUsage, err}
 		}
 		return nil
 	}
+}
+
+// A flagValue is a flag's text. What is wrong with it is said with all that is wrong elsewhere, in our words.
+type flagValue struct {
+	text   string
+	isBool bool
+}
+
+func (v *flagValue) String() string { return v.text }
+
+func (v *flagValue) Set(text string) error {
+	v.text = text
+	return nil
+}
+
+func (v *flagValue) Type() string {
+	if v.isBool {
+		return "bool"
+	}
+	return "string"
+}
+
+// load sets a setting. One that can't be read is left at its default.
+func (s *setting) load(cmd *cobra.Command) error {
+	text := s.Default
+	if v, ok := os.LookupEnv(s.Env); ok && v != "" {
+		text = v
+	}
+	if f := cmd.Flags().Lookup(s.Flag); f != nil && f.Changed {
+		s.from, text = "--"+s.Flag, f.Value.String()
+	}
+	err := set(s.value, text)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("%s: %w", s.from, err), set(s.value, s.Default))
+}
+
+// check completes a config whose settings are loaded.
+func check(cfg any, all []setting) []error {
+	c, ok := cfg.(checked)
+	if !ok {
+		return nil
+	}
+	return c.complete(func(flag string) string {
+		for _, s := range all {
+			if s.Flag == flag {
+				return s.from
+			}
+		}
+		panic("config: there is no flag " + flag)
+	})
 }
 
 // size is a number of bytes, written "512Mi", "2Gi", "1000000".

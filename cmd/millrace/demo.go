@@ -116,6 +116,10 @@ func prepareDemo(ctx context.Context, s *screen, data, input string) (*demo, err
 		return nil, errors.Join(err, d.desk.close())
 	}
 	d.cfg.CallbackURL, d.cfg.AllowHosts = d.receiver.url(), []string{d.receiver.host()}
+	if err := errors.Join(check(&d.cfg, settings(&d.cfg))...); err != nil {
+		d.receiver.close()
+		return nil, errors.Join(err, d.desk.close())
+	}
 	return d, nil
 }
 

@@ -50,9 +50,9 @@ const garbage = `{"pipeline": "gear", "state": {"input": "gear.st`
 
 // acts are the three messages. own says that the model is the user's.
 func acts(model string, own bool) []*act {
-	title := "a gear, made by our own code: converted, measured, drawn, packed"
+	title := "a gear, made by our own code, to convert, measure, draw and pack"
 	if own {
-		title = filepath.Base(model) + ": converted, measured, drawn, packed"
+		title = filepath.Base(model) + ", to convert, measure, draw and pack"
 	}
 	// One attempt each: nobody wants to watch a back-off of 30 s.
 	return []*act{

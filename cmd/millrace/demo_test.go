@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +24,9 @@ func TestTheDemoShowsThreeMessagesAndChecksThem(t *testing.T) {
 	}
 	require.Equal(t, 6, strings.Count(out, "✓ signature verified"), "three callbacks, each when it comes and with its message")
 	require.NotContains(t, out, "\x1b[", "no colors where there is no terminal")
-	p.succeeds("demo", "--input", ".millrace-demo/input/gear.stl") // in the folder of the last one, with a file of it
+	require.NoError(t, os.Rename(filepath.Join(p.dir, ".millrace-demo/input/gear.stl"), filepath.Join(p.dir, ".millrace-demo/input/my part.STL")))
+	own := p.succeeds("demo", "--input", ".millrace-demo/input/my part.STL") // in the folder of the last one, with a file of it
+	require.Contains(t, own, "my part.png", "outputs are named after the model")
 }
 
 func TestTheDemoRemovesNoFolderThatIsNotItsOwn(t *testing.T) {
@@ -43,4 +46,25 @@ func TestTheDemoSaysWhatDidNotComeOutRight(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "did not come out as it should")
 	require.Contains(t, r.stdout, "3 garbage", "the others are shown all the same")
+	require.NotContains(t, r.stdout, "converted")
+}
+
+// make's demo takes any file name, and gives it to the program as one word.
+func TestMakeTakesAnyFileNameForTheDemo(t *testing.T) {
+	makefile, err := filepath.Abs("../../Makefile")
+	require.NoError(t, err)
+	p := newPlace(t)
+	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "bin"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "bin/millrace"), []byte("#!/bin/sh\nprintf '[%s]' \"$@\"\n"), 0o700))
+	for input, want := range map[string]string{
+		"":              "[demo]",
+		"it's mine.stl": "[demo][--input][it's mine.stl]",
+		"x'; echo 'y":   "[demo][--input][x'; echo 'y]",
+	} {
+		cmd := exec.CommandContext(t.Context(), "make", "-s", "-f", makefile, "-o", "build", "demo", "INPUT="+input)
+		cmd.Dir = p.dir
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Equal(t, want, string(out))
+	}
 }

@@ -171,6 +171,7 @@ func TestTheRecordPageExplainsEveryField(t *testing.T) {
 		record.Diagnostic{},
 		record.Cancellation{},
 		record.Delivery{},
+		record.Owed{},
 		engine.TaskRun{},
 		engine.Failure{},
 		engine.Event{},

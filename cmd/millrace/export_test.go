@@ -3,7 +3,16 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/millrace/millrace/worker/record"
 )
+
+// Described is what `millrace jobs describe` shows of a record.
+func Described(r *record.Record) string {
+	var b strings.Builder
+	describe(newScreen(&b), r)
+	return b.String()
+}
 
 // ConfigTable is the README's table of all that `millrace work` can be told.
 func ConfigTable() string {

@@ -20,7 +20,8 @@ func newJobsCmd() *cobra.Command {
 		Use:   "jobs",
 		Short: "Send jobs to the queue and look at them",
 	}
-	cmd.AddCommand(newJobsRunCmd(), newJobsListCmd(), newJobsDescribeCmd(), newJobsLogsCmd(), newJobsWatchCmd(), newJobsCancelCmd())
+	cmd.AddCommand(newJobsRunCmd(), newJobsListCmd(), newJobsDescribeCmd(), newJobsLogsCmd(), newJobsWatchCmd(), newJobsCancelCmd(),
+		newJobsDeadCmd())
 	return group(cmd)
 }
 

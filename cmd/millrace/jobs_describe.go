@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -82,9 +83,7 @@ func describe(s *screen, r *record.Record) {
 			labeled(s, line[0], line[1])
 		}
 	}
-	if r.Message != "" {
-		labeled(s, "why", r.Message)
-	}
+	describeFailure(s, r.Message)
 	for _, w := range r.Warnings {
 		labeled(s, "warning", w)
 	}
@@ -93,6 +92,8 @@ func describe(s *screen, r *record.Record) {
 	}
 	if r.Callback != nil {
 		labeled(s, "callback", delivered(r.Callback))
+	} else if o := r.Owed; o != nil {
+		labeled(s, "callback", fmt.Sprintf("owed: %s failed, the next is due %s: %s", tries(o.Tries), clock(o.Next), o.Error))
 	}
 	if len(r.Attempts) > 0 {
 		s.printf("\n%s\n", s.paint(bold, "Attempts"))
@@ -109,6 +110,21 @@ func describe(s *screen, r *record.Record) {
 	}
 	for _, a := range r.Artifacts {
 		s.printf("  %-10s %s\n", bytesOf(a.Size), plain(a.Key))
+	}
+}
+
+// describeFailure shows an error, and apart from it, as it was written, the end of the log that follows it.
+func describeFailure(s *screen, message string) {
+	why, log, _ := strings.Cut(message, "\n")
+	if why != "" {
+		labeled(s, "why", why)
+	}
+	label := "log"
+	for line := range strings.Lines(log) {
+		if line = strings.TrimRight(plain(line), " "); line != "" {
+			s.printf("  %-9s %s\n", label, line)
+			label = ""
+		}
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,26 +13,6 @@ import (
 	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
-
-// mostWaiting is how many messages of the queue are looked into for jobs that have no record yet.
-const mostWaiting = 1000
-
-// waiting yields the jobs of messages that the queue holds, the oldest first, up to mostWaiting. Those that no worker
-// has claimed have no record: they are QUEUED. A message that is no job counts under its own ID.
-func (d *desk) waiting(ctx context.Context) iter.Seq2[*record.Record, error] {
-	return func(yield func(*record.Record, error) bool) {
-		messages, err := d.queue.Peek(ctx, mostWaiting)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for _, m := range messages {
-			if !yield(queued(m), nil) {
-				return
-			}
-		}
-	}
-}
 
 // queued is what there is to say of a job that no worker has claimed.
 func queued(m localqueue.Waiting) *record.Record {
@@ -51,20 +31,24 @@ func queued(m localqueue.Waiting) *record.Record {
 
 // find returns the record of a job by its ID, or by a beginning of it that only one job has. The error is a sentence.
 func (d *desk) find(ctx context.Context, id string) (*record.Record, error) {
-	r, err := d.load(ctx, id)
+	safe := job.SafeID(id)
+	r, err := d.load(ctx, safe)
 	if !errors.Is(err, errNoJob) {
 		return r, err
 	}
-	ids, err := d.startingWith(ctx, id)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(ids) == 0:
-		return nil, fmt.Errorf("%w %q; `millrace jobs list` shows what there is", errNoJob, id)
-	case len(ids) > 1:
-		return nil, fmt.Errorf("several jobs' IDs begin with %q (%s, …): write more of it", id, strings.Join(ids[:2], ", "))
+	var ids []string
+	if safe == id { // a digest shares its beginning with nothing
+		if ids, err = d.startingWith(ctx, id); err != nil {
+			return nil, err
+		}
 	}
-	return d.load(ctx, ids[0])
+	switch len(ids) {
+	case 0:
+		return nil, fmt.Errorf("%w %q; `millrace jobs list` shows what there is", errNoJob, id)
+	case 1:
+		return d.load(ctx, ids[0])
+	}
+	return nil, fmt.Errorf("several jobs' IDs begin with %q (%s, …): write more of it", id, strings.Join(ids[:2], ", "))
 }
 
 var errNoJob = errors.New("there is no job")
@@ -72,53 +56,57 @@ var errNoJob = errors.New("there is no job")
 // load returns the record of exactly this job. One that no worker has claimed is in the queue alone, but for the wish
 // that it be canceled.
 func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
-	r, err := d.records.Load(ctx, id)
-	if err == nil && len(r.Attempts) > 0 || err != nil && !errors.Is(err, record.ErrNotFound) {
+	r, err := d.recorded(ctx, id)
+	if err != nil || r != nil && len(r.Attempts) > 0 {
 		return r, err
 	}
-	for q, err := range d.waiting(ctx) {
-		if err != nil {
-			return nil, err
+	m, err := d.queue.Find(ctx, id)
+	if err == nil {
+		q := queued(m)
+		if r != nil {
+			q.CancelRequested = r.CancelRequested
 		}
-		if q.ID == id {
-			if r != nil {
-				q.CancelRequested = r.CancelRequested
-			}
-			return q, nil
-		}
+		return q, nil
 	}
-	if r != nil {
-		return r, nil
+	if !errors.Is(err, localqueue.ErrNotFound) {
+		return nil, err
 	}
-	return nil, errNoJob
+	// A worker may have run it since we looked: what leaves the queue has a record.
+	if r, err = d.recorded(ctx, id); err == nil && r == nil {
+		err = errNoJob
+	}
+	return r, err
+}
+
+// recorded returns the record of a job, or nil where there is none.
+func (d *desk) recorded(ctx context.Context, id string) (*record.Record, error) {
+	r, err := d.records.Load(ctx, id)
+	if errors.Is(err, record.ErrNotFound) {
+		return nil, nil
+	}
+	return r, err
 }
 
 // startingWith returns IDs that begin with prefix; two are enough to know that it is ambiguous.
 func (d *desk) startingWith(ctx context.Context, prefix string) ([]string, error) {
-	found := map[string]bool{}
 	var ids []string
 	note := func(id string) {
-		if strings.HasPrefix(id, prefix) && !found[id] {
-			found[id] = true
+		if strings.HasPrefix(id, prefix) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
-	if prefix == "" {
-		return nil, nil
-	}
 	for s, err := range d.records.List(ctx, time.Time{}, time.Time{}) {
-		if err != nil {
+		if err != nil && s.ID == "" {
 			return nil, err
 		}
 		if note(s.ID); len(ids) > 1 {
 			return ids, nil
 		}
 	}
-	for q, err := range d.waiting(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		note(q.ID)
+	const enough = 10 // several messages may be one job
+	waiting, err := d.queue.FindPrefix(ctx, prefix, enough)
+	for _, m := range waiting {
+		note(queued(m).ID)
 	}
-	return ids, nil
+	return ids, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -15,12 +16,13 @@ import (
 
 // A row is one job of a list. Its JSON form is an element of `millrace jobs list --json`.
 type row struct {
-	ID      string        `json:"id"`
-	Name    string        `json:"name,omitzero"`
-	Status  record.Status `json:"status"`
-	Created time.Time     `json:"createdAt,omitzero"`
-	Started time.Time     `json:"startedAt,omitzero"`
-	Stopped time.Time     `json:"stoppedAt,omitzero"`
+	ID       string        `json:"id"`
+	Name     string        `json:"name,omitzero"`
+	Pipeline string        `json:"pipeline,omitzero"`
+	Status   record.Status `json:"status"`
+	Created  time.Time     `json:"createdAt,omitzero"`
+	Started  time.Time     `json:"startedAt,omitzero"`
+	Stopped  time.Time     `json:"stoppedAt,omitzero"`
 }
 
 func newJobsListCmd() *cobra.Command {
@@ -46,16 +48,14 @@ func newJobsListCmd() *cobra.Command {
 		if *limit < 0 {
 			return usage("--limit: must be 0 or more, got %d", *limit)
 		}
-		rows := []row{}
 		d, err := openDesk(c.Context(), cfg)
-		if err != nil && !errors.Is(err, errNoFolder) {
+		if err != nil {
 			return err
 		}
-		if err == nil {
-			defer func() { err = errors.Join(err, d.close()) }()
-			if rows, err = d.list(c.Context(), start, now, *limit); err != nil {
-				return err
-			}
+		defer func() { err = errors.Join(err, d.close()) }()
+		rows, err := d.list(c.Context(), start, now, *limit, c.ErrOrStderr())
+		if err != nil {
+			return err
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), rows)
@@ -69,32 +69,45 @@ func newJobsListCmd() *cobra.Command {
 	return cmd
 }
 
-// list returns up to limit jobs (0 is all) sent from start to end, the newest first.
-func (d *desk) list(ctx context.Context, start, end time.Time, limit int) ([]row, error) {
+// unreadable is the status in a list of a job whose record can't be read.
+const unreadable record.Status = "?"
+
+// list returns up to limit jobs (0 is all) sent from start to end, the newest first. Of those that can't be read it
+// says on stderr why.
+func (d *desk) list(ctx context.Context, start, end time.Time, limit int, stderr io.Writer) ([]row, error) {
 	rows := []row{}
 	known := map[string]bool{}
 	for s, err := range d.records.List(ctx, start, end) {
-		if err != nil {
+		switch {
+		case err != nil && s.ID == "":
 			return nil, err
+		case err != nil:
+			fmt.Fprintln(stderr, "millrace:", err)
+			s.Status = unreadable
 		}
 		known[s.ID] = true
-		rows = append(rows, row{s.ID, s.Name, s.Status, s.Enqueued, s.Started, s.Finished})
+		rows = append(rows, row{s.ID, s.Name, s.Pipeline, s.Status, s.Enqueued, s.Started, s.Finished})
 		if len(rows) == limit {
 			break
 		}
 	}
-	for q, err := range d.waiting(ctx) {
+	waiting := 0
+	for m, err := range d.queue.Newest(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if known[q.ID] || q.Enqueued.Before(start) || d.hasRecord(ctx, q.ID) {
+		if m.Enqueued.Before(start) || waiting == limit && limit > 0 {
+			break
+		}
+		waiting++
+		q := queued(m)
+		if known[q.ID] || d.hasRecord(ctx, q.ID) {
 			continue
 		}
-		rows = append(rows, row{ID: q.ID, Name: q.Name, Status: q.Status, Created: q.Enqueued})
+		known[q.ID] = true
+		rows = append(rows, row{ID: q.ID, Name: q.Name, Pipeline: q.Pipeline, Status: q.Status, Created: q.Enqueued})
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortStableFunc(rows, func(a, b row) int { return b.Created.Compare(a.Created) })
 	if limit > 0 {
 		rows = rows[:min(limit, len(rows))]
 	}
@@ -110,7 +123,7 @@ func (d *desk) hasRecord(ctx context.Context, id string) bool {
 func printRows(s *screen, rows []row) error {
 	cells := make([][]string, len(rows))
 	for i, r := range rows {
-		cells[i] = []string{r.ID, shorten(r.Name, 32), string(r.Status), shortClock(r.Created), shortClock(r.Started), shortClock(r.Stopped)}
+		cells[i] = []string{r.ID, shorten(cmp.Or(r.Name, r.Pipeline), 32), string(r.Status), shortClock(r.Created), shortClock(r.Started), shortClock(r.Stopped)}
 	}
 	return table(s, []string{"ID", "NAME", "STATUS", "CREATED", "STARTED", "STOPPED"}, cells)
 }

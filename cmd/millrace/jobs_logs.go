@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -110,7 +111,7 @@ func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Re
 			return nil, err
 		}
 		if r.Status != last {
-			s.printf("%s %s\n", clock(time.Now()), statusMark(s, r.Status))
+			s.printf("%s %s%s\n", clock(time.Now()), statusMark(s, r.Status), d.due(ctx, r))
 			last = r.Status
 		}
 		if r.Status.Final() {
@@ -124,4 +125,20 @@ func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Re
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// due says when the next attempt of a job that waits for one may be made, as far as the queue knows.
+func (d *desk) due(ctx context.Context, r *record.Record) string {
+	if r.Status != record.Retrying {
+		return ""
+	}
+	m, err := d.queue.Find(ctx, r.ID)
+	if err != nil || m.State == localqueue.InFlight {
+		return "; `millrace work` makes the next attempt when it is due"
+	}
+	when := "now"
+	if m.Hidden > 0 {
+		when = "in " + m.Hidden.Round(time.Second).String()
+	}
+	return fmt.Sprintf("; the next attempt is due %s, and `millrace work` makes it", when)
 }

@@ -25,6 +25,7 @@ tasks:
 `
 
 func TestAJobIsSentRunAndLookedAt(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("broken.yaml", failing)
 	good := id(t, p.succeeds("jobs", "run", "hello_world", "name=Ada"))
@@ -60,6 +61,7 @@ func TestAJobIsSentRunAndLookedAt(t *testing.T) {
 }
 
 func TestAQueuedJobThatIsCanceledIsNotRun(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	job := id(t, p.succeeds("jobs", "run", "hello_world"))
 	require.Contains(t, p.succeeds("jobs", "cancel", job, "--why", "sent twice"), "queued")
@@ -71,6 +73,7 @@ func TestAQueuedJobThatIsCanceledIsNotRun(t *testing.T) {
 }
 
 func TestADryRunChecksAndSendsNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("broken.yaml", failing)
 	text := p.succeeds("jobs", "run", "broken.yaml", `list=[1,"two"]`, "a=1,b=2", "-n", "run-$timestamp", "--dry-run", "-f", "json")
@@ -87,6 +90,7 @@ func TestADryRunChecksAndSendsNothing(t *testing.T) {
 }
 
 func TestAWatchedJobShowsItsLogAndItsOutcome(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	worker := p.start("", "work", "--exit-when-idle", "3s")
 	r := p.millraceReading("tasks:\n  - module: StdOut\n    props: {msg: 'Hello {{ who }}'}\n", "jobs", "run", "-", "who=Grace", "--watch")

@@ -20,6 +20,13 @@ type dataConfig struct {
 	Data string `flag:"data" default:".millrace" doc:"folder of the embedded queue and store, on a local disk"`
 }
 
+func (c *dataConfig) complete(from func(string) string) []error {
+	if c.Data == "" {
+		return []error{fmt.Errorf("%s: is empty: name a folder", from("data"))}
+	}
+	return nil
+}
+
 func (c dataConfig) queueFile() string { return filepath.Join(c.Data, "queue.db") }
 func (c dataConfig) storeDir() string  { return filepath.Join(c.Data, "store") }
 func (c dataConfig) runDir() string    { return filepath.Join(c.Data, "run") }

@@ -47,7 +47,7 @@ func withRun(cmd *cobra.Command, args []string) []string {
 	if c, _, err := cmd.Find(args); err == nil && c != cmd {
 		return args
 	}
-	if strings.HasPrefix(first, "-") || isPipeline(first) {
+	if strings.HasPrefix(first, "-") || looksLikeFile(first) || isPipeline(first) {
 		return append([]string{"run"}, args...)
 	}
 	return args

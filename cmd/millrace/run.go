@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
@@ -22,11 +26,11 @@ type runConfig struct {
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
 }
 
-func newRunCmd() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "run [FILE|NAME|-] [key=value…]",
-		Short: "Run one pipeline here and now, without a queue",
-		Long: `Runs one pipeline in this process, in the current folder (or --workspace), which
+func (c *runConfig) complete(from func(string) string) []error {
+	return []error{checkPipelines(c.Pipelines, from)}
+}
+
+const runLong = `Runs one pipeline in this process, in the current folder (or --workspace), which
 pipelines know as /home/workspace. FILE is a YAML or JSON document, NAME one of
 the catalogue (` + "`millrace pipelines`" + ` comes with the next version; hello_world is
 one), - is stdin. The word run may be left out.
@@ -35,7 +39,13 @@ It trusts the person at the keyboard: nothing is confined, private hosts may be
 reached, and absolute paths given as values may be read and written.
 
 Exit codes: 0 the pipeline succeeded · 1 it failed, or the document is
-unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.`,
+unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.`
+
+func newRunCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "run [FILE|NAME|-] [key=value…]",
+		Short:   "Run one pipeline here and now, without a queue",
+		Long:    runLong,
 		Example: "  millrace run hello_world name=Modelops\n  millrace run -f job.yaml --debug\n  cat job.json | millrace run - -i json",
 	}
 	var cfg runConfig
@@ -60,6 +70,9 @@ unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.
 		if err != nil {
 			return err
 		}
+		if err := checkForm(format, req); err != nil {
+			return err
+		}
 		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll}, log)
 		if err != nil {
 			return err
@@ -72,6 +85,14 @@ unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.
 		return runHere(c.Context(), r, req, workspace, show)
 	}
 	return cmd
+}
+
+// checkForm holds a document to the form that it is said to have. JSON is YAML too, so that alone says nothing new.
+func checkForm(format string, req *launch.Request) error {
+	if format == "json" && !json.Valid(req.Document) {
+		return fmt.Errorf("-i json: %s is not JSON; leave -i out to have the form found out", req.Source)
+	}
+	return nil
 }
 
 // splitSource takes what names the pipeline off the arguments; "-" is stdin.
@@ -95,7 +116,7 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	}
 	tmp, err := os.MkdirTemp("", "millrace-")
 	if err != nil {
-		return fmt.Errorf("make temporary folder: %w", err)
+		return fmt.Errorf("make temporary folder: %w: set TMPDIR to a folder that can be written to", err)
 	}
 	defer os.RemoveAll(tmp)
 	dir, err := launch.MakeDir(tmp, abs)
@@ -105,7 +126,11 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	runCtx, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	defer context.AfterFunc(soft, func() { end(&engine.Stop{Reason: engine.Shutdown, Message: context.Cause(soft).Error()}) })()
-	defer context.AfterFunc(hard, func() { os.RemoveAll(tmp); os.Exit(exitStopped) })()
+	defer context.AfterFunc(hard, func() {
+		proc.SweepOrphans(nil) // what the pipeline's programs started goes with them
+		os.RemoveAll(tmp)
+		os.Exit(exitStopped)
+	})()
 	run := r.run(runCtx, dir, req, show)
 	show.end(run)
 	switch {
@@ -142,15 +167,24 @@ func readSource(stdin io.Reader, source string, cat *pipelines.Catalogue) (doc [
 		return doc, "stdin", err
 	}
 	path, isFile := strings.CutPrefix(source, "file://")
-	if info, err := os.Stat(path); isFile || (err == nil && !info.IsDir()) {
+	if info, err := os.Stat(path); isFile || err == nil && !info.IsDir() || err != nil && looksLikeFile(source) {
 		doc, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, "", fmt.Errorf("there is no file %s", path)
+		}
 		return doc, path, err
 	}
 	doc, name, _, err = cat.Document(source)
-	if err != nil && strings.ContainsAny(source, "./") {
-		return nil, "", fmt.Errorf("there is no file %s, and %w", source, err)
-	}
 	return doc, name, err
+}
+
+// looksLikeFile says whether a word is meant as a file: no pipeline of a catalogue has such a name.
+func looksLikeFile(word string) bool {
+	switch filepath.Ext(word) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return strings.ContainsRune(word, '/')
 }
 
 // runEnv is what templates may read of a person's own environment.

@@ -72,7 +72,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	if req.Job.DryRun {
-		return r.dryRun(in.Pipeline)
+		return r.dryRun(in.Pipeline, req.Job.State)
 	}
 	if req.Epilogue != nil {
 		return r.engine.Epilogue(ctx, *in, req.Epilogue)
@@ -86,12 +86,20 @@ func newRun(pipeline, digest string, s engine.Status) *engine.Run {
 	return &engine.Run{Pipeline: pipeline, Digest: digest, Status: s, Started: now, Ended: now, Tasks: []engine.TaskRun{}}
 }
 
-// dryRun checks a pipeline and runs nothing.
-func (r *runner) dryRun(p *pipelines.Pipeline) *engine.Run {
+// dryRun checks a pipeline and runs nothing. What the message brings takes the place of the document's state, and is
+// data: there is nothing in it to check.
+func (r *runner) dryRun(p *pipelines.Pipeline, data map[string]any) *engine.Run {
 	run := newRun(p.Name, p.Digest, engine.Succeeded)
+	given := *p
+	given.State = maps.Clone(p.State)
+	for k := range data {
+		if _, own := given.State[k]; own {
+			given.State[k] = nil
+		}
+	}
 	run.Warnings = []string{"dry run: the pipeline was checked, and nothing of it was run"}
 	var wrong []string
-	for _, problem := range pipelines.Lint(p, r.lint) {
+	for _, problem := range pipelines.Lint(&given, r.lint) {
 		if problem.Severity == pipelines.SeverityError {
 			wrong = append(wrong, problem.String())
 		}
@@ -124,8 +132,8 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	secrets.AddNamed(p.State)
 	secrets.AddNamed(req.Job.State)
 	state, err := render.NewState(ctx, render.Config{
-		Name: p.Name, Document: p.State, Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req),
-		OnSecret: secrets.Add, Templates: r.templates,
+		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
+		Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates,
 	})
 	if err != nil {
 		return nil, err
@@ -134,18 +142,15 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	if err != nil {
 		return nil, err
 	}
-	log := r.log
-	if req.Job.Debug {
-		log = traced(rep, secrets)
-	}
 	return &engine.Input{
 		Pipeline: p,
 		State:    state,
 		Redact:   secrets,
 		Last:     req.Last,
+		Trace:    req.Job.Debug,
 		Report:   rep,
 		Call: modules.Call{
-			Log:       log.With("job_id", req.Job.ID),
+			Log:       r.log.With("job_id", req.Job.ID),
 			Workspace: ws,
 			Exec:      r.exec,
 			Env:       r.jobEnv(dir, req),

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +17,7 @@ import (
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -34,10 +32,11 @@ type workConfig struct {
 	Shell        string        `flag:"shell" default:"auto" doc:"whose pipelines may run programs of their choice: all, catalogue, none; auto is all for the embedded queue, else catalogue"`
 	MaxAttempts  int           `flag:"max-attempts" default:"3" doc:"attempts of a job that does not say, at most 20"`
 	Deadline     time.Duration `flag:"deadline" default:"4h" doc:"longest run of a job that does not say"`
-	Grace        time.Duration `flag:"grace" default:"20s" doc:"how long jobs may go on after SIGTERM; keep it 10s below the pod's terminationGracePeriodSeconds"`
+	Grace        time.Duration `flag:"grace" default:"20s" doc:"how long jobs may go on after SIGTERM; keep it 30s below the pod's terminationGracePeriodSeconds"`
 	Visibility   time.Duration `flag:"visibility" default:"30s" doc:"length of a lease; it is renewed every third of it"`
 	ExitWhenIdle time.Duration `flag:"exit-when-idle" default:"0s" doc:"end after so long without a message; 0s is never"`
 	MinFree      size          `flag:"min-free" default:"256Mi" doc:"free disk space below which no message is taken"`
+	MaxOutput    size          `flag:"max-output" default:"20Gi" doc:"what one job may publish, in bytes"`
 	JobMemory    size          `flag:"job-memory" default:"0" doc:"resident memory of a job and all it starts; 0 is its slot's share of 80% of what there is"`
 	Confine      bool          `flag:"confine" default:"true" doc:"confine jobs to their folder by Landlock"`
 	ReadPaths    []string      `flag:"read-paths" default:"" doc:"paths that jobs may read besides the system's, comma-separated"`
@@ -61,11 +60,8 @@ alone: MILLRACE_CALLBACK_SECRET, whsec_… signing secrets of callbacks.`,
 	var cfg workConfig
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		if err := load(); err != nil {
-			return err
-		}
 		log, err := logs(os.Stderr)
-		if err != nil {
+		if err := errors.Join(load(), err); err != nil {
 			return err
 		}
 		soft, hard, stop := signals(c.Context())
@@ -75,11 +71,8 @@ alone: MILLRACE_CALLBACK_SECRET, whsec_… signing secrets of callbacks.`,
 	return cmd
 }
 
-// work wires a worker together and runs it.
+// work wires a worker together and runs it; cfg is complete.
 func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
-	if err := cfg.complete(); err != nil {
-		return err
-	}
 	if err := errors.Join(proc.BecomeSubreaper(), launch.HideProcess()); err != nil {
 		return err
 	}
@@ -108,71 +101,27 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	defer end()
 	w, err := worker.New(worker.Config{
 		Queue: q, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
-		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
+		MaxOutput: int64(cfg.MaxOutput),
+		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,
 	})
 	if err != nil {
 		return err
 	}
 	log.InfoContext(ctx, "worker ready", "data", cfg.Data, "slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
-	return w.Run(ctx, hard)
+	if err := w.Run(ctx, hard); err != nil {
+		return err
+	}
+	return sayWhatIsLeft(ctx, driver, log)
 }
 
-// complete fills in what depends on the machine and refuses what can't work, all at once.
-func (c *workConfig) complete() error {
-	var errs []error
-	oneOf := func(env, v string, of ...string) {
-		for _, o := range of {
-			if v == o {
-				return
-			}
-		}
-		errs = append(errs, fmt.Errorf("%s: %q is none of %s", env, v, strings.Join(of, ", ")))
+// sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.
+func sayWhatIsLeft(ctx context.Context, d *localqueue.Driver, log *slog.Logger) error {
+	depth, err := d.Depth(context.WithoutCancel(ctx))
+	if err == nil && depth.Delayed > 0 {
+		log.WarnContext(ctx, "messages due later", "messages", depth.Delayed)
 	}
-	oneOf("MILLRACE_ISOLATION", c.Isolation, "job", "pipeline", "none")
-	oneOf("MILLRACE_INLINE", c.Inline, "auto", "on", "off")
-	oneOf("MILLRACE_SHELL", c.Shell, "auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone)
-	if c.Inline == "auto" {
-		c.Inline = "on"
-	}
-	if c.Shell == "auto" {
-		c.Shell = launch.ShellAll
-	}
-	if c.MaxAttempts < 1 || c.MaxAttempts > 20 {
-		errs = append(errs, fmt.Errorf("MILLRACE_MAX_ATTEMPTS: must be 1 to 20, got %d", c.MaxAttempts))
-	}
-	if c.Visibility < time.Second {
-		errs = append(errs, fmt.Errorf("MILLRACE_VISIBILITY: must be at least 1s, got %s", c.Visibility))
-	}
-	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("MILLRACE_ALLOW_HOSTS: %w", err))
-	}
-	for _, s := range c.Secrets {
-		if err := callback.CheckSecret(s); err != nil {
-			errs = append(errs, fmt.Errorf("MILLRACE_CALLBACK_SECRET: %w", err))
-		}
-	}
-	if c.CallbackURL != "" && len(c.Secrets) == 0 {
-		errs = append(errs, errors.New("MILLRACE_CALLBACK_URL: callbacks are signed, so MILLRACE_CALLBACK_SECRET must be set too"))
-	}
-	if c.Slots == 0 {
-		c.Slots = runtime.NumCPU()
-	}
-	if c.Name == "" {
-		c.Name, _ = os.Hostname() // an empty name is a name
-	}
-	if c.JobMemory == 0 {
-		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
-	}
-	abs, err := filepath.Abs(c.Data)
-	if err != nil {
-		errs = append(errs, err)
-	}
-	c.Data = abs
-	if err := errors.Join(errs...); err != nil {
-		return &codeError{exitUsage, err}
-	}
-	return nil
+	return err
 }
 
 func (c *workConfig) sender(log *slog.Logger) *callback.Sender {
@@ -216,7 +165,7 @@ func (c *workConfig) ready() error {
 		return fmt.Errorf("look at free space of %s: %w", c.Data, err)
 	}
 	if free := int64(st.Bavail) * int64(st.Bsize); free < int64(c.MinFree) {
-		return fmt.Errorf("%s has %d MiB free, and no message is taken below %d (MILLRACE_MIN_FREE)", c.Data, free>>20, c.MinFree>>20)
+		return fmt.Errorf("%s has %d MiB free, and no message is taken below %d MiB (MILLRACE_MIN_FREE)", c.Data, free>>20, c.MinFree>>20)
 	}
 	return nil
 }

@@ -48,10 +48,24 @@ func typed(text string) any {
 	if !json.Valid([]byte(text)) {
 		return text
 	}
-	if v, err := pipelines.Decode("state", []byte(text)); err == nil && noNUL("", v) == nil {
-		return v
+	v, err := pipelines.Decode("state", []byte(text))
+	if err != nil || noNUL("", v) != nil || !exact(text, v) {
+		return text
 	}
-	return text
+	return v
+}
+
+// exact says whether a number is still the one that was written: templates count in float64, which would make another
+// ID of a whole number beyond 2^53.
+func exact(text string, v any) bool {
+	const most = 1 << 53
+	switch v := v.(type) {
+	case int64:
+		return -most <= v && v <= most
+	case float64:
+		return strings.ContainsAny(text, ".eE")
+	}
+	return true
 }
 
 // split cuts s at every sep that stands in no quotes and no brackets.

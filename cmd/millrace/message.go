@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/millrace/millrace/modules/show"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/localqueue"
+)
+
+// A message is one that can be sent: its job decodes and its pipeline parses.
+type message struct {
+	fields   map[string]any
+	body     []byte
+	job      *job.Job
+	source   string // the pipeline's name in problems
+	document []byte
+}
+
+// message makes the message that o, a pipeline and values ask for.
+func (o *order) message(stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*message, error) {
+	state, err := job.ParseState(values)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	m := &message{fields: map[string]any{"pipeline": source}}
+	if m.document, m.source, err = readSource(stdin, source, cat); err != nil {
+		return nil, err
+	}
+	switch whole := asMessage(m.source, m.document); {
+	case isName(source):
+	case whole != nil:
+		if err := m.take(whole, cat); err != nil {
+			return nil, err
+		}
+	default:
+		m.fields["pipeline"] = asText(m.document)
+	}
+	p, err := pipelines.Parse(m.source, m.document)
+	if err != nil {
+		return nil, err
+	}
+	m.overlay(state)
+	o.fill(m, p.Name)
+	if m.body, err = json.Marshal(m.fields); err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	m.job, err = job.Decode(queue.Message{ID: "new", Body: m.body})
+	return m, err
+}
+
+// asMessage returns the keys of a document that is a message around a pipeline, else nil.
+func asMessage(source string, doc []byte) map[string]any {
+	v, err := pipelines.Decode(source, doc)
+	fields, _ := v.(map[string]any)
+	_, around := fields["pipeline"]
+	_, tasks := fields["tasks"]
+	if err != nil || !around || tasks {
+		return nil // pipelines.Parse says what is wrong, if anything is
+	}
+	return fields
+}
+
+// take makes m the message that its document is. Its pipeline is the document then.
+func (m *message) take(fields map[string]any, cat *pipelines.Catalogue) error {
+	j, err := job.Decode(queue.Message{ID: "new", Body: m.document})
+	if err != nil {
+		return err
+	}
+	m.fields = fields
+	delete(m.fields, "args") // they are in the state now, over which more may be laid
+	m.overlay(j.State)
+	if j.Inline != nil {
+		m.document, m.fields["pipeline"] = j.Inline, asText(j.Inline) // as it was written: a map would lose its order
+		return nil
+	}
+	m.document, m.source, _, err = cat.Document(j.Pipeline)
+	return err
+}
+
+// overlay lays state over the message's.
+func (m *message) overlay(state map[string]any) {
+	if len(state) == 0 {
+		return
+	}
+	all, _ := m.fields["state"].(map[string]any)
+	if all == nil {
+		all = map[string]any{}
+	}
+	maps.Copy(all, state)
+	m.fields["state"] = all
+}
+
+// fill puts what o says into the message; its name is the pipeline's where nobody gives one.
+func (o *order) fill(m *message, pipeline string) {
+	if _, named := m.fields["name"]; !named {
+		m.set("name", kebab(pipeline))
+	}
+	for key, value := range o.fields {
+		m.set(key, *value)
+	}
+	if name, ok := m.fields["name"].(string); ok {
+		m.fields["name"] = strings.ReplaceAll(name, "$timestamp", time.Now().UTC().Format("20060102-150405"))
+	}
+	if o.callback != "" {
+		m.fields["callback"] = map[string]any{"url": o.callback}
+	}
+	if o.maxAttempts != 0 {
+		delete(m.fields, "maxAttempts")
+		m.fields["max_attempts"] = o.maxAttempts
+	}
+	if o.debug {
+		m.fields["debug"] = true
+	}
+}
+
+// send puts the message into the queue and returns its job's ID.
+func (m *message) send(ctx context.Context, q *localqueue.Driver) (id string, err error) {
+	if own, _ := m.fields["id"].(string); own == "" {
+		return q.Send(ctx, queue.Draft{Body: m.body})
+	}
+	_, err = q.Send(ctx, queue.Draft{Body: m.body, Attributes: map[string]string{localqueue.JobID: m.job.ID}})
+	return m.job.ID, err
+}
+
+func (m *message) set(key, value string) {
+	if value != "" {
+		m.fields[key] = value
+	}
+}
+
+// isName says whether source, which readSource has read, is a name of the catalogue.
+func isName(source string) bool {
+	if source == "-" || strings.HasPrefix(source, "file://") {
+		return false
+	}
+	info, err := os.Stat(source)
+	return err != nil || info.IsDir()
+}
+
+// asText is a document that a message can't take for a pipeline's name.
+func asText(doc []byte) string {
+	if text := string(doc); strings.Contains(text, "\n") {
+		return text
+	}
+	return string(doc) + "\n"
+}
+
+// kebab writes a name in small letters with dashes: "Hello World" and "hello_world" are hello-world.
+func kebab(name string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}), "-")
+}
+
+func (m *message) show(w io.Writer, format string) error {
+	text, err := show.Text(m.fields, format)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, text)
+	return err
+}
+
+// check shows the message, and what lint finds in its pipeline.
+func (m *message) check(stdout, stderr io.Writer, format string) error {
+	if err := m.show(stdout, format); err != nil {
+		return err
+	}
+	o, err := lintOptions()
+	if err != nil {
+		return err
+	}
+	found := lint(m.source, m.document, o)
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(stderr, "nothing was sent: --dry-run")
+		return err
+	}
+	return errors.Join(printFindings(newScreen(stderr), found), concludeLint(stderr, found, 1))
+}

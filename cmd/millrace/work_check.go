@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// maxSlots is far more than one machine can use, and far less than what exhausts it at the start.
+const maxSlots = 1024
+
+// complete fills in what depends on the machine and refuses what can't work, all at once.
+func (c *workConfig) complete(from func(string) string) []error {
+	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from))
+	for _, set := range []struct {
+		flag, value string
+		of          []string
+	}{
+		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
+		{"inline", c.Inline, []string{"auto", "on", "off"}},
+		{"shell", c.Shell, []string{"auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone}},
+	} {
+		if !slices.Contains(set.of, set.value) {
+			errs = append(errs, fmt.Errorf("%s: %q is none of %s", from(set.flag), set.value, strings.Join(set.of, ", ")))
+		}
+	}
+	if c.Inline == "auto" {
+		c.Inline = "on"
+	}
+	if c.Shell == "auto" {
+		c.Shell = launch.ShellAll
+	}
+	if c.Slots == 0 {
+		c.Slots = runtime.NumCPU()
+	}
+	if c.Name == "" {
+		c.Name, _ = os.Hostname() // an empty name is a name
+	}
+	if c.JobMemory == 0 {
+		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
+	}
+	return errs
+}
+
+func (c *workConfig) checkBounds(from func(string) string) (errs []error) {
+	for _, b := range []struct {
+		flag string
+		ok   bool
+		must string
+		got  any
+	}{
+		{"slots", c.Slots <= maxSlots, fmt.Sprintf("0 to %d", maxSlots), c.Slots},
+		{"reuse", c.Reuse >= 1, "at least 1", c.Reuse},
+		{"max-attempts", c.MaxAttempts >= 1 && c.MaxAttempts <= 20, "1 to 20", c.MaxAttempts},
+		{"deadline", c.Deadline > 0, "more than 0s", c.Deadline},
+		{"visibility", c.Visibility >= time.Second, "at least 1s", c.Visibility},
+	} {
+		if !b.ok {
+			errs = append(errs, fmt.Errorf("%s: must be %s, got %v", from(b.flag), b.must, b.got))
+		}
+	}
+	return errs
+}
+
+// checkPaths makes paths absolute; those that are read must be there.
+func (c *workConfig) checkPaths(from func(string) string) (errs []error) {
+	for i, path := range c.ReadPaths {
+		abs, err := filepath.Abs(path)
+		if err == nil {
+			_, err = os.Stat(abs)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: jobs can't be let read %s: %w", from("read-paths"), path, plainPath(err)))
+		}
+		c.ReadPaths[i] = abs
+	}
+	abs, err := filepath.Abs(c.Data)
+	c.Data = abs
+	return append(errs, errors.Join(err, checkPipelines(c.Pipelines, from)))
+}
+
+// checkPipelines refuses a folder of pipelines that can't be read: with a typo in it every named message is buried.
+func checkPipelines(dir string, from func(string) string) error {
+	if dir == "" {
+		return nil
+	}
+	if _, err := os.ReadDir(dir); err != nil {
+		return fmt.Errorf("%s: the folder of pipelines %s can't be read: %w", from("pipelines"), dir, plainPath(err))
+	}
+	return nil
+}
+
+// plainPath is an error about a path without the path, for sentences that name it.
+func plainPath(err error) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func (c *workConfig) checkHosts(from func(string) string) (errs []error) {
+	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("allow-hosts"), err))
+	}
+	for _, s := range c.Secrets {
+		if err := callback.CheckSecret(s); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from("callback-secret"), err))
+		}
+	}
+	if c.CallbackURL != "" && len(c.Secrets) == 0 {
+		errs = append(errs, fmt.Errorf("%s: callbacks are signed, so %s must be set too", from("callback-url"), from("callback-secret")))
+	}
+	return errs
+}
