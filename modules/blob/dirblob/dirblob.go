@@ -17,7 +17,7 @@
 //
 // # Why it is fast
 //
-// A create costs two syncs, and one more in a new folder. Callers sync side by side, with no lock and no committer of
+// A create costs two syncs, one after the other; those of new folders above it go along with the first. Callers sync side by side, with no lock and no committer of
 // our own between them. A journaling filesystem (ext4, xfs) puts all who wait into one commit, which is the group
 // commit we would otherwise have to write; one without a journal writes their few blocks at the same time, and the
 // disk merges the flushes. Measured on 2 cores, ext4 without a journal, an fsync of 0.2 ms: 16 callers make 5,500
@@ -129,20 +129,20 @@ func (s *Store) create(key string, b []byte) (err error) {
 	if _, err := t.Write(b); err != nil {
 		return err
 	}
-	if err := t.Sync(); err != nil {
-		return err
-	}
 	dir, err := s.folder(path.Dir(key))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	if err := s.settleWith(t, path.Dir(key)); err != nil {
+		return err
+	}
 	err = t.link(dir, key)
 	if errors.Is(err, fs.ErrExist) {
 		err = s.standing(key)
 	}
 	if err == nil || errors.Is(err, blob.ErrExists) {
-		err = errors.Join(err, s.settle(dir, path.Dir(key)))
+		err = errors.Join(err, dir.Sync())
 	}
 	return err
 }
@@ -177,20 +177,20 @@ func (s *Store) put(key string, r io.Reader, o blob.PutOptions) (n int64, err er
 	if n, err = io.Copy(t, r); err != nil {
 		return 0, err
 	}
-	if !o.Relaxed {
-		if err := t.Sync(); err != nil {
-			return 0, err
-		}
-	}
 	dir, err := s.folder(path.Dir(key))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	if !o.Relaxed {
+		if err := s.settleWith(t, path.Dir(key)); err != nil {
+			return 0, err
+		}
+	}
 	if err := t.replace(dir, key); err != nil || o.Relaxed {
 		return n, err
 	}
-	return n, s.settle(dir, path.Dir(key))
+	return n, dir.Sync()
 }
 
 // reader ends with ctx. It lives for one call.

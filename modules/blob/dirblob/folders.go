@@ -69,11 +69,19 @@ func (s *Store) makeFolder(dir string) error {
 	return err
 }
 
-// settle makes what the open folder dir names durable, and dir's own name, and those of the folders above it.
-func (s *Store) settle(open *os.File, dir string) error {
-	if err := open.Sync(); err != nil {
-		return err
+// settleWith makes the file f durable, and the names of the folder dir and of those above it, side by side: they have
+// nothing to do with each other, and a sync is most of what a create costs.
+func (s *Store) settleWith(f *temp, dir string) error {
+	if s.known.has(dir) {
+		return f.Sync()
 	}
+	above := make(chan error, 1)
+	go func() { above <- s.settleAbove(dir) }()
+	return errors.Join(f.Sync(), <-above)
+}
+
+// settleAbove makes the names of dir and of the folders above it durable.
+func (s *Store) settleAbove(dir string) error {
 	for dir != "." && !s.known.has(dir) {
 		parent := path.Dir(dir)
 		if err := s.sync(parent); err != nil {
