@@ -58,9 +58,8 @@ func TestHostileProgramsHarmNobody(t *testing.T) {
 			mark := fmt.Sprintf("3600.%d%03d", os.Getpid(), i)
 			m := newMill(t)
 			var left []string
-			var ear map[string]any
 			ended := make(chan string, 4)
-			ear = newEar(t, func(path string) {
+			ear := newEar(t, func(ear map[string]any, path string) {
 				if path == "/hostile" {
 					left = survivors(mark)
 					m.job("next", script("echo fine", ""), ear) // in the place where the hostile one ran

@@ -235,17 +235,20 @@ callbacks:
 }
 
 // newEar is a server that hears the callbacks of scripts: said is called for each, one at a time, while the job waits.
-// What it returns goes into the message of a job that should tell it.
-func newEar(t *testing.T, said func(path string)) map[string]any {
+// What it returns, and said is given, goes into the message of a job that should tell it.
+func newEar(t *testing.T, said func(ear map[string]any, path string)) map[string]any {
 	t.Helper()
 	var mu sync.Mutex
-	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(nil)
+	ear := map[string]any{"state": map[string]any{"ear": "http://" + s.Listener.Addr().String()}}
+	s.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
-		said(r.URL.Path)
-	}))
+		said(ear, r.URL.Path)
+	})
+	s.Start()
 	t.Cleanup(s.Close)
-	return map[string]any{"state": map[string]any{"ear": s.URL}}
+	return ear
 }
 
 // hear returns what comes next from a channel that an ear's function fills.
