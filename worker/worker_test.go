@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker"
@@ -588,4 +589,27 @@ func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
 	go func() { <-started; stop() }()
 	p.runUntil(ctx)
 	require.Equal(t, record.Retrying, p.load(id).Status, "no outcome is recorded")
+}
+
+func TestACallbackThatNeverCanBeSentIsGivenUpAtOnce(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.cfg.Callbacks = &callback.Sender{Client: egress.NewClient(egress.Policy{}), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": "http://127.0.0.1:9/"}})
+	p.run()
+	require.Contains(t, p.load(id).Callback.Error, "MILLRACE_ALLOW_HOSTS")
+	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestACallbackWaitsForAsLongAsItsReceiverAsks(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1200")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer srv.Close()
+	p := newPlant(t, succeed)
+	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.WithinDuration(t, time.Now().Add(20*time.Minute), p.load(id).Owed.Next, time.Minute)
 }
