@@ -122,6 +122,8 @@ func TestHelloWorldPrintsItsGreetingAlone(t *testing.T) {
 	p := newPlace(t)
 	require.Equal(t, "Hello Modelops!!!\n", p.succeeds("run", "hello_world", "name=Modelops"))
 	require.Equal(t, "Hello Modelops!!!\n", p.succeeds("hello_world", "name=Modelops"), "the word run is optional")
+	p.env = append(p.env, "MILLRACE_LOGGER=json")
+	require.Contains(t, p.succeeds("run", "hello_world"), `"kind":"task.stdout"`, "a variable says what its flag says")
 }
 
 func TestWhatCannotBeRunIsOneSentenceAndACode(t *testing.T) {

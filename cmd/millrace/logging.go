@@ -11,15 +11,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// bindLog gives cmd the flags --debug and --logger and returns what makes the log they ask for.
-func bindLog(cmd *cobra.Command) func(w io.Writer) (*slog.Logger, error) {
+// bindLog gives cmd the flags --debug and --logger and returns what makes the log they ask for, and names its form.
+func bindLog(cmd *cobra.Command) func(w io.Writer) (log *slog.Logger, form string, err error) {
 	var cfg logConfig
 	load := bind(cmd, &cfg)
-	return func(w io.Writer) (*slog.Logger, error) {
+	return func(w io.Writer) (*slog.Logger, string, error) {
 		if err := load(); err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		return cfg.logger(w), nil
+		return cfg.logger(w), cfg.Logger, nil
 	}
 }
 

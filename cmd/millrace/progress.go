@@ -26,19 +26,14 @@ type progress struct {
 	open     bool // a live line is being shown
 }
 
-func newProgress(logger string, out, err *os.File) (*progress, error) {
+// newProgress takes a logger that logConfig has checked.
+func newProgress(logger string, out, err *os.File) *progress {
 	p := &progress{out: out, err: err, live: isatty.IsTerminal(err.Fd())}
-	switch logger {
-	case "json":
+	if logger == "json" {
 		p.json = json.NewEncoder(out)
-	case "color":
-		p.color = true
-	case "stdout":
-	default:
-		return nil, usage("--logger: %q is none of color, json, stdout", logger)
 	}
-	p.color = p.color || (p.live && os.Getenv("NO_COLOR") == "")
-	return p, nil
+	p.color = logger == "color" || (p.live && os.Getenv("NO_COLOR") == "")
+	return p
 }
 
 func (p *progress) Report(_ context.Context, ev engine.Event) {

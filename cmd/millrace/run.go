@@ -61,7 +61,7 @@ func newRunCmd() *cobra.Command {
 		if format != "" && format != "yaml" && format != "json" {
 			return usage("-i: %q is neither yaml nor json", format)
 		}
-		log, err := logs(os.Stderr)
+		log, form, err := logs(os.Stderr)
 		if err != nil {
 			return err
 		}
@@ -78,11 +78,7 @@ func newRunCmd() *cobra.Command {
 			return err
 		}
 		r.admit = admitted(req.Job.State)
-		show, err := newProgress(c.Flag("logger").Value.String(), os.Stdout, os.Stderr)
-		if err != nil {
-			return err
-		}
-		return runHere(c.Context(), r, req, workspace, show)
+		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
 	return cmd
 }

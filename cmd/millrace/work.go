@@ -60,7 +60,7 @@ alone: MILLRACE_CALLBACK_SECRET, whsec_… signing secrets of callbacks.`,
 	var cfg workConfig
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		log, err := logs(os.Stderr)
+		log, _, err := logs(os.Stderr)
 		if err := errors.Join(load(), err); err != nil {
 			return err
 		}

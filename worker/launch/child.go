@@ -33,6 +33,7 @@ type child struct {
 	from     *lineReader
 	stderr   *ends
 	confined string        // what confines it, in its own words
+	began    bool          // it has told something of its present job
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
 }
@@ -125,6 +126,7 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 		}
 	}()
 
+	c.began = false
 	partial := startRun(req)
 	err := c.to.write(toChild{Request: req})
 	for err == nil {
@@ -134,6 +136,7 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 		}
 		switch {
 		case m.Event != nil:
+			c.began = true
 			clip(m.Event)
 			partial.add(m.Event)
 			rep.Report(ctx, *m.Event)

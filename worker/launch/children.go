@@ -37,15 +37,34 @@ func (p *Pool) take(ctx context.Context, req *Request) (*child, error) {
 		c = nil
 	}
 	if c == nil {
-		if c, err = p.spawn(ctx); err != nil {
-			p.mu.Lock()
-			p.busy--
-			p.mu.Unlock()
+		if c, err = p.spawnBusy(ctx); err != nil {
 			return nil, err
 		}
 	}
 	c.key = key
 	return c, nil
+}
+
+// spawnBusy starts a child for a Launch that counts as busy already; it does not when that fails.
+func (p *Pool) spawnBusy(ctx context.Context) (*child, error) {
+	c, err := p.spawn(ctx)
+	if err != nil {
+		p.mu.Lock()
+		p.busy--
+		p.mu.Unlock()
+	}
+	return c, err
+}
+
+// replace puts a fresh child in the place of a busy one that died.
+func (p *Pool) replace(ctx context.Context, dead *child) (*child, error) {
+	p.bury(dead)
+	p.retire(dead)
+	c, err := p.spawnBusy(ctx)
+	if err == nil {
+		c.key = dead.key
+	}
+	return c, err
 }
 
 // pick takes a child off the idle ones: one that is warm for key, else for nothing yet, else for something else. It is
@@ -183,10 +202,10 @@ func (p *Pool) spawn(ctx context.Context) (*child, error) {
 	return nil, errors.Join(err, Remove(dir.Path))
 }
 
-// sayConfined tells the operator, once, when nothing confines the jobs.
+// sayConfined tells the operator, once, when nothing confines the jobs, or less than a newer kernel would.
 func (p *Pool) sayConfined(ctx context.Context, word string) {
-	if p.cfg.Setup.Confine && !strings.HasPrefix(word, Confined) {
-		p.cfg.Log.WarnContext(ctx, "jobs are not confined", "err", word)
+	if p.cfg.Setup.Confine && (!strings.HasPrefix(word, Confined) || !proc.CanScope()) {
+		p.cfg.Log.WarnContext(ctx, "jobs not fully confined", "err", word)
 	}
 }
 

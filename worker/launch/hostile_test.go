@@ -2,6 +2,7 @@ package launch_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -120,13 +121,18 @@ func (q quitter) Report(_ context.Context, ev engine.Event) {
 }
 
 func TestAJobCanNotSignalItsWorker(t *testing.T) {
-	if !proc.CanScope() {
-		t.Skip("this kernel can't scope signals: Linux 6.12 or later can, where its lsm= list names landlock")
-	}
-	p := newPool(t, nil)
+	var log bytes.Buffer
+	p := newPool(t, func(c *launch.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	run, _ := launchOne(t, p, request("signal", strconv.Itoa(os.Getpid())))
 	require.Equal(t, "<nil>", run.Result["error"])
+	p.Close()
+	if !proc.CanScope() { // an older kernel: it may, and the operator is told
+		require.EqualValues(t, 0, run.Result["exit"])
+		require.Contains(t, log.String(), "may signal every process")
+		return
+	}
 	require.EqualValues(t, 1, run.Result["exit"], "0: it may signal the worker; 3: it may not signal its own")
+	require.Empty(t, log.String(), "nothing is missing, so nothing is said")
 }
 
 func TestAJobThatClaimsThatItWasStoppedHasCrashed(t *testing.T) {
@@ -238,6 +244,15 @@ func TestAPoolThatCanNotStartChildrenSaysSo(t *testing.T) {
 	}
 }
 
+func TestAChildThatDiedWhileIdleCostsTheNextJobNothing(t *testing.T) {
+	log := newReadyLog()
+	p := newPool(t, func(c *launch.Config) { c.Log = slog.New(log) })
+	pid := <-log.pid
+	require.NoError(t, unix.Kill(pid, unix.SIGKILL)) // and it may not be seen to be dead when the job comes
+	run, _ := launchOne(t, p, request("", ""))
+	require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
+}
+
 func TestAStrangerWithThePidOfADeadChildIsNotKilled(t *testing.T) {
 	log := newReadyLog()
 	p := newPool(t, func(c *launch.Config) { c.Log = slog.New(log) })
@@ -247,18 +262,23 @@ func TestAStrangerWithThePidOfADeadChildIsNotKilled(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	stranger := strangerWith(t, pid)
-	launchOne(t, p, request("", ""))
+	run, _ := launchOne(t, p, request("", ""))
+	require.Equal(t, engine.Succeeded, run.Status, "the dead child is replaced")
+	if stranger == nil {
+		t.Log("NOT SHOWN HERE: that a stranger with the pid lives; only root may choose the next pid (/proc/sys/kernel/ns_last_pid)")
+		return
+	}
 	require.Positive(t, proc.TreeRSS(pid), "zombies hold no memory")
 	require.NoError(t, stranger.Process.Kill())
 	require.Error(t, stranger.Wait())
 }
 
-// strangerWith starts a program that gets the pid.
+// strangerWith starts a program that gets the pid; nil where that can't be arranged.
 func strangerWith(t *testing.T, pid int) *exec.Cmd {
 	t.Helper()
 	for range 50 {
 		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0); err != nil {
-			t.Skip("only root may choose the next pid: ", err)
+			return nil
 		}
 		cmd := exec.Command("sleep", "60")
 		require.NoError(t, cmd.Start())
@@ -268,7 +288,6 @@ func strangerWith(t *testing.T, pid int) *exec.Cmd {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-	t.Skip("something else got the pid each time")
 	return nil
 }
 

@@ -84,6 +84,14 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
 	run, died := c.work(ctx, req, rep)
+	if died && !c.began && ctx.Err() == nil {
+		// It was dying before it heard of the job, for all we know: that is not the job's doing. Once, for it may be.
+		if c, err = p.replace(ctx, c); err != nil {
+			p.free <- struct{}{}
+			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
+		}
+		run, died = c.work(ctx, req, rep)
+	}
 	if died {
 		p.bury(c)
 		if !run.Failure.Reason.Interruption() {
