@@ -204,7 +204,11 @@ func (p *parser) tasks(f field) []Task {
 			p.errorf(e.pos, "a task is a map with module and props, got %s", e.what())
 			continue
 		}
-		out = append(out, p.task(e))
+		t := p.task(e)
+		if n := len(out); n > 0 {
+			t.After = []int{n - 1}
+		}
+		out = append(out, t)
 	}
 	return out
 }

@@ -14,9 +14,12 @@ type Pipeline struct {
 	Tasks       []Task
 	Callbacks   map[Event][]Callback
 	Plugins     []string
+	Params      []Param // what a job may or must give, in the order of the text
+	Entries     []Entry // other task lists that a job may select, in the order of the text
 	Settings    Settings
 	Digest      string // "sha256:…" of the source
 	Source      string // name for messages: "hello.yaml"
+	Structural  bool   // it is YAML only after its {% %} blocks are expanded: what a job gives may change its tasks
 	// Positions are of "name", "state.x", "settings.retry", "plugins[0]", … by the same rule as a task's.
 	Positions map[string]Pos
 }
@@ -27,11 +30,50 @@ type Settings struct {
 	RetrySleep time.Duration // between tries (global_retry_sleep)
 	Timeout    time.Duration // of each task; 0 is none
 	Deadline   time.Duration // of the whole run; 0 is the worker's
+	Parallel   int           // tasks that may run at once where their order leaves it open; 0 is DefaultParallel
+}
+
+// DefaultParallel is how many tasks of one run work at once where the document does not say.
+const DefaultParallel = 4
+
+// A Param is one value that a job gives in its state, declared so that it is checked before any work.
+type Param struct {
+	Name        string
+	Type        ParamType
+	Description string
+	Required    bool
+	Default     any   // nil is none; a template like any state value
+	Enum        []any // allowed values; nil is any
+	Pos         Pos
+}
+
+// A ParamType is what a param's value must be.
+type ParamType string
+
+const (
+	ParamAny     ParamType = "any"
+	ParamString  ParamType = "string"
+	ParamNumber  ParamType = "number"
+	ParamInteger ParamType = "integer"
+	ParamBoolean ParamType = "boolean"
+	ParamList    ParamType = "list"
+	ParamMap     ParamType = "map"
+)
+
+// An Entry is one of several pipelines in a document, which share its state, settings, callbacks and plugins.
+type Entry struct {
+	Name        string
+	Description string
+	Params      []Param
+	Tasks       []Task
+	Pos         Pos
 }
 
 // A Task is one entry of tasks.
 type Task struct {
-	Name       string // may be empty: logs then show the index alone
+	ID         string // what after calls it; empty: its name
+	Name       string // may be empty: logs then show the index alone; may be a template
+	After      []int  // indexes of the tasks that must have ended before, ascending; the one before it where the document says nothing
 	Module     string
 	When       string // bare expression; empty is true
 	Register   string
@@ -41,10 +83,20 @@ type Task struct {
 	Retry      *int           // nil: Settings.Retry
 	RetrySleep *time.Duration // nil: Settings.RetrySleep
 	Timeout    time.Duration  // 0: Settings.Timeout
+	GPU        *GPU           // nil: it needs none, or its module says
+	Vars       map[string]any // loop variables around it, from blocks that were expanded; nil is none
 	Pos        Pos
 	// Positions are of the keys "module", "when", "register", "props", "props.src", "props.config.tris", "props.args[0]", …
 	// With a colon after it ("props.src:") a path names where a scalar's text starts, where the source holds it unchanged.
 	Positions map[string]Pos
+}
+
+// A GPU is what a task needs of GPUs.
+type GPU struct {
+	Count      int    // from 1
+	Memory     int64  // bytes of each; 0 is any
+	Capability string // lowest CUDA compute capability, "8.0"; empty is any
+	Encoder    bool   // NVENC
 }
 
 // A Callback is a module that an event runs. It can't change the outcome.

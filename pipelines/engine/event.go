@@ -10,7 +10,7 @@ import (
 type Event struct {
 	Kind   EventKind `json:"kind"`
 	Time   time.Time `json:"time"`
-	Task   int       `json:"task"` // index into Run.Tasks; -1 where it is about the whole run
+	Task   int       `json:"task"` // index in the document; -1 where it is about the whole run
 	Name   string    `json:"name,omitzero"`
 	Module string    `json:"module,omitzero"`
 	Try    int       `json:"try,omitzero"` // from 1, within one attempt of the job

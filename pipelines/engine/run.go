@@ -26,8 +26,9 @@ type Run struct {
 	Status   Status         `json:"status"`
 	Started  time.Time      `json:"started"`
 	Ended    time.Time      `json:"ended,omitzero"`
-	Tasks    []TaskRun      `json:"tasks"` // those that were reached, in order
-	Total    int            `json:"total"` // tasks in the document
+	Entry    string         `json:"entry,omitzero"` // of the document, where it has several
+	Tasks    []TaskRun      `json:"tasks"`          // those that were reached, in the order they started
+	Total    int            `json:"total"`          // tasks in the document
 	Warnings []string       `json:"warnings,omitzero"`
 	Failure  *Failure       `json:"failure,omitzero"` // why Status is failed or canceled
 	Result   map[string]any `json:"result,omitzero"`  // what tasks registered, by key
@@ -35,6 +36,7 @@ type Run struct {
 
 // A TaskRun is one task of a run.
 type TaskRun struct {
+	Index   int            `json:"index"` // in the document, from 0
 	Name    string         `json:"name,omitzero"`
 	Module  string         `json:"module"`
 	Status  Status         `json:"status"`

@@ -17,7 +17,7 @@ import (
 // failed softly.
 func (r *runner) task(ctx context.Context, i int) *Failure {
 	t := &r.in.Pipeline.Tasks[i]
-	run := TaskRun{Name: t.Name, Module: t.Module, Soft: t.Soft, Status: Running, Started: time.Now().UTC()}
+	run := TaskRun{Index: i, Name: t.Name, Module: t.Module, Soft: t.Soft, Status: Running, Started: time.Now().UTC()}
 	if ctx.Err() != nil {
 		return Fail(ctx, taskLabel(i, t.Name), context.Cause(ctx))
 	}
