@@ -12,8 +12,13 @@ type Given struct {
 
 // ParseGiven is Parse for a job: blocks between values are expanded with what the job gives laid over the document's
 // state, and Given.Entry selects the tasks.
-func ParseGiven(_ context.Context, name string, doc []byte, _ Given) (*Pipeline, error) {
-	return Parse(name, doc)
+func ParseGiven(ctx context.Context, name string, doc []byte, g Given) (*Pipeline, error) {
+	p := parser{file: name, given: g}
+	pl := p.document(ctx, doc)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return pl, nil
 }
 
 // Bind holds what a job gives against the params of p, and returns the state to run with: given, with text turned into

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,34 +19,29 @@ import (
 // Everything wrong is reported at once: the error is a *ParseError, and permanent. Only the document's shape is
 // looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
-	p := parser{file: name}
-	pl := p.document(doc)
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return pl, nil
+	return ParseGiven(context.Background(), name, doc, Given{})
 }
 
 // Check returns everything that is wrong with a document, in the order of the text: with its shape, and, as far as that
 // can be read, what Lint says of it. It is nil when the document is clean.
 func Check(name string, doc []byte, o LintOptions) []Problem {
 	p := parser{file: name}
-	if pl := p.document(doc); pl != nil {
+	if pl := p.document(context.Background(), doc); pl != nil {
 		p.problems = append(p.problems, Lint(pl, o)...)
 	}
 	return p.sorted()
 }
 
 // document reads a whole document; nil when there is nothing in it that is a pipeline.
-func (p *parser) document(doc []byte) *Pipeline {
-	root := p.read(doc)
+func (p *parser) document(ctx context.Context, doc []byte) *Pipeline {
+	root := p.read(ctx, doc)
 	if root == nil || root.kind != mapNode {
 		if root != nil {
 			p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
 		}
 		return nil
 	}
-	pl := &Pipeline{Source: p.file, Digest: Digest(doc)}
+	pl := &Pipeline{Source: p.file, Digest: Digest(doc), Structural: p.structural}
 	p.pipeline(root, pl)
 	if pl.Name == "" && p.file != "" {
 		pl.Name = strings.TrimSuffix(filepath.Base(p.file), filepath.Ext(p.file))
@@ -78,7 +74,7 @@ func ParseCallbacks(name string, raw map[string]any) (map[Event][]Callback, erro
 // whole numbers int64. name is what problems call the source. The error is a *ParseError, and permanent.
 func Decode(name string, doc []byte) (any, error) {
 	p := parser{file: name}
-	root := p.read(doc)
+	root := p.values(doc)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -88,7 +84,9 @@ func Decode(name string, doc []byte) (any, error) {
 // A parser turns nodes into the types of this package and collects what is wrong.
 type parser struct {
 	problems
-	file string
+	file       string
+	given      Given
+	structural bool // the document's blocks were expanded
 }
 
 func (p *parser) err() error {
@@ -98,23 +96,43 @@ func (p *parser) err() error {
 	return fault.As(fault.Permanent, &ParseError{p.sorted()})
 }
 
-// read turns bytes into nodes. What is valid JSON is read as JSON, all else as YAML.
-func (p *parser) read(doc []byte) *node {
-	start := Pos{File: p.file, Line: 1, Column: 1}
-	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
+// read turns a document into nodes, its blocks expanded with what is given.
+func (p *parser) read(ctx context.Context, doc []byte) *node {
+	doc, ok := p.source(doc)
 	switch {
-	case len(doc) > maxSource:
-		p.errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+	case !ok:
 		return nil
-	case len(bytes.TrimSpace(doc)) == 0:
-		p.errorf(start, "the document is empty; a pipeline has at least tasks")
-		return nil
-	case !checkText(p.file, doc, &p.problems):
+	case json.Valid(doc):
+		return readJSON(p.file, doc, &p.problems)
+	}
+	return p.readYAML(ctx, doc)
+}
+
+// values turns bytes that are no document into nodes. What is valid JSON is read as JSON, all else as YAML.
+func (p *parser) values(doc []byte) *node {
+	doc, ok := p.source(doc)
+	switch {
+	case !ok:
 		return nil
 	case json.Valid(doc):
 		return readJSON(p.file, doc, &p.problems)
 	}
 	return readYAML(p.file, doc, &p.problems)
+}
+
+// source returns the text to read, unless it is refused as it is.
+func (p *parser) source(doc []byte) (text []byte, ok bool) {
+	start := Pos{File: p.file, Line: 1, Column: 1}
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
+	switch {
+	case len(doc) > maxSource:
+		p.errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+		return nil, false
+	case len(bytes.TrimSpace(doc)) == 0:
+		p.errorf(start, "the document is empty; a pipeline has at least tasks")
+		return nil, false
+	}
+	return doc, checkText(p.file, doc, &p.problems)
 }
 
 func (p *parser) pipeline(root *node, pl *Pipeline) {
