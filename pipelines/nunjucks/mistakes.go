@@ -156,20 +156,12 @@ func (p *parser) skipTag() bool {
 // resync goes to the end of the tag letter by letter, for strings without their second quote.
 func (b *body) resync(p *parser) {
 	rest := b.start.rest()
-	for end := nextByte(rest, '}', 0); end > 0; end = nextByte(rest, '}', end) {
-		if c := rest[end-1]; c == '%' || c == '}' {
+	for i := 1; i < len(rest); i++ {
+		if rest[i] == '}' && (rest[i-1] == '%' || rest[i-1] == '}') {
 			*p.lexer, p.peeked = b.start, nil
-			p.lexer.take(end + 1)
+			p.lexer.take(i + 1)
 			p.lexer.inCode = false
 			return
 		}
 	}
-}
-
-// nextByte is the index of c behind i, or -1.
-func nextByte(text string, c byte, i int) int {
-	if n := strings.IndexByte(text[i+1:], c); n >= 0 {
-		return i + 1 + n
-	}
-	return -1
 }
