@@ -18,9 +18,8 @@ const (
 // A Listed is one pipeline of a catalogue, told apart from the others.
 type Listed struct {
 	Name        string // that Lookup takes
-	From        string // FromFolder or Shipped
-	Source      string // file name
-	Path        string // of the file; empty where it is shipped
+	Source      string // FromFolder or Shipped
+	Path        string // of the file; its name alone where it is shipped
 	Digest      string // empty where it can't be read
 	Description string
 	Params      []Param
@@ -40,9 +39,9 @@ func (c *Catalogue) All() []Listed {
 			all = append(all, l)
 			continue
 		}
-		l.From, l.Source, l.Path, l.Digest = Shipped, d.source, d.path, d.digest
+		l.Source, l.Path, l.Digest = Shipped, d.source, d.digest
 		if d.path != "" {
-			l.From = FromFolder
+			l.Source, l.Path = FromFolder, d.path
 		}
 		p, err := d.parse()
 		if l.Err = err; err == nil {

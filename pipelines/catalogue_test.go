@@ -91,13 +91,13 @@ func TestAllListsWhatDoesNotParseWithItsError(t *testing.T) {
 		byName[l.Name] = l
 	}
 	require.Equal(t, Listed{
-		Name: "mine", From: FromFolder, Source: "mine.yml", Path: mine,
+		Name: "mine", Source: FromFolder, Path: mine,
 		Digest: Digest([]byte("description: Mine.\ntasks: []\n")), Description: "Mine.",
 	}, byName["mine"])
 	require.ErrorContains(t, byName["broken"].Err, `did you mean "tasks"?`)
 	require.NotEmpty(t, byName["broken"].Digest)
-	require.Equal(t, Shipped, byName["hello_world"].From)
-	require.Empty(t, byName["hello_world"].Path)
+	require.Equal(t, Shipped, byName["hello_world"].Source)
+	require.Equal(t, "hello_world.yaml", byName["hello_world"].Path)
 }
 
 // A kubelet writes a ConfigMap into a folder of its own and then renames a link to it over the link ..data, which the
