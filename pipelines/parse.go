@@ -182,8 +182,10 @@ func (p *parser) settings(f field, s *Settings) {
 			s.RetrySleep = p.duration(f)
 		case "timeout":
 			s.Timeout = p.duration(f)
+		case "strict":
+			s.Strict = p.boolean(f, false)
 		default:
-			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout")
+			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "strict")
 		}
 		if other, twice := given[short]; twice {
 			p.errorf(f.pos, "%s and %s are the same setting; keep one of them", f.key, other)
