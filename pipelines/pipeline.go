@@ -11,7 +11,8 @@ type Pipeline struct {
 	Name        string
 	Description string
 	State       map[string]any // values may be templates over other state, in any order
-	Tasks       []Task
+	Tasks       []Task         // of the document itself, or of the entry that was selected; nil where it has entries alone
+	Entry       string         // that was selected; empty for the document's own tasks
 	Callbacks   map[Event][]Callback
 	Plugins     []string
 	Params      []Param // what a job may or must give, in the order of the text
