@@ -52,6 +52,12 @@ func (n *node) add(f field, ps *problems) {
 	n.fields = append(n.fields, f)
 }
 
+// has says whether a map has a key.
+func (n *node) has(key string) bool {
+	_, ok := n.lines[key]
+	return ok
+}
+
 // what names a node for messages: "a list", "the number 3".
 func (n *node) what() string {
 	switch {

@@ -153,7 +153,7 @@ tasks:
     timeout: soon
     register: 2nd
     after: [List]
-    gpu: 1
+    gpu: -1
     callbacks:
       onSucces: []
       onError:
@@ -181,8 +181,8 @@ plugins: [{a: b}]
 		`bad.yaml:6:5: retry must be a whole number of further tries from 0 to 1000, got -1`,
 		`bad.yaml:7:5: timeout must be a number of seconds or a duration such as 90s or 20m, got "soon"`,
 		`bad.yaml:8:5: register "2nd" can't be named by a template; use letters, digits and _, not a digit first`,
-		`bad.yaml:9:5: after comes with a later version: tasks run in the order of the document; remove the key`,
-		`bad.yaml:10:5: gpu comes with a later version: nothing here reserves one; remove the key`,
+		`bad.yaml:9:13: after: no task has the id or name "List"`,
+		`bad.yaml:10:5: gpu must be a whole number of GPUs from 1 to 64, got -1`,
 		`bad.yaml:12:7: callbacks has no key "onSucces", did you mean "onSuccess"?`,
 		"bad.yaml:14:11: the callback names no module; add module: and one of those that `millrace modules` lists",
 		`bad.yaml:15:5: a task is a map with module and props, got "just text"`,
@@ -278,12 +278,20 @@ func FuzzParseAndLintNeverPanic(f *testing.F) {
 		}
 	}
 	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("params: {n: {type: int, default: 2, enum: [1, 2]}, k: {required: true}}\nsettings: {parallel: 2}\n" +
+		"entries: {a: {params: {m: {type: map}}, tasks: [{id: b, after: c, module: x}, {name: c, depends_on: [b], module: x, gpu: {memory: 1Gi}}]}}"))
 	f.Add([]byte("tasks: [{module: x, <<: [{a: 1}, 2]}]\nsettings: {retry: 1e9}"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		p, err := Parse("fuzz", src)
 		require.NotEqual(t, err == nil, p == nil, "a pipeline or an error, never both")
 		if err == nil {
 			Lint(p, LintOptions{})
+			_, _ = p.Bind(map[string]any{"n": "7", "k": nil, "m": []any{}})
+			for _, e := range p.Entries {
+				chosen, err := p.Select(e.Name)
+				require.NoError(t, err)
+				require.Equal(t, e.Name, chosen.Entry)
+			}
 			return
 		}
 		parse, ok := errors.AsType[*ParseError](err)

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,11 @@ import (
 
 	"gopkg.in/yaml.v3"
 )
+
+// readYAML turns a document into nodes, its blocks expanded with what is given.
+func (p *parser) readYAML(_ context.Context, src []byte) *node {
+	return readYAML(p.file, src, &p.problems)
+}
 
 // readYAML turns YAML into nodes. Scalars are those of YAML 1.2's core schema as yaml.v3 reads them: yes, no, on
 // and off are text, and so are dates; 012 and 0o12 are octal, 0x1F hexadecimal, 1_000 a thousand.
