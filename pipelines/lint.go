@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
 )
 
 // LintOptions is what a document is held against.
@@ -28,7 +29,7 @@ type LintOptions struct {
 func Lint(p *Pipeline, o LintOptions) []Problem {
 	l := linter{
 		o:        o,
-		env:      nunjucks.New(nunjucks.Config{NegativeIndex: true}),
+		env:      render.Language(p.Settings.Strict),
 		p:        p,
 		reported: map[Problem]bool{},
 		parsed:   map[string]*parsed{},
@@ -203,11 +204,8 @@ func (l *linter) plugins() {
 			l.unknown("plugin", name, l.o.Callbacks, at)
 			continue
 		}
-		for _, f := range m.Spec().Props {
-			if f.Required {
-				l.errorf(at, "plugin %q needs the prop %q, and a plugin gets none; use it as a callback", name, f.Name)
-				break
-			}
+		if m.Spec().Plugin == nil {
+			l.errorf(at, "%q can't be a plugin: it needs props of yours; name it under callbacks", name)
 		}
 	}
 }

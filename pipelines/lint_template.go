@@ -111,6 +111,10 @@ func (l *linter) check(p *parsed, doing string, at place) {
 		l.comparison(c, at)
 	}
 	for _, n := range p.negative {
+		if l.p.Settings.Strict {
+			l.warnf(at.inside(n.Line, n.Col), "%sa negative index is undefined here, because settings say strict; use last, or the length less one", at.what)
+			continue
+		}
 		l.notef(at.inside(n.Line, n.Col), "%sa negative index counts from the end here; in Nunjucks itself it is undefined", at.what)
 	}
 }

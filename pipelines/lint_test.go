@@ -62,6 +62,12 @@ func sh() modules.Module {
 	})
 }
 
+// plugin is the callback module that can be one.
+func plugin() modules.Module {
+	spec := modules.Spec{Name: "Debug", Plugin: map[string]any{"msg": "{{ event }}"}}
+	return modules.Define(spec, func(context.Context, *modules.Call, printProps) (printOutput, error) { return printOutput{}, nil })
+}
+
 type shArgs struct {
 	Args []string `json:"args" doc:"Arguments."`
 }
@@ -83,7 +89,7 @@ func lintOptions(t *testing.T) LintOptions {
 		fake[toolProps, toolOutput]("Tool", "OldTool"), sh())
 	require.NoError(t, err)
 	callbacks, err := modules.NewRegistry(
-		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), fake[printProps, printOutput]("Debug"))
+		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), plugin())
 	require.NoError(t, err)
 	return LintOptions{tasks, callbacks, func(name string) bool { return slices.Contains([]string{"S3", "Kafka", "AssetConverter"}, name) }}
 }

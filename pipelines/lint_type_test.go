@@ -76,6 +76,10 @@ func TestLintNotesWhatIsGoodToKnow(t *testing.T) {
 			[]string{`p.yaml:3:54: note: task #0: a negative index counts from the end here; in Nunjucks itself it is undefined`},
 		},
 		{
+			"a negative index where the document is strict", "state: {list: [1]}\nsettings: {strict: true}\ntasks:\n  - {module: StdOut, props: {msg: \"{{ list[-1] }}\"}}\n",
+			[]string{`p.yaml:4:43: warning: task #0: a negative index is undefined here, because settings say strict; use last, or the length less one`},
+		},
+		{
 			"older spellings", "tasks:\n  - {module: OldTool, props: {dst: x}}\n",
 			[]string{
 				`p.yaml:2:6: note: task #0: module "OldTool" is an older spelling of "Tool"`,
@@ -138,9 +142,9 @@ func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 	}, got)
 }
 
-func TestAPluginTakesNoProps(t *testing.T) {
+func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
 	require.Equal(t, []string{
-		`p.yaml:1:18: plugin "Http" needs the prop "url", and a plugin gets none; use it as a callback`,
+		`p.yaml:1:18: "Http" can't be a plugin: it needs props of yours; name it under callbacks`,
 	}, lint(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
 }
 
