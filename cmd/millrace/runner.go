@@ -139,7 +139,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	secrets.AddNamed(p.State)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
-		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates,
+		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err
