@@ -119,9 +119,16 @@ func (r *runner) warm() {
 
 // input makes what the engine needs of a request. Its errors are sentences.
 func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, error) {
-	p, err := pipelines.Parse(req.Source, req.Document)
+	secrets.AddNamed(req.Job.State)
+	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
+		State: req.Job.State, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry,
+	})
 	if err != nil {
-		return nil, fault.As(fault.Permanent, err)
+		return nil, err
+	}
+	data, err := p.Bind(req.Job.State)
+	if err != nil {
+		return nil, err
 	}
 	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
 		return nil, fault.As(fault.Permanent, err)
@@ -130,10 +137,9 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		return nil, fault.As(fault.Permanent, err)
 	}
 	secrets.AddNamed(p.State)
-	secrets.AddNamed(req.Job.State)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
-		Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
+		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err
