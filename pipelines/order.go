@@ -60,10 +60,9 @@ func (p *parser) id(f field) string {
 
 // parallel reads how many tasks may run at once.
 func (p *parser) parallel(f field) int {
-	const most = 64
 	v, ok := f.value.value.(int64)
-	if !ok || v < 1 || v > most {
-		p.errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", most, f.value.what())
+	if !ok || v < 1 || v > maxParallel {
+		p.errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", maxParallel, f.value.what())
 		return 0
 	}
 	return int(v)
