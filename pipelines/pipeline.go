@@ -17,7 +17,6 @@ type Pipeline struct {
 	Plugins     []string
 	Params      []Param // what a job may or must give, in the order of the text
 	Entries     []Entry // other task lists that a job may select, in the order of the text
-	Entry       string  // selected of Entries; empty: the document's own tasks
 	Settings    Settings
 	Digest      string // "sha256:…" of the source
 	Source      string // name for messages: "hello.yaml"
