@@ -129,6 +129,15 @@ callbacks: {onLog: [{module: Tell, props: {say: "{{ line }}"}}, {module: Echo}],
 `))
 }
 
+func TestEachLineHasACallbackIDThatALaterAttemptRepeats(t *testing.T) {
+	doc := "tasks: [{name: talk, module: Do, props: {print: \"{{ '1\\n2' }}\"}, callbacks: {onStdout: [{module: Tell, props: {say: '{{ callback_id }}'}}]}}]"
+	for range 2 {
+		var b bench
+		b.run(t, doc)
+		require.Equal(t, []string{"job-1-talk-onStdout-0-1", "job-1-talk-onStdout-0-2"}, b.told)
+	}
+}
+
 func TestLogCallbacksThatNobodyAnswersAreGivenUpAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run, _ := deafRun(t.Context(), t, "tasks: [{module: Do, props: {sleep: 10s, print: \"{{ '1\\n2\\n3\\n4' }}\"}}]\ncallbacks: {onLog: [{module: Deaf, props: {say: x}}]}")
