@@ -78,8 +78,8 @@ var arrows = []arrow{
 		why:   "the template language is text → text and expression → value: it stands alone",
 	},
 	{
-		from: []string{"pipelines/..."}, except: []string{"pipelines", "pipelines/engine/...", "pipelines/pipetest"}, to: []string{"pipelines"},
-		why: "a leaf never imports its parent; the engine does, for the document that it runs, and pipetest, which runs it as a worker would",
+		from: []string{"pipelines/..."}, except: []string{"pipelines", "pipelines/engine/...", "pipelines/trial"}, to: []string{"pipelines"},
+		why: "a leaf never imports its parent; the engine does, for the document that it runs, and trial, which runs it as a worker would",
 	},
 	{
 		from: []string{"worker/..."}, except: []string{"worker"}, to: []string{"worker"},
