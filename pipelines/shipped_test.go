@@ -1,0 +1,41 @@
+package pipelines_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/callbacks"
+	"github.com/millrace/millrace/modules/standard"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/trial"
+)
+
+func TestThePipelinesThatAreShipped(t *testing.T) {
+	require.Equal(t, []string{
+		"advanced_optimization", "curl", "cwd", "gear", "gpu_rendering", "hello_world", "obj_to_glb", "other", "s3_download",
+		"s3_obj2glb", "stl_to_glb", "webhooks",
+	}, pipelines.NewCatalogue("").Names())
+}
+
+func TestEveryShippedPipelinePassesItsTests(t *testing.T) {
+	const fewest = 3 // of each: what it does, with other values, and how it fails
+	tasks, calls := registries(t)
+	planned := func(name string) bool { return standard.Planned(name) || callbacks.Planned(name) }
+	runner := trial.New(trial.Config{Modules: tasks, Callbacks: calls, Planned: planned})
+	found, err := trial.Find([]string{".", "testdata"})
+	require.NoError(t, err)
+	require.Empty(t, found.Untested)
+	for _, path := range found.Tests {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			suite, err := trial.Load(path)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, len(suite.File.Tests), fewest)
+			for i := range suite.File.Tests {
+				r := runner.Run(t.Context(), &suite.File.Tests[i], suite.Source, suite.Doc)
+				require.Empty(t, r.Problems, r.Name)
+			}
+		})
+	}
+}
