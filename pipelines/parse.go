@@ -198,8 +198,10 @@ func (p *parser) settings(f field, s *Settings) {
 			s.Timeout = p.duration(f)
 		case "parallel":
 			s.Parallel = p.parallel(f)
+		case "strict":
+			s.Strict = p.boolean(f, false)
 		default:
-			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "parallel")
+			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "parallel", "strict")
 		}
 		if other, twice := given[short]; twice {
 			p.errorf(f.pos, "%s and %s are the same setting; keep one of them", f.key, other)

@@ -31,6 +31,7 @@ type Settings struct {
 	RetrySleep time.Duration // between tries (global_retry_sleep)
 	Timeout    time.Duration // of each task; 0 is none
 	Deadline   time.Duration // of the whole run; 0 is the worker's
+	Strict     bool          // a negative index is undefined, as in JavaScript, instead of counting from the end
 	Parallel   int           // tasks that may run at once where their order leaves it open; 0 is DefaultParallel
 }
 

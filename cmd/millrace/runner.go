@@ -133,7 +133,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	secrets.AddNamed(req.Job.State)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
-		Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates,
+		Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err

@@ -47,8 +47,10 @@ func TestAJobThatAsksForItTellsItsStepsInOrder(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
+		`level=DEBUG msg="pipeline p: register listeners" job_id=j`,
 		`level=DEBUG msg="pipeline p: START" job_id=j`, `level=DEBUG msg="Task #0: START" job_id=j task=#0 module=StdOut`, "hi",
 		`level=DEBUG msg="Task #0: SUCCESS" job_id=j task=#0 module=StdOut`, `level=DEBUG msg="Task #0: DONE" job_id=j task=#0 module=StdOut`,
+		`level=DEBUG msg="pipeline p: SUCCESS" job_id=j`, `level=DEBUG msg="pipeline p: close listeners" job_id=j`,
 		`level=DEBUG msg="pipeline p: DONE" job_id=j`,
 	}, lines)
 }
