@@ -108,6 +108,7 @@ func TestTheSchemaRefusesWhatAnEditorShouldMark(t *testing.T) {
 		{"an event that is none", "tasks: []\ncallbacks: {onFinish: []}\n"},
 		{"an event of tasks on the run", "tasks: []\ncallbacks: {onStdout: []}\n"},
 		{"a plugin that is none", "tasks: []\nplugins: [Zip]\n"},
+		{"a plugin that needs props", "tasks: []\nplugins: [Http]\n"},
 		{"a negative retry", "tasks: [{module: Stat, retry: -1, props: {path: x}}]\n"},
 		{"a duration that is none", "deadline: soon\ntasks: []\n"},
 		{"a name that templates can't say", "tasks: [{module: Stat, register: a-b, props: {path: x}}]\n"},
