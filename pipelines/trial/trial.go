@@ -40,7 +40,7 @@ func New(cfg Config) *Runner {
 	if cfg.Planned == nil {
 		cfg.Planned = func(string) bool { return false }
 	}
-	return &Runner{cfg: cfg, templates: render.NewCache(), env: nunjucks.New(nunjucks.Config{NegativeIndex: true})}
+	return &Runner{cfg: cfg, templates: render.NewCache(), env: render.Language(false)}
 }
 
 // A Result is what came of one test.
@@ -110,7 +110,7 @@ func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte,
 	secrets.AddNamed(data)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() }, Data: data,
-		Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates,
+		Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err

@@ -176,6 +176,45 @@ expect:
 	require.Empty(t, messages(r))
 }
 
+func TestPluginsEntriesParamsAndBlocksAreThoseOfARealRun(t *testing.T) {
+	pipeline := `
+plugins: [Debug]
+params: {names: {type: list, required: true}}
+entries:
+  greet:
+    tasks:
+      {% for name in names %}
+      - {name: "Greet {{ name }}", module: Shell, props: {command: echo, args: ["{{ name }}"]}}
+      {% endfor %}
+  preview:
+    tasks: [{name: Look, module: Stat, props: {path: a}}]
+`
+	r := results(t, pipeline, `
+given: {entry: greet, state: {names: [Ada, Bo]}}
+expect:
+  tasks:
+    - {name: Greet Ada, props: {args: [Ada]}}
+    - {name: Greet Bo, props: {args: [Bo]}}
+  callbacks: [{on: onStart, module: Debug}, {on: onSuccess, module: Debug, task: Greet Bo}, {on: onEnd, module: Debug}]
+`)
+	require.Empty(t, messages(r))
+	require.Empty(t, messages(results(t, pipeline, `
+given: {entry: preview, state: {names: []}}
+expect: {tasks: [Look]}
+`)))
+	require.Empty(t, messages(results(t, pipeline, "given: {entry: greet}\nexpect: {failure: names, tasks: []}")))
+}
+
+func TestTasksThatMayRunAtOnceRunInTheOrderOfTheText(t *testing.T) {
+	r := results(t, `
+tasks:
+  - {name: a, module: Shell, after: [], props: {command: a}}
+  - {name: b, module: Shell, after: c, props: {command: b}}
+  - {name: c, module: Shell, after: [], props: {command: c}}
+`, "expect: {tasks: [a, c, b]}")
+	require.Empty(t, messages(r))
+}
+
 func TestEverythingWrongWithATestFileIsSaidWithItsPlace(t *testing.T) {
 	_, err := trial.Parse("p.test.yaml", []byte(`
 pipelin: p.yaml
