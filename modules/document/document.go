@@ -111,6 +111,11 @@ func (t *Template) Execute(ctx context.Context, vars map[string]any) (text strin
 	if err != nil {
 		return "", &Error{Name: t.name, Msg: err.Error()}
 	}
+	if t.Strict {
+		if err := checkNames(t.pieces, public, hyphened); err != nil {
+			return "", err
+		}
+	}
 	compiled := t.compiled
 	if len(hyphened) > 0 {
 		if compiled, err = compile(t.pieces, hyphened); err != nil {

@@ -56,7 +56,7 @@ func TestWhatCanNotBeMadeIsAPermanentSentence(t *testing.T) {
 			"template": strings.Repeat("{% for a in l %}", 3) + strings.Repeat("{% endfor %}", 3), "dest": "a",
 			"vars": map[string]any{"l": make([]any, 1000)},
 		}, "more than 200000 turns"},
-		{"an unknown value, strictly", map[string]any{"template": "{{ nosuch }}", "dest": "a", "strict": true}, "{{ nosuch }} is not known here"},
+		{"an unknown value, strictly", map[string]any{"template": "{{ nosuch }}", "dest": "a", "strict": true}, `there is no value "nosuch"`},
 		{"a place outside", map[string]any{"template": "x", "dest": "../a"}, "is outside the workspace"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
