@@ -31,6 +31,8 @@ type Spec struct {
 	Outputs  []Field  // filled in by Define
 	Programs []string // external programs it runs, looked up in PATH
 	Shell    bool     // runs commands of the pipeline author's choice: operators may forbid it
+	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
+	Plugin map[string]any
 }
 
 // A Field is one prop or output.

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
 )
 
 // LintOptions is what a document is held against.
@@ -28,7 +29,7 @@ type LintOptions struct {
 func Lint(p *Pipeline, o LintOptions) []Problem {
 	l := linter{
 		o:      o,
-		env:    nunjucks.New(nunjucks.Config{NegativeIndex: true}),
+		env:    render.Language(p.Settings.Strict),
 		global: p.Positions,
 		known:  builtinNames(),
 		later:  map[string]Pos{},

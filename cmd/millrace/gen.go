@@ -55,6 +55,7 @@ func newGenCmd() *cobra.Command {
 			flags.StringVar(&m.class, "class", "", "light, heavy or gpu; found out by itself")
 			flags.StringVar(&m.account, "service-account", "default", "service account of the pod")
 			flags.StringVar(&m.pullSecret, "pull-secret", "", "secret to pull the image with")
+			flags.StringVar(&m.entry, "entry", "", "which of the document's entries to run (its own tasks)")
 			flags.StringArrayVar(&m.state, "state", nil, "key=value of the pipeline's state; may be given again")
 		}
 		sub.RunE = func(c *cobra.Command, a []string) error {
@@ -68,9 +69,9 @@ func newGenCmd() *cobra.Command {
 
 // A manifest is what `millrace gen` was told.
 type manifest struct {
-	name, namespace, template, out    string
-	image, class, account, pullSecret string
-	state                             []string
+	name, namespace, template, out           string
+	image, class, account, pullSecret, entry string
+	state                                    []string
 }
 
 // A class is what a pod asks for and may use at most.
@@ -93,7 +94,11 @@ func (m *manifest) generate(ctx context.Context, kind, source string, stdin io.R
 	if err != nil {
 		return err
 	}
-	p, err := pipelines.Parse(name, doc)
+	state, err := job.ParseState(m.state)
+	if err != nil {
+		return usage("--state: %w", err)
+	}
+	p, err := pipelines.ParseGiven(ctx, name, doc, pipelines.Given{State: state, Entry: m.entry})
 	if err != nil {
 		return err
 	}
@@ -176,9 +181,6 @@ func (m *manifest) vars(kind string, p *pipelines.Pipeline, doc []byte) (map[str
 }
 
 func (m *manifest) podVars(vars map[string]any, p *pipelines.Pipeline) error {
-	if _, err := job.ParseState(m.state); err != nil {
-		return usage("--state: %w", err)
-	}
 	if m.image == "" && m.template == "" {
 		return usage("name the image that has millrace and the tools: --image registry/millrace:1.0")
 	}
@@ -205,7 +207,7 @@ func (m *manifest) podVars(vars map[string]any, p *pipelines.Pipeline) error {
 		"class": name, "cpu": c.cpu, "memory": c.memory, "cpu_limit": c.cpuLimit, "memory_limit": c.memoryLimit, "gpus": max(c.gpus, gpus(p, c.gpus)),
 		"workspace": c.workspace, "node_selector": map[string]any{"nvidia.com/gpu.present": "true"},
 		"service_account": m.account, "pull_secret": m.pullSecret,
-		"args": append([]string{"run", "-f", "/workspace/pipeline.yaml"}, unexpanded(m.state)...),
+		"args": m.args(),
 	})
 	if m.image != "" {
 		vars["image"] = m.image
@@ -213,11 +215,15 @@ func (m *manifest) podVars(vars map[string]any, p *pipelines.Pipeline) error {
 	return nil
 }
 
-// unexpanded writes arguments so that Kubernetes does not put variables into them: $(AWS_SECRET_ACCESS_KEY) is text.
-func unexpanded(args []string) []string {
-	all := make([]string, len(args))
-	for i, a := range args {
-		all[i] = strings.ReplaceAll(a, "$", "$$")
+// args are millrace's in the pod, written so that Kubernetes puts no variables into them: $(AWS_SECRET_ACCESS_KEY) is text.
+func (m *manifest) args() []string {
+	all := []string{"run", "-f", "/workspace/pipeline.yaml"}
+	if m.entry != "" {
+		all = append(all, "--entry="+m.entry)
+	}
+	all = append(all, m.state...)
+	for i := range all {
+		all[i] = strings.ReplaceAll(all[i], "$", "$$")
 	}
 	return all
 }

@@ -60,13 +60,13 @@ func TestTimelineBarsShareOneScale(t *testing.T) {
 	var b bytes.Buffer
 	timeline(&screen{Writer: &b}, []engine.TaskRun{
 		{Name: "first", Module: "Now", Status: engine.Succeeded, Started: at(0), Ended: at(1)},
-		{Module: "Shell", Status: engine.Skipped},
+		{Index: 4, Module: "Shell", Status: engine.Skipped},
 		{Name: "long\x1b[2J", Module: "STL2OBJ", Status: engine.Failed, Soft: true, Started: at(1), Ended: at(100)},
 	})
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	require.Len(t, lines, 3)
 	require.Contains(t, lines[0], "█·················     1 ms")
-	require.Contains(t, lines[1], "#1")
+	require.Contains(t, lines[1], "#4", "its place in the document")
 	require.Contains(t, lines[1], "skipped")
 	require.Contains(t, lines[2], "██████████████████    99 ms")
 	require.NotContains(t, b.String(), "\x1b")

@@ -16,6 +16,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "Debug",
 	Summary: "Prints a variable or a message, for the author of a pipeline to look at.",
 	Example: "- module: Debug\n  props: {var: state, format: yaml}",
+	Plugin:  map[string]any{"message": show.Event},
 }, run)
 
 // Props are what a task writes under props.

@@ -21,6 +21,11 @@ const (
 	YAML = "yaml"
 )
 
+// Event is the template of what a plugin prints: one line for an event, with who it is about, how that stands, and the
+// line or the error.
+const Event = "{{ event }}{% if task.module %} task {{ current_task }} {{ task.status }}{% else %} {{ name }} {{ status }}{% endif %}" +
+	"{% if event == 'onStdout' or event == 'onStderr' %}: {{ line }}{% elif error_message %}: {{ error_message }}{% endif %}"
+
 // Text returns v in one of the three formats, without a newline at its end.
 func Text(v any, format string) (string, error) {
 	switch format {

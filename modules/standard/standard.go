@@ -35,11 +35,14 @@ func Modules() []modules.Module {
 	}
 }
 
-// Planned says whether name is a module that pipelines of the seed systems use and this version does not have.
-func Planned(name string) bool {
-	return slices.Contains([]string{
+// Planned says whether name is one of PlannedNames.
+func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
+
+// PlannedNames are modules that pipelines of the seed systems use and this version does not have.
+func PlannedNames() []string {
+	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
 		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
 		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
-	}, name)
+	}
 }

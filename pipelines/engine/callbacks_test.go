@@ -125,10 +125,10 @@ func TestATracedRunTellsItsLogAsEventsInOrder(t *testing.T) {
 			}
 		}
 		require.Equal(t, []engine.EventKind{
-			engine.RunStarted, engine.Trace, engine.Trace, engine.TaskStarted, engine.Trace, engine.Trace, engine.Trace, engine.TaskEnded,
-			engine.Trace, engine.RunEnded,
+			engine.RunStarted, engine.Trace, engine.Trace, engine.Trace, engine.TaskStarted, engine.Trace, engine.Trace, engine.Trace,
+			engine.TaskEnded, engine.Trace, engine.Trace, engine.Trace, engine.RunEnded,
 		}, kinds)
-		require.Equal(t, `level=DEBUG msg="Task #0: START" job_id=job-1 task=#0 module=Stubborn`, lines[1])
+		require.Equal(t, `level=DEBUG msg="Task #0: START" job_id=job-1 task=#0 module=Stubborn`, lines[2])
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/pipelines/render"
@@ -45,6 +46,14 @@ type bench struct {
 	fails  int
 }
 
+// failed counts a failure.
+func (b *bench) failed() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fails++
+	return b.fails
+}
+
 func (b *bench) module() modules.Module {
 	return modules.Define(modules.Spec{Name: "Do", Summary: "Does what its props say.", Example: "- module: Do\n"},
 		func(ctx context.Context, c *modules.Call, p do) (done, error) {
@@ -62,8 +71,7 @@ func (b *bench) module() modules.Module {
 			case <-ctx.Done():
 				return done{}, ctx.Err()
 			}
-			if p.Fail != "" && (p.Times == 0 || b.fails < p.Times) {
-				b.fails++
+			if p.Fail != "" && (p.Times == 0 || b.failed() <= p.Times) {
 				err := errors.New(p.Fail)
 				if p.Never {
 					err = fault.As(fault.Permanent, err)
@@ -87,7 +95,10 @@ func (b *bench) callback() modules.Module {
 		Say  string `json:"say" doc:"What to note."`
 		Fail bool   `json:"fail,omitzero" doc:"Fail after that."`
 	}
-	return modules.Define(modules.Spec{Name: "Tell", Summary: "Notes what it is told.", Example: "- module: Tell\n  props: {say: x}\n"},
+	return modules.Define(modules.Spec{
+		Name: "Tell", Summary: "Notes what it is told.", Example: "- module: Tell\n  props: {say: x}\n",
+		Plugin: map[string]any{"say": show.Event},
+	},
 		func(_ context.Context, _ *modules.Call, p props) (struct{}, error) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -318,7 +329,7 @@ callbacks: {onError: [{module: Tell, props: {say: "{{ first.said }} {{ mark }} {
 `)
 	run := e.Epilogue(t.Context(), in, &engine.Run{Tasks: []engine.TaskRun{
 		{Name: "a", Module: "Do", Status: engine.Succeeded, Output: map[string]any{"said": "hi"}, Set: map[string]any{"mark": "set"}},
-		{Name: "b", Module: "Do", Status: engine.Failed},
+		{Index: 1, Name: "b", Module: "Do", Status: engine.Failed},
 	}, Failure: &engine.Failure{Reason: engine.Crash, Message: "the process died"}})
 	require.Equal(t, engine.Failed, run.Status)
 	require.Equal(t, []string{"hi set the process died", "end"}, b.told)

@@ -63,8 +63,11 @@ type lexer struct {
 	inCode bool
 }
 
-func (l *lexer) fail(msg string) {
-	panic(&Error{Line: l.at.line, Col: l.at.col, Msg: msg})
+// fail names the place where the lexer stands and moves on by n bytes, so that a parse may go on behind the mistake.
+func (l *lexer) fail(n int, msg string) {
+	at := l.at
+	l.take(n)
+	panic(&Error{Line: at.line, Col: at.col, Msg: msg})
 }
 
 func (l *lexer) rest() string { return l.src[l.i:] }
@@ -132,7 +135,7 @@ func (l *lexer) outside() token {
 	if l.has("{#") {
 		n := strings.Index(l.rest()[2:], "#}")
 		if n < 0 {
-			l.fail("expected end of comment, got end of file")
+			l.fail(len(l.src), "expected end of comment, got end of file")
 		}
 		return token{kind: tokenComment, text: l.take(n + 4)}
 	}
@@ -149,7 +152,7 @@ func (l *lexer) outside() token {
 			return token{kind: tokenData, text: l.take(n)}
 		case strings.HasPrefix(tail, "#}"):
 			l.take(n)
-			l.fail("unexpected end of comment")
+			l.fail(2, "unexpected end of comment")
 		}
 		n++
 	}

@@ -157,7 +157,13 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		tmpl, err := e.Parse("fuzz", src)
 		require.NotErrorIs(t, err, errBug)
+		mistakes := e.Mistakes("fuzz", src)
+		require.Equal(t, err == nil, len(mistakes) == 0)
+		for _, m := range mistakes {
+			require.NotErrorIs(t, m, errBug)
+		}
 		if err == nil {
+			tmpl.Comparisons()
 			tmpl.Vars()
 			_, err = tmpl.Render(t.Context(), vars)
 			require.NotErrorIs(t, err, errBug)

@@ -18,6 +18,8 @@ type parser struct {
 
 	locals     int  // loops and call blocks round this place, within the same block or macro
 	callsSuper bool // super() was met in the block being parsed
+
+	mistakes *mistakes // nil: the first one ends the parse
 }
 
 func (p *parser) fail(t token, format string, args ...any) {
@@ -93,7 +95,11 @@ func (p *parser) expect(kind tokenKind, what string) token {
 func (p *parser) closeTag(tag string) {
 	t := p.next()
 	if t.kind != tokenBlockEnd {
-		p.fail(t, "expected block end in %s statement", tag)
+		e := &Error{Line: t.pos.line, Col: t.pos.col, Msg: "expected block end in " + tag + " statement"}
+		if !strings.HasPrefix(tag, "end") || !p.passOver(e) {
+			panic(e)
+		}
+		return
 	}
 	if t.text[0] == '-' {
 		p.trim = true
@@ -120,34 +126,55 @@ const blanks = " \t\r\n\v\f\u00a0\ufeff"
 // nodes parses up to one of the stop tags, whose name is then the next token, or to the end.
 func (p *parser) nodes() []node {
 	depth := p.depth
-	p.deeper(p.peek())
+	p.deeper(token{pos: p.lexer.at})
 	defer func() { p.depth = depth }()
 	var list []node
+	b := p.newBody()
 	for {
 		p.depth = depth + 1
-		t := p.next()
-		switch t.kind {
-		case tokenEOF:
-			p.push(t)
+		n, more := p.node(b)
+		if n != nil {
+			list = append(list, n)
+		}
+		if !more {
 			return list
-		case tokenData:
-			if s := p.data(t); s != "" {
-				list = append(list, &textNode{s})
-			}
-		case tokenBlockStart:
-			p.trim = false
-			if slices.Contains(p.stops, p.tagName().text) {
-				return list
-			}
-			list = append(list, p.statement())
-		case tokenVarStart:
-			list = append(list, p.output(t))
-		case tokenComment:
-			p.trim = len(t.text) > 4 && t.text[len(t.text)-3] == '-'
-		default:
-			p.fail(t, "unexpected %s at top level", t)
 		}
 	}
+}
+
+// node parses what comes next in a body: nothing, where that is empty. At the body's end there is no more.
+func (p *parser) node(b *body) (n node, more bool) {
+	if b != nil {
+		b.begin(p, "")
+		defer b.resume(p, &n, &more)
+	}
+	t := p.next()
+	switch t.kind {
+	case tokenEOF:
+		p.push(t)
+		return nil, false
+	case tokenData:
+		if s := p.data(t); s != "" {
+			return &textNode{s}, true
+		}
+	case tokenBlockStart:
+		p.trim = false
+		name := p.tagName().text
+		if b.orphan(p, name) {
+			return nil, true
+		}
+		if slices.Contains(p.stops, name) {
+			return nil, false
+		}
+		return p.statement(), true
+	case tokenVarStart:
+		return p.output(t), true
+	case tokenComment:
+		p.trim = len(t.text) > 4 && t.text[len(t.text)-3] == '-'
+	default:
+		p.fail(t, "unexpected %s at top level", t)
+	}
+	return nil, true
 }
 
 // data returns the text of t without the blanks that the tags on both sides take away.

@@ -46,7 +46,7 @@ func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err e
 }
 
 // Vars returns what the template reads and does not set itself, in the order of the source, repetitions included.
-func (t *Template) Vars() []Ref { return freeVars(t.env, t.nodes) }
+func (t *Template) Vars() []Ref { return walk(t.env, t.nodes).refs }
 
 // Unknown returns the filters and tests that the template names and that there are not, in the order of the source.
 func (t *Template) Unknown() []Unknown { return walk(t.env, t.nodes).unknown }
@@ -58,10 +58,10 @@ func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error)
 }
 
 // Vars returns the variables the expression reads, in the order of the source, repetitions included.
-func (x *Expr) Vars() []Ref { return freeVars(x.env, []node{&outputNode{value: x.root}}) }
+func (x *Expr) Vars() []Ref { return x.walk().refs }
 
 // Unknown is Template.Unknown.
-func (x *Expr) Unknown() []Unknown { return walk(x.env, []node{&outputNode{value: x.root}}).unknown }
+func (x *Expr) Unknown() []Unknown { return x.walk().unknown }
 
 // value evaluates x to plain Go.
 func (s *state) value(x expr) any {
@@ -93,6 +93,7 @@ type state struct {
 	template *Template                                                  // whose node is running
 	page     *page
 	frame    *frame
+	unit     *unit
 	out      *strings.Builder
 	parent   *Template // set by extends
 	inBlock  bool
@@ -110,6 +111,7 @@ func newState(ctx context.Context, e *Env, t *Template, vars map[string]any) *st
 		template: t,
 		page:     newPage(&dict{src: vars}),
 		frame:    &frame{top: true},
+		unit:     new(unit),
 		out:      &strings.Builder{},
 	}
 }

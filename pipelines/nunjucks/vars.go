@@ -23,10 +23,8 @@ type Unknown struct {
 	Line, Col int // of the filter's name, or of "is"; from 1
 }
 
-// freeVars walks nodes for what they read and did not set before, loop variables and macro parameters apart.
-// A name set in one branch of an if counts as set behind it. A global function that is called is no variable.
-func freeVars(e *Env, nodes []node) []Ref { return walk(e, nodes).refs }
-
+// walk looks for what nodes read and did not set before, loop variables and macro parameters apart. A name set in one
+// branch of an if counts as set behind it. A global function that is called is no variable.
 func walk(e *Env, nodes []node) *varWalker {
 	w := &varWalker{env: e}
 	w.nodes(nodes, &names{page: true})
@@ -72,9 +70,11 @@ func (n *names) inner(added ...string) *names {
 }
 
 type varWalker struct {
-	env     *Env
-	refs    []Ref
-	unknown []Unknown
+	env         *Env
+	refs        []Ref
+	unknown     []Unknown
+	comparisons []Comparison
+	negative    []Place
 }
 
 func (w *varWalker) nodes(nodes []node, in *names) {
@@ -175,6 +175,7 @@ func (w *varWalker) expr(x expr, in *names) {
 	case *condExpr:
 		w.exprs([]expr{x.cond, x.yes, x.no}, in)
 	case *binaryExpr:
+		w.comparison(x, in)
 		w.exprs([]expr{x.left, x.right}, in)
 	case *unaryExpr:
 		w.expr(x.operand, in)
@@ -200,6 +201,7 @@ func (w *varWalker) path(x expr, keys []string, in *names) {
 			w.refs = append(w.refs, Ref{Name: x.name, Path: keys, Line: x.line, Col: x.col})
 		}
 	case *lookupExpr:
+		w.index(x)
 		if key, ok := staticKey(x.key); ok {
 			w.path(x.target, append(keys, key), in)
 			return
@@ -215,6 +217,7 @@ func (w *varWalker) path(x expr, keys []string, in *names) {
 func (w *varWalker) call(x *callExpr, in *names) {
 	switch f := x.target.(type) {
 	case *lookupExpr:
+		w.index(f)
 		w.expr(f.target, in)
 		w.expr(f.key, in)
 	case *nameExpr:

@@ -74,3 +74,28 @@ func TestUnknownFiltersTestsAndFunctionsAreKnownBeforeATemplateRuns(t *testing.T
 	require.NoError(t, err)
 	require.Equal(t, []Unknown{{"filter", "nope", 1, 5}}, x.Unknown())
 }
+
+func TestComparisonsOfVariablesWithLiterals(t *testing.T) {
+	src := "{{ a.b == 'x' }}{% if true != (c) and d === none %}{% endif %}{{ e !== -1 }}" +
+		"{% for i in l %}{{ i == 1 }}{% endfor %}{{ f == g }}{{ f > 1 }}{{ h | lower == 'x' }}{{ k[n] == 1 }}"
+	tmpl, err := New(Config{}).Parse("test", src)
+	require.NoError(t, err)
+	require.Equal(t, []Comparison{
+		{Ref{Name: "a", Path: []string{"b"}, Line: 1, Col: 4}, "==", "x", 1, 8},
+		{Ref{Name: "c", Line: 1, Col: 32}, "!=", true, 1, 28},
+		{Ref{Name: "d", Line: 1, Col: 39}, "===", nil, 1, 41},
+		{Ref{Name: "e", Line: 1, Col: 66}, "!==", -1.0, 1, 68},
+	}, tmpl.Comparisons())
+	x, err := New(Config{}).ParseExpr("when", "not (a == 'true')")
+	require.NoError(t, err)
+	require.Equal(t, []Comparison{{Ref{Name: "a", Line: 1, Col: 6}, "==", "true", 1, 8}}, x.Comparisons())
+}
+
+func TestNegativeIndexesHaveAPlace(t *testing.T) {
+	tmpl, err := New(Config{}).Parse("test", "{{ a[-1] }}{{ a[1] }}{{ b.split('.')[ -2 ].c }}\n{% if l[(-1)].d() %}{% endif %}{{ a[-n] }}")
+	require.NoError(t, err)
+	require.Equal(t, []Place{{1, 5}, {1, 37}, {2, 8}}, tmpl.NegativeIndexes())
+	x, err := New(Config{}).ParseExpr("when", "a[-1]")
+	require.NoError(t, err)
+	require.Equal(t, []Place{{1, 2}}, x.NegativeIndexes())
+}
