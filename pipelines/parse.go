@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/blocks"
 )
 
 // Parse reads a pipeline from YAML or JSON. name is what problems call the source, "hello.yaml"; a pipeline without a
@@ -28,7 +29,7 @@ func Parse(name string, doc []byte) (*Pipeline, error) {
 func Check(name string, doc []byte, o LintOptions) []Problem {
 	p := parser{file: name}
 	if pl := p.document(context.Background(), doc); pl != nil {
-		p.problems = append(p.problems, Lint(pl, o)...)
+		p.lint(pl, o)
 	}
 	return p.sorted()
 }
@@ -43,14 +44,22 @@ func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {
 
 // document reads a whole document; nil when there is nothing in it that is a pipeline.
 func (p *parser) document(ctx context.Context, doc []byte) *Pipeline {
-	root := p.read(ctx, doc)
+	pl := p.root(p.read(ctx, doc))
+	if pl != nil {
+		pl.Digest = Digest(doc)
+	}
+	return pl
+}
+
+// root reads a whole document from its nodes, which may be nil.
+func (p *parser) root(root *node) *Pipeline {
 	if root == nil || root.kind != mapNode {
 		if root != nil {
 			p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
 		}
 		return nil
 	}
-	pl := &Pipeline{Source: p.file, Digest: Digest(doc), Structural: p.structural}
+	pl := &Pipeline{Source: p.file, Structural: p.structural}
 	p.pipeline(root, pl)
 	if pl.Name == "" && p.file != "" {
 		pl.Name = strings.TrimSuffix(filepath.Base(p.file), filepath.Ext(p.file))
@@ -95,10 +104,16 @@ type parser struct {
 	problems
 	file       string
 	given      Given
-	structural bool // the document's blocks were expanded
+	structural bool              // the document's blocks were expanded
+	blocks     *blocks.Document  // that were; nil where they could not be
+	expansion  *blocks.Expansion // of blocks
+	stopped    error             // why reading ended before it was done
 }
 
 func (p *parser) err() error {
+	if p.stopped != nil {
+		return p.stopped
+	}
 	if len(p.problems) == 0 {
 		return nil
 	}

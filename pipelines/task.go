@@ -29,7 +29,7 @@ func (p *parser) tasks(f field) []Task {
 }
 
 func (p *parser) task(n *node) (Task, link) {
-	t := Task{Pos: n.pos, Positions: make(map[string]Pos)}
+	t := Task{Pos: n.pos, Vars: n.vars, Positions: make(map[string]Pos)}
 	var l link
 	for _, f := range n.fields {
 		if f.key != "callbacks" {

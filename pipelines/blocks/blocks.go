@@ -14,6 +14,8 @@ package blocks
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -87,4 +89,90 @@ func (d *Document) error(err error) error {
 	e := &Error{Msg: m.msg}
 	e.Line, e.Column = d.index.place(m.at)
 	return e
+}
+
+// In returns the place of the first block that stands in the value of a key of the document's outermost map, or round it.
+// Comments don't count.
+func (d *Document) In(key string) (line, column int, found bool) {
+	from, to := d.value(key)
+	var open []*tag
+	for _, t := range d.tags {
+		begin := t
+		switch t.name {
+		case "for", "if":
+			open = append(open, t)
+			continue
+		case "endfor", "endif":
+			begin, open = open[len(open)-1], open[:len(open)-1]
+		case "set":
+		default:
+			continue
+		}
+		if begin.start < to && t.end > from {
+			line, column = d.index.place(begin.start)
+			return line, column, true
+		}
+	}
+	return 0, 0, false
+}
+
+// value returns where a key of the outermost map stands, to the end of the last line of its value; 0, 0 is nowhere.
+func (d *Document) value(key string) (from, to int) {
+	for i, start := range d.index.starts {
+		line := d.src[start:d.index.end(i+1)]
+		name, _, isKey := strings.Cut(line, ":")
+		switch {
+		case blank(line) || strings.IndexByte(" \t", line[0]) >= 0:
+			text := strings.TrimLeft(line, " \t\r")
+			if to > 0 && text != "" && !strings.HasPrefix(text, "{%") && !strings.HasPrefix(text, "{#") && text[0] != '#' {
+				to = d.index.end(i + 1)
+			}
+		case strings.HasPrefix(line, "{%") || strings.HasPrefix(line, "{#") || line[0] == '#':
+		case to > 0:
+			return from, to
+		case isKey && strings.Trim(name, " \t'\"") == key:
+			from, to = start, d.index.end(i+1)
+		}
+	}
+	return from, to
+}
+
+// An Expression is what a tag evaluates.
+type Expression struct {
+	Tag          string // "for", "if", …
+	Text         string
+	Line, Column int      // of Text
+	Names        []string // variables that blocks have set there
+}
+
+// Expressions returns those of all tags, in the order of the text.
+func (d *Document) Expressions() []Expression {
+	var out []Expression
+	d.expressions(d.parts, nil, &out)
+	return out
+}
+
+// expressions returns names and what the parts set.
+func (d *Document) expressions(parts []part, names []string, out *[]Expression) []string {
+	add := func(t *tag) {
+		x := Expression{Tag: t.name, Text: t.args, Names: names}
+		x.Line, x.Column = d.index.place(t.argsAt)
+		*out = append(*out, x)
+	}
+	for _, p := range parts {
+		if p.set != nil {
+			add(p.set.tag)
+			names = slices.Concat(names, p.set.names)
+		}
+		for _, b := range p.branches {
+			if b.tag.name != "else" {
+				add(b.tag)
+			}
+			inner := d.expressions(b.body, slices.Concat(names, b.names, []string{"loop"}), out)
+			if b.tag.name != "for" {
+				names = inner
+			}
+		}
+	}
+	return names
 }
