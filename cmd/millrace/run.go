@@ -49,10 +49,11 @@ func newRunCmd() *cobra.Command {
 		Example: "  millrace run hello_world name=Modelops\n  millrace run -f job.yaml --debug\n  cat job.json | millrace run - -i json",
 	}
 	var cfg runConfig
-	var file, format, workspace string
+	var file, format, workspace, entry string
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
 	cmd.Flags().StringVarP(&file, "file", "f", "", "read the pipeline from this file")
 	cmd.Flags().StringVarP(&format, "input", "i", "", "form of the document: yaml or json (found out by itself)")
+	cmd.Flags().StringVar(&entry, "entry", "", "which of the document's entries to run (its own tasks)")
 	cmd.Flags().StringVar(&workspace, "workspace", ".", "the folder to work in")
 	cmd.RunE = func(c *cobra.Command, a []string) error {
 		if err := load(); err != nil {
@@ -77,6 +78,7 @@ func newRunCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		req.Job.Entry = entry
 		r.admit = admitted(req.Job.State)
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
@@ -145,12 +147,24 @@ func readRequest(stdin io.Reader, source string, values []string, cat *pipelines
 		return nil, usage("%w", err)
 	}
 	req := &launch.Request{Job: &job.Job{ID: "run", State: state}, Attempt: 1, Last: true, Trusted: true}
+	source, version := splitVersion(source)
 	req.Document, req.Source, err = readSource(stdin, source, cat)
 	if err != nil {
 		return nil, err
 	}
 	req.Digest = pipelines.Digest(req.Document)
+	if version != "" && version != req.Digest {
+		return nil, fmt.Errorf("%s is %s, not %s", req.Source, req.Digest, version)
+	}
 	return req, nil
+}
+
+// splitVersion parts a pipeline's name from the digest that it must have: "hello_world@sha256:…".
+func splitVersion(source string) (name, version string) {
+	if name, sum, ok := strings.Cut(source, "@sha256:"); ok {
+		return name, "sha256:" + strings.ToLower(sum)
+	}
+	return source, ""
 }
 
 // readSource finds a pipeline: "-" is stdin, file://PATH and anything that is a file is read, else it is a name.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -166,15 +165,11 @@ func taskOf(s modules.State) (index int, name string, ok bool) {
 	return index, name, ok
 }
 
-// event is what a callback listened to: the last part but one of its callback_id.
+// event is what a callback listened to.
 func event(s modules.State) string {
-	id, _ := s.Get("callback_id")
-	text, _ := id.(string)
-	parts := strings.Split(text, "-")
-	if len(parts) < 2 {
-		return ""
-	}
-	return parts[len(parts)-2]
+	v, _ := s.Get("event")
+	text, _ := v.(string)
+	return text
 }
 
 // seen is what -v shows.
