@@ -125,5 +125,6 @@ func (p *parser) undefined(tag, name string, known []string, at Pos) {
 	if s := closest(name, known); s != "" {
 		hint = fmt.Sprintf(", did you mean %q", s)
 	}
-	p.warnf(at, "{%% %s %%}: variable %q is in neither the state nor a block round this%s; unless the message brings it, it is empty", tag, shorten(name), hint)
+	p.add(Problem{Pos: at, Severity: SeverityWarning, Msg: fmt.Sprintf(
+		"{%% %s %%}: variable %q is in neither the state nor a block round this%s; unless the message brings it, it is empty", tag, shorten(name), hint)})
 }
