@@ -77,8 +77,8 @@ func (e *UnknownError) Error() string {
 	return msg + " There are " + strings.Join(e.Names, ", ")
 }
 
-// Lookup returns the pipeline called name: "hello_world", "hello_world.yaml". Errors are those of Document, and a
-// *ParseError.
+// Lookup returns the pipeline called name, "hello_world" or "hello_world.yaml", as it is with nothing given. Errors are
+// those of Document, and a *ParseError.
 func (c *Catalogue) Lookup(name string) (*Pipeline, error) {
 	d, err := c.find(name)
 	if err != nil {

@@ -66,6 +66,9 @@ func TestWhatLintFindsCleanIsValidByTheSchema(t *testing.T) {
 	for _, name := range c.Names() {
 		text, _, _, err := c.Document(name)
 		require.NoError(t, err)
+		if p, err := c.Lookup(name); err == nil && p.Structural {
+			continue // no editor reads it as YAML
+		}
 		docs = append(docs, string(text))
 	}
 	for m := range tasks.All() {
