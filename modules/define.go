@@ -15,6 +15,7 @@ import (
 //	doc:"…"               one sentence
 //	default:"10m"         as written in YAML (lists and maps: as JSON); makes the prop optional
 //	aliases:"dst,target"  older spellings
+//	peers:"true"          the aliases are as good as the name, and not older
 //	enum:"raw,json"       allowed values
 //	secret:"true"         never shown: handed to Call.Secret before run, left out of outputs
 //	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it
@@ -71,6 +72,24 @@ func (d *defined[P, O]) Run(ctx context.Context, c *Call, raw map[string]any) (m
 		c.State.Set(key, out)
 	}
 	return out, nil
+}
+
+// Check returns what m says of props before it does any work: nil, or a *PropError. Where Define made m, that includes
+// the rules of its own (Validator), else it is what CheckProps says.
+func Check(m Module, props map[string]any) error {
+	if d, ok := m.(interface{ check(map[string]any) error }); ok {
+		return d.check(props)
+	}
+	if problems := CheckProps(m.Spec(), props, nil); len(problems) > 0 {
+		return &PropError{Problems: problems}
+	}
+	return nil
+}
+
+func (d *defined[P, O]) check(props map[string]any) error {
+	var p P
+	_, err := decode(d.spec(), props, &p)
+	return err
 }
 
 // resultKey is the prop that every tool has.

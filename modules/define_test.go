@@ -195,6 +195,15 @@ func TestAModulesOwnRulesArePropProblemsToo(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestPropsAreCheckedWithoutTheWork(t *testing.T) {
+	m := modules.Define(modules.Spec{Name: "Pair"}, func(context.Context, *modules.Call, pair) (pair, error) {
+		return pair{}, errors.New("it worked")
+	})
+	require.EqualError(t, modules.Check(m, nil), `prop "a" or prop "b" must be given`)
+	require.EqualError(t, modules.Check(m, map[string]any{"a": "x", "bb": 1}), `prop "bb" is unknown, did you mean "b"?`)
+	require.NoError(t, modules.Check(m, map[string]any{"a": "x"}))
+}
+
 func TestSecretPropsAreToldBeforeAnythingElse(t *testing.T) {
 	var p props
 	var told []string

@@ -18,8 +18,16 @@ func TestTheSchemaHoldsNamesAliasesDefaultsAndTemplates(t *testing.T) {
 	properties := schema["properties"].(map[string]any)
 	level, err := json.Marshal(properties["level"])
 	require.NoError(t, err)
-	require.JSONEq(t, `{"anyOf":[{"type":"integer"},{"type":"string","pattern":"\\{[{%]"}],"default":6,"description":"Level."}`, string(level))
-	require.Equal(t, true, properties["source"].(map[string]any)["deprecated"])
+	require.JSONEq(t, `{
+		"anyOf": [{"type": "integer"}, {
+			"type": "string", "pattern": "\\{[{%#]|^\\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\\s*$|^$",
+			"patternErrorMessage": "Write a whole number, or a {{ template }}."
+		}],
+		"default": 6, "description": "Level.", "markdownDescription": "Level. Default `+"`6`"+`."
+	}`, string(level))
+	source := properties["source"].(map[string]any)
+	require.Equal(t, true, source["deprecated"])
+	require.Equal(t, true, source["doNotSuggest"])
 	require.Equal(t, "10m", properties["timeout"].(map[string]any)["default"])
 	require.Equal(t, true, properties["key"].(map[string]any)["writeOnly"])
 	size, err := json.Marshal(properties["size"])

@@ -31,12 +31,15 @@ type Spec struct {
 	Outputs  []Field  // filled in by Define
 	Programs []string // external programs it runs, looked up in PATH
 	Shell    bool     // runs commands of the pipeline author's choice: operators may forbid it
+	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
+	Plugin map[string]any
 }
 
 // A Field is one prop or output.
 type Field struct {
 	Name     string
 	Aliases  []string // older spellings, still accepted
+	Peers    bool     // the aliases are no older spellings: they are as good as the name
 	Type     Type
 	Doc      string
 	Required bool

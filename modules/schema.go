@@ -3,10 +3,12 @@ package modules
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
-// JSONSchema describes a module's props (draft 2020-12), for editors. Where a number, a boolean or a list is wanted,
-// text that holds a template is allowed too.
+// JSONSchema describes a module's props (draft 7), for editors. Where a number, a boolean or a list is wanted, text that
+// holds a template is allowed too. Older spellings are allowed, marked, and not offered. It is stricter than Run in two
+// things: a prop without a value is refused, and an enum has to be written in its own case.
 func JSONSchema(s Spec) map[string]any {
 	schema := objectSchema(s.Props)
 	schema["description"] = s.Summary
@@ -19,9 +21,7 @@ func objectSchema(fields []Field) map[string]any {
 	for _, f := range fields {
 		properties[f.Name] = fieldSchema(f)
 		for _, alias := range f.Aliases {
-			old := fieldSchema(f)
-			old["deprecated"] = true
-			properties[alias] = old
+			properties[alias] = olderSchema(f)
 		}
 		if f.Required {
 			rules = append(rules, present(f))
@@ -31,6 +31,18 @@ func objectSchema(fields []Field) map[string]any {
 	if rules != nil {
 		schema["allOf"] = rules
 	}
+	return schema
+}
+
+// olderSchema is that of an alias of f. The two keys that are in no draft are those editors know.
+func olderSchema(f Field) map[string]any {
+	schema := fieldSchema(f)
+	if f.Peers {
+		return schema
+	}
+	schema["deprecated"] = true
+	schema["deprecationMessage"] = "An older spelling of " + f.Name + "."
+	schema["doNotSuggest"] = true
 	return schema
 }
 
@@ -51,6 +63,7 @@ func fieldSchema(f Field) map[string]any {
 	schema := typeSchema(f)
 	if f.Doc != "" {
 		schema["description"] = f.Doc
+		schema["markdownDescription"] = markdownDoc(f)
 	}
 	if f.Default != "" {
 		schema["default"] = defaultOf(f)
@@ -58,18 +71,47 @@ func fieldSchema(f Field) map[string]any {
 	if f.Secret {
 		schema["writeOnly"] = true
 	}
+	if f.Required && f.Type == String && f.Enum == nil {
+		schema["minLength"] = 1
+	}
 	return schema
 }
 
+// markdownDoc is a field's doc with what else there is to know of it.
+func markdownDoc(f Field) string {
+	doc := f.Doc
+	if f.Default != "" {
+		doc += " Default `" + f.Default + "`."
+	}
+	if len(f.Aliases) > 0 {
+		doc += " Also written `" + strings.Join(f.Aliases, "`, `") + "`."
+	}
+	if f.Secret {
+		doc += " Secret: never shown."
+	}
+	return doc
+}
+
+// What text must look like where something else is wanted: a template, or that thing as text.
+const (
+	templateText = `\{[{%#]`
+	numberText   = `|^\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*$`
+	boolText     = `|^(true|false)$`
+)
+
 func typeSchema(f Field) map[string]any {
-	template := map[string]any{"type": "string", "pattern": `\{[{%]`}
-	or := func(schemas ...map[string]any) map[string]any {
-		return map[string]any{"anyOf": append(schemas, template)}
+	or := func(text, remedy string, schema map[string]any) map[string]any {
+		if !f.Required {
+			text += `|^$`
+		}
+		return map[string]any{"anyOf": []any{schema, map[string]any{
+			"type": "string", "pattern": templateText + text, "patternErrorMessage": "Write " + remedy + ", or a {{ template }}.",
+		}}}
 	}
 	switch f.Type {
 	case String:
 		if f.Enum != nil {
-			return or(map[string]any{"enum": slices.Clone(f.Enum)})
+			return or("", "one of "+strings.Join(f.Enum, ", "), map[string]any{"enum": slices.Clone(f.Enum)})
 		}
 		return map[string]any{"type": []any{"string", "number", "boolean"}}
 	case Duration:
@@ -79,13 +121,17 @@ func typeSchema(f Field) map[string]any {
 		if f.Elem != nil {
 			list["items"] = typeSchema(*f.Elem)
 		}
-		return or(list)
+		return or("", "a list", list)
 	case Map:
-		return or(mapSchema(f))
-	case Any:
-		return map[string]any{}
+		return or("", "a map", mapSchema(f))
+	case Bool:
+		return or(boolText, "true or false", map[string]any{"type": "boolean"})
+	case Integer:
+		return or(numberText, "a whole number", map[string]any{"type": "integer"})
+	case Number:
+		return or(numberText, "a number", map[string]any{"type": "number"})
 	}
-	return or(map[string]any{"type": string(f.Type)})
+	return map[string]any{} // Any
 }
 
 func mapSchema(f Field) map[string]any {

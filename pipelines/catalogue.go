@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,13 +33,13 @@ type Catalogue struct {
 
 // A document is one source as it was read, and what came of parsing it, once somebody asks.
 type document struct {
-	source   string // file name
-	size     int64
-	modified time.Time
-	read     time.Time
-	text     []byte
-	digest   string
-	parse    func() (*Pipeline, error)
+	source string      // file name
+	path   string      // in the folder; empty where it is shipped
+	info   fs.FileInfo // of the file that was read; nil where it is shipped
+	read   time.Time
+	text   []byte
+	digest string
+	parse  func() (*Pipeline, error)
 }
 
 func newDocument(source string, text []byte) *document {
@@ -78,8 +77,8 @@ func (e *UnknownError) Error() string {
 	return msg + " There are " + strings.Join(e.Names, ", ")
 }
 
-// Lookup returns the pipeline called name: "hello_world", "hello_world.yaml". Errors are those of Document, and a
-// *ParseError.
+// Lookup returns the pipeline called name, "hello_world" or "hello_world.yaml", as it is with nothing given. Errors are
+// those of Document, and a *ParseError.
 func (c *Catalogue) Lookup(name string) (*Pipeline, error) {
 	d, err := c.find(name)
 	if err != nil {
@@ -103,6 +102,9 @@ func (c *Catalogue) find(name string) (*document, error) {
 	if ext := filepath.Ext(name); slices.Contains(extensions[:], ext) {
 		base = strings.TrimSuffix(name, ext)
 	}
+	if isTest(base) {
+		return nil, fault.As(fault.Permanent, fmt.Errorf("%q is the name of a pipeline's tests, which are no pipeline; leave .test out", shorten(name)))
+	}
 	if !validName(base) {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", shorten(name)))
 	}
@@ -118,32 +120,11 @@ func (c *Catalogue) find(name string) (*document, error) {
 	if d := c.shipped(base + ".yaml"); d != nil {
 		return d, nil
 	}
+	if err := refused(base); err != nil {
+		return nil, err
+	}
 	names := c.Names()
 	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})
-}
-
-// Names returns every name that Lookup takes, sorted, without extensions. A folder that can't be read adds none.
-func (c *Catalogue) Names() []string {
-	all := map[string]bool{}
-	lists := [][]fs.DirEntry{}
-	if files, err := shipped.ReadDir("."); err == nil {
-		lists = append(lists, files)
-	}
-	if c.dir != "" {
-		if files, err := os.ReadDir(c.dir); err == nil {
-			lists = append(lists, files)
-		}
-	}
-	for _, files := range lists {
-		for _, f := range files {
-			ext := filepath.Ext(f.Name())
-			base := strings.TrimSuffix(f.Name(), ext)
-			if slices.Contains(extensions[:], ext) && validName(base) && !f.IsDir() {
-				all[base] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
 }
 
 // coarse is how far apart two writes must be for every file system to give them different times.
@@ -151,37 +132,60 @@ const coarse = 2 * time.Second
 
 // file returns a file's document, read again when it has changed. fs.ErrNotExist when there is none.
 func (c *Catalogue) file(path string) (*document, error) {
+	const tries = 3
+	for range tries {
+		d, err := c.fileOnce(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return d, err
+		}
+		if _, lerr := os.Lstat(path); lerr != nil {
+			return nil, err
+		}
+		// A link that leads nowhere: a ConfigMap's folder is being switched, and the one it led to is gone.
+	}
+	return nil, fmt.Errorf("look up pipeline: %s is a link that leads nowhere", path)
+}
+
+func (c *Catalogue) fileOnce(path string) (*document, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("look up pipeline: %w", err)
 	}
-	have := c.kept(path)
-	if have != nil && have.size == info.Size() && have.modified.Equal(info.ModTime()) && have.read.Sub(have.modified) > coarse {
+	if have := c.kept(path); have != nil && have.is(info) {
 		return have, nil
 	}
 	read := time.Now()
-	text, err := readSource(path)
+	text, info, err := readSource(path)
 	if err != nil {
 		return nil, err
 	}
 	d := newDocument(filepath.Base(path), text)
-	d.size, d.modified, d.read = info.Size(), info.ModTime(), read
+	d.path, d.info, d.read = path, info, read
 	c.keep(path, d)
 	return d, nil
 }
 
-// readSource reads a document, or as much of it as shows that it is too large.
-func readSource(path string) (src []byte, err error) {
+// is says that the document is what the file holds now, as far as a file system can tell.
+func (d *document) is(now fs.FileInfo) bool {
+	return os.SameFile(d.info, now) && d.info.Size() == now.Size() && d.info.ModTime().Equal(now.ModTime()) &&
+		d.read.Sub(now.ModTime()) > coarse
+}
+
+// readSource reads a document, or as much of it as shows that it is too large, and says which file that was.
+func readSource(path string) (src []byte, info fs.FileInfo, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+	}
 	src, err = io.ReadAll(io.LimitReader(f, maxSource+1))
 	if err != nil {
-		return nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, nil, fmt.Errorf("read pipeline: %w", err)
 	}
-	return src, nil
+	return src, info, nil
 }
 
 // shipped returns a document that is part of the program; nil when there is none.

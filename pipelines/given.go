@@ -7,15 +7,16 @@ type Given struct {
 	State map[string]any    // laid over the document's, shallow; data, never rendered
 	Env   map[string]string // that templates may read
 	Job   map[string]any    // id, name, attempt, …
-	Entry string            // of Pipeline.Entries; empty is the document's own tasks
+	Entry string            // of Pipeline.Entries; empty is as Select has it
 }
 
 // ParseGiven is Parse for a job: blocks between values are expanded with what the job gives laid over the document's
-// state, and Given.Entry selects the tasks.
-func ParseGiven(_ context.Context, name string, doc []byte, _ Given) (*Pipeline, error) {
-	return Parse(name, doc)
+// state, and Given.Entry selects the tasks. What the job gives is not held against the params: Bind does that.
+func ParseGiven(ctx context.Context, name string, doc []byte, g Given) (*Pipeline, error) {
+	p := parser{file: name, given: g}
+	pl, err := p.parse(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	return pl.Select(g.Entry)
 }
-
-// Bind holds what a job gives against the params of p, and returns the state to run with: given, with text turned into
-// the declared types and defaults filled in. The error is permanent, and names every param that is wrong or missing.
-func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) { return given, nil }

@@ -3,6 +3,9 @@ package pipelines
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
 )
 
 // What a document may cost before anything in it is believed.
@@ -16,9 +19,10 @@ const (
 type node struct {
 	kind   nodeKind
 	pos    Pos
-	inner  Pos    // where a scalar's text starts, when it stands in the source as it is in value; else zero
-	value  any    // nil, bool, int64, float64 or string
-	text   string // a scalar as written, without quotes
+	inner  Pos            // where a scalar's text starts, when it stands in the source as it is in value; else zero
+	value  any            // nil, bool, int64, float64 or string
+	text   string         // a scalar as written, without quotes
+	vars   map[string]any // that expanded blocks had set where it starts; not written to
 	list   []*node
 	fields []field
 	lines  map[string]int // of the keys in fields, in the source
@@ -52,6 +56,12 @@ func (n *node) add(f field, ps *problems) {
 	n.fields = append(n.fields, f)
 }
 
+// has says whether a map has a key.
+func (n *node) has(key string) bool {
+	_, ok := n.lines[key]
+	return ok
+}
+
 // what names a node for messages: "a list", "the number 3".
 func (n *node) what() string {
 	switch {
@@ -77,7 +87,8 @@ func (n *node) empty() bool {
 		n.kind == mapNode && len(n.fields) == 0
 }
 
-// any returns the plain value: maps as map[string]any, lists as []any, whole numbers as int64.
+// any returns the plain value: maps as map[string]any, lists as []any, whole numbers as int64. A template that blocks
+// had set variables round is a render.Scoped.
 func (n *node) any() any {
 	switch n.kind {
 	case listNode:
@@ -92,6 +103,9 @@ func (n *node) any() any {
 			out[f.key] = f.value.any()
 		}
 		return out
+	}
+	if s, ok := n.value.(string); ok && len(n.vars) > 0 && nunjucks.HasTemplate(s) {
+		return render.Scoped{Text: s, Vars: n.vars}
 	}
 	return n.value
 }

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/blocks"
 )
 
 // Parse reads a pipeline from YAML or JSON. name is what problems call the source, "hello.yaml"; a pipeline without a
@@ -19,33 +21,45 @@ import (
 // looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
 	p := parser{file: name}
-	pl := p.document(doc)
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return pl, nil
+	return p.parse(context.Background(), doc)
 }
 
 // Check returns everything that is wrong with a document, in the order of the text: with its shape, and, as far as that
 // can be read, what Lint says of it. It is nil when the document is clean.
 func Check(name string, doc []byte, o LintOptions) []Problem {
 	p := parser{file: name}
-	if pl := p.document(doc); pl != nil {
-		p.problems = append(p.problems, Lint(pl, o)...)
+	if pl := p.document(context.Background(), doc); pl != nil {
+		p.lint(pl, o)
 	}
 	return p.sorted()
 }
 
+func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {
+	pl := p.document(ctx, doc)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return pl, nil
+}
+
 // document reads a whole document; nil when there is nothing in it that is a pipeline.
-func (p *parser) document(doc []byte) *Pipeline {
-	root := p.read(doc)
+func (p *parser) document(ctx context.Context, doc []byte) *Pipeline {
+	pl := p.root(p.read(ctx, doc))
+	if pl != nil {
+		pl.Digest = Digest(doc)
+	}
+	return pl
+}
+
+// root reads a whole document from its nodes, which may be nil.
+func (p *parser) root(root *node) *Pipeline {
 	if root == nil || root.kind != mapNode {
 		if root != nil {
 			p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
 		}
 		return nil
 	}
-	pl := &Pipeline{Source: p.file, Digest: Digest(doc)}
+	pl := &Pipeline{Source: p.file, Structural: p.structural}
 	p.pipeline(root, pl)
 	if pl.Name == "" && p.file != "" {
 		pl.Name = strings.TrimSuffix(filepath.Base(p.file), filepath.Ext(p.file))
@@ -78,7 +92,7 @@ func ParseCallbacks(name string, raw map[string]any) (map[Event][]Callback, erro
 // whole numbers int64. name is what problems call the source. The error is a *ParseError, and permanent.
 func Decode(name string, doc []byte) (any, error) {
 	p := parser{file: name}
-	root := p.read(doc)
+	root := p.values(doc)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -88,28 +102,41 @@ func Decode(name string, doc []byte) (any, error) {
 // A parser turns nodes into the types of this package and collects what is wrong.
 type parser struct {
 	problems
-	file string
+	file       string
+	given      Given
+	structural bool              // the document's blocks were expanded
+	blocks     *blocks.Document  // that were; nil where they could not be
+	expansion  *blocks.Expansion // of blocks
+	stopped    error             // why reading ended before it was done
 }
 
 func (p *parser) err() error {
+	if p.stopped != nil {
+		return p.stopped
+	}
 	if len(p.problems) == 0 {
 		return nil
 	}
 	return fault.As(fault.Permanent, &ParseError{p.sorted()})
 }
 
-// read turns bytes into nodes. What is valid JSON is read as JSON, all else as YAML.
-func (p *parser) read(doc []byte) *node {
-	start := Pos{File: p.file, Line: 1, Column: 1}
-	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
+// read turns a document into nodes, its blocks expanded with what is given.
+func (p *parser) read(ctx context.Context, doc []byte) *node {
+	doc, ok := p.source(doc)
 	switch {
-	case len(doc) > maxSource:
-		p.errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+	case !ok:
 		return nil
-	case len(bytes.TrimSpace(doc)) == 0:
-		p.errorf(start, "the document is empty; a pipeline has at least tasks")
-		return nil
-	case !checkText(p.file, doc, &p.problems):
+	case json.Valid(doc):
+		return readJSON(p.file, doc, &p.problems)
+	}
+	return p.readYAML(ctx, doc)
+}
+
+// values turns bytes that are no document into nodes. What is valid JSON is read as JSON, all else as YAML.
+func (p *parser) values(doc []byte) *node {
+	doc, ok := p.source(doc)
+	switch {
+	case !ok:
 		return nil
 	case json.Valid(doc):
 		return readJSON(p.file, doc, &p.problems)
@@ -117,11 +144,25 @@ func (p *parser) read(doc []byte) *node {
 	return readYAML(p.file, doc, &p.problems)
 }
 
+// source returns the text to read, unless it is refused as it is.
+func (p *parser) source(doc []byte) (text []byte, ok bool) {
+	start := Pos{File: p.file, Line: 1, Column: 1}
+	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
+	switch {
+	case len(doc) > maxSource:
+		p.errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+		return nil, false
+	case len(bytes.TrimSpace(doc)) == 0:
+		p.errorf(start, "the document is empty; a pipeline has at least tasks")
+		return nil, false
+	}
+	return doc, checkText(p.file, doc, &p.problems)
+}
+
 func (p *parser) pipeline(root *node, pl *Pipeline) {
 	pl.Positions = make(map[string]Pos)
-	tasks := false
 	for _, f := range root.fields {
-		if f.key != "tasks" && f.key != "callbacks" {
+		if f.key != "tasks" && f.key != "callbacks" && f.key != "entries" {
 			f.value.places(f.key, f.pos, pl.Positions)
 		}
 		switch f.key {
@@ -129,11 +170,14 @@ func (p *parser) pipeline(root *node, pl *Pipeline) {
 			pl.Name = p.text(f)
 		case "description":
 			pl.Description = p.text(f)
+		case "params":
+			pl.Params = p.params(f)
 		case "state":
 			pl.State = p.plainMap(f)
 		case "tasks":
-			tasks = true
 			pl.Tasks = p.tasks(f)
+		case "entries":
+			pl.Entries = p.entries(f, pl.Positions)
 		case "callbacks":
 			pl.Callbacks = p.callbacks(f, PipelineEvents)
 		case "plugins":
@@ -143,12 +187,15 @@ func (p *parser) pipeline(root *node, pl *Pipeline) {
 		case "deadline":
 			pl.Settings.Deadline = p.duration(f)
 		default:
-			p.unknown(f, "a pipeline", "name", "description", "state", "tasks", "callbacks", "plugins", "settings", "deadline")
+			p.unknown(f, "a pipeline", "name", "description", "params", "state", "tasks", "entries", "callbacks", "plugins",
+				"settings", "deadline")
 		}
 	}
-	if !tasks {
+	if !root.has("tasks") && len(pl.Entries) == 0 {
 		p.errorf(root.pos, "the pipeline has no tasks; add a list of them under tasks")
 	}
+	p.twice(pl)
+	pl.defaults(pl.Params)
 }
 
 func (p *parser) settings(f field, s *Settings) {
@@ -164,8 +211,12 @@ func (p *parser) settings(f field, s *Settings) {
 			s.RetrySleep = p.duration(f)
 		case "timeout":
 			s.Timeout = p.duration(f)
+		case "parallel":
+			s.Parallel = p.parallel(f)
+		case "strict":
+			s.Strict = p.boolean(f, false)
 		default:
-			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout")
+			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "parallel", "strict")
 		}
 		if other, twice := given[short]; twice {
 			p.errorf(f.pos, "%s and %s are the same setting; keep one of them", f.key, other)
@@ -185,130 +236,6 @@ func (p *parser) plugins(f field) []string {
 		if !slices.Contains(out, name) {
 			out = append(out, name)
 		}
-	}
-	return out
-}
-
-// maxTasks bounds what one run tells of itself.
-const maxTasks = 5000
-
-func (p *parser) tasks(f field) []Task {
-	out := []Task{}
-	list := p.list(f)
-	if len(list) > maxTasks {
-		p.errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), maxTasks)
-		return nil
-	}
-	for _, e := range list {
-		if e.kind != mapNode {
-			p.errorf(e.pos, "a task is a map with module and props, got %s", e.what())
-			continue
-		}
-		t := p.task(e)
-		if n := len(out); n > 0 {
-			t.After = []int{n - 1}
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-func (p *parser) task(n *node) Task {
-	t := Task{Pos: n.pos, Positions: make(map[string]Pos)}
-	for _, f := range n.fields {
-		if f.key != "callbacks" {
-			f.value.places(f.key, f.pos, t.Positions)
-		}
-		switch f.key {
-		case "name":
-			t.Name = p.text(f)
-		case "module":
-			t.Module = p.text(f)
-		case "props":
-			t.Props = p.plainMap(f)
-		case "callbacks":
-			t.Callbacks = p.callbacks(f, TaskEvents)
-		case "register":
-			t.Register = p.register(f)
-		case "when":
-			t.When = p.text(f)
-		case "throw":
-			t.Soft = !p.boolean(f, true)
-		case "retry":
-			t.Retry = new(p.count(f))
-		case "retry_sleep":
-			t.RetrySleep = new(p.duration(f))
-		case "timeout":
-			t.Timeout = p.duration(f)
-		case "id", "after", "depends_on", "dependsOn", "gpu":
-			p.later(f)
-		default:
-			p.unknown(f, "a task", "name", "module", "props", "callbacks", "register", "when", "throw", "retry", "retry_sleep", "timeout")
-		}
-	}
-	if t.Module == "" {
-		p.errorf(n.pos, "the task names no module; add module: and one of those that `millrace modules` lists")
-	}
-	return t
-}
-
-// later refuses keys that other versions of the document have, unless they ask for nothing.
-func (p *parser) later(f field) {
-	if f.value.empty() || f.value.value == false || f.value.value == int64(0) {
-		return
-	}
-	if f.key == "gpu" {
-		p.errorf(f.pos, "gpu comes with a later version: nothing here reserves one; remove the key")
-		return
-	}
-	p.errorf(f.pos, "%s comes with a later version: tasks run in the order of the document; remove the key", f.key)
-}
-
-func (p *parser) callbacks(f field, events []Event) map[Event][]Callback {
-	var out map[Event][]Callback
-	for _, f := range p.fields(f) {
-		on := Event(f.key)
-		if !slices.Contains(events, on) {
-			p.unknown(f, "callbacks", names(events)...)
-			continue
-		}
-		for _, e := range p.list(f) {
-			if out == nil {
-				out = make(map[Event][]Callback)
-			}
-			out[on] = append(out[on], p.callback(e))
-		}
-	}
-	return out
-}
-
-func (p *parser) callback(n *node) Callback {
-	c := Callback{Pos: n.pos, Positions: make(map[string]Pos)}
-	if n.kind != mapNode {
-		p.errorf(n.pos, "a callback is a map with module and props, got %s", n.what())
-		return c
-	}
-	for _, f := range n.fields {
-		f.value.places(f.key, f.pos, c.Positions)
-		switch f.key {
-		case "module":
-			c.Module = p.text(f)
-		case "props":
-			c.Props = p.plainMap(f)
-		default:
-			p.unknown(f, "a callback", "module", "props")
-		}
-	}
-	if c.Module == "" {
-		p.errorf(n.pos, "the callback names no module; add module: and one of those that `millrace modules` lists")
-	}
-	return c
-}
-
-func names(events []Event) []string {
-	out := make([]string, len(events))
-	for i, e := range events {
-		out[i] = string(e)
 	}
 	return out
 }

@@ -108,7 +108,7 @@ func TestJSONAndYAMLGiveTheSamePipeline(t *testing.T) {
 	require.NotEqual(t, y.Digest, j.Digest)
 }
 
-func TestScalarsFollowYAML12AndKeepYAMLv3sOctals(t *testing.T) {
+func TestScalarsAreWhatJSYAMLReads(t *testing.T) {
 	for _, tt := range []struct {
 		src  string
 		want any
@@ -119,7 +119,14 @@ func TestScalarsFollowYAML12AndKeepYAMLv3sOctals(t *testing.T) {
 		{"Off", "Off"},
 		{"true", true},
 		{"False", false},
-		{"012", int64(10)},
+		{"010", int64(10)},
+		{"-012", int64(-12)},
+		{"08", int64(8)},
+		{"0_7", int64(7)},
+		{"012.5", 12.5},
+		{"0", int64(0)},
+		{"0b11", int64(3)},
+		{"1:30", "1:30"},
 		{"0o14", int64(12)},
 		{"0x1F", int64(31)},
 		{"1_000", int64(1000)},
@@ -153,7 +160,7 @@ tasks:
     timeout: soon
     register: 2nd
     after: [List]
-    gpu: 1
+    gpu: -1
     callbacks:
       onSucces: []
       onError:
@@ -181,8 +188,8 @@ plugins: [{a: b}]
 		`bad.yaml:6:5: retry must be a whole number of further tries from 0 to 1000, got -1`,
 		`bad.yaml:7:5: timeout must be a number of seconds or a duration such as 90s or 20m, got "soon"`,
 		`bad.yaml:8:5: register "2nd" can't be named by a template; use letters, digits and _, not a digit first`,
-		`bad.yaml:9:5: after comes with a later version: tasks run in the order of the document; remove the key`,
-		`bad.yaml:10:5: gpu comes with a later version: nothing here reserves one; remove the key`,
+		`bad.yaml:9:13: after: no task has the id or name "List"`,
+		`bad.yaml:10:5: gpu must be a whole number of GPUs from 1 to 64, got -1`,
 		`bad.yaml:12:7: callbacks has no key "onSucces", did you mean "onSuccess"?`,
 		"bad.yaml:14:11: the callback names no module; add module: and one of those that `millrace modules` lists",
 		`bad.yaml:15:5: a task is a map with module and props, got "just text"`,
@@ -209,7 +216,15 @@ func TestParseRefusesWhatIsNoPipelineInOneSentence(t *testing.T) {
 		{"a key twice", "tasks: []\nname: a\nname: b", `p:3:1: key "name" is already set on line 2; keep one of them`},
 		{"a JSON key twice", `{"tasks": [], "tasks": []}`, `p:1:15: key "tasks" is already set on line 1; keep one of them`},
 		{"unquoted braces", "tasks: []\nname: {{ x }}", `p:2:8: a key must be text; a value that starts with {{ needs quotes round it: "{{ name }}"`},
-		{"structural blocks", "tasks:\n  {% for a in b %}\n  - module: Shell\n  {% endfor %}\n", "p:2:1: the document is YAML only after its {% %} blocks are expanded, which comes with the next version; until then write the tasks out"},
+		{"a block that is not closed", "tasks:\n  {% for a in b %}\n  - module: Shell\n", "p:2:3: {% for %} is never closed; add {% endfor %}, on a line of its own"},
+		{"not YAML without its blocks", "tasks:\n  {% if a %}\n  {% endif %}\n  - [\n", "p:4:1: this is not YAML, its blocks expanded: did not find expected node content"},
+		{"not YAML with its blocks", "tasks:\n  {% if true %}\n  - a\n\t- b\n  {% endif %}\nname: x\n", "p:3:1: this is not YAML, its blocks expanded: found a tab character that violates indentation"},
+		{"a block in the state", "state:\n  a: 1\n  {% if a %}\n  b: 1\n  {% endif %}\n\ntasks: []\n", `p:3:3: a block can't stand in or round state, which blocks are expanded from; put the choice into a value: "{{ a if b else c }}"`},
+		{"a block round the state", "{% if a %}\nstate:\n  a: 1\n{% endif %}\ntasks: []\n", `p:1:1: a block can't stand in or round state, which blocks are expanded from; put the choice into a value: "{{ a if b else c }}"`},
+		{"a state that reads a set", "{% set a = 1 %}\nstate: {b: \"{{ a }}\"}\ntasks: []\n", `p:2:12: the state can't see "a", which {% set %} sets: the state is known first; make it a state key`},
+		{"a register that is not known yet", "tasks:\n  {% for a in [1] %}\n  - {module: Now, props: {key: x}, register: \"{{ x }}\"}\n  {% endfor %}\n", `p:3:46: register must be known before the tasks run, and "{{ x }}" reads what is not; use what blocks set, or the state`},
+		{"a module that data makes a template", "tasks:\n  {% for a in ['{' ~ '{ env.HOME }}'] %}\n  - module: \"{{ a }}\"\n  {% endfor %}\n", `p:3:13: module comes to text that is a template again; a value is never rendered`},
+		{"a state in a circle", "state: {a: \"{{ a }}\"}\ntasks:\n  {% if a %}\n  {% endif %}\n", `p:1:1: state keys refer to each other in a circle: a → a; give one of them a value`},
 		{"a tab", "tasks:\n\t- module: Shell", "p:2:1: this is not YAML: found character that cannot start any token"},
 		{"a NUL", "tasks: []\nname: a\x00b", "p:2:8: the control character U+0000 can't stand in a document; remove it"},
 		{"Latin-1", "name: caf\xe9", "p:1:10: this byte is not UTF-8; save the document as UTF-8"},
@@ -278,12 +293,20 @@ func FuzzParseAndLintNeverPanic(f *testing.F) {
 		}
 	}
 	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("params: {n: {type: int, default: 2, enum: [1, 2]}, k: {required: true}}\nsettings: {parallel: 2}\n" +
+		"entries: {a: {params: {m: {type: map}}, tasks: [{id: b, after: c, module: x}, {name: c, depends_on: [b], module: x, gpu: {memory: 1Gi}}]}}"))
 	f.Add([]byte("tasks: [{module: x, <<: [{a: 1}, 2]}]\nsettings: {retry: 1e9}"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		p, err := Parse("fuzz", src)
 		require.NotEqual(t, err == nil, p == nil, "a pipeline or an error, never both")
 		if err == nil {
-			Lint(p, LintOptions{})
+			Check("fuzz", src, LintOptions{})
+			_, _ = p.Bind(map[string]any{"n": "7", "k": nil, "m": []any{}})
+			for _, e := range p.Entries {
+				chosen, err := p.Select(e.Name)
+				require.NoError(t, err)
+				require.Equal(t, e.Name, chosen.Entry)
+			}
 			return
 		}
 		parse, ok := errors.AsType[*ParseError](err)

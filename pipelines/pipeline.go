@@ -11,7 +11,8 @@ type Pipeline struct {
 	Name        string
 	Description string
 	State       map[string]any // values may be templates over other state, in any order
-	Tasks       []Task
+	Tasks       []Task         // of the document itself, or of the entry that was selected; nil where it has entries alone
+	Entry       string         // that was selected; empty for the document's own tasks
 	Callbacks   map[Event][]Callback
 	Plugins     []string
 	Params      []Param // what a job may or must give, in the order of the text
@@ -30,6 +31,7 @@ type Settings struct {
 	RetrySleep time.Duration // between tries (global_retry_sleep)
 	Timeout    time.Duration // of each task; 0 is none
 	Deadline   time.Duration // of the whole run; 0 is the worker's
+	Strict     bool          // a negative index is undefined, as in JavaScript, instead of counting from the end
 	Parallel   int           // tasks that may run at once where their order leaves it open; 0 is DefaultParallel
 }
 

@@ -2,91 +2,129 @@ package pipelines
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/millrace/millrace/pipelines/blocks"
 )
 
-// readYAML turns YAML into nodes. Scalars are those of YAML 1.2's core schema as yaml.v3 reads them: yes, no, on
-// and off are text, and so are dates; 012 and 0o12 are octal, 0x1F hexadecimal, 1_000 a thousand.
-func readYAML(file string, src []byte, ps *problems) (n *node) {
-	// yaml.v3 turns its own panics into errors, but hostile input has found others before.
-	defer func() {
-		if p := recover(); p != nil {
-			n = nil
-			ps.errorf(Pos{File: file, Line: 1, Column: 1}, "the document can't be read as YAML: %v", p)
-		}
-	}()
-	dec := yaml.NewDecoder(bytes.NewReader(src))
-	var doc, second yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		if !errors.Is(err, io.EOF) {
-			reportYAML(file, src, err, ps)
-			return nil
-		}
-		return &node{kind: scalarNode, pos: Pos{File: file, Line: 1, Column: 1}}
+// readYAML turns a document into nodes. One that is not YAML because blocks stand between its values is expanded with
+// what is given.
+func (p *parser) readYAML(ctx context.Context, src []byte) *node {
+	doc, err := decodeYAML(src)
+	if err == nil {
+		return newWalker(p.file, string(src), &p.problems).document(doc)
 	}
-	switch err := dec.Decode(&second); {
-	case err == nil:
-		ps.errorf(Pos{file, second.Line, max(second.Column, 1)}, "a second document starts here; a pipeline is one document, remove the --- line or make two files")
-		return nil
-	case !errors.Is(err, io.EOF):
+	b, wrong := blocks.Parse(string(src))
+	switch {
+	case wrong == nil && b.Blocks():
+		return p.expand(ctx, b)
+	case wrong != nil && bytes.Contains(src, []byte("{%")):
+		p.blockError(wrong)
+	default:
+		reportYAML(p.file, src, err, &p.problems)
+	}
+	return nil
+}
+
+// readYAML turns YAML into nodes.
+func readYAML(file string, src []byte, ps *problems) *node {
+	doc, err := decodeYAML(src)
+	if err != nil {
 		reportYAML(file, src, err, ps)
 		return nil
 	}
-	w := yamlWalker{file: file, lines: strings.Split(string(src), "\n"), ps: ps}
-	if n = w.node(&doc, 0); w.full {
+	return newWalker(file, string(src), ps).document(doc)
+}
+
+// A decoded is what yaml.v3 made of a source: nil nodes where there is no document, or no second one.
+type decoded struct{ doc, second *yaml.Node }
+
+// decodeYAML has yaml.v3 read a source.
+func decodeYAML(src []byte) (d decoded, err error) {
+	// yaml.v3 turns its own panics into errors, but hostile input has found others before.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it can't be read: %v", p)
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(src))
+	for _, into := range []**yaml.Node{&d.doc, &d.second} {
+		var n yaml.Node
+		switch err := dec.Decode(&n); {
+		case errors.Is(err, io.EOF):
+			return d, nil
+		case err != nil:
+			return d, err
+		}
+		*into = &n
+	}
+	return d, nil
+}
+
+// reportYAML says what yaml.v3 found wrong, and where.
+func reportYAML(file string, src []byte, err error, ps *problems) {
+	if bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
+		reportJSON(file, src, ps)
+		return
+	}
+	msg, line := yamlMistake(err)
+	ps.errorf(Pos{file, line, 1}, "this is not YAML: %s", msg)
+}
+
+// yamlMistake takes apart an error of yaml.v3: the line stands in its text alone.
+func yamlMistake(err error) (msg string, line int) {
+	msg, line = strings.TrimPrefix(err.Error(), "yaml: "), 1
+	if _, serr := fmt.Sscanf(msg, "line %d:", &line); serr == nil {
+		_, msg, _ = strings.Cut(msg, ": ")
+	}
+	return msg, line
+}
+
+// A yamlWalker copies yaml.v3's nodes into ours.
+type yamlWalker struct {
+	lines []string
+	at    func(line, column int) (Pos, map[string]any) // the source's place of one in lines, and the variables there
+	ps    *problems
+	alias int  // how deep in aliases we are
+	spent int  // nodes that aliases stood for
+	full  bool // a limit was met: the document is refused whole
+
+	line, column, offset int // the place in lines that was asked for last
+}
+
+// newWalker returns a walker over the nodes of a text that is its own source.
+func newWalker(file, text string, ps *problems) *yamlWalker {
+	at := func(line, column int) (Pos, map[string]any) { return Pos{file, line, column}, nil }
+	return &yamlWalker{lines: strings.Split(text, "\n"), at: at, ps: ps}
+}
+
+// document returns nil where it reported why.
+func (w *yamlWalker) document(d decoded) *node {
+	switch {
+	case d.doc == nil:
+		at, _ := w.at(1, 1)
+		return &node{kind: scalarNode, pos: at}
+	case d.second != nil:
+		at, _ := w.at(d.second.Line, max(d.second.Column, 1))
+		w.ps.errorf(at, "a second document starts here; a pipeline is one document, remove the --- line or make two files")
+		return nil
+	}
+	n := w.node(d.doc, 0)
+	if w.full {
 		return nil
 	}
 	return n
 }
 
-// reportYAML says what yaml.v3 found wrong, and where: the line stands in its text alone.
-func reportYAML(file string, src []byte, err error, ps *problems) {
-	if line := structuralBlock(src); line > 0 {
-		ps.errorf(Pos{file, line, 1}, "the document is YAML only after its {%% %%} blocks are expanded, which comes with the next version; until then write the tasks out")
-		return
-	}
-	if bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
-		reportJSON(file, src, ps)
-		return
-	}
-	msg, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
-	if _, serr := fmt.Sscanf(msg, "line %d:", &line); serr == nil {
-		_, msg, _ = strings.Cut(msg, ": ")
-	}
-	ps.errorf(Pos{file, line, 1}, "this is not YAML: %s", msg)
-}
-
-// structuralBlock returns the first line that is a template block of its own; 0 when there is none.
-func structuralBlock(src []byte) int {
-	line := 0
-	for l := range bytes.Lines(src) {
-		line++
-		if bytes.HasPrefix(bytes.TrimLeft(l, " \t"), []byte("{%")) {
-			return line
-		}
-	}
-	return 0
-}
-
-// A yamlWalker copies yaml.v3's nodes into ours.
-type yamlWalker struct {
-	file  string
-	lines []string
-	ps    *problems
-	alias int  // how deep in aliases we are
-	spent int  // nodes that aliases stood for
-	full  bool // a limit was met: the document is refused whole
-}
-
 // node returns nil where it reported a problem.
 func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
-	pos := Pos{w.file, y.Line, y.Column}
+	pos, vars := w.at(y.Line, y.Column)
 	if w.alias > 0 {
 		w.spent++
 	}
@@ -109,19 +147,22 @@ func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
 		w.alias++
 		defer func() { w.alias-- }()
 		return w.node(y.Alias, depth+1)
-	case yaml.SequenceNode:
-		return w.list(y, pos, depth)
-	case yaml.MappingNode:
-		return w.mapping(y, pos, depth)
 	}
-	return w.scalar(y, pos)
+	n := &node{pos: pos, vars: vars}
+	switch y.Kind {
+	case yaml.SequenceNode:
+		return w.list(y, n, depth)
+	case yaml.MappingNode:
+		return w.mapping(y, n, depth)
+	}
+	return w.scalar(y, n)
 }
 
-func (w *yamlWalker) list(y *yaml.Node, pos Pos, depth int) *node {
+func (w *yamlWalker) list(y *yaml.Node, n *node, depth int) *node {
+	n.kind = listNode
 	if y.ShortTag() != "!!seq" {
-		w.ps.errorf(pos, "the tag %s is not known here; remove it", y.Tag)
+		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
-	n := &node{kind: listNode, pos: pos}
 	for _, c := range y.Content {
 		if e := w.node(c, depth+1); e != nil {
 			n.list = append(n.list, e)
@@ -130,15 +171,15 @@ func (w *yamlWalker) list(y *yaml.Node, pos Pos, depth int) *node {
 	return n
 }
 
-func (w *yamlWalker) mapping(y *yaml.Node, pos Pos, depth int) *node {
+func (w *yamlWalker) mapping(y *yaml.Node, n *node, depth int) *node {
+	n.kind = mapNode
 	if y.ShortTag() != "!!map" {
-		w.ps.errorf(pos, "the tag %s is not known here; remove it", y.Tag)
+		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
-	n := &node{kind: mapNode, pos: pos}
 	var merged []*node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
-		at := Pos{w.file, k.Line, k.Column}
+		at, _ := w.at(k.Line, k.Column)
 		switch {
 		case k.Kind == yaml.ScalarNode && k.ShortTag() == "!!merge":
 			if m := w.node(v, depth+1); m != nil {
@@ -175,72 +216,4 @@ func (w *yamlWalker) merge(n, from *node) {
 			}
 		}
 	}
-}
-
-func (w *yamlWalker) scalar(y *yaml.Node, pos Pos) *node {
-	n := &node{kind: scalarNode, pos: pos, text: y.Value, inner: w.inner(y)}
-	switch tag := y.ShortTag(); tag {
-	case "!!str", "!!timestamp":
-		n.value = y.Value
-	case "!!null":
-	case "!!bool", "!!int", "!!float":
-		if err := y.Decode(&n.value); err != nil {
-			w.ps.errorf(pos, "%s can't be read as %s", n.what(), strings.TrimPrefix(tag, "!!"))
-		}
-		n.value = w.number(n.value, pos)
-	default:
-		w.ps.errorf(pos, "the tag %s is not known here; remove it", y.Tag)
-	}
-	return n
-}
-
-// number brings numbers into the two types a document has.
-func (w *yamlWalker) number(v any, pos Pos) any {
-	switch x := v.(type) {
-	case int:
-		return int64(x)
-	case uint64:
-		return float64(x)
-	case float64:
-		if x-x != 0 {
-			w.ps.errorf(pos, "%v is not a number that can be stored; write it as text", x)
-		}
-	}
-	return v
-}
-
-// inner returns where a scalar's text starts when the source holds it unchanged, the zero Pos otherwise (escapes,
-// folded lines).
-func (w *yamlWalker) inner(y *yaml.Node) Pos {
-	p := Pos{w.file, y.Line, y.Column}
-	switch y.Style &^ yaml.TaggedStyle {
-	case yaml.DoubleQuotedStyle, yaml.SingleQuotedStyle:
-		p.Column++
-	case yaml.LiteralStyle:
-		p.Line++
-		if p.Line <= len(w.lines) {
-			l := w.lines[p.Line-1]
-			p.Column = len(l) - len(strings.TrimLeft(l, " ")) + 1
-		}
-	}
-	if p.Line < 1 || p.Line > len(w.lines) || p.Column < 1 {
-		return Pos{}
-	}
-	first, _, more := strings.Cut(y.Value, "\n")
-	if more && y.Style&yaml.LiteralStyle == 0 {
-		return Pos{}
-	}
-	if first == "" || !strings.HasPrefix(fromColumn(w.lines[p.Line-1], p.Column), first) {
-		return Pos{}
-	}
-	return p
-}
-
-// fromColumn returns the rest of a line from a column, counted in characters from 1.
-func fromColumn(line string, column int) string {
-	for range column - 1 {
-		_, n := utf8.DecodeRuneInString(line)
-		line = line[n:]
-	}
-	return line
 }

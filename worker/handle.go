@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
@@ -69,8 +68,11 @@ type attempt struct {
 
 // handle claims the attempt, runs it and settles. unfit says that the message is no job.
 func (a *attempt) handle(ctx context.Context, unfit error) {
-	req, err := a.request()
-	unfit = errors.Join(unfit, err)
+	req, noDocument := a.request(ctx)
+	if err := a.keep(ctx, req); err != nil { // without it a later attempt could not run what this one does
+		a.handBack(ctx, jitter(firstBackoff), err.Error())
+		return
+	}
 	release, err := a.claim(ctx, req)
 	defer release()
 	switch final, done := errors.AsType[*record.FinalError](err); {
@@ -82,7 +84,8 @@ func (a *attempt) handle(ctx context.Context, unfit error) {
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, jitter(firstBackoff), err.Error())
 	default:
-		a.run(ctx, req, unfit)
+		req, noDocument = a.asBegun(ctx, req, noDocument)
+		a.run(ctx, req, errors.Join(unfit, noDocument))
 	}
 }
 
@@ -93,7 +96,7 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 	alone := false
 	c := record.Claim{Worker: w.cfg.Name, Host: w.cfg.Name, Pipeline: a.job.Pipeline}
 	if req != nil {
-		c.Pipeline, c.Digest = req.Source, req.Digest
+		c.Pipeline, c.Digest, c.Inline = req.Source, req.Digest, !req.Trusted
 	}
 	c.Alone = func(died, diedAlone int) (bool, error) {
 		if alone || died < aloneAfter || diedAlone >= maxDiedAlone {
@@ -108,25 +111,6 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 	}
 	a.record, err = w.cfg.Records.Claim(ctx, a.job, c)
 	return release, err
-}
-
-// request makes the attempt's request. The error is permanent, and a sentence.
-func (a *attempt) request() (*launch.Request, error) {
-	j, cfg := a.job, a.worker.cfg
-	switch {
-	case j.Inline != nil && !cfg.Inline:
-		return nil, fault.As(fault.Permanent, errors.New(
-			"the message brings its own pipeline, which this worker does not run (MILLRACE_INLINE allows it); name one of the catalogue"))
-	case j.Inline != nil:
-		return &launch.Request{Job: j, Document: j.Inline, Source: "message", Digest: pipelines.Digest(j.Inline)}, nil
-	case j.Pipeline == "":
-		return nil, nil
-	}
-	doc, source, digest, err := cfg.Pipelines.Document(j.Pipeline)
-	if err != nil {
-		return nil, err
-	}
-	return &launch.Request{Job: j, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
 }
 
 // run launches the attempt, unless unfit says why not, and settles by how it ended.

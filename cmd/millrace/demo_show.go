@@ -153,13 +153,9 @@ func timeline(s *screen, tasks []engine.TaskRun) {
 			to = t.Ended
 		}
 	}
-	for i, t := range tasks {
-		name := t.Name
-		if name == "" {
-			name = fmt.Sprintf("#%d", i)
-		}
+	for _, t := range tasks {
 		mark, color, length := taskMark(t)
-		s.printf("  %s %-28s %s %s %s\n", s.paint(color, mark), shorten(plain(name), 28),
+		s.printf("  %s %-28s %s %s %s\n", s.paint(color, mark), shorten(plain(t.Label()), 28),
 			s.paint(faint, fmt.Sprintf("%-19s", shorten(plain(t.Module), 19))), bar(s, color, t, from, to), length)
 	}
 }

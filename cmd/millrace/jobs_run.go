@@ -42,6 +42,9 @@ pipeline's state. Values are JSON where they can be read as JSON, else text:
   string_var="hello world" number_var=42 list='[1,"two",true]' map='{"k":"v"}'
   a=1,b=2
 
+NAME@sha256:… asks for the version of that digest; one that is not the catalogue's
+now is run by workers that have run it before, and is not checked here.
+
 The job's ID alone goes to stdout, all else to stderr.
 
 Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (with
@@ -60,7 +63,7 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 		if err := o.check(); err != nil {
 			return err
 		}
-		m, err := o.message(c.InOrStdin(), a[0], a[1:], newCatalogue(cfg.Pipelines))
+		m, err := o.message(c.Context(), c.InOrStdin(), a[0], a[1:], newCatalogue(cfg.Pipelines))
 		if err != nil {
 			return err
 		}
@@ -87,6 +90,7 @@ func (o *order) bind(cmd *cobra.Command) {
 		"linkId":     f.String("link-id", "", "ID of what the job belongs to"),
 		"customerId": f.String("customer-id", "", "whose job it is; with isolation pipeline, customers share no process"),
 		"externalId": f.String("external-id", "", "ID that another system knows the job by"),
+		"entry":      f.String("entry", "", "which of the document's entries to run (its own tasks)"),
 		"deadline":   f.String("deadline", "", "longest run, like 20m (the worker's)"),
 	}
 	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
@@ -25,21 +26,26 @@ type message struct {
 	body     []byte
 	job      *job.Job
 	source   string // the pipeline's name in problems
+	version  string // digest that it must have; empty is any
 	document []byte
 }
 
 // message makes the message that o, a pipeline and values ask for.
-func (o *order) message(stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*message, error) {
+func (o *order) message(ctx context.Context, stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*message, error) {
 	state, err := job.ParseState(values)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
 	m := &message{fields: map[string]any{"pipeline": source}}
-	if m.document, m.source, err = readSource(stdin, source, cat); err != nil {
+	name, version := splitVersion(source)
+	if m.document, m.source, err = readSource(stdin, name, cat); err != nil {
 		return nil, err
 	}
+	if m.version = version; version != "" && !isName(name) {
+		return nil, usage("@sha256:… asks for a version of a pipeline of the catalogue, and %s is a file; leave it out", name)
+	}
 	switch whole := asMessage(m.source, m.document); {
-	case isName(source):
+	case isName(name):
 	case whole != nil:
 		if err := m.take(whole, cat); err != nil {
 			return nil, err
@@ -47,17 +53,39 @@ func (o *order) message(stdin io.Reader, source string, values []string, cat *pi
 	default:
 		m.fields["pipeline"] = asText(m.document)
 	}
-	p, err := pipelines.Parse(m.source, m.document)
+	m.overlay(state)
+	m.set("entry", *o.fields["entry"])
+	called, err := m.parse(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m.overlay(state)
-	o.fill(m, p.Name)
+	o.fill(m, called)
 	if m.body, err = json.Marshal(m.fields); err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
 	m.job, err = job.Decode(queue.Message{ID: "new", Body: m.body})
 	return m, err
+}
+
+// parse holds the message against its pipeline, as the job will, and returns the pipeline's name. What it asks for in
+// another version than the one at hand can't be checked.
+func (m *message) parse(ctx context.Context) (name string, err error) {
+	if m.otherVersion() {
+		return strings.TrimSuffix(m.source, filepath.Ext(m.source)), nil
+	}
+	state, _ := m.fields["state"].(map[string]any)
+	entry, _ := m.fields["entry"].(string)
+	p, err := pipelines.ParseGiven(ctx, m.source, m.document, pipelines.Given{State: state, Entry: entry})
+	if err != nil {
+		return "", err
+	}
+	_, err = p.Bind(state)
+	return p.Name, err
+}
+
+// otherVersion says that the message asks for another document than the one at hand.
+func (m *message) otherVersion() bool {
+	return m.version != "" && m.version != pipelines.Digest(m.document)
 }
 
 // asMessage returns the keys of a document that is a message around a pipeline, else nil.
@@ -78,11 +106,16 @@ func (m *message) take(fields map[string]any, cat *pipelines.Catalogue) error {
 	if err != nil {
 		return err
 	}
-	m.fields = fields
+	m.fields, m.version = fields, j.Version
 	delete(m.fields, "args") // they are in the state now, over which more may be laid
 	m.overlay(j.State)
 	if j.Inline != nil {
-		m.document, m.fields["pipeline"] = j.Inline, asText(j.Inline) // as it was written: a map would lose its order
+		text := asText(j.Inline) // as it was written: a map would lose its order
+		m.document, m.fields["pipeline"] = []byte(text), text
+		if m.otherVersion() {
+			return fmt.Errorf("%s asks for the version %s, and the pipeline that it brings is sent as %s; correct version, or leave it out",
+				m.source, m.version, pipelines.Digest(m.document))
+		}
 		return nil
 	}
 	m.document, m.source, _, err = cat.Document(j.Pipeline)
@@ -178,6 +211,10 @@ func (m *message) check(stdout, stderr io.Writer, format string) error {
 	if err := m.show(stdout, format); err != nil {
 		return err
 	}
+	if m.otherVersion() {
+		_, err := fmt.Fprintf(stderr, "nothing was sent: --dry-run; the pipeline was not checked: %s is %s here\n", m.source, pipelines.Digest(m.document))
+		return err
+	}
 	o, err := lintOptions()
 	if err != nil {
 		return err
@@ -187,5 +224,5 @@ func (m *message) check(stdout, stderr io.Writer, format string) error {
 		_, err := fmt.Fprintln(stderr, "nothing was sent: --dry-run")
 		return err
 	}
-	return errors.Join(printFindings(newScreen(stderr), found), concludeLint(stderr, found, 1))
+	return errors.Join(printFindings(newScreen(stderr), found), concludeLint(stderr, found, 1, pipelines.SeverityError))
 }

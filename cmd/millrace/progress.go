@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,16 +15,15 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// A progress shows a run to a person: what programs print on stdout, how tasks stand on stderr; one live line a task
-// on a terminal, plain lines elsewhere. With the json logger it writes the events themselves.
+// A progress shows a run to a person: what programs print on stdout, how tasks stand on stderr; one live line of those
+// that run on a terminal, plain lines elsewhere. With the json logger it writes the events themselves.
 type progress struct {
 	out, err io.Writer
 	json     *json.Encoder
-	live     bool // err is a terminal: the running task's line is rewritten
+	live     bool // err is a terminal: the line of the running tasks is rewritten
 	color    bool
-	label    string
-	began    time.Time
-	open     bool // a live line is being shown
+	running  []engine.Event // how the tasks under way started, in that order
+	open     bool           // a live line is being shown
 }
 
 // newProgress takes a logger that logConfig has checked.
@@ -43,8 +43,7 @@ func (p *progress) Report(_ context.Context, ev engine.Event) {
 	}
 	switch ev.Kind {
 	case engine.TaskStarted:
-		p.label, p.began = name(ev), ev.Time
-		p.show("…", "")
+		p.running = append(p.running, ev)
 	case engine.TaskStdout:
 		p.print(p.out, ev.Line)
 	case engine.TaskStderr:
@@ -58,10 +57,12 @@ func (p *progress) Report(_ context.Context, ev engine.Event) {
 	case engine.TaskEnded:
 		p.ended(ev)
 	}
+	p.show()
 }
 
 func (p *progress) ended(ev engine.Event) {
 	t := ev.TaskRun
+	p.running = slices.DeleteFunc(p.running, func(began engine.Event) bool { return began.Task == ev.Task })
 	took := t.Ended.Sub(t.Started).Round(time.Millisecond).String()
 	switch t.Status {
 	case engine.Succeeded:
@@ -94,21 +95,32 @@ func (p *progress) end(run *engine.Run) {
 
 // print writes a line of a program's above the live line.
 func (p *progress) print(w io.Writer, line string) {
-	live := p.open
 	p.clear()
 	fmt.Fprintln(w, line)
-	if live {
-		p.show("…", time.Since(p.began).Round(time.Second).String())
-	}
 }
 
-// show rewrites the live line.
-func (p *progress) show(mark, note string) {
-	if p.live {
-		p.clear()
-		fmt.Fprintf(p.err, "%s %s %s", p.paint(mark), p.label, note)
-		p.open = true
+// maxLive is how many running tasks the live line names.
+const maxLive = 3
+
+// show rewrites the live line: the tasks under way, and for how long the first of them has been.
+func (p *progress) show() {
+	if !p.live || len(p.running) == 0 {
+		return
 	}
+	var labels []string
+	for i, ev := range p.running {
+		if i == maxLive {
+			labels = append(labels, fmt.Sprintf("%d more", len(p.running)-i))
+			break
+		}
+		labels = append(labels, shorten(plain(name(ev)), 28))
+	}
+	p.clear()
+	fmt.Fprintf(p.err, "%s %s", p.paint("…"), strings.Join(labels, ", "))
+	if long := time.Since(p.running[0].Time).Round(time.Second); long > 0 {
+		fmt.Fprintf(p.err, " %s", long)
+	}
+	p.open = true
 }
 
 func (p *progress) clear() {

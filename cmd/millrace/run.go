@@ -23,6 +23,7 @@ import (
 // runConfig is all that `millrace run` can be told.
 type runConfig struct {
 	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
 }
 
@@ -49,10 +50,12 @@ func newRunCmd() *cobra.Command {
 		Example: "  millrace run hello_world name=Modelops\n  millrace run -f job.yaml --debug\n  cat job.json | millrace run - -i json",
 	}
 	var cfg runConfig
-	var file, format, workspace string
+	var file, format, workspace, entry, page string
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
 	cmd.Flags().StringVarP(&file, "file", "f", "", "read the pipeline from this file")
 	cmd.Flags().StringVarP(&format, "input", "i", "", "form of the document: yaml or json (found out by itself)")
+	cmd.Flags().StringVar(&entry, "entry", "", "which of the document's entries to run (its own tasks)")
+	cmd.Flags().StringVar(&page, "report", "", "write a page about the run to this file")
 	cmd.Flags().StringVar(&workspace, "workspace", ".", "the folder to work in")
 	cmd.RunE = func(c *cobra.Command, a []string) error {
 		if err := load(); err != nil {
@@ -73,11 +76,12 @@ func newRunCmd() *cobra.Command {
 		if err := checkForm(format, req); err != nil {
 			return err
 		}
-		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll}, log)
+		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents}, log)
 		if err != nil {
 			return err
 		}
-		r.admit = admitted(req.Job.State)
+		req.Job.Entry = entry
+		r.admit, r.page = admitted(req.Job.State), page
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
 	return cmd
@@ -128,7 +132,9 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.Exit(exitStopped)
 	})()
 	run := r.run(runCtx, dir, req, show)
-	show.end(run)
+	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
+		return err
+	}
 	switch {
 	case stoppedBySignal(soft):
 		return &codeError{exitStopped, errSaid}
@@ -145,12 +151,24 @@ func readRequest(stdin io.Reader, source string, values []string, cat *pipelines
 		return nil, usage("%w", err)
 	}
 	req := &launch.Request{Job: &job.Job{ID: "run", State: state}, Attempt: 1, Last: true, Trusted: true}
+	source, version := splitVersion(source)
 	req.Document, req.Source, err = readSource(stdin, source, cat)
 	if err != nil {
 		return nil, err
 	}
 	req.Digest = pipelines.Digest(req.Document)
+	if version != "" && version != req.Digest {
+		return nil, fmt.Errorf("%s is %s, not %s", req.Source, req.Digest, version)
+	}
 	return req, nil
+}
+
+// splitVersion parts a pipeline's name from the digest that it must have: "hello_world@sha256:…".
+func splitVersion(source string) (name, version string) {
+	if name, sum, ok := strings.Cut(source, "@sha256:"); ok {
+		return name, "sha256:" + strings.ToLower(sum)
+	}
+	return source, ""
 }
 
 // readSource finds a pipeline: "-" is stdin, file://PATH and anything that is a file is read, else it is a name.

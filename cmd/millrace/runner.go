@@ -35,6 +35,7 @@ type runner struct {
 	policy    launch.Policy
 	programs  []string // the environment of external programs, less the folders
 	admit     []string // absolute paths outside the workspace that a person gave; nil in a worker
+	page      string   // file that a person wants the report in; empty is none
 	log       *slog.Logger
 }
 
@@ -77,7 +78,9 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	if req.Epilogue != nil {
 		return r.engine.Epilogue(ctx, *in, req.Epilogue)
 	}
-	return r.engine.Run(ctx, *in)
+	done := r.engine.Run(ctx, *in)
+	r.report(ctx, in, req, done)
+	return done
 }
 
 // newRun is a run in which no task was reached.
@@ -119,22 +122,7 @@ func (r *runner) warm() {
 
 // input makes what the engine needs of a request. Its errors are sentences.
 func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, error) {
-	p, err := pipelines.Parse(req.Source, req.Document)
-	if err != nil {
-		return nil, fault.As(fault.Permanent, err)
-	}
-	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
-		return nil, fault.As(fault.Permanent, err)
-	}
-	if err := r.mayRun(p, req.Trusted); err != nil {
-		return nil, fault.As(fault.Permanent, err)
-	}
-	secrets.AddNamed(p.State)
-	secrets.AddNamed(req.Job.State)
-	state, err := render.NewState(ctx, render.Config{
-		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
-		Data: req.Job.State, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates,
-	})
+	p, state, err := r.prepare(ctx, req, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +145,36 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 			HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
 		},
 	}, nil
+}
+
+// prepare makes a request's pipeline and the state that it starts with, and learns what is secret in them.
+func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *redact.Set) (*pipelines.Pipeline, *render.State, error) {
+	secrets.AddNamed(req.Job.State)
+	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
+		State: req.Job.State, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := p.Bind(req.Job.State)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
+		return nil, nil, fault.As(fault.Permanent, err)
+	}
+	if err := r.mayRun(p, req.Trusted); err != nil {
+		return nil, nil, fault.As(fault.Permanent, err)
+	}
+	secrets.AddNamed(p.State)
+	state, err := render.NewState(ctx, render.Config{
+		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
+		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, state, nil
 }
 
 // mayRun refuses a pipeline whose modules run programs of its author's choice where the operator does not allow it.

@@ -47,8 +47,57 @@ func TestAJobThatAsksForItTellsItsStepsInOrder(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
+		`level=DEBUG msg="pipeline p: register listeners" job_id=j`,
 		`level=DEBUG msg="pipeline p: START" job_id=j`, `level=DEBUG msg="Task #0: START" job_id=j task=#0 module=StdOut`, "hi",
 		`level=DEBUG msg="Task #0: SUCCESS" job_id=j task=#0 module=StdOut`, `level=DEBUG msg="Task #0: DONE" job_id=j task=#0 module=StdOut`,
+		`level=DEBUG msg="pipeline p: SUCCESS" job_id=j`, `level=DEBUG msg="pipeline p: close listeners" job_id=j`,
 		`level=DEBUG msg="pipeline p: DONE" job_id=j`,
 	}, lines)
+}
+
+func TestParamsAreCheckedBeforeAnythingRuns(t *testing.T) {
+	const doc = `
+params:
+  width: {type: integer, default: 640}
+  input: {type: string, required: true, description: The model.}
+tasks:
+  - {module: StdOut, props: {msg: "{{ input }} {{ width + 1 }}"}}
+callbacks: {onStart: [{module: StdOut, props: {msg: begun}}]}
+`
+	run, events := ran(t, doc, &job.Job{ID: "j", State: map[string]any{"width": "wide"}})
+	require.Equal(t, &engine.Failure{
+		Kind: fault.Permanent, Message: `p.yaml:3:3: param "width" must be a whole number, and the job gives "wide"; ` +
+			`p.yaml:4:3: param "input" (string) is required, and the job gives none: The model.`,
+	}, run.Failure)
+	require.Empty(t, events)
+
+	for width, want := range map[any]string{"7": "a.stl 8", nil: "a.stl 641"} {
+		run, events = ran(t, doc, &job.Job{ID: "j", State: map[string]any{"width": width, "input": "a.stl"}})
+		require.Nil(t, run.Failure)
+		require.Contains(t, linesOf(events), want)
+	}
+	dry, _ := ran(t, doc, &job.Job{ID: "j", DryRun: true})
+	require.ErrorContains(t, dry.Failure, `param "input" (string) is required`)
+}
+
+func TestAJobRunsTheEntryThatItSelects(t *testing.T) {
+	const doc = `
+entries:
+  one: {tasks: [{module: StdOut, props: {msg: first}}]}
+  two: {params: {n: {default: 2}}, tasks: [{module: StdOut, props: {msg: "second {{ n }}"}}]}
+`
+	_, events := ran(t, doc, &job.Job{ID: "j", Entry: "two"})
+	require.Equal(t, []string{"second 2"}, linesOf(events))
+	run, _ := ran(t, doc, &job.Job{ID: "j"})
+	require.Equal(t, &engine.Failure{Kind: fault.Permanent, Message: "p.yaml has no tasks of its own; name one of its entries: one, two"}, run.Failure)
+}
+
+func linesOf(events []engine.Event) []string {
+	var lines []string
+	for _, ev := range events {
+		if ev.Line != "" {
+			lines = append(lines, ev.Line)
+		}
+	}
+	return lines
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
 )
 
 func TestWhatMessagesSayCanDoNothingToATerminal(t *testing.T) {
@@ -60,17 +62,28 @@ func TestTimelineBarsShareOneScale(t *testing.T) {
 	var b bytes.Buffer
 	timeline(&screen{Writer: &b}, []engine.TaskRun{
 		{Name: "first", Module: "Now", Status: engine.Succeeded, Started: at(0), Ended: at(1)},
-		{Module: "Shell", Status: engine.Skipped},
+		{Index: 4, Module: "Shell", Status: engine.Skipped},
 		{Name: "long\x1b[2J", Module: "STL2OBJ", Status: engine.Failed, Soft: true, Started: at(1), Ended: at(100)},
 	})
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	require.Len(t, lines, 3)
 	require.Contains(t, lines[0], "█·················     1 ms")
-	require.Contains(t, lines[1], "#1")
+	require.Contains(t, lines[1], "#4", "its place in the document")
 	require.Contains(t, lines[1], "skipped")
 	require.Contains(t, lines[2], "██████████████████    99 ms")
 	require.NotContains(t, b.String(), "\x1b")
 	for _, line := range lines {
 		require.LessOrEqual(t, len([]rune(line)), 80)
 	}
+}
+
+func TestATerminalShowsWhereARunFailed(t *testing.T) {
+	const doc = "tasks:\n  - module: StdOut\n    props: {msg: \"{{ 1 | upcase }}\"}\n"
+	var b, told bytes.Buffer
+	req := &launch.Request{Job: new(job.Job), Source: "p.yaml", Document: []byte(doc)}
+	run := newRun("p", "", engine.Failed)
+	run.Failure = &engine.Failure{Message: "p.yaml:3:26: no such filter", Place: "p.yaml:3:26"}
+	run.Tasks = make([]engine.TaskRun, 1)
+	require.NoError(t, tellEnd(t.Context(), &progress{err: &told}, &screen{Writer: &b, terminal: true}, req, run))
+	require.Equal(t, "        props: {msg: \"{{ 1 | upcase }}\"}\n"+strings.Repeat(" ", 29)+"^\n", b.String())
 }

@@ -23,7 +23,8 @@ func Modules() []modules.Module {
 	}
 }
 
-// Planned says whether name is a callback module that is known but not built into this version.
-func Planned(name string) bool {
-	return slices.Contains([]string{"Kafka", "SQS", "VntanaGoogleMetrics"}, name)
-}
+// Planned says whether name is one of PlannedNames.
+func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
+
+// PlannedNames are callback modules that are known but not built into this version.
+func PlannedNames() []string { return []string{"Kafka", "SQS", "VntanaGoogleMetrics"} }

@@ -1,6 +1,7 @@
 package callbacks_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,4 +22,18 @@ func TestEveryCallbackConforms(t *testing.T) {
 func TestKafkaIsPlanned(t *testing.T) {
 	require.True(t, callbacks.Planned("Kafka"))
 	require.False(t, callbacks.Planned("Http"))
+}
+
+func TestWhatPrintsCanBeAPlugin(t *testing.T) {
+	r, err := modules.NewRegistry(callbacks.Modules()...)
+	require.NoError(t, err)
+	plugins := map[string]bool{}
+	for m := range r.All() {
+		s := m.Spec()
+		plugins[s.Name] = s.Plugin != nil
+		for name := range s.Plugin {
+			require.True(t, slices.ContainsFunc(s.Props, func(f modules.Field) bool { return f.Name == name }), "%s has no prop %q", s.Name, name)
+		}
+	}
+	require.Equal(t, map[string]bool{"Debug": true, "Http": false, "Now": false, "StdErr": true, "StdOut": true}, plugins)
 }

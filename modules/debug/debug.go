@@ -16,12 +16,13 @@ var Module = modules.Define(modules.Spec{
 	Name:    "Debug",
 	Summary: "Prints a variable or a message, for the author of a pipeline to look at.",
 	Example: "- module: Debug\n  props: {var: state, format: yaml}",
+	Plugin:  map[string]any{"message": show.Event},
 }, run)
 
 // Props are what a task writes under props.
 type Props struct {
 	Var     any    `json:"var,omitzero" doc:"Variable to print, as a dotted path without braces; task is the current task and state all variables."`
-	Message any    `json:"message,omitzero" aliases:"msg" doc:"Text to print; it comes before the variable."`
+	Message any    `json:"message,omitzero" aliases:"msg" peers:"true" doc:"Text to print; it comes before the variable."`
 	Format  string `json:"format" enum:"raw,json,yaml" default:"raw" doc:"How to print it."`
 }
 

@@ -21,6 +21,11 @@ const (
 	YAML = "yaml"
 )
 
+// Event is the template of what a plugin prints: one line for an event, with who it is about, how that stands, and the
+// line or the error.
+const Event = "{{ event }}{% if task.module %} task {{ current_task }} {{ task.status }}{% else %} {{ name }} {{ status }}{% endif %}" +
+	"{% if event == 'onStdout' or event == 'onStderr' %}: {{ line }}{% elif error_message %}: {{ error_message }}{% endif %}"
+
 // Text returns v in one of the three formats, without a newline at its end.
 func Text(v any, format string) (string, error) {
 	switch format {
@@ -58,7 +63,7 @@ func yamlText(v any) (string, error) {
 
 // A Message is the props of StdOut and StdErr.
 type Message struct {
-	Message  any            `json:"message,omitzero" aliases:"msg" doc:"What to print; anything that is not text is shown as JSON."`
+	Message  any            `json:"message,omitzero" aliases:"msg" peers:"true" doc:"What to print; anything that is not text is shown as JSON."`
 	Metadata map[string]any `json:"metadata,omitzero" doc:"Printed after the message, as name=value in the raw format."`
 	Format   string         `json:"format" enum:"raw,json,yaml" default:"raw" doc:"How to print it."`
 }

@@ -13,6 +13,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "StdErr",
 	Summary: "Prints a message to standard error.",
 	Example: "- module: StdErr\n  props: {message: the texture is missing}",
+	Plugin:  map[string]any{"message": show.Event},
 }, run)
 
 // Output is what register stores.

@@ -13,6 +13,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "StdOut",
 	Summary: "Prints a message to standard output.",
 	Example: "- module: StdOut\n  props:\n    message: the model is ready\n    metadata: {triangles: 1200}",
+	Plugin:  map[string]any{"message": show.Event},
 }, run)
 
 // Output is what register stores.

@@ -21,7 +21,7 @@ const (
 	maxSentence   = 4 << 10   // bytes of an error
 )
 
-// shown is what events and records say of an output: without secrets, clipped.
+// shown is what events and records say of an output: without secrets, clipped. The caller holds mu.
 func (r *runner) shown(out map[string]any) map[string]any {
 	if len(out) == 0 {
 		return nil

@@ -1,13 +1,16 @@
-// Package engine runs a pipeline: task by task, telling a Reporter what happens.
+// Package engine runs a pipeline: tasks in their order, telling a Reporter what happens.
 //
-// A run reads top to bottom in Run (this file), one task in task.go, callbacks in callbacks.go. A task that fails
-// is an outcome and stands in the Run; nothing here returns a Go error.
+// A run reads top to bottom in Run (this file), which task runs when in order.go, one task in life.go, its tries in
+// task.go, callbacks in callbacks.go. A task that fails is an outcome and stands in the Run; nothing here returns a Go
+// error.
 package engine
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules"
@@ -50,7 +53,7 @@ type Input struct {
 }
 
 // Run runs the pipeline and always returns a Run. Its tasks' outputs are redacted.
-// When ctx ends, the running task is stopped, and Status is Canceled if the cause is an interruption.
+// When ctx ends, the running tasks are stopped, and Status is Canceled if the cause is an interruption.
 func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	if d := in.Pipeline.Settings.Deadline; d > 0 {
 		var cancel context.CancelFunc
@@ -62,78 +65,108 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 		Digest:   in.Pipeline.Digest,
 		Status:   Running,
 		Started:  time.Now().UTC(),
-		Tasks:    []TaskRun{},
+		Entry:    in.Pipeline.Entry,
 		Total:    len(in.Pipeline.Tasks),
 		Result:   map[string]any{},
 	})
 	defer r.close()
 	r.emit(ctx, Event{Kind: RunStarted, Task: -1, Total: r.run.Total})
-	r.in.Call.Log.DebugContext(ctx, "pipeline "+in.Pipeline.Name+": START")
-	r.fire(ctx, in.Pipeline.Callbacks, pipelines.OnStart, r.scope(nil))
-	for i := range in.Pipeline.Tasks {
-		if f := r.task(ctx, i); f != nil {
-			r.run.Failure = f
-			break
-		}
-	}
-	r.finish(ctx)
+	r.listen(ctx)
+	r.trace(ctx, "START")
+	r.fire(ctx, r.event(pipelines.OnStart))
+	r.finish(ctx, r.inOrder(ctx))
 	return r.run
 }
 
 // Epilogue ends a run whose process died before it could: onError, onFailure and onEnd fire with what is known,
 // and nothing else is run. run.Failure says why.
 func (e *Engine) Epilogue(ctx context.Context, in Input, run *Run) *Run {
-	for i, t := range run.Tasks {
-		for k, v := range t.Set {
-			in.State.Set(k, v)
-		}
-		if t.Status == Succeeded && i < len(in.Pipeline.Tasks) && in.Pipeline.Tasks[i].Register != "" {
-			in.State.Set(in.Pipeline.Tasks[i].Register, t.Output)
-		}
-	}
 	r := newRunner(e.cfg, in, run)
 	defer r.close()
-	r.finish(ctx)
+	r.restore()
+	r.listen(ctx)
+	r.finish(ctx, run.Failure)
 	return r.run
 }
 
-// finish settles the run's status, fires its last callbacks and says that it ended.
-func (r *runner) finish(ctx context.Context) {
-	status := Succeeded
-	f := r.run.Failure
-	if f != nil {
-		status = Failed
-		if f.Reason.Interruption() || f.Reason == Cancel {
-			status = Canceled
+// restore puts into the state what the tasks of a run had put there, in the order in which they ended.
+func (r *runner) restore() {
+	ended := slices.Clone(r.reached)
+	slices.SortStableFunc(ended, func(a, b *TaskRun) int { return a.Ended.Compare(b.Ended) })
+	for _, t := range ended {
+		for k, v := range t.Set {
+			r.in.State.Set(k, v)
+		}
+		if tasks := r.in.Pipeline.Tasks; t.Status == Succeeded && t.Index >= 0 && t.Index < len(tasks) && tasks[t.Index].Register != "" {
+			r.in.State.Set(tasks[t.Index].Register, t.Output)
 		}
 	}
-	// Set before the callbacks fire: they see it. An interrupted run has no outcome yet, so nobody is told one.
-	r.run.Status = status
-	ends := r.in.Pipeline.Callbacks
+}
+
+// finish settles the run's status, fires its last callbacks and says that it ended. f is why it failed, or nil.
+func (r *runner) finish(ctx context.Context, f *Failure) {
+	// Before the callbacks fire: they see it. An interrupted run has no outcome yet, so nobody is told one.
+	r.conclude(f)
 	switch {
 	case f == nil:
-		r.fire(ctx, ends, pipelines.OnSuccess, r.scope(nil))
-		r.fire(ctx, ends, pipelines.OnEnd, r.scope(nil))
+		r.fire(ctx, r.event(pipelines.OnSuccess))
+		r.trace(ctx, "SUCCESS")
+		r.fire(ctx, r.event(pipelines.OnEnd))
 	case !f.Reason.Interruption():
-		r.fire(ctx, ends, pipelines.OnError, r.scope(nil))
+		r.fire(ctx, r.event(pipelines.OnError))
 		if r.in.Last || Final(f) {
-			r.fire(ctx, ends, pipelines.OnFailure, r.scope(nil))
+			r.fire(ctx, r.event(pipelines.OnFailure))
 		}
-		r.fire(ctx, ends, pipelines.OnEnd, r.scope(nil))
+		r.trace(ctx, "ERROR", "err", f.Message)
+		r.fire(ctx, r.event(pipelines.OnEnd))
 	}
-	r.run.Ended = time.Now().UTC()
-	r.in.Call.Log.DebugContext(ctx, "pipeline "+r.in.Pipeline.Name+": DONE")
+	r.trace(ctx, "close listeners")
+	r.trace(ctx, "DONE")
+	r.drain(ctx, r.lines, -1)
+	r.settle()
 	r.emit(ctx, Event{Kind: RunEnded, Task: -1})
+}
+
+// conclude gives the run its outcome.
+func (r *runner) conclude(f *Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run.Status, r.run.Failure = Succeeded, f
+	if f != nil {
+		r.run.Status = Failed
+		if f.Reason.Interruption() || f.Reason == Cancel {
+			r.run.Status = Canceled
+		}
+	}
+}
+
+// settle closes the run's record.
+func (r *runner) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run.Ended = time.Now().UTC()
+	r.run.Tasks = make([]TaskRun, len(r.reached))
+	for i, t := range r.reached {
+		r.run.Tasks[i] = *t
+	}
 }
 
 // A runner is one run under way.
 type runner struct {
 	cfg   Config
 	in    Input
-	run   *Run
-	told  int // bytes of outputs that run shows, about
 	sink  sink
 	calls *callbacks
+
+	plugins []pipelines.Callback // that hear every event
+	lines   *lineQueue           // callbacks of lines that no task under way wrote
+	log     *slog.Logger         // Call.Log, and what onLog and onDebug hear
+
+	mu      sync.Mutex // guards what follows, and what it points to, from the start of the first task to the end of the last
+	run     *Run
+	reached []*TaskRun // in the order they started
+	fatal   *Failure   // why the run must end
+	told    int        // bytes of outputs that run shows, about
 }
 
 func newRunner(cfg Config, in Input, run *Run) *runner {
@@ -148,6 +181,9 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 		in.Redact.AddNamed(state)
 	}
 	r := &runner{cfg: cfg, in: in, run: run}
+	for i := range run.Tasks {
+		r.reached = append(r.reached, &run.Tasks[i])
+	}
 	r.sink = sink{to: in.Report, redact: in.Redact}
 	if in.Trace {
 		r.in.Call.Log = r.traced()
@@ -170,38 +206,29 @@ func (r *runner) emit(ctx context.Context, ev Event) { r.sink.emit(ctx, ev) }
 // warn notes something that did not stop the run.
 func (r *runner) warn(ctx context.Context, task int, msg string) {
 	msg = sentence(r.in.Redact.String(msg))
+	r.mu.Lock()
 	r.run.Warnings = append(r.run.Warnings, msg)
+	r.mu.Unlock()
 	r.emit(ctx, Event{Kind: Warning, Task: task, Error: msg})
 }
 
-// scope is what a callback's templates see besides the state: V14 of the seed.
-func (r *runner) scope(extra map[string]any) map[string]any {
-	done := 0
-	for _, t := range r.run.Tasks {
-		if t.Status == Succeeded {
-			done++
-		}
-	}
-	vars := map[string]any{
-		"execution_time":  time.Since(r.run.Started).Seconds(),
-		"processed_count": done,
-		"status":          string(r.run.Status),
-		"error_message":   "",
-		"current_task":    "",
-	}
-	if n := len(r.run.Tasks); n > 0 {
-		vars["current_task"] = taskLabel(n-1, r.run.Tasks[n-1].Name)
-	}
-	if _, ok := r.in.State.Get("name"); !ok {
-		vars["name"] = r.in.Pipeline.Name
-	}
-	if f := r.run.Failure; f != nil {
-		vars["error_message"] = f.Message
-	}
-	for k, v := range extra {
-		vars[k] = v
-	}
-	return vars
+// listen makes ready those who hear of the run.
+func (r *runner) listen(ctx context.Context) {
+	r.lines = r.calls.lines(ctx)
+	r.log = r.tapped(r.in.Call.Log, func(level slog.Level, line string) {
+		on := lineEvent(level)
+		f := r.event(on)
+		f.vars["line"], f.vars["level"] = line, levelName(level)
+		r.lines.later(func(ctx context.Context) { r.call(ctx, f) })
+	})
+	r.attach(ctx)
+	r.trace(ctx, "register listeners")
+}
+
+// trace writes "pipeline NAME: START" into the log: lines that people grep for, of a form that is promised, which is
+// why their values stand in the message.
+func (r *runner) trace(ctx context.Context, what string, args ...any) {
+	r.log.DebugContext(ctx, "pipeline "+r.in.Pipeline.Name+": "+what, args...)
 }
 
 func taskLabel(i int, name string) string {

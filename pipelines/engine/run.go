@@ -49,6 +49,9 @@ type TaskRun struct {
 	Failure *Failure       `json:"failure,omitzero"`
 }
 
+// Label is what messages call the task: its name, or "#2".
+func (t *TaskRun) Label() string { return taskLabel(t.Index, t.Name) }
+
 // A Failure is an error that can cross a process: its text and what may be done about it.
 type Failure struct {
 	Kind    fault.Kind    `json:"kind,omitzero"`

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/millrace/millrace/modules/proc"
@@ -10,21 +11,38 @@ import (
 	"github.com/millrace/millrace/pipelines"
 )
 
-// stream is one of a task's two outputs: redacted, cut into lines, told as events and to the line callbacks.
+// stream is one of a task's two outputs: redacted, cut into lines, told as events and to the callbacks of lines.
 func (s *taskScope) stream(ctx context.Context, kind EventKind) io.WriteCloser {
 	on := pipelines.OnStdout
 	if kind == TaskStderr {
 		on = pipelines.OnStderr
 	}
-	cbs := s.task.Callbacks[on]
 	return newStream(s.in.Redact, func(line string) {
-		s.emit(ctx, Event{Kind: kind, Task: s.index, Name: s.task.Name, Module: s.task.Module, Line: line})
-		if len(cbs) > 0 {
-			vars := s.scope(s.vars())
-			vars["line"] = line
-			s.later(func(ctx context.Context) { s.call(ctx, cbs, on, vars) })
-		}
+		s.emit(ctx, Event{Kind: kind, Task: s.index, Name: s.run.Name, Module: s.task.Module, Line: line})
+		s.tellLine(on, slog.LevelInfo, line)
+		s.tellLine(pipelines.OnLog, slog.LevelInfo, line)
 	})
+}
+
+// tellLine queues the callbacks of a line that the task wrote.
+func (s *taskScope) tellLine(on pipelines.Event, level slog.Level, line string) {
+	if len(s.listeners(s.task.Callbacks, on)) == 0 {
+		return
+	}
+	f := s.event(on)
+	f.line = s.count(on)
+	f.vars["line"], f.vars["level"] = line, levelName(level)
+	call := func(ctx context.Context) { s.call(ctx, f) }
+	if !s.lines.later(call) {
+		s.runner.lines.later(call)
+	}
+}
+
+func (s *taskScope) count(on pipelines.Event) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts[on]++
+	return s.counts[on]
 }
 
 // A stream redacts what is written and hands it on line by line. Writers may be several.

@@ -13,11 +13,17 @@ const (
 )
 
 // A Cache keeps parsed templates, so that a loop of jobs parses a pipeline's once. It is safe for concurrent use.
-type Cache struct {
-	env       *nunjucks.Env
-	mu        sync.Mutex
-	templates map[string]*template      // guarded by mu
-	exprs     map[string]*nunjucks.Expr // guarded by mu
+type Cache struct{ usual, strict *templates }
+
+// NewCache returns an empty cache.
+func NewCache() *Cache { return &Cache{usual: newTemplates(false), strict: newTemplates(true)} }
+
+// templates are those of one Language.
+type templates struct {
+	env   *nunjucks.Env
+	mu    sync.Mutex
+	texts map[string]*template      // guarded by mu
+	exprs map[string]*nunjucks.Expr // guarded by mu
 }
 
 type template struct {
@@ -25,18 +31,12 @@ type template struct {
 	refs []nunjucks.Ref
 }
 
-// NewCache returns an empty cache. Its templates escape nothing, and a negative index counts from the end, which the
-// seed's pipelines mean and JavaScript does not.
-func NewCache() *Cache {
-	return &Cache{
-		env:       nunjucks.New(nunjucks.Config{NegativeIndex: true}),
-		templates: map[string]*template{},
-		exprs:     map[string]*nunjucks.Expr{},
-	}
+func newTemplates(strict bool) *templates {
+	return &templates{env: Language(strict), texts: map[string]*template{}, exprs: map[string]*nunjucks.Expr{}}
 }
 
-func (c *Cache) template(src string) (*template, error) {
-	return kept(c, c.templates, src, func() (*template, error) {
+func (c *templates) template(src string) (*template, error) {
+	return kept(c, c.texts, src, func() (*template, error) {
 		t, err := c.env.Parse("", src)
 		if err != nil {
 			return nil, err
@@ -45,12 +45,12 @@ func (c *Cache) template(src string) (*template, error) {
 	})
 }
 
-func (c *Cache) expr(src string) (*nunjucks.Expr, error) {
+func (c *templates) expr(src string) (*nunjucks.Expr, error) {
 	return kept(c, c.exprs, src, func() (*nunjucks.Expr, error) { return c.env.ParseExpr("", src) })
 }
 
 // kept returns what parse makes of src, from one of c's maps where it is there.
-func kept[T any](c *Cache, from map[string]T, src string, parse func() (T, error)) (T, error) {
+func kept[T any](c *templates, from map[string]T, src string, parse func() (T, error)) (T, error) {
 	c.mu.Lock()
 	t, ok := from[src]
 	c.mu.Unlock()

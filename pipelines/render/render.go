@@ -27,7 +27,7 @@ func (s *State) Text(ctx context.Context, tmpl string) (string, error) {
 	return out, fail(ctx, err)
 }
 
-// Value renders every string in v, through maps and lists; keys are left as they are. A string that is exactly one
+// Value renders every string and Scoped in v, through maps and lists; keys are left as they are. A string that is exactly one
 // {{ expr }} becomes what the expression is: a number, a list; nil where that is undefined, and "" for that in a list,
 // so that what follows keeps its place.
 func (s *State) Value(ctx context.Context, v any) (any, error) {
@@ -58,10 +58,23 @@ func (s *State) Cond(ctx context.Context, expr string) (bool, error) {
 		return false, fail(ctx, err)
 	}
 	v, err := x.Eval(ctx, s.vars())
+	return nunjucks.Truthy(v), fail(ctx, err)
+}
+
+// Eval returns what a bare expression is, as plain Go; nil where that is undefined.
+func (s *State) Eval(ctx context.Context, expr string) (any, error) {
+	x, err := s.templates.expr(expr)
 	if err != nil {
-		return false, fail(ctx, err)
+		return nil, fail(ctx, err)
 	}
-	return nunjucks.Truthy(v), nil
+	v, err := x.Eval(ctx, s.vars())
+	return v, fail(ctx, err)
+}
+
+// Defines says that everything which a template reads is there. A template that doesn't parse reads nothing that is.
+func (s *State) Defines(tmpl string) bool {
+	t, err := s.templates.template(tmpl)
+	return err == nil && undefined(s.vars(), t.refs) == ""
 }
 
 // fail gives a rendering's error its kind.
@@ -75,9 +88,18 @@ func fail(ctx context.Context, err error) error {
 	return fault.As(fault.Permanent, err)
 }
 
+// A ValueError is a template that failed among those of a task's props.
+type ValueError struct {
+	Path string // of the prop: "src", "config.tris", "args[0]"
+	Err  error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("prop %q: %v", e.Path, e.Err) }
+func (e *ValueError) Unwrap() error { return e.Err }
+
 // A walker renders one value, however deep.
 type walker struct {
-	templates *Cache
+	templates *templates
 	vars      map[string]any
 	missing   map[string]string // nil: don't look
 }
@@ -87,9 +109,12 @@ func (w *walker) value(ctx context.Context, v any, path string) (any, error) {
 	case string:
 		out, err := w.text(ctx, x, path)
 		if err != nil && path != "" {
-			err = fmt.Errorf("prop %q: %w", path, err)
+			err = &ValueError{path, err}
 		}
 		return out, err
+	case Scoped:
+		inner := walker{templates: w.templates, vars: over(w.vars, x.Vars), missing: w.missing}
+		return inner.value(ctx, x.Text, path)
 	case map[string]any:
 		return w.mapping(ctx, x, path)
 	case []any:
@@ -174,6 +199,14 @@ func noJSON(v any) (f float64, found bool) {
 		}
 	}
 	return 0, false
+}
+
+// over returns vars with scope hiding what it has too.
+func over(vars, scope map[string]any) map[string]any {
+	out := make(map[string]any, len(vars)+len(scope))
+	maps.Copy(out, vars)
+	maps.Copy(out, scope)
+	return out
 }
 
 func join(path, key string) string {

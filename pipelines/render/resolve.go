@@ -17,7 +17,7 @@ const maxChain = 1000
 
 // resolve renders a document's state, whose values may be templates over each other in any order, and lays data over
 // it. The unit is the single text, not the top-level key: renders.width may refer to renders.height.
-func resolve(ctx context.Context, templates *Cache, c Config, builtins map[string]any) (map[string]any, error) {
+func resolve(ctx context.Context, templates *templates, c Config, builtins map[string]any) (map[string]any, error) {
 	data := c.Data
 	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}}
 	for k, v := range c.Document {
@@ -40,7 +40,7 @@ func resolve(ctx context.Context, templates *Cache, c Config, builtins map[strin
 
 // A resolver works on a copy of the state in which every text with a template is a leaf.
 type resolver struct {
-	templates      *Cache
+	templates      *templates
 	builtins, data map[string]any
 	at             func(key string) string // Config.At
 	root           map[string]any
@@ -51,6 +51,7 @@ type resolver struct {
 type leaf struct {
 	path           []string
 	src            string
+	scope          map[string]any // hides the state; of a Scoped
 	active, solved bool
 	value          any
 }
@@ -61,6 +62,8 @@ func (r *resolver) plant(v any, path []string) any {
 		if nunjucks.HasTemplate(x) {
 			return &leaf{path: slices.Clone(path), src: x}
 		}
+	case Scoped:
+		return &leaf{path: slices.Clone(path), src: x.Text, scope: x.Vars}
 	case map[string]any:
 		out := make(map[string]any, len(x))
 		for k, e := range x {
@@ -98,11 +101,14 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 		return r.fail(ctx, l, err)
 	}
 	for _, ref := range t.refs {
+		if _, hidden := l.scope[ref.Name]; hidden {
+			continue
+		}
 		if err := r.need(ctx, ref); err != nil {
 			return err
 		}
 	}
-	if l.value, err = value(ctx, t, r.vars(t.refs)); err != nil {
+	if l.value, err = value(ctx, t, over(r.vars(t.refs), l.scope)); err != nil {
 		return r.fail(ctx, l, err)
 	}
 	l.solved = true

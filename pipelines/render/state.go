@@ -21,7 +21,7 @@ import (
 // Config is what a State starts from. Nothing in it is written to.
 type Config struct {
 	Name string // the pipeline's
-	// Document is the pipeline's own state. Its values may be templates over each other, in any order.
+	// Document is the pipeline's own state. Its values may be templates over each other, in any order; a Scoped is one too.
 	Document map[string]any
 	// At says where a top-level key of Document stands ("hello.yaml:3:5"), for errors; may be nil.
 	At func(key string) string
@@ -34,13 +34,14 @@ type Config struct {
 	Now       func() time.Time  // nil is time.Now
 	OnSecret  func(string)      // gets the values in Env whose names say that they are secret; may be nil
 	Templates *Cache            // parsed templates, shared by runs; nil is a cache of its own
+	Strict    bool              // of Language
 }
 
 // A State is the variables of one run. It implements modules.State and is safe for concurrent use; what it hands out
 // must not be written to.
 type State struct {
 	shared    *shared
-	templates *Cache
+	templates *templates
 	scope     map[string]any // what With added
 }
 
@@ -60,9 +61,13 @@ func NewState(ctx context.Context, c Config) (*State, error) {
 			return nil, fault.As(fault.Permanent, fmt.Errorf("state key %q is reserved for the operator; give it a name that does not start with __", k))
 		}
 	}
-	s := &State{shared: &shared{builtins: builtins(c)}, templates: c.Templates}
-	if s.templates == nil {
-		s.templates = NewCache()
+	cache := c.Templates
+	if cache == nil {
+		cache = NewCache()
+	}
+	s := &State{shared: &shared{builtins: builtins(c)}, templates: cache.usual}
+	if c.Strict {
+		s.templates = cache.strict
 	}
 	values, err := resolve(ctx, s.templates, c, s.shared.builtins)
 	if err != nil {
@@ -107,10 +112,7 @@ func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 
 // With returns a scope in which vars hide all else. Set on it reaches the same state.
 func (s *State) With(vars map[string]any) *State {
-	scope := make(map[string]any, len(s.scope)+len(vars))
-	maps.Copy(scope, s.scope)
-	maps.Copy(scope, vars)
-	return &State{shared: s.shared, templates: s.templates, scope: scope}
+	return &State{shared: s.shared, templates: s.templates, scope: over(s.scope, vars)}
 }
 
 // Get returns the value at a dotted path, numbers index lists. "state" is all of it without reserved keys.
@@ -133,10 +135,7 @@ func (s *State) vars() map[string]any {
 	if len(s.scope) == 0 {
 		return all
 	}
-	out := make(map[string]any, len(all)+len(s.scope))
-	maps.Copy(out, all)
-	maps.Copy(out, s.scope)
-	return out
+	return over(all, s.scope)
 }
 
 func (sh *shared) all() map[string]any {

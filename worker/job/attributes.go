@@ -6,16 +6,22 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// fromAttributes reads the job from the message's attributes "pipeline" and "state.<key>" when its body is {}.
+// fromAttributes reads the job from the message's attributes "pipeline", "version", "entry" and "state.<key>" when its
+// body is {}.
 func fromAttributes(d document, m queue.Message) (*Job, error) {
 	name, ok := m.Attributes["pipeline"]
 	if d.fields == nil || len(d.fields) > 0 || !ok {
 		return nil, nil
 	}
-	if err := checkName(name); err != nil {
+	j := &Job{Entry: m.Attributes["entry"]}
+	if err := j.call(name); err != nil {
 		return nil, err
 	}
-	j := &Job{Pipeline: name}
+	if version, ok := m.Attributes["version"]; ok {
+		if err := j.pin(version); err != nil {
+			return nil, err
+		}
+	}
 	for k, v := range m.Attributes {
 		key, ok := strings.CutPrefix(k, "state.")
 		if !ok || key == "" {

@@ -6,9 +6,9 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// fromPipeline reads a message that is a pipeline itself: a map with tasks.
+// fromPipeline reads a message that is a pipeline itself: a map with tasks or entries.
 func fromPipeline(d document, _ queue.Message) (*Job, error) {
-	if !d.has("tasks") {
+	if !d.has("tasks") && !d.has("entries") {
 		return nil, nil
 	}
 	j := &Job{Inline: d.body}
@@ -23,7 +23,7 @@ func fromTemplate(body []byte) *Job {
 		return nil
 	}
 	for line := range bytes.Lines(body) {
-		if bytes.HasPrefix(line, []byte("tasks:")) {
+		if bytes.HasPrefix(line, []byte("tasks:")) || bytes.HasPrefix(line, []byte("entries:")) {
 			return &Job{Inline: body}
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
+const digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 func TestDecodeTakesEveryShapeOfAJob(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -93,6 +95,13 @@ func TestDecodeTakesEveryShapeOfAJob(t *testing.T) {
 				"name": "Ada Lovelace", "n": int64(42), "xs": []any{int64(1), int64(2)}, "who": "a b",
 			}},
 		},
+		{
+			"an entry and a version", `{"pipeline": "p", "entry": "preview", "version": "` + digest + `"}`,
+			job.Job{Pipeline: "p", Entry: "preview", Version: digest},
+		},
+		{"a version behind the name", `{"pipeline": "p@` + strings.ToUpper(digest[:7]) + digest[7:] + `", "version": "` + digest + `"}`, job.Job{Pipeline: "p", Version: digest}},
+		{"a line with a version", "p@" + digest + " n=1", job.Job{Pipeline: "p", Version: digest, State: map[string]any{"n": int64(1)}}},
+		{"a bare pipeline of entries", "entries: {a: {tasks: []}}", job.Job{Inline: []byte("entries: {a: {tasks: []}}")}},
 		{"a byte order mark", "\ufeff{\"pipeline\": \"p\"}", job.Job{Pipeline: "p"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,6 +122,11 @@ func TestDecodeReadsAttributesWhenTheBodyIsAnEmptyMap(t *testing.T) {
 	j, err := job.Decode(queue.Message{ID: "m", Body: []byte(" {} "), Attributes: attributes})
 	require.NoError(t, err)
 	require.Equal(t, &job.Job{ID: "m", Pipeline: "p", State: map[string]any{"name": "Ada", "n": int64(42)}}, j)
+
+	attributes = map[string]string{"pipeline": "p", "version": digest, "entry": "preview"}
+	j, err = job.Decode(queue.Message{ID: "m", Body: []byte("{}"), Attributes: attributes})
+	require.NoError(t, err)
+	require.Equal(t, &job.Job{ID: "m", Pipeline: "p", Version: digest, Entry: "preview"}, j)
 
 	_, err = job.Decode(queue.Message{ID: "m", Body: []byte("{}")})
 	require.ErrorContains(t, err, "the message is no job")
@@ -160,6 +174,13 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"a slip in a key", `{"pipeline": "p", "max_attemps": 3}`, `"max_attemps" is unknown (did you mean "max_attempts"?)`},
 		{"an unknown key", `{"pipeline": "p", "frobnicate": 3}`, `"frobnicate" is unknown: put it under "state"`},
 		{"a key of later", `{"pipeline": "p", "requires": {"kind": "gpu"}}`, `"requires" is not taken by this version yet`},
+		{"half a version", `{"pipeline": "p", "version": "sha256:12"}`, `"version" must be a pipeline's digest: sha256: and 64 hexadecimal digits`},
+		{"a version of words", `p@latest`, `"version" must be a pipeline's digest`},
+		{
+			"two versions", `{"pipeline": "p@` + digest + `", "version": "sha256:` + strings.Repeat("0", 64) + `"}`,
+			`"version" and the digest behind "pipeline" say different things: keep one`,
+		},
+		{"an entry that is a list", `{"pipeline": "p", "entry": []}`, `"entry" must be text, not a list`},
 		{"no pipeline", `{"pipeline": ""}`, `"pipeline" is empty`},
 		{"a number for a pipeline", `{"pipeline": 7}`, `"pipeline" must be a name, a pipeline, or a pipeline as YAML text, not a number`},
 		{"a path for a pipeline", `{"pipeline": "../x"}`, `"../x" is no name of a pipeline`},

@@ -33,7 +33,7 @@ func fromEnvelope(d document, _ queue.Message) (*Job, error) {
 func envelopeKeys() []string {
 	return []string{
 		"apiVersion", "kind", "id", "name", "title", "cid", "linkId", "customerId", "externalId", "format",
-		"pipeline", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
+		"pipeline", "version", "entry", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
 		"debug", "dry_run",
 	}
 }
@@ -68,6 +68,8 @@ func (e *envelope) field(key string, v any) error {
 		return set(key, v, "text", &j.Customer)
 	case "externalId":
 		return set(key, v, "text", &j.External)
+	case "entry":
+		return set(key, v, "text", &j.Entry)
 	case "debug":
 		return set(key, v, "true or false", &j.Debug)
 	case "dry_run":
@@ -82,6 +84,8 @@ func (e *envelope) compound(key string, v any) error {
 	switch key {
 	case "pipeline":
 		return e.pipeline(v)
+	case "version":
+		return e.version(v)
 	case "args":
 		return e.arguments(v)
 	case "callbacks":
@@ -92,7 +96,7 @@ func (e *envelope) compound(key string, v any) error {
 		return e.maxAttempts(key, v)
 	case "deadline":
 		return e.deadline(v)
-	case "priority", "requires", "version", "keep_workspace":
+	case "priority", "requires", "keep_workspace":
 		return fmt.Errorf("%q is not taken by this version yet: leave it out", key)
 	}
 	const longest = 40 // nobody mistypes more, and comparing costs its square
@@ -114,10 +118,17 @@ func (e *envelope) pipeline(v any) error {
 			e.job.Inline = []byte(v)
 			return nil
 		}
-		e.job.Pipeline = v
-		return checkName(v)
+		return e.job.call(v)
 	}
 	return fmt.Errorf(`"pipeline" must be a name, a pipeline, or a pipeline as YAML text, not %s`, kind(v))
+}
+
+func (e *envelope) version(v any) error {
+	var text string
+	if err := set("version", v, "text", &text); err != nil {
+		return err
+	}
+	return e.job.pin(text)
 }
 
 // raw returns a field as it was sent, or as JSON when that was YAML, whose anchors may lie outside the field.

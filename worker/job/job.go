@@ -19,6 +19,8 @@ type Job struct {
 	Customer string         `json:"customer_id,omitzero"`
 	External string         `json:"external_id,omitzero"`
 	Pipeline string         `json:"pipeline,omitzero"` // name in the catalogue; empty with Inline
+	Version  string         `json:"version,omitzero"`  // digest that the pipeline must have, "sha256:…"; empty is any
+	Entry    string         `json:"entry,omitzero"`    // of the pipeline's entries; empty is its own tasks
 	Inline   []byte         `json:"inline,omitzero"`   // the document itself, YAML or JSON
 	State    map[string]any `json:"state,omitzero"`    // laid over the document's, shallow; data, never rendered
 	// Callbacks are appended to the pipeline's own; a document fragment, event → list, as the message had it.

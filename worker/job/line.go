@@ -2,8 +2,6 @@ package job
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -23,7 +21,8 @@ func fromLine(text string) (*Job, error) {
 			words = append(words, w)
 		}
 	}
-	if checkName(words[0]) != nil {
+	j := new(Job)
+	if name, _, _ := strings.Cut(words[0], "@"); checkName(name) != nil {
 		return nil, nil
 	}
 	for _, w := range words[1:] {
@@ -31,25 +30,15 @@ func fromLine(text string) (*Job, error) {
 			return nil, &Unrecognised{}
 		}
 	}
+	if err := j.call(words[0]); err != nil {
+		return nil, err
+	}
 	state, err := ParseState(words[1:])
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{Pipeline: words[0]}
 	if len(state) > 0 {
 		j.State = state
 	}
 	return j, nil
-}
-
-// checkName says why name can't be a pipeline's in the catalogue.
-func checkName(name string) error {
-	const most = 128
-	switch {
-	case name == "":
-		return errors.New(`"pipeline" is empty: give the name of one in the catalogue`)
-	case len(name) > most, strings.ContainsAny(name, "/\\:;=,\"'`{}[]()<>|&$*?!# \t\r\n"), strings.ContainsAny(name[:1], ".-@%~+^"):
-		return fmt.Errorf("%q is no name of a pipeline: give the name of one in the catalogue", shorten(name))
-	}
-	return nil
 }

@@ -50,9 +50,15 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 		run.Result["error"] = fmt.Sprint(err)
 	case "share":
 		run.Result["error"] = fmt.Sprint(share(filepath.Join(dir.Workspace(), "file")))
+	case "crash together":
+		for i, name := range []string{"", "quick", "other", ""} {
+			rep.Report(ctx, engine.Event{Kind: engine.TaskStarted, Task: i + 1, Name: name, Time: time.Now()})
+		}
+		rep.Report(ctx, engine.Event{Kind: engine.TaskEnded, Task: 2, TaskRun: &engine.TaskRun{Name: "quick", Status: engine.Succeeded}})
+		panic("out of cheese")
 	case "babble on":
-		for range 5100 {
-			rep.Report(ctx, engine.Event{Kind: engine.TaskStarted, Name: "again"})
+		for i := range 5100 {
+			rep.Report(ctx, engine.Event{Kind: engine.TaskStarted, Task: i, Name: "again"})
 		}
 		for range 1200 {
 			rep.Report(ctx, engine.Event{Kind: engine.Warning, Error: strings.Repeat("w", 5000)})

@@ -203,6 +203,20 @@ func TestAChildThatDiesFailsItsJobAloneAndGetsAnEpilogue(t *testing.T) {
 	require.Equal(t, engine.Succeeded, run.Status, "the next job is none the worse")
 }
 
+func TestOfTasksThatRanAtOnceWhenTheChildDiedNoneIsBlamed(t *testing.T) {
+	run, _ := launchOne(t, newPool(t, nil), request("crash together", ""))
+	require.Equal(t, engine.Crash, run.Failure.Reason)
+	require.Empty(t, run.Failure.Task)
+	require.Contains(t, run.Failure.Message, `(while tasks "it", "#1", "other", "#4" ran)`)
+	var stood []string
+	for _, task := range run.Tasks {
+		stood = append(stood, fmt.Sprintf("%d %s %s", task.Index, task.Label(), task.Status))
+	}
+	require.Equal(t, []string{"0 it failed", "1 #1 failed", "2 quick succeeded", "3 other failed", "4 #4 failed"}, stood)
+	require.Equal(t, "other", run.Tasks[3].Failure.Task)
+	require.NotContains(t, run.Tasks[3].Failure.Message, "while tasks")
+}
+
 func TestAJobOverItsMemoryIsKilledAndNamed(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Memory = 200 << 20 })
 	run, _ := launchOne(t, p, request("hoard", ""))

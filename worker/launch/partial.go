@@ -2,6 +2,8 @@ package launch
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,8 +14,8 @@ import (
 
 // What is kept of what a child tells, which may be the job's own invention.
 const (
-	maxTasks    = 5000 // as pipelines.Parse allows
 	maxWarnings = 1000
+	maxNamed    = 10               // tasks that ran when a child died, in its failure
 	maxSentence = 4<<10 + len("…") // bytes of an error; with all warnings it must fit into an epilogue's request
 	// A line that proc.Lines has cut, with each of its bytes written as \xNN, and what it says of the cut.
 	maxEventLine = len(`\xNN`)*proc.DefaultMaxLine + 100
@@ -32,43 +34,31 @@ func clipped(s string, maxBytes int) string {
 }
 
 // A partial is a run as its events have told it so far: what is known when its process dies.
-type partial struct{ run *engine.Run }
+type partial struct {
+	run     *engine.Run
+	reached engine.Reached
+}
 
 func startRun(req *Request) *partial {
 	if req.Epilogue != nil {
 		run := *req.Epilogue
-		return &partial{&run}
+		return &partial{run: &run, reached: engine.Reached{Tasks: run.Tasks}}
 	}
-	return &partial{&engine.Run{
-		Pipeline: req.Source, Digest: req.Digest, Status: engine.Running, Started: time.Now().UTC(),
-		Tasks: []engine.TaskRun{}, Result: map[string]any{},
-	}}
+	return &partial{run: &engine.Run{
+		Pipeline: req.Source, Digest: req.Digest, Status: engine.Running, Started: time.Now().UTC(), Result: map[string]any{},
+	}, reached: engine.Reached{Tasks: []engine.TaskRun{}}}
 }
 
 func (p *partial) add(ev *engine.Event) {
 	switch ev.Kind {
 	case engine.RunStarted:
 		p.run.Total, p.run.Started = ev.Total, ev.Time
-	case engine.TaskStarted:
-		p.append(engine.TaskRun{Name: ev.Name, Module: ev.Module, Status: engine.Running, Started: ev.Time})
-	case engine.TaskEnded:
-		if ev.TaskRun == nil {
-			return
-		}
-		if ev.TaskRun.Status != engine.Skipped && len(p.run.Tasks) > 0 {
-			p.run.Tasks = p.run.Tasks[:len(p.run.Tasks)-1]
-		}
-		p.append(*ev.TaskRun)
 	case engine.Warning:
 		if len(p.run.Warnings) < maxWarnings {
 			p.run.Warnings = append(p.run.Warnings, ev.Error)
 		}
-	}
-}
-
-func (p *partial) append(t engine.TaskRun) {
-	if len(p.run.Tasks) < maxTasks {
-		p.run.Tasks = append(p.run.Tasks, t)
+	default:
+		p.reached.See(ev)
 	}
 }
 
@@ -81,12 +71,38 @@ func (p *partial) end(ctx context.Context, f *engine.Failure) *engine.Run {
 	if f.Reason.Interruption() || f.Reason == engine.Cancel {
 		p.run.Status = engine.Canceled
 	}
-	if n := len(p.run.Tasks); n > 0 && p.run.Tasks[n-1].Status == engine.Running {
-		t := &p.run.Tasks[n-1]
-		t.Status, t.Ended, t.Failure = p.run.Status, p.run.Ended, f
-		f.Task = t.Name
-	}
+	p.run.Tasks = p.reached.Tasks
+	p.endTasks(f)
 	return p.run
+}
+
+// endTasks ends the tasks that were under way. Where it was one alone, f is about that one; of several nobody knows
+// which it was.
+func (p *partial) endTasks(f *engine.Failure) {
+	var running []*engine.TaskRun
+	for i := range p.run.Tasks {
+		if t := &p.run.Tasks[i]; t.Status == engine.Running {
+			running = append(running, t)
+		}
+	}
+	var names []string
+	for i, t := range running {
+		own := *f
+		own.Task = t.Label()
+		t.Status, t.Ended, t.Failure = p.run.Status, p.run.Ended, &own
+		if i < maxNamed {
+			names = append(names, strconv.Quote(own.Task))
+		}
+	}
+	if more := len(running) - maxNamed; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	switch {
+	case len(running) == 1:
+		f.Task = running[0].Label()
+	case len(running) > 1 && f.Reason != engine.Cancel && !f.Reason.Interruption():
+		f.Message = clipped(f.Message+" (while tasks "+strings.Join(names, ", ")+" ran)", maxSentence)
+	}
 }
 
 // believed is the run that a child tells, unless it says that somebody stopped it who did not: an interruption costs no

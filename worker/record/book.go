@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -33,11 +34,14 @@ const maxRecordBytes = 64 << 20
 type Book struct {
 	store blob.Store
 	now   func() time.Time
+
+	mu   sync.Mutex
+	kept map[string]bool // keys of documents that are known to stand, guarded by mu
 }
 
 // New returns the Book of a store. now is the clock; every time in a record comes from it, in UTC.
 func New(store blob.Store, now func() time.Time) *Book {
-	return &Book{store: store, now: func() time.Time { return now().UTC() }}
+	return &Book{store: store, now: func() time.Time { return now().UTC() }, kept: map[string]bool{}}
 }
 
 // create puts r under a key that is free, durably, and returns r. When r's owner has done so before it returns what

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ type Claim struct {
 	Worker   string // names the worker process
 	Host     string // its pod or host
 	Pipeline string // as it was resolved; empty takes the job's
-	Digest   string // of the document; may be empty when it is not known yet
+	Digest   string // of the document; may be empty when it is not known yet. That of an earlier attempt wins over it
+	Inline   bool   // the message brought the document: it wins over an earlier attempt's
 	// Alone, when it is set, decides before every claim but a job's first whether the attempt will have its worker to
 	// itself. died is how many earlier claims never ended, diedAlone how many of those had. An error ends Claim.
 	Alone func(died, diedAlone int) (bool, error)
@@ -32,6 +34,8 @@ type Attempt struct {
 	Interrupted int // earlier attempts that were interrupted
 	Died        int // earlier attempts that never wrote their end
 	DiedAlone   int // those of them that had their worker to themselves
+	// Pipeline and Digest are of the document that this attempt is to run: the one that the first attempt ran.
+	Pipeline, Digest string
 	// Unlisted is why the job is not in the index; Commit tries again. Listings miss the job until then, nothing else.
 	Unlisted error
 
@@ -78,6 +82,7 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 			}
 		}
 	}
+	a.Pipeline, a.Digest = a.claimed.Pipeline, a.claimed.Digest
 	a.Unlisted = a.list(ctx)
 	return a, nil
 }
@@ -151,6 +156,9 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 	}
 	for _, e := range earlier {
 		r.Attempts = append(r.Attempts, *e.last())
+	}
+	if first := slices.IndexFunc(earlier, func(e *Record) bool { return e.Digest != "" }); first >= 0 && !c.Inline {
+		r.Pipeline, r.Digest = earlier[first].Pipeline, earlier[first].Digest
 	}
 	r.Attempts = append(r.Attempts, AttemptRecord{
 		N: n, Status: AttemptRunning, Started: now, Worker: c.Worker, Host: c.Host,

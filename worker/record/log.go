@@ -230,5 +230,5 @@ func (l *Log) explain(failure string) (string, []Diagnostic) {
 func (l *Log) reached(r *Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trail.reached(r)
+	l.trail.reach(r)
 }

@@ -42,7 +42,7 @@ func TestTheLogAndTheProgressAreReadableWhileTheJobRuns(t *testing.T) {
 		log.Report(t.Context(), engine.Event{Kind: engine.TaskEnded, Task: 0, TaskRun: &engine.TaskRun{
 			Name: "one", Module: "Shell", Status: engine.Succeeded, Output: map[string]any{"big": "output"},
 		}})
-		log.Report(t.Context(), engine.Event{Kind: engine.TaskStarted, Task: 1, Name: "two", Module: "Http"})
+		log.Report(t.Context(), engine.Event{Kind: engine.TaskStarted, Task: 3, Name: "two", Module: "Http"})
 		log.Report(t.Context(), engine.Event{Kind: engine.Warning, Task: -1, Error: "mind the gap"})
 		require.Empty(t, linesOf(t, b, "j"))
 		time.Sleep(1500 * time.Millisecond)
@@ -56,8 +56,8 @@ func TestTheLogAndTheProgressAreReadableWhileTheJobRuns(t *testing.T) {
 		require.Equal(t, []string{"mind the gap"}, r.Warnings)
 		require.Equal(t, []engine.TaskRun{
 			{Name: "one", Module: "Shell", Status: engine.Succeeded},
-			{Name: "two", Module: "Http", Status: engine.Running},
-		}, r.Tasks)
+			{Index: 3, Name: "two", Module: "Http", Status: engine.Running},
+		}, r.Tasks, "in the order they started, whatever stands between them in the document")
 		require.NoError(t, log.Close())
 	})
 }

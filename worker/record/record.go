@@ -16,6 +16,7 @@
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
 //	artifacts/<job id>/<n>/<path>              what attempt n published
+//	pipelines/<name>/<SHA-256>                 a document of the catalogue that jobs ran; kept before the first of them is claimed
 //
 // hash2 is the first two hex digits of the job id's SHA-256. The first four objects of a job's folder that carry a state,
 // attempt, progress, end and final, are all a Record as it stood at that moment; record.schema.json describes it. So

@@ -11,15 +11,14 @@ const (
 	messageLines    = 20  // of the log in a failure's message
 	messageChars    = 500 // of these lines
 	diagnosticLines = 10
-	// maxTasks bounds what a hostile event stream can make us remember.
-	maxTasks    = 10_000
+	// maxWarnings bounds what a hostile event stream can make us remember.
 	maxWarnings = 100
 )
 
 // A trail is what the events of one attempt add up to.
 type trail struct {
 	total    int
-	tasks    []engine.TaskRun
+	reached  engine.Reached
 	warnings []string
 	lines    []Diagnostic // the last messageLines
 }
@@ -32,18 +31,14 @@ func (t *trail) see(ev engine.Event) bool {
 	case engine.TaskStdout, engine.TaskStderr:
 		t.line(Diagnostic{Time: ev.Time, Message: lastChars(ev.Line, messageChars)})
 		return false
-	case engine.TaskStarted:
-		t.task(ev.Task, engine.TaskRun{Name: ev.Name, Module: ev.Module, Status: engine.Running, Started: ev.Time})
-	case engine.TaskEnded:
-		if ev.TaskRun != nil {
-			t.task(ev.Task, *ev.TaskRun)
-		}
 	case engine.Warning, engine.CallbackFailed:
 		if len(t.warnings) < maxWarnings {
 			t.warnings = append(t.warnings, ev.Error)
 		}
+	case engine.TaskEnded:
+		return t.ended(ev)
 	default:
-		return false
+		return t.reached.See(&ev)
 	}
 	return true
 }
@@ -56,21 +51,20 @@ func (t *trail) line(d Diagnostic) {
 	t.lines = append(t.lines, d)
 }
 
-// task keeps one task, without the output: that is in the run's result, and would be written anew with every progress.
-func (t *trail) task(i int, run engine.TaskRun) {
-	if i < 0 || i >= maxTasks {
-		return
+// ended keeps a task without its output: that is in the run's result, and would be written anew with every progress.
+func (t *trail) ended(ev engine.Event) bool {
+	if ev.TaskRun == nil {
+		return false
 	}
-	for len(t.tasks) <= i {
-		t.tasks = append(t.tasks, engine.TaskRun{Status: engine.Running})
-	}
+	run := *ev.TaskRun
 	run.Output = nil
-	t.tasks[i] = run
+	ev.TaskRun = &run
+	return t.reached.See(&ev)
 }
 
-func (t *trail) reached(r *Record) {
+func (t *trail) reach(r *Record) {
 	r.Total = t.total
-	r.Tasks = slices.Clone(t.tasks)
+	r.Tasks = slices.Clone(t.reached.Tasks)
 	r.Warnings = slices.Clone(t.warnings)
 }
 

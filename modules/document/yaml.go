@@ -1,0 +1,268 @@
+package document
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+)
+
+// writeYAML writes each value as a scalar, or as a part of the scalar that it stands in, and then proves it: the text is
+// read, and so is what comes out with a harmless word in place of each value. Both must be the same tree, and each value
+// must be found where its word was.
+func writeYAML(spans []span) (string, error) {
+	real, err := yamlText(spans)
+	if err != nil {
+		return "", err
+	}
+	words := slices.Clone(spans)
+	for i := range words {
+		if !words[i].isText() {
+			words[i].value = word(i)
+		}
+	}
+	harmless, err := yamlText(words)
+	if err == nil {
+		err = proveYAML(real, harmless, spans)
+	}
+	return real, err
+}
+
+func word(i int) string { return "zq" + strconv.Itoa(i) + "qz" }
+
+func yamlText(spans []span) (string, error) {
+	var b strings.Builder
+	line := 0 // where the line begins
+	for i, s := range spans {
+		if s.isText() {
+			b.WriteString(s.piece.text)
+			line = strings.LastIndexByte(b.String(), '\n') + 1
+			continue
+		}
+		text, err := yamlValue(s.value, look(b.String()[line:]), spans[i+1:])
+		if err != nil {
+			return "", s.piece.at.errorf("{{ %s }} %s", clip(s.piece.text), err)
+		}
+		b.WriteString(text)
+	}
+	return b.String(), nil
+}
+
+// A spot is where in a line of YAML a value stands.
+type spot struct {
+	in     spotKind
+	flow   int  // brackets and braces that are open
+	indent int  // of the line
+	key    bool // a "key: " or a "- " stands before it, and the line ends after it
+}
+
+type spotKind int
+
+const (
+	atStart spotKind = iota // of a scalar
+	within                  // a plain scalar
+	doubleQuoted
+	singleQuoted
+	inRemark
+)
+
+// look finds out where the end of a line's beginning stands. It knows no more than the line; proveYAML does.
+func look(line string) spot {
+	s := spot{indent: len(line) - len(strings.TrimLeft(line, " "))}
+	for i := 0; i < len(line); i++ {
+		c, next := line[i], byte(' ')
+		if i+1 < len(line) {
+			next = line[i+1]
+		}
+		switch {
+		case s.in == inRemark:
+			return s
+		case s.in == doubleQuoted && c == '\\':
+			i++
+		case s.in == doubleQuoted && c == '"', s.in == singleQuoted && c == '\'':
+			s.in = within
+		case s.in == doubleQuoted, s.in == singleQuoted:
+		case c == '#' && (i == 0 || line[i-1] == ' '):
+			s.in = inRemark
+		case s.in == atStart && c == '"':
+			s.in = doubleQuoted
+		case s.in == atStart && c == '\'':
+			s.in = singleQuoted
+		case s.in == atStart && strings.IndexByte("[{", c) >= 0:
+			s.flow++
+		case s.flow > 0 && strings.IndexByte("]}", c) >= 0:
+			s.in, s.flow = within, s.flow-1
+		case s.flow > 0 && c == ',', c == ':' && next == ' ' && i+1 < len(line), s.in == atStart && c == '-' && next == ' ' && i+1 < len(line):
+			s.in, s.key = atStart, true
+		case c != ' ':
+			s.in = within
+		}
+	}
+	return s
+}
+
+// yamlValue writes v for the spot. Its errors complete a sentence about the value.
+func yamlValue(v any, at spot, after []span) (string, error) {
+	text := textOf(v)
+	switch {
+	case at.in == doubleQuoted:
+		quoted := quoteYAML(text)
+		return quoted[1 : len(quoted)-1], nil
+	case at.in == inRemark:
+		return strings.Map(oneLine, text), nil
+	case at.in == singleQuoted:
+		if strings.ContainsFunc(text, needsEscape) {
+			return "", fmt.Errorf("holds characters that single quotes can't; use double quotes")
+		}
+		return strings.ReplaceAll(text, "'", "''"), nil
+	case at.in == atStart && endsScalar(after, at.flow > 0):
+		if s, ok := v.(string); ok {
+			at.key = at.key && len(after) > 0 && strings.HasPrefix(after[0].piece.text, "\n")
+			return yamlScalar(s, at), nil
+		}
+		return flowYAML(v), nil
+	case !plainPart(text):
+		return "", fmt.Errorf("stands within plain text, where %s can't; put double quotes around all of it", strconv.QuoteToASCII(clip(text)))
+	}
+	return text, nil
+}
+
+// endsScalar says whether the scalar ends where the spans after a value begin.
+func endsScalar(after []span, flow bool) bool {
+	rest := ""
+	for _, s := range after {
+		if !s.isText() {
+			return false
+		}
+		rest += s.piece.text
+		if strings.ContainsRune(rest, '\n') {
+			break
+		}
+	}
+	rest, _, _ = strings.Cut(rest, "\n")
+	rest = strings.TrimSuffix(rest, "\r")
+	t := strings.TrimLeft(rest, " ")
+	switch {
+	case t == "", t == ":", strings.HasPrefix(t, ": "), t != rest && t[0] == '#':
+		return true
+	}
+	return flow && strings.IndexByte(",]}", t[0]) >= 0
+}
+
+// yamlScalar is s alone: plain where that can only be text, a block where it has lines, else in double quotes.
+func yamlScalar(s string, at spot) string {
+	if plainWord(s) {
+		return s
+	}
+	if at.key && at.flow == 0 {
+		if block, ok := blockYAML(s, at.indent+2); ok {
+			return block
+		}
+	}
+	return quoteYAML(s)
+}
+
+// plainWord says whether s can be nothing but text, in any version of YAML: a letter, then letters, digits and ._/-
+func plainWord(s string) bool {
+	switch strings.ToLower(s) {
+	case "", "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf":
+		return false
+	}
+	return !inDigits(s[0]) && s[0] != '_' && plainPart(s) && !strings.ContainsAny(s, ":@=+")
+}
+
+func inDigits(c byte) bool { return c >= '0' && c <= '9' || c == '.' || c == '-' || c == '/' }
+
+// plainPart says whether s changes nothing of the plain scalar that it is a part of.
+func plainPart(s string) bool {
+	for i := range len(s) {
+		if !inName(s[i]) && strings.IndexByte("./-:@=+", s[i]) < 0 {
+			return false
+		}
+	}
+	return !strings.HasSuffix(s, ":")
+}
+
+// blockYAML is a text of several lines as they are, if it reads back as what it was.
+func blockYAML(s string, indent int) (string, bool) {
+	if !strings.Contains(strings.TrimRight(s, "\n"), "\n") || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && needsEscape(r) }) {
+		return "", false
+	}
+	chomp := map[int]string{0: "-", 1: ""}
+	mark, ok := chomp[len(s)-len(strings.TrimRight(s, "\n"))]
+	if !ok {
+		return "", false // the lines at its end are the next text's
+	}
+	var b strings.Builder
+	b.WriteString("|" + mark)
+	for line := range strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n") {
+		b.WriteByte('\n')
+		if line != "" {
+			b.WriteString(strings.Repeat(" ", indent) + line)
+		}
+	}
+	var back struct{ K string }
+	err := yaml.Unmarshal([]byte(strings.Repeat(" ", indent-2)+"k: "+b.String()+"\n"), &back)
+	return b.String(), err == nil && back.K == s
+}
+
+// flowYAML is a value that is no text, on one line.
+func flowYAML(v any) string {
+	switch v := v.(type) {
+	case string:
+		return quoteYAML(v)
+	case []any:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = flowYAML(e)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		keys, values := turns(v)
+		parts := make([]string, len(keys))
+		for i, k := range keys {
+			parts[i] = quoteYAML(textOf(k)) + ": " + flowYAML(values[i])
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return jsonOf(v)
+}
+
+// quoteYAML is s in double quotes, on one line, with all that is not plainly printable escaped.
+func quoteYAML(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case needsEscape(r) && r > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		case needsEscape(r):
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func needsEscape(r rune) bool {
+	return r != ' ' && !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r)
+}
+
+func oneLine(r rune) rune {
+	if needsEscape(r) {
+		return ' '
+	}
+	return r
+}

@@ -1,0 +1,211 @@
+package pipelines
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// Bind holds what a job gives against the params of p, and returns the state to run with: given, with text turned into
+// the declared types, a number into text where text is declared, and null left out, so that the default counts. given
+// is not written to. The error is a *ParseError, permanent, and names every param that is wrong or missing.
+func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
+	if len(p.Params) == 0 {
+		return given, nil
+	}
+	bound := maps.Clone(given)
+	var wrong problems
+	for _, param := range p.Params {
+		v := given[param.Name]
+		if v == nil {
+			delete(bound, param.Name)
+			if param.Required {
+				wrong.add(Problem{param.Pos, SeverityError, p.missing(param, given)})
+			}
+			continue
+		}
+		v, err := param.bind(v)
+		if err != nil {
+			wrong.add(Problem{param.Pos, SeverityError, err.Error()})
+			continue
+		}
+		bound[param.Name] = v
+	}
+	if len(wrong) > 0 {
+		return nil, fault.As(fault.Permanent, &ParseError{wrong.sorted()})
+	}
+	return bound, nil
+}
+
+// bind returns the value of the param that v stands for. v is not nil.
+func (p Param) bind(v any) (any, error) {
+	fit, ok := p.Type.take(v)
+	if !ok {
+		fit, ok = p.Type.convert(v)
+	}
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", shorten(p.Name), p.Type.article(), p.show(v))
+	case !p.allows(fit):
+		return nil, fmt.Errorf("param %q must be one of %s, and the job gives %s", shorten(p.Name), p.choices(), p.show(v))
+	}
+	return fit, nil
+}
+
+// missing says that the job must give a param, and whether it gave something of nearly that name.
+func (p *Pipeline) missing(param Param, given map[string]any) string {
+	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", shorten(param.Name), param.Type)
+	if param.Description != "" {
+		msg += ": " + oneLine(param.Description)
+	}
+	var undeclared []string
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		_, inState := p.State[key]
+		if !inState && !slices.ContainsFunc(p.Params, func(p Param) bool { return p.Name == key }) {
+			undeclared = append(undeclared, key)
+		}
+	}
+	const most = 50 // a message has thousands, and comparing costs
+	if near := closest(param.Name, undeclared[:min(len(undeclared), most)]); near != "" {
+		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
+	}
+	return msg
+}
+
+// oneLine is the beginning of a text, on one line.
+func oneLine(s string) string {
+	const most = 200 // characters
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(line); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return line
+}
+
+// allows says whether enum has v, which is of the param's type.
+func (p Param) allows(v any) bool {
+	return len(p.Enum) == 0 || slices.ContainsFunc(p.Enum, func(e any) bool { return same(e, v) })
+}
+
+// same compares scalars; 1 and 1.0 are the same number.
+func same(a, b any) bool {
+	x, xok := float(a)
+	y, yok := float(b)
+	switch {
+	case xok && yok:
+		return x == y
+	case isList(a) || isList(b):
+		return false
+	}
+	return a == b
+}
+
+func isList(v any) bool {
+	switch v.(type) {
+	case []any, map[string]any:
+		return true
+	}
+	return false
+}
+
+func float(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// choices lists enum.
+func (p Param) choices() string {
+	const shown = 20
+	var out []string
+	for _, e := range p.Enum[:min(len(p.Enum), shown)] {
+		n := node{kind: scalarNode, value: e}
+		out = append(out, n.what())
+	}
+	if more := len(p.Enum) - shown; more > 0 {
+		out = append(out, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(out, ", ")
+}
+
+// take returns a value that is of the type as it stands: 2.0 is an integer.
+func (t ParamType) take(v any) (any, bool) {
+	ok := false
+	switch x := v.(type) {
+	case string:
+		ok = t == ParamString
+	case bool:
+		ok = t == ParamBoolean
+	case int64:
+		ok = t == ParamNumber || t == ParamInteger
+	case float64:
+		if t == ParamInteger && x == math.Trunc(x) && math.Abs(x) < 1<<63 {
+			return int64(x), true
+		}
+		ok = t == ParamNumber
+	case []any:
+		ok = t == ParamList
+	case map[string]any:
+		ok = t == ParamMap
+	}
+	return v, ok || t == ParamAny
+}
+
+// convert turns text into the value that it is written as, and a number, true or false into its text: command lines
+// and attributes of messages don't tell them apart.
+func (t ParamType) convert(v any) (any, bool) {
+	switch x := v.(type) {
+	case string:
+		return t.read(strings.TrimSpace(x))
+	case int64:
+		return strconv.FormatInt(x, 10), t == ParamString
+	case float64:
+		b, err := json.Marshal(x)
+		return string(b), t == ParamString && err == nil
+	case bool:
+		return strconv.FormatBool(x), t == ParamString
+	}
+	return nil, false
+}
+
+func (t ParamType) read(text string) (any, bool) {
+	switch {
+	case t == ParamBoolean && (text == "true" || text == "false"):
+		return text == "true", true
+	case t != ParamNumber && t != ParamInteger || !json.Valid([]byte(text)):
+		return nil, false
+	}
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return i, true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, false
+	}
+	return t.take(f)
+}
+
+// article is the type in a sentence.
+func (t ParamType) article() string {
+	switch t {
+	case ParamAny:
+		return "any value"
+	case ParamString:
+		return "text"
+	case ParamInteger:
+		return "a whole number"
+	case ParamBoolean:
+		return "true or false"
+	}
+	return "a " + string(t)
+}

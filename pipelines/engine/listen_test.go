@@ -1,0 +1,197 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+func TestAPluginHearsEveryEventOfTheRunAndOfItsTasks(t *testing.T) {
+	var b bench
+	run := b.run(t, `
+name: p
+plugins: [Tell]
+tasks:
+  - {name: one, module: Do, props: {print: a line}, callbacks: {onStart: [{module: Tell, props: {say: its own first}}]}}
+  - {module: Do, throw: false, props: {fail: broken}}
+`)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, []string{
+		"onStart p running",
+		"its own first", "onStart task one running", "onStdout task one running: a line", "onSuccess task one succeeded", "onEnd task one succeeded",
+		"onStart task #1 running", "onError task #1 failed: broken", "onEnd task #1 failed",
+		"onSuccess p succeeded", "onEnd p succeeded",
+	}, b.told)
+}
+
+func TestAPluginHearsHowARunFailed(t *testing.T) {
+	var b bench
+	e, in := b.input(t, "name: p\nplugins: [Tell]\ntasks: [{name: one, module: Do, props: {fail: broken}}]")
+	in.Last = true
+	e.Run(t.Context(), in)
+	require.Equal(t, []string{"onError p failed: broken", "onFailure p failed: broken", "onEnd p failed: broken"}, b.told[len(b.told)-3:])
+}
+
+func TestAPluginThatCantBeAttachedIsLeftOutWithAWarning(t *testing.T) {
+	var b bench
+	_, in := b.input(t, "plugins: [Tell, Tel, Later, Deaf]\ntasks: [{module: Do}]")
+	mods, err := modules.NewRegistry(b.module())
+	require.NoError(t, err)
+	cbs, err := modules.NewRegistry(b.callback(), deaf())
+	require.NoError(t, err)
+	planned := func(name string) bool { return name == "Later" }
+	e := engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned})
+	run := e.Run(t.Context(), in)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, []string{
+		`test.yaml:1:17: plugin left out: module "Tel" is unknown, did you mean "Tell"?`,
+		"test.yaml:1:22: plugin left out: module \"Later\" is known, but this version does not have it yet (`millrace modules` lists those it has)",
+		`test.yaml:1:29: plugin left out: module "Deaf" can't be a plugin: it does nothing without props; write it under callbacks`,
+	}, run.Warnings)
+	require.NotEmpty(t, b.told)
+
+	again := e.Epilogue(t.Context(), in, &engine.Run{Warnings: run.Warnings, Failure: &engine.Failure{Reason: engine.Crash}})
+	require.Len(t, again.Warnings, 3, "an epilogue does not warn again")
+}
+
+// chatty is a module that prints and logs.
+func chatty() modules.Module {
+	return modules.Define(modules.Spec{Name: "Chatty", Summary: "Prints and logs.", Example: "- module: Chatty\n"},
+		func(ctx context.Context, c *modules.Call, _ struct{}) (struct{}, error) {
+			c.Secret("hunter2-hunter2")
+			fmt.Fprintln(c.Stdout, "to stdout")
+			c.Log.With("size", 3).WithGroup("took").InfoContext(ctx, "model read", "all", 2*time.Second, "path", "a b")
+			c.Log.DebugContext(ctx, "token sent", "token", "hunter2-hunter2")
+			fmt.Fprintln(c.Stderr, "to stderr")
+			return struct{}{}, nil
+		})
+}
+
+// heard runs a document with Chatty and returns what its callbacks Tell said. Their log must not be written to.
+func heard(t *testing.T, doc string) []string {
+	t.Helper()
+	var b bench
+	_, in := b.input(t, doc)
+	in.Call.Log = slog.New(slog.NewTextHandler(failing{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	mods, err := modules.NewRegistry(chatty())
+	require.NoError(t, err)
+	cbs, err := modules.NewRegistry(b.callback(), echo())
+	require.NoError(t, err)
+	run := engine.New(engine.Config{Modules: mods, Callbacks: cbs}).Run(t.Context(), in)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Empty(t, run.Warnings)
+	return b.told
+}
+
+// echo is a callback that prints and logs itself.
+func echo() modules.Module {
+	return modules.Define(modules.Spec{Name: "Echo", Summary: "Prints and logs.", Example: "- module: Echo\n"},
+		func(ctx context.Context, c *modules.Call, _ struct{}) (struct{}, error) {
+			fmt.Fprintln(c.Stdout, "echo")
+			c.Log.InfoContext(ctx, "echo")
+			return struct{}{}, nil
+		})
+}
+
+func TestOnLogHearsEachLineOfTheRunOnceAndOnDebugTheRest(t *testing.T) {
+	require.Equal(t, []string{
+		"onDebug debug [] pipeline p: register listeners",
+		"onDebug debug [] pipeline p: START",
+		"onDebug debug [talk] Task #0 talk: START",
+		"onLog info [talk] to stdout",
+		`onLog info [talk] model read size=3 took.all=2s took.path="a b"`,
+		"onDebug debug [talk] token sent token=[REDACTED]",
+		"onLog info [talk] to stderr",
+		"onDebug debug [talk] Task #0 talk: SUCCESS",
+		"onDebug debug [talk] Task #0 talk: DONE",
+		"onDebug debug [] pipeline p: SUCCESS",
+		"onDebug debug [] pipeline p: close listeners",
+		"onDebug debug [] pipeline p: DONE",
+	}, heard(t, `
+name: p
+tasks: [{name: talk, module: Chatty}]
+callbacks:
+  onLog: [{module: Tell, props: {say: "{{ event }} {{ level }} [{{ task.name }}] {{ line }}"}}]
+  onDebug: [{module: Tell, props: {say: "{{ event }} {{ level }} [{{ task.name }}] {{ line }}"}}]
+`))
+}
+
+func TestWhatCallbacksWriteIsNoLineOfTheRun(t *testing.T) {
+	require.Equal(t, []string{"to stdout", `model read size=3 took.all=2s took.path="a b"`, "to stderr"}, heard(t, `
+tasks: [{module: Chatty, callbacks: {onEnd: [{module: Echo}]}}]
+callbacks: {onLog: [{module: Tell, props: {say: "{{ line }}"}}, {module: Echo}], onStart: [{module: Echo}]}
+`))
+}
+
+func TestEachLineHasACallbackIDThatALaterAttemptRepeats(t *testing.T) {
+	doc := "tasks: [{name: talk, module: Do, props: {print: \"{{ '1\\n2' }}\"}, callbacks: {onStdout: [{module: Tell, props: {say: '{{ callback_id }}'}}]}}]"
+	for range 2 {
+		var b bench
+		b.run(t, doc)
+		require.Equal(t, []string{"job-1-talk-onStdout-0-1", "job-1-talk-onStdout-0-2"}, b.told)
+	}
+}
+
+func TestLogCallbacksThatNobodyAnswersAreGivenUpAndCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run, _ := deafRun(t.Context(), t, "tasks: [{module: Do, props: {sleep: 10s, print: \"{{ '1\\n2\\n3\\n4' }}\"}}]\ncallbacks: {onLog: [{module: Deaf, props: {say: x}}]}")
+		require.Equal(t, engine.Succeeded, run.Status)
+		require.Equal(t, 40*time.Second, run.Ended.Sub(run.Started))
+		require.Equal(t, []string{"2 printed lines were not told to line callbacks: they are slower than the program"}, run.Warnings)
+	})
+}
+
+// TestTheTraceIsTheHandlers holds what happens in a run, and in which order, against testdata/trace.txt.
+func TestTheTraceIsTheHandlers(t *testing.T) {
+	var b bench
+	_, in := b.input(t, `
+name: hello
+tasks:
+  - name: greet
+    module: Do
+    props: {print: hello}
+    callbacks: {onStart: [{module: Say}], onStdout: [{module: Say}], onSuccess: [{module: Say}], onEnd: [{module: Say}]}
+  - module: Do
+    callbacks: {onStart: [{module: Say}], onSuccess: [{module: Say}], onEnd: [{module: Say}]}
+callbacks: {onStart: [{module: Say}], onSuccess: [{module: Say}], onEnd: [{module: Say}]}
+`)
+	say := modules.Define(modules.Spec{Name: "Say", Summary: "Prints the event.", Example: "- module: Say\n"},
+		func(_ context.Context, c *modules.Call, _ struct{}) (struct{}, error) {
+			event, _ := c.State.Get("event")
+			task, ok := c.State.Get("task.index")
+			if !ok {
+				task = "pipeline"
+			}
+			fmt.Fprintf(c.Stdout, "  %v %v\n", task, event)
+			return struct{}{}, nil
+		})
+	mods, err := modules.NewRegistry(b.module())
+	require.NoError(t, err)
+	cbs, err := modules.NewRegistry(say)
+	require.NoError(t, err)
+	in.Trace = true
+	engine.New(engine.Config{Modules: mods, Callbacks: cbs}).Run(t.Context(), in)
+	var got strings.Builder
+	for _, ev := range b.events {
+		if line := ev.Line; line != "" {
+			_, line, _ = strings.Cut(" "+line, ` msg="`)
+			if line, _, _ = strings.Cut(line, `"`); line == "" {
+				line = ev.Line
+			}
+			fmt.Fprintln(&got, line)
+		}
+	}
+	want, err := os.ReadFile("testdata/trace.txt")
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String())
+}

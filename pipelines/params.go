@@ -1,0 +1,192 @@
+package pipelines
+
+import (
+	"strings"
+
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/render"
+)
+
+// maxParams bounds what one document or entry declares.
+const maxParams = 500
+
+// params reads the values that a job may or must give.
+func (p *parser) params(f field) []Param {
+	fields := p.fields(f)
+	if len(fields) > maxParams {
+		p.errorf(f.pos, "params declares %d values, and %d are allowed; put them into a map", len(fields), maxParams)
+		return nil
+	}
+	var out []Param
+	for _, f := range fields {
+		if param, ok := p.param(f); ok {
+			out = append(out, param)
+		}
+	}
+	return out
+}
+
+// param reads one declaration. The default and the values of enum are held against its type.
+func (p *parser) param(f field) (Param, bool) {
+	out := Param{Name: f.key, Type: ParamAny, Pos: f.pos}
+	if !p.paramName(f) {
+		return out, false
+	}
+	if f.value.kind != mapNode && !f.value.empty() {
+		p.errorf(f.pos, "param %q must be a map with type, description, required, default and enum, got %s", f.key, f.value.what())
+		return out, false
+	}
+	var otherwise, enum *field
+	for _, f := range f.value.fields {
+		switch f.key {
+		case "type":
+			out.Type = p.paramType(f)
+		case "description":
+			out.Description = p.text(f)
+		case "required":
+			out.Required = p.boolean(f, false)
+		case "default":
+			otherwise = &f
+		case "enum":
+			enum = &f
+		default:
+			p.unknown(f, "a param", "type", "description", "required", "default", "enum")
+		}
+	}
+	if enum != nil {
+		out.Enum = p.enum(*enum, out)
+	}
+	if otherwise != nil {
+		out.Default = p.paramDefault(*otherwise, out)
+	}
+	return out, true
+}
+
+func (p *parser) paramName(f field) bool {
+	const longest = 128 // characters
+	switch {
+	case strings.HasPrefix(f.key, "__"):
+		p.errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", shorten(f.key))
+	case f.key == "" || len([]rune(f.key)) > longest || strings.ContainsFunc(f.key, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		p.errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", shorten(f.key), longest)
+	default:
+		return true
+	}
+	return false
+}
+
+// paramTypes are the types of params, and what other languages call them.
+func paramTypes() (types []string, aliases map[string]ParamType) {
+	return []string{"any", "string", "number", "integer", "boolean", "list", "map"}, map[string]ParamType{
+		"array": ParamList, "object": ParamMap, "dict": ParamMap, "bool": ParamBoolean, "int": ParamInteger, "float": ParamNumber,
+		"double": ParamNumber, "str": ParamString, "text": ParamString,
+	}
+}
+
+func (p *parser) paramType(f field) ParamType {
+	name := p.text(f)
+	types, aliases := paramTypes()
+	for _, t := range types {
+		if t == name {
+			return ParamType(t)
+		}
+	}
+	if t, ok := aliases[name]; ok {
+		return t
+	}
+	if near := closest(name, types); near != "" {
+		p.errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
+	} else if f.value.kind == scalarNode {
+		p.errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))
+	}
+	return ParamAny
+}
+
+func (p *parser) enum(f field, of Param) []any {
+	var out []any
+	for _, e := range p.list(f) {
+		v, ok := of.Type.take(e.any())
+		switch {
+		case e.kind != scalarNode || e.value == nil:
+			p.errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
+		case !ok:
+			p.errorf(e.pos, "param %q is %s, and enum has %s", shorten(of.Name), of.Type.article(), of.show(e.any()))
+		default:
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// paramDefault reads a default. One that is a template is held against nothing: what it comes to is known when the job runs.
+func (p *parser) paramDefault(f field, of Param) any {
+	v := f.value.any()
+	if v == nil {
+		return nil
+	}
+	if of.Required {
+		p.errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", shorten(of.Name))
+		return nil
+	}
+	if isTemplate(v) {
+		return v
+	}
+	fit, ok := of.Type.take(v)
+	switch {
+	case !ok:
+		p.errorf(f.pos, "param %q is %s, and its default is %s", shorten(of.Name), of.Type.article(), of.show(v))
+	case !of.allows(fit):
+		p.errorf(f.pos, "param %q: its default %s is not in enum", shorten(of.Name), of.show(v))
+	}
+	return fit
+}
+
+func isTemplate(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return dynamic(v)
+	case render.Scoped:
+		return true
+	}
+	return false
+}
+
+// defaults puts defaults into the state, where it has no such key.
+func (p *Pipeline) defaults(params []Param) {
+	for _, param := range params {
+		if _, own := p.State[param.Name]; own || param.Default == nil {
+			continue
+		}
+		if p.State == nil {
+			p.State = map[string]any{}
+		}
+		if p.Positions == nil {
+			p.Positions = map[string]Pos{}
+		}
+		p.State[param.Name] = param.Default
+		p.Positions["state."+param.Name] = param.Pos
+	}
+}
+
+// show describes a value of the param for a message; a secret by its kind alone.
+func (p Param) show(v any) string {
+	switch v.(type) {
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a map"
+	case nil:
+		return "nothing"
+	}
+	n := node{kind: scalarNode, value: v}
+	if !redact.NameIsSecret(p.Name) {
+		return n.what()
+	}
+	switch v.(type) {
+	case string:
+		return "text"
+	case bool:
+		return "true or false"
+	}
+	return "a number"
+}

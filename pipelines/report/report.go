@@ -1,0 +1,168 @@
+// Package report makes a page of a run for people: what it did, how long each task took, what it left.
+//
+// The page is one HTML file without scripts. It stands beside the files that it shows, and links to them.
+package report
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/millrace/millrace/modules/document"
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/modules/workspace"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+// Name is the document that a report is made with: the operator's, which may extend "default/report.html", else ours.
+const Name = "report.html"
+
+const (
+	outputs = "outputs"              // the workspace's folder that is published
+	aside   = "millrace-report.html" // our name where the job has a report of its own
+)
+
+//go:embed default
+var defaults embed.FS
+
+// When says which runs get a report among their outputs.
+type When string
+
+const (
+	Auto   When = "auto" // those that leave outputs
+	Always When = "always"
+	Never  When = "never"
+)
+
+// Config is what all reports share.
+type Config struct {
+	Documents string // the operator's folder; empty is none
+	When      When   // empty is Never
+}
+
+// An Input is one run's.
+type Input struct {
+	Run       *engine.Run
+	Job       map[string]any // id, name, title, attempt, …: what templates see as job
+	Workspace *workspace.Dir
+	Redact    *redact.Set // everything shown goes through it
+}
+
+// Write puts the report of a run that succeeded into its outputs folder, if it is to have one. A run that did not
+// publishes no outputs.
+func (c Config) Write(ctx context.Context, in Input) error {
+	if c.When != Always && c.When != Auto || in.Run.Status != engine.Succeeded {
+		return nil
+	}
+	files, err := published(in.Workspace)
+	if err != nil {
+		return err
+	}
+	if c.When == Auto && len(files) == 0 {
+		return nil
+	}
+	name := outputs + "/" + Name
+	if _, err := in.Workspace.Lstat(name); err == nil {
+		name = outputs + "/" + aside
+	}
+	page, err := c.render(ctx, in, files, "")
+	if err != nil {
+		return err
+	}
+	if err := in.Workspace.MkdirAll(outputs); err != nil {
+		return err
+	}
+	return in.Workspace.WriteFile(name, []byte(page))
+}
+
+// Page is the report of a run. base is where the outputs lie from there: a relative path that ends with a slash.
+func (c Config) Page(ctx context.Context, in Input, base string) (string, error) {
+	files, err := published(in.Workspace)
+	if err != nil {
+		return "", err
+	}
+	return c.render(ctx, in, files, base)
+}
+
+// Check says what is wrong with the operator's document, as far as it shows before there is a run.
+func (c Config) Check() error {
+	_, err := c.open()
+	return err
+}
+
+func (c Config) open() (*document.Template, error) {
+	own, err := fs.Sub(defaults, "default")
+	if err != nil {
+		return nil, fmt.Errorf("open built-in documents: %w", err)
+	}
+	return document.NewFolder(document.Config{Dir: c.Documents, Defaults: own}).Open(Name)
+}
+
+func (c Config) render(ctx context.Context, in Input, files []file, base string) (string, error) {
+	t, err := c.open()
+	if err != nil {
+		return "", fmt.Errorf("report: %w", err)
+	}
+	vars := view(in, files, base)
+	if in.Redact != nil {
+		vars, _ = in.Redact.Value(vars).(map[string]any)
+	}
+	page, err := t.Execute(ctx, vars)
+	if err != nil {
+		return "", fmt.Errorf("report: %w", err)
+	}
+	return page, nil
+}
+
+// A file is one of the outputs.
+type file struct {
+	path string // in the outputs folder
+	size int64
+}
+
+// maxFiles is how many outputs a page lists.
+const maxFiles = 500
+
+// published lists the plain files in the outputs folder; there may be none of them, and no folder.
+func published(ws *workspace.Dir) ([]file, error) {
+	var files []file
+	info, err := ws.Lstat(outputs)
+	if err != nil || !info.IsDir() {
+		return nil, nil
+	}
+	err = fs.WalkDir(ws.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		files = append(files, file{path[len(outputs)+1:], info.Size()})
+		if len(files) > maxFiles {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("report: look at the outputs: %w", err)
+	}
+	return files, nil
+}
+
+// seconds between two times of a run; one that has not ended goes on until now.
+func seconds(from, to time.Time) float64 {
+	if from.IsZero() {
+		return 0
+	}
+	if to.IsZero() {
+		to = time.Now()
+	}
+	return max(0, to.Sub(from).Seconds())
+}
