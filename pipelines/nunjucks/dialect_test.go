@@ -1,14 +1,17 @@
 package nunjucks
 
 import (
+	"flag"
 	"go/ast"
 	goparser "go/parser"
 	gotoken "go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -75,4 +78,33 @@ func TestTheDialectHasAllThatNunjucksHas(t *testing.T) {
 		slices.Sort(theirs)
 		require.Equal(t, theirs, ours[kind], kind)
 	}
+}
+
+var update = flag.Bool("update", false, "write the names in docs/nunjucks.md anew")
+
+func TestTheDialectIsDocumented(t *testing.T) {
+	const page = "../../docs/nunjucks.md"
+	src, err := os.ReadFile(page)
+	require.NoError(t, err)
+	want := string(src)
+	for kind, start := range map[string]string{
+		"tags": "| tags |", "filters": "| filters |", "tests": "| tests (`is …`) |", "globals": "| functions |",
+		"methods": "| methods of strings, lists, numbers, maps and patterns |",
+	} {
+		row := start + " `" + strings.Join(dialect(t)[kind], "` `") + "` |\n"
+		before, rest, ok := strings.Cut(want, start)
+		require.True(t, ok, "%s has no row %s", page, start)
+		_, after, _ := strings.Cut(rest, "\n")
+		want = before + row + after
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(src), "go test ./pipelines/nunjucks -run Documented -update writes it anew")
+	for _, class := range []string{halfCharacters, emptySwitch, brokenCode, lastDigitOfPower} {
+		require.Contains(t, want, "\n| "+class+" |")
+	}
+	// The page says these.
+	require.Equal(t, Limits{2_000_000, 16 << 20, 256 << 20, 1_000_000, 250, 1 << 20, 250 * time.Millisecond}, Limits{}.withDefaults())
 }

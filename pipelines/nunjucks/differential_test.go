@@ -100,10 +100,10 @@ func loadFile(name string) (string, error) {
 
 // The documented disagreements (docs/nunjucks.md).
 const (
-	halfCharacters  = "half characters"
-	emptySwitch     = "a switch without a case"
-	brokenCode      = "Nunjucks' code breaks"
-	lastDigitOfRoot = "last digit of **"
+	halfCharacters   = "half characters"
+	emptySwitch      = "a switch without a case"
+	brokenCode       = "Nunjucks' code breaks"
+	lastDigitOfPower = "last digit of **"
 )
 
 // class names the documented disagreement that s shows, or is empty.
@@ -115,7 +115,7 @@ func (p *nodeProcess) class(t testing.TB, s sample, node, ours verdict) string {
 	case s.used["odd "+brokenCode] && broken(node.Err):
 		return brokenCode
 	case s.used["operator **"] && node.Out != nil && ours.Out != nil && rounded(*node.Out) == rounded(*ours.Out):
-		return lastDigitOfRoot
+		return lastDigitOfPower
 	}
 	// Without characters of two units, both must agree.
 	whole := s.withoutPairs(t)

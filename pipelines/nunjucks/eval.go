@@ -191,6 +191,7 @@ func (x *binaryExpr) eval(s *state) any {
 
 func (x *powerExpr) eval(s *state) any {
 	base := s.number(x.base.eval(s))
+	s.tick(stepsPerBigNumber)
 	return power(base, s.number(x.exponent.eval(s)))
 }
 

@@ -97,9 +97,8 @@ func (n *switchNode) exec(s *state) {
 func (n *forNode) exec(s *state) {
 	s.at = n.pos
 	outer := s.frame
+	length, loop := 0, &loop{}
 	s.frame = &frame{parent: outer, lexical: n.names}
-	length := 0
-	loop := newLoop()
 	switch x := n.items.eval(s).(type) {
 	case *list:
 		length = n.overList(s, x, loop)
@@ -116,7 +115,7 @@ func (n *forNode) exec(s *state) {
 	s.frame = outer
 }
 
-func (n *forNode) overList(s *state, l *list, loop *dict) int {
+func (n *forNode) overList(s *state, l *list, loop *loop) int {
 	length := l.len()
 	for i := 0; i < l.len(); i++ {
 		item := l.items()[i]
@@ -134,7 +133,7 @@ func (n *forNode) overList(s *state, l *list, loop *dict) int {
 }
 
 // overDict needs two names. With one, Nunjucks counts by the dict's own "length" and so never writes anything useful.
-func (n *forNode) overDict(s *state, d *dict, loop *dict) int {
+func (n *forNode) overDict(s *state, d *dict, loop *loop) int {
 	if len(n.names) == 1 {
 		length, _ := d.get("length")
 		f, _ := length.(float64)
@@ -150,7 +149,7 @@ func (n *forNode) overDict(s *state, d *dict, loop *dict) int {
 	return len(keys)
 }
 
-func (n *forNode) overString(s *state, text string, loop *dict) int {
+func (n *forNode) overString(s *state, text string, loop *loop) int {
 	s.chargeList(utf16Len(text))
 	chars := characters(text)
 	for i, c := range chars {
@@ -166,17 +165,41 @@ func (n *forNode) overString(s *state, text string, loop *dict) int {
 }
 
 // turn runs the body for item i of length.
-func (n *forNode) turn(s *state, loop *dict, i, length int) {
+func (n *forNode) turn(s *state, loop *loop, i, length int) {
 	s.tick(1)
-	loop.set("index", float64(i+1))
-	loop.set("index0", float64(i))
-	loop.set("revindex", float64(length-i))
-	loop.set("revindex0", float64(length-i-1))
-	loop.set("first", i == 0)
-	loop.set("last", i == length-1)
-	loop.set("length", float64(length))
-	s.frame.put("loop", loop)
+	loop.index, loop.length, s.frame.loop = i, length, loop
+	if loop.seen != nil {
+		loop.fill()
+	}
+	if loop.hidden {
+		delete(s.frame.vars, "loop")
+		loop.hidden = false
+	}
 	s.run(n.body)
 }
 
-func newLoop() *dict { return &dict{values: make(map[string]any, 7)} }
+// A loop is what a for tag's body sees under that name, made when it first looks.
+type loop struct {
+	index, length int
+	seen          *dict
+	hidden        bool // by a variable that the body has set
+}
+
+func (l *loop) value() *dict {
+	if l.seen == nil {
+		l.seen = &dict{values: make(map[string]any, 7)}
+		l.fill()
+	}
+	return l.seen
+}
+
+func (l *loop) fill() {
+	d := l.seen
+	d.set("index", float64(l.index+1))
+	d.set("index0", float64(l.index))
+	d.set("revindex", float64(l.length-l.index))
+	d.set("revindex0", float64(l.length-l.index-1))
+	d.set("first", l.index == 0)
+	d.set("last", l.index == l.length-1)
+	d.set("length", float64(l.length))
+}

@@ -54,6 +54,7 @@ func filterRound(s *state, args []any) any {
 	if v := arg(args, 1); truthy(v) {
 		precision = s.number(v)
 	}
+	s.tick(stepsPerBigNumber)
 	factor := power(10, precision)
 	v := s.number(args[0]) * factor
 	switch arg(args, 2) {

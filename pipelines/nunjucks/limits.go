@@ -111,6 +111,9 @@ func (s *state) chargeList(n int) {
 	s.charge(n * bytesPerItem)
 }
 
+// stepsPerBigNumber is what a calculation with hundreds of digits costs.
+const stepsPerBigNumber = 32
+
 // bytesPerStep is how much of a string a call may look at for one step; a list's entry counts for 16 bytes.
 const bytesPerStep = 256
 

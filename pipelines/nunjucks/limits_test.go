@@ -42,6 +42,10 @@ func TestHostileTemplatesEndWithANamedError(t *testing.T) {
 		{"a list that holds itself, as text", "{% set l = [1] %}{% if l.push(l) %}{{ l }}{% endif %}", ErrDepth},
 		{"a list that holds itself, as JSON", "{% set l = [1] %}{% if l.push(l) %}{{ l | dump }}{% endif %}", ErrDepth},
 		{"lists that hold each other twice", "{% set l = ['xxxxxxxx'] %}{% for i in range(60) %}{% set l = [l, l] %}{% endfor %}{{ l }}", ErrSteps},
+		{"replacing by what stands before", "{{ big.replaceAll('x', \"$`$'\") }}", ErrOutput},
+		{"digits of a power", "{% for i in range(999999) %}{{ 1.000001 ** 1000 }}{% endfor %}", ErrSteps},
+		{"a thousand patterns", "{% for i in range(99999) %}{{ big.search(r/(x+x+)+y/) }}{% endfor %}", ErrRegexTime},
+		{"a dict that grows", "{% for i in range(999999) %}{% set d = {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8, i: 9, j: big ~ i} %}{% endfor %}", ErrMemory},
 		{"a pattern that backtracks for ever", `{{ r/^(a+)+$/.test("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab") }}`, ErrRegexTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,14 +123,24 @@ func TestForeignTagsAndFilesAreRefused(t *testing.T) {
 	}
 }
 
-func TestACanceledContextStopsARender(t *testing.T) {
+func TestACanceledContextStopsEveryLoop(t *testing.T) {
 	gone := errors.New("lease lost")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	lose := Func(func(context.Context, []any) (any, error) { cancel(gone); return nil, nil })
-	tmpl, err := New(Config{}).Parse("test", "{{ lose() }}{% for i in range(99999) %}{% endfor %}")
-	require.NoError(t, err)
-	_, err = tmpl.Render(ctx, map[string]any{"lose": lose})
-	require.ErrorIs(t, err, gone)
+	for _, src := range []string{
+		"{% for i in l %}{% endfor %}", "{% for c in big %}{% endfor %}", "{{ l | sort | length }}", "{{ l | select('odd') | length }}", "{{ l | batch(2) | length }}",
+		"{{ l | join(',') | length }}", "{{ l | dump | length }}", "{{ l | sum }}", "{{ l | groupby('a') }}", "{{ l | urlencode | length }}", "{{ l.map(f) | length }}",
+		"{{ l.sort() | length }}", "{{ big.replace(r/x/g, 'y') | length }}", "{{ big.replaceAll('x', '$&y') | length }}", "{{ f(l) }}",
+		"{% macro m() %}{{ m() }}{% endmacro %}{% for i in l %}{{ 1 }}{% endfor %}",
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		lose := Func(func(context.Context, []any) (any, error) { cancel(gone); return nil, nil })
+		tmpl, err := New(Config{}).Parse("test", "{% set l = range(20000) %}{{ lose() }}"+src)
+		require.NoError(t, err)
+		_, err = tmpl.Render(ctx, map[string]any{
+			"lose": lose, "big": strings.Repeat("x", 20_000),
+			"f": Func(func(_ context.Context, args []any) (any, error) { return nil, nil }),
+		})
+		require.ErrorIs(t, err, gone, src)
+	}
 }
 
 // FuzzTemplate's property: whatever the source, parsing and rendering return, with no fault of ours.

@@ -104,6 +104,7 @@ func numberToString(s *state, receiver any, args []any) any {
 }
 
 func numberToFixed(s *state, receiver any, args []any) any {
+	s.tick(stepsPerBigNumber)
 	digits := s.integer(arg(args, 0))
 	if digits < 0 || digits > 100 {
 		s.fail("digits must be between 0 and 100")
@@ -116,6 +117,7 @@ func numberToPrecision(s *state, receiver any, args []any) any {
 	if isUndef(arg(args, 0)) {
 		return formatNumber(f)
 	}
+	s.tick(stepsPerBigNumber)
 	digits := s.integer(args[0])
 	if digits < 1 || digits > 100 {
 		s.fail("digits must be between 1 and 100")

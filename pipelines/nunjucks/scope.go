@@ -5,6 +5,7 @@ import "maps"
 // A frame holds the names of one tag's body; an inner frame sees the outer ones.
 type frame struct {
 	vars     map[string]any
+	loop     *loop // of the for tag whose body this is, once it runs
 	parent   *frame
 	lexical  []string // loop variables and parameters without defaults in vars
 	isolated bool     // set never writes through it to an outer frame
@@ -16,16 +17,18 @@ type unfilled struct{}
 
 func (f *frame) lookup(name string) (any, bool) {
 	for ; f != nil; f = f.parent {
-		switch v := f.vars[name].(type) {
+		v, ok := f.vars[name]
+		switch v.(type) {
 		case unfilled:
 			return undef{}, true
 		case undef:
-		case nil:
-			if _, ok := f.vars[name]; ok {
-				return nil, true
-			}
 		default:
-			return v, true
+			if ok {
+				return v, true
+			}
+		}
+		if name == "loop" && f.loop != nil {
+			return f.loop.value(), true
 		}
 	}
 	return nil, false
@@ -72,6 +75,11 @@ func (f *frame) set(name string, v any) {
 		return
 	}
 	for g := f; g != nil; g = g.parent {
+		if name == "loop" && g.loop != nil {
+			g.loop.hidden = true
+			g.put(name, v)
+			return
+		}
 		if old, ok := g.vars[name]; ok && !isUndef(old) {
 			g.put(name, v)
 			return

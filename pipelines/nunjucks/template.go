@@ -11,6 +11,7 @@ type Template struct {
 	name   string
 	nodes  []node
 	blocks map[string]*blockNode
+	size   int  // a guess at the length of the output
 	lone   expr // nil unless the source is exactly one {{ expr }}
 }
 
@@ -27,6 +28,7 @@ type Expr struct {
 func (t *Template) Render(ctx context.Context, vars map[string]any) (out string, err error) {
 	defer rescue(&err, t.name)
 	s := newState(ctx, t.env, t, vars)
+	s.out.Grow(t.size)
 	s.renderTemplate(t)
 	return s.out.String(), nil
 }

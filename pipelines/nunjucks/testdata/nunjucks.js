@@ -52,11 +52,16 @@ function environment(autoescape, throwOnUndefined) {
   return environments[key]
 }
 
+// seconds is the time of one call: the median of twenty rounds, after one to warm up.
 function seconds(times, f) {
-  for (let i = 0; i < times / 10; i++) f()
-  const start = process.hrtime.bigint()
-  for (let i = 0; i < times; i++) f()
-  return Number(process.hrtime.bigint() - start) / 1e9 / times
+  const rounds = 20
+  const took = []
+  for (let round = 0; round <= rounds; round++) {
+    const start = process.hrtime.bigint()
+    for (let i = 0; i < times / rounds; i++) f()
+    if (round > 0) took.push((Number(process.hrtime.bigint() - start) / 1e9 / times) * rounds)
+  }
+  return took.sort((a, b) => a - b)[rounds / 2]
 }
 
 function answer(request) {
