@@ -85,7 +85,7 @@ func TestRenderLeavesWhatOnlyTheRunKnows(t *testing.T) {
 		"- '{{ converted.dest }}' # after task \"Convert\"\n        - \"\" # never is not defined\n",
 		"dest: 1024.zip\n",
 		"after: [\"Convert\",\"Thumbnail\",\"Never\"]\n",
-		"msg: '{{ input }}: {{ error_message }}' # after task",
+		"msg: '{{ input }}: {{ error_message }}' # when it happens\n",
 		"onEnd:\n    - module: StdOut\n      props:\n        msg: '{{ converted.dest }}' # after task \"Convert\"\n",
 		"msg: 'gear.stl ' # converted is not defined\n",
 	} {
