@@ -59,3 +59,11 @@ func BenchmarkExpand1000Tasks(b *testing.B) {
 		require.Len(b, p.Tasks, 1000)
 	}
 }
+
+func BenchmarkParse1000Tasks(b *testing.B) {
+	doc := thousandTasks()
+	for b.Loop() {
+		_, err := pipelines.Parse("many.yaml", doc)
+		require.NoError(b, err)
+	}
+}

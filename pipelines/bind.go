@@ -62,7 +62,7 @@ func (p Param) bind(v any) (any, error) {
 func (p *Pipeline) missing(param Param, given map[string]any) string {
 	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", shorten(param.Name), param.Type)
 	if param.Description != "" {
-		msg += ": " + param.Description
+		msg += ": " + oneLine(param.Description)
 	}
 	var undeclared []string
 	for _, key := range slices.Sorted(maps.Keys(given)) {
@@ -76,6 +76,16 @@ func (p *Pipeline) missing(param Param, given map[string]any) string {
 		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
 	}
 	return msg
+}
+
+// oneLine is the beginning of a text, on one line.
+func oneLine(s string) string {
+	const most = 200 // characters
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(line); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return line
 }
 
 // allows says whether enum has v, which is of the param's type.

@@ -34,8 +34,12 @@ func (p *parser) after(f field, l *link) {
 		l.before = []reference{{text: p.text(f), pos: n.pos}}
 	case n.kind == listNode:
 		for _, e := range n.list {
-			if text := p.text(field{f.key, e.pos, e}); text != "" {
+			text := p.text(field{f.key, e.pos, e})
+			switch {
+			case text != "":
 				l.before = append(l.before, reference{text, true, e.pos})
+			case e.kind == scalarNode:
+				p.errorf(e.pos, "%s has an entry that names no task; remove it", f.key)
 			}
 		}
 	default:
@@ -233,7 +237,7 @@ func (o *orderer) called(i int) string {
 	case t.ID != "":
 		return shorten(t.ID)
 	case t.Name != "":
-		return shorten(t.Name)
+		return shorten(strings.Join(strings.Fields(t.Name), " "))
 	}
 	return fmt.Sprintf("#%d", i)
 }

@@ -67,6 +67,7 @@ func TestAnOrderThatCanNotBeIsRefused(t *testing.T) {
 		{"both spellings", "tasks:\n  - {module: x, after: [], depends_on: []}", `p:2:28: depends_on and after are the same key; keep one of them`},
 		{"a map", "tasks:\n  - {module: x, after: {a: b}}", `p:2:17: after must be the id or name of a task, or a list of them, got a map`},
 		{"a list in a list", "tasks:\n  - {module: x, after: [[a]]}", `p:2:25: after must be text, got a list`},
+		{"an entry of nothing", "tasks:\n  - {module: x, after: [~]}", `p:2:25: after has an entry that names no task; remove it`},
 		{"an id of two lines", "tasks:\n  - {module: x, id: \"a\\nb\"}", `p:2:17: id "a\nb" can't be used; write at most 128 characters on one line`},
 		{"no task at once", "settings: {parallel: 0}\ntasks: []", `p:1:12: parallel must be a whole number of tasks from 1 to 64, got 0`},
 	} {

@@ -108,7 +108,7 @@ func TestJSONAndYAMLGiveTheSamePipeline(t *testing.T) {
 	require.NotEqual(t, y.Digest, j.Digest)
 }
 
-func TestScalarsFollowYAML12AndKeepYAMLv3sOctals(t *testing.T) {
+func TestScalarsAreWhatJSYAMLReads(t *testing.T) {
 	for _, tt := range []struct {
 		src  string
 		want any
@@ -119,7 +119,14 @@ func TestScalarsFollowYAML12AndKeepYAMLv3sOctals(t *testing.T) {
 		{"Off", "Off"},
 		{"true", true},
 		{"False", false},
-		{"012", int64(10)},
+		{"010", int64(10)},
+		{"-012", int64(-12)},
+		{"08", int64(8)},
+		{"0_7", int64(7)},
+		{"012.5", 12.5},
+		{"0", int64(0)},
+		{"0b11", int64(3)},
+		{"1:30", "1:30"},
 		{"0o14", int64(12)},
 		{"0x1F", int64(31)},
 		{"1_000", int64(1000)},
@@ -293,7 +300,7 @@ func FuzzParseAndLintNeverPanic(f *testing.F) {
 		p, err := Parse("fuzz", src)
 		require.NotEqual(t, err == nil, p == nil, "a pipeline or an error, never both")
 		if err == nil {
-			Lint(p, LintOptions{})
+			Check("fuzz", src, LintOptions{})
 			_, _ = p.Bind(map[string]any{"n": "7", "k": nil, "m": []any{}})
 			for _, e := range p.Entries {
 				chosen, err := p.Select(e.Name)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -217,78 +216,4 @@ func (w *yamlWalker) merge(n, from *node) {
 			}
 		}
 	}
-}
-
-func (w *yamlWalker) scalar(y *yaml.Node, n *node) *node {
-	n.kind, n.text, n.inner = scalarNode, y.Value, w.inner(y)
-	switch tag := y.ShortTag(); tag {
-	case "!!str", "!!timestamp":
-		n.value = y.Value
-	case "!!null":
-	case "!!bool", "!!int", "!!float":
-		if err := y.Decode(&n.value); err != nil {
-			w.ps.errorf(n.pos, "%s can't be read as %s", n.what(), strings.TrimPrefix(tag, "!!"))
-		}
-		n.value = w.number(n.value, n.pos)
-	default:
-		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
-	}
-	return n
-}
-
-// number brings numbers into the two types a document has.
-func (w *yamlWalker) number(v any, pos Pos) any {
-	switch x := v.(type) {
-	case int:
-		return int64(x)
-	case uint64:
-		return float64(x)
-	case float64:
-		if x-x != 0 {
-			w.ps.errorf(pos, "%v is not a number that can be stored; write it as text", x)
-		}
-	}
-	return v
-}
-
-// inner returns where a scalar's text starts when the source holds it unchanged, the zero Pos otherwise (escapes,
-// folded lines).
-func (w *yamlWalker) inner(y *yaml.Node) Pos {
-	line, column := y.Line, y.Column
-	switch y.Style &^ yaml.TaggedStyle {
-	case yaml.DoubleQuotedStyle, yaml.SingleQuotedStyle:
-		column++
-	case yaml.LiteralStyle:
-		line++
-		if line <= len(w.lines) {
-			l := w.lines[line-1]
-			column = len(l) - len(strings.TrimLeft(l, " ")) + 1
-		}
-	}
-	if line < 1 || line > len(w.lines) || column < 1 {
-		return Pos{}
-	}
-	first, _, more := strings.Cut(y.Value, "\n")
-	if more && y.Style&yaml.LiteralStyle == 0 {
-		return Pos{}
-	}
-	if first == "" || !strings.HasPrefix(w.from(line, column), first) {
-		return Pos{}
-	}
-	at, _ := w.at(line, column)
-	return at
-}
-
-// from returns the rest of a line from a column, counted in characters from 1. It goes on from the last one where it can:
-// a long line is not walked from its start for each value on it.
-func (w *yamlWalker) from(line, column int) string {
-	if line != w.line || column < w.column {
-		w.line, w.column, w.offset = line, 1, 0
-	}
-	text := w.lines[line-1]
-	for ; w.column < column && w.offset < len(text); w.column++ {
-		_, n := utf8.DecodeRuneInString(text[w.offset:])
-		w.offset += n
-	}
-	return text[w.offset:]
 }

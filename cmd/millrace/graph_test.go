@@ -45,3 +45,16 @@ func TestGraphDrawsAllEntriesOrOne(t *testing.T) {
 	require.NotContains(t, out, "hello")
 	require.Contains(t, p.millrace("graph", "two.yaml", "--entry", "by").stderr, `did you mean "bye"?`)
 }
+
+func TestTheGraphInTheDocsIsThatOfItsPipeline(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, b := range examples(t, "docs/pipelines.md", "yaml") {
+		if name, ok := b.fileName(); ok && name == "preview.yaml" {
+			p.write(name, b.text)
+		}
+	}
+	drawn := examples(t, "docs/pipelines.md", "mermaid")
+	require.Len(t, drawn, 1)
+	require.Equal(t, drawn[0].text, p.succeeds("graph", "preview.yaml"))
+}

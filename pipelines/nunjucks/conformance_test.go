@@ -43,7 +43,7 @@ func TestPipelineTemplatesRenderAsInNunjucks(t *testing.T) {
 			passed++
 		}
 	}
-	t.Logf("corpus_open.json: %d/%d", passed, len(cases))
+	t.Logf("figure: conformance: corpus_open.json: %d/%d", passed, len(cases))
 }
 
 func TestNunjucksOwnTestsPass(t *testing.T) {
@@ -65,7 +65,7 @@ func TestNunjucksOwnTestsPass(t *testing.T) {
 			passed++
 		}
 	}
-	t.Logf("nunjucks_suite.json: %d/%d", passed, len(suite.Cases))
+	t.Logf("figure: conformance: nunjucks_suite.json: %d/%d", passed, len(suite.Cases))
 }
 
 // run reports whether the case comes out as want, or fails as c.Error says where want is nil.

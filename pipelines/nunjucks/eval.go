@@ -213,6 +213,9 @@ func (x *inExpr) eval(s *state) any {
 	case *dict:
 		_, ok := h.get(s.text(needle))
 		return ok
+	case Safe: // an object in JavaScript, with these properties and a string's methods
+		key := s.text(needle)
+		return key == "val" || key == "length" || methodOf(h, key) != nil
 	}
 	s.fail(`cannot use "in" operator to search for "%s" in unexpected types.`, s.text(needle))
 	return nil

@@ -97,7 +97,7 @@ func (n *switchNode) exec(s *state) {
 func (n *forNode) exec(s *state) {
 	s.at = n.pos
 	outer := s.frame
-	s.frame = &frame{parent: outer}
+	s.frame = &frame{parent: outer, lexical: n.names}
 	length := 0
 	loop := newLoop()
 	switch x := n.items.eval(s).(type) {
@@ -108,7 +108,7 @@ func (n *forNode) exec(s *state) {
 	case string:
 		length = n.overString(s, x, loop)
 	case Safe:
-		length = n.overList(s, newList(s.mustList(x)), loop) // an iterable object there, where a plain string is not
+		length = n.overList(s, newList(s.wholeCharacters(string(x))), loop)
 	}
 	if length == 0 {
 		s.run(n.orElse)
@@ -144,7 +144,7 @@ func (n *forNode) overDict(s *state, d *dict, loop *dict) int {
 	for i, key := range keys {
 		v, _ := d.get(key)
 		s.frame.put(n.names[0], key)
-		s.frame.put(n.names[1], v)
+		s.frame.bind(n.names[1], v)
 		n.turn(s, loop, i, len(keys))
 	}
 	return len(keys)

@@ -76,8 +76,11 @@ func filterURLEncode(s *state, args []any) any {
 		pairs = append(pairs, escapeURI(s.text(key))+"="+escapeURI(s.text(value)))
 	}
 	switch x := args[0].(type) {
-	case string, Safe:
-		return escapeURI(text(x))
+	case string:
+		return escapeURI(x)
+	case Safe:
+		add("val", string(x))
+		add("length", float64(utf16Len(string(x))))
 	case *list:
 		for _, pair := range x.items() {
 			s.tick(1)

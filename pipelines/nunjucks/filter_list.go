@@ -40,14 +40,18 @@ func listFilter(name string) builtin {
 	return nil
 }
 
-// mustList is the entries of a list or the characters of a string; null and undefined are errors, the rest is empty.
+// mustList is the entries of a list or the characters of a string; null and undefined are errors, the rest is empty. Safe
+// text is an object in JavaScript that has a length and nothing else to count.
 func (s *state) mustList(v any) []any {
 	switch x := v.(type) {
 	case *list:
 		return x.items()
-	case string, Safe:
-		s.chargeList(utf16Len(text(x)))
-		return wrapAll(characters(text(x)))
+	case string:
+		return s.characters(x)
+	case Safe:
+		n := utf16Len(string(x))
+		s.chargeList(n)
+		return slices.Repeat([]any{undef{}}, n)
 	case undef, nil:
 		s.fail("expected a list, got %s", text(v))
 	}
@@ -169,24 +173,30 @@ func filterLength(s *state, args []any) any {
 
 func filterList(s *state, args []any) any {
 	switch x := args[0].(type) {
-	case string, Safe:
-		return newList(s.mustList(x))
+	case string:
+		return newList(s.characters(x))
 	case *list:
 		return x
+	case Safe:
+		return newList([]any{entry("val", string(x)), entry("length", float64(utf16Len(string(x))))})
 	case *dict:
 		l := &list{}
 		for _, key := range x.keys() {
 			s.tick(1)
 			v, _ := x.get(key)
-			entry := &dict{}
-			entry.set("key", key)
-			entry.set("value", v)
-			l.values = append(l.values, entry)
+			l.values = append(l.values, entry(key, v))
 		}
 		return l
 	}
 	s.fail("type not iterable")
 	return nil
+}
+
+func entry(key string, v any) *dict {
+	d := &dict{}
+	d.set("key", key)
+	d.set("value", v)
+	return d
 }
 
 func filterRandom(s *state, args []any) any {
@@ -209,6 +219,9 @@ func filterSelect(want bool) builtin {
 			s.fail("test not found: %s", name)
 		}
 		kept := &list{}
+		if _, ok := args[0].(Safe); ok {
+			return kept
+		}
 		for _, item := range s.mustList(args[0]) {
 			s.tick(1)
 			if (test(s, []any{item, arg(args, 2)}) == any(true)) == want {
@@ -238,9 +251,8 @@ func filterReverse(s *state, args []any) any {
 	}
 	items := slices.Clone(s.mustList(args[0]))
 	slices.Reverse(items)
-	switch args[0].(type) {
-	case string, Safe:
-		return like(args[0], s.join(items, ""))
+	if _, ok := args[0].(string); ok {
+		return s.join(items, "")
 	}
 	return newList(items)
 }

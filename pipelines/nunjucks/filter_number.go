@@ -50,7 +50,11 @@ func filterInt(s *state, args []any) any {
 
 // filterRound rounds to a precision; method is "ceil", "floor", or halves up.
 func filterRound(s *state, args []any) any {
-	factor := math.Pow(10, float64(s.orInt(arg(args, 1), 0)))
+	precision := 0.0
+	if v := arg(args, 1); truthy(v) {
+		precision = s.number(v)
+	}
+	factor := power(10, precision)
 	v := s.number(args[0]) * factor
 	switch arg(args, 2) {
 	case any("ceil"):
@@ -58,7 +62,11 @@ func filterRound(s *state, args []any) any {
 	case any("floor"):
 		v = math.Floor(v)
 	default:
-		v = math.Floor(v + 0.5)
+		whole := math.Floor(v)
+		if v-whole >= 0.5 {
+			whole++
+		}
+		v = math.Copysign(whole, v)
 	}
 	return v / factor
 }

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -18,9 +17,9 @@ func textFilter(name string) builtin {
 	case "indent":
 		return filterIndent
 	case "lower":
-		return func(s *state, args []any) any { return strings.ToLower(s.mustText(orEmpty(args[0]))) }
+		return func(s *state, args []any) any { return lower(s.mustText(orEmpty(args[0]))) }
 	case "upper":
-		return func(s *state, args []any) any { return strings.ToUpper(s.mustText(orEmpty(args[0]))) }
+		return func(s *state, args []any) any { return upper(s.mustText(orEmpty(args[0]))) }
 	case "replace":
 		return filterReplace
 	case "title":
@@ -36,22 +35,25 @@ func textFilter(name string) builtin {
 }
 
 func capitalize(text string) string {
-	text = strings.ToLower(text)
+	text = lower(text)
 	r, n := utf8.DecodeRuneInString(text)
-	if n == 0 {
-		return ""
+	if r > 0xffff || n == 0 {
+		return text // half a character has no upper case
 	}
-	return string(unicode.ToUpper(r)) + text[n:]
+	return upper(text[:n]) + text[n:]
 }
 
+// filterCenter centers anything by its length, which numbers don't have.
 func filterCenter(s *state, args []any) any {
-	v := orEmpty(args[0])
-	text, width := s.mustText(v), s.orInt(arg(args, 1), 80)
-	n := utf16Len(text)
-	if n >= width {
+	v, width := orEmpty(args[0]), s.orInt(arg(args, 1), 80)
+	n, measured := s.strictMember(v, "length").(float64)
+	if measured && n >= float64(width) {
 		return v
 	}
-	spaces := float64(width - n)
+	text, spaces := s.text(v), 0.0
+	if measured {
+		spaces = float64(width) - n
+	}
 	left := s.repeated(" ", int(math.Ceil(spaces/2-math.Mod(spaces, 2))))
 	return like(args[0], left+text+s.repeated(" ", int(math.Ceil(spaces/2))))
 }
@@ -129,11 +131,11 @@ func filterTitle(s *state, args []any) any {
 
 // filterTruncate cuts at a length, back to the last blank unless told to kill words, and adds an end.
 func filterTruncate(s *state, args []any) any {
-	v := orEmpty(args[0])
-	text, length := s.mustText(v), s.orInt(arg(args, 1), 255)
-	if utf16Len(text) <= length {
+	v, length := orEmpty(args[0]), s.orInt(arg(args, 1), 255)
+	if n, ok := s.strictMember(v, "length").(float64); ok && n <= float64(length) {
 		return v
 	}
+	text := s.mustText(v)
 	cut := slice16(text, 0, length)
 	if !truthy(arg(args, 2)) {
 		if i := strings.LastIndexByte(slice16(text, 0, length+1), ' '); i >= 0 {
@@ -151,7 +153,11 @@ var wordPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompi
 
 func filterWordCount(s *state, args []any) any {
 	n := 0
-	text := s.mustText(orEmpty(args[0]))
+	v := orEmpty(args[0])
+	if !truthy(v) {
+		return nil
+	}
+	text := s.mustText(v)
 	for {
 		at := wordPattern().FindStringIndex(text)
 		if at == nil {

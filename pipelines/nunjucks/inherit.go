@@ -67,7 +67,7 @@ func (s *state) nested(p *page, f *frame) *state {
 	s.enter()
 	inner := *s
 	inner.page, inner.frame, inner.out, inner.parent = p, f, &strings.Builder{}, nil
-	inner.op, inner.inBlock = "", false
+	inner.op, inner.inBlock, inner.unit = "", false, new(unit)
 	return &inner
 }
 
@@ -135,8 +135,8 @@ func (n *blockNode) exec(s *state) {
 func (s *state) runBlock(name string, i int) {
 	s.enter()
 	b := s.page.blocks[name][i]
-	outer, inBlock := s.frame, s.inBlock
-	s.frame, s.inBlock = &frame{parent: outer, isolated: true}, true
+	outer, inBlock, outerUnit := s.frame, s.inBlock, s.unit
+	s.frame, s.inBlock, s.unit = &frame{parent: outer, isolated: true}, true, new(unit)
 	if b.callsSuper {
 		if i+1 == len(s.page.blocks[name]) {
 			s.fail(`no super block available for "%s"`, name)
@@ -145,6 +145,6 @@ func (s *state) runBlock(name string, i int) {
 		s.frame.put("super", &function{"super", func(*state, []any) any { return inherited }})
 	}
 	s.run(b.body)
-	s.frame, s.inBlock = outer, inBlock
+	s.frame, s.inBlock, s.unit = outer, inBlock, outerUnit
 	s.leave()
 }

@@ -2,7 +2,6 @@ package nunjucks
 
 import (
 	"math"
-	"strings"
 )
 
 // builtinTest returns what stands behind "is name", or nil.
@@ -58,9 +57,9 @@ func typeTest(name string) builtin {
 	case "string":
 		return isType[string]
 	case "lower":
-		return func(s *state, args []any) any { return strictEqual(args[0], strings.ToLower(s.mustText(args[0]))) }
+		return func(s *state, args []any) any { return strictEqual(args[0], lower(s.mustText(args[0]))) }
 	case "upper":
-		return func(s *state, args []any) any { return strictEqual(args[0], strings.ToUpper(s.mustText(args[0]))) }
+		return func(s *state, args []any) any { return strictEqual(args[0], upper(s.mustText(args[0]))) }
 	case "iterable":
 		return testIterable
 	case "mapping":
@@ -76,7 +75,7 @@ func isType[T any](_ *state, args []any) any {
 
 func testIterable(s *state, args []any) any {
 	switch args[0].(type) {
-	case *list, string:
+	case *list, string, Safe:
 		return true
 	case undef, nil:
 		s.fail("iterable: value is %s", text(args[0]))

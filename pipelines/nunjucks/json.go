@@ -3,7 +3,6 @@ package nunjucks
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 )
 
@@ -30,9 +29,10 @@ func (w *jsonWriter) value(v any, margin string) bool {
 	case string:
 		w.quote(x)
 	case Safe: // an object in JavaScript, with these two properties
-		w.put(`{"val":`)
-		w.quote(string(x))
-		w.put(`,"length":` + strconv.Itoa(utf16Len(string(x))) + "}")
+		d := &dict{}
+		d.set("val", string(x))
+		d.set("length", float64(utf16Len(string(x))))
+		w.dict(d, margin)
 	case *list:
 		w.list(x, margin)
 	case *dict:

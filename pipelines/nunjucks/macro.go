@@ -11,20 +11,30 @@ func (n *macroNode) exec(s *state) {
 	s.page.vars[n.name] = f
 }
 
-// bind makes the macro a function that sees the page it was defined on, and for a call block the frames too.
+// bind makes the macro a function that sees the page it was defined on. A call block sees the loop variables and
+// parameters round it, too, and beyond them what Nunjucks' own code sees at that moment: the variables of the macro that
+// runs it where that is of the same unit, else all that is round the block.
 func (n *macroNode) bind(def *state) *function {
-	home, page, enclosing := def.template, def.page, def.frame
+	home, page, unit, enclosing := def.template, def.page, def.unit, def.frame
+	var around *frame
+	if n.seesEnclosing {
+		around = enclosing.lexicals()
+	}
 	return &function{n.name, func(s *state, args []any) any {
 		s.enter()
 		caller := *s
-		s.template, s.page, s.op = home, page, ""
-		s.frame = &frame{}
+		s.template, s.page, s.unit, s.op = home, page, unit, ""
+		s.frame = &frame{lexical: n.params}
 		if n.seesEnclosing {
-			s.frame = &frame{parent: enclosing, isolated: true}
+			beyond := enclosing
+			if caller.unit == unit {
+				beyond = caller.frame
+			}
+			s.frame.parent, s.frame.isolated = &frame{vars: around.vars, lexical: around.lexical, parent: beyond}, true
 		}
 		n.bindArguments(s, args)
 		text := s.capture(func() { s.run(n.body) })
-		s.template, s.page, s.frame, s.op, s.at = caller.template, caller.page, caller.frame, caller.op, caller.at
+		s.template, s.page, s.frame, s.unit, s.op, s.at = caller.template, caller.page, caller.frame, caller.unit, caller.op, caller.at
 		s.leave()
 		return Safe(text)
 	}}

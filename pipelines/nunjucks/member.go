@@ -21,8 +21,8 @@ func (s *state) member(target, key any) any {
 			return v
 		}
 	case Safe:
-		if v, ok := s.character(string(t), key); ok {
-			return v
+		if name, ok := key.(string); ok && name == "val" {
+			return string(t)
 		}
 	}
 	return s.property(target, s.text(key))

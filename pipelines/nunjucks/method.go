@@ -1,7 +1,5 @@
 package nunjucks
 
-import "math"
-
 // A method runs on a receiver of the type it was listed for.
 type method func(s *state, receiver any, args []any) any
 
@@ -10,8 +8,11 @@ func methodOf(receiver any, name string) method {
 	if isNullish(receiver) {
 		return nil
 	}
-	if name == "hasOwnProperty" {
+	switch name {
+	case "hasOwnProperty":
 		return methodHasOwnProperty
+	case "valueOf":
+		return methodValueOf
 	}
 	switch r := receiver.(type) {
 	case string, Safe:
@@ -35,6 +36,14 @@ func methodOf(receiver any, name string) method {
 }
 
 func methodToString(s *state, receiver any, _ []any) any { return s.text(receiver) }
+
+// methodValueOf is the value itself; of Safe text, the text.
+func methodValueOf(_ *state, receiver any, _ []any) any {
+	if safe, ok := receiver.(Safe); ok {
+		return string(safe)
+	}
+	return receiver
+}
 
 // methodHasOwnProperty knows a dict's keys, and the indexes and length of lists and strings.
 func methodHasOwnProperty(s *state, receiver any, args []any) any {
@@ -78,16 +87,13 @@ func numberMethod(name string) method {
 		return numberToFixed
 	case "toPrecision":
 		return numberToPrecision
-	case "valueOf":
-		return func(_ *state, receiver any, _ []any) any { return receiver }
 	}
 	return nil
 }
 
-// numberToString knows bases for whole numbers only.
 func numberToString(s *state, receiver any, args []any) any {
 	f := receiver.(float64)
-	if base := arg(args, 0); !isUndef(base) && f == math.Trunc(f) && !math.IsInf(f, 0) {
+	if base := arg(args, 0); !isUndef(base) {
 		b := s.integer(base)
 		if b < 2 || b > 36 {
 			s.fail("the base must be between 2 and 36")

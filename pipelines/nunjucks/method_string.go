@@ -9,10 +9,10 @@ import (
 func stringMethod(name string) method {
 	switch name {
 	case "toLowerCase", "toLocaleLowerCase":
-		return onText(func(_ *state, text string, _ []any) any { return strings.ToLower(text) })
+		return onText(func(_ *state, text string, _ []any) any { return lower(text) })
 	case "toUpperCase", "toLocaleUpperCase":
-		return onText(func(_ *state, text string, _ []any) any { return strings.ToUpper(text) })
-	case "toString", "valueOf":
+		return onText(func(_ *state, text string, _ []any) any { return upper(text) })
+	case "toString":
 		return methodToString
 	case "trim":
 		return onText(func(_ *state, text string, _ []any) any { return strings.Trim(text, jsSpace) })
@@ -89,9 +89,7 @@ func stringSearchMethod(name string) method {
 	case "indexOf":
 		return onText(stringIndexOf)
 	case "lastIndexOf":
-		return onText(func(s *state, text string, args []any) any {
-			return float64(index16(text, strings.LastIndex(text, s.text(arg(args, 0)))))
-		})
+		return onText(stringLastIndexOf)
 	case "search":
 		return onText(stringSearch)
 	case "localeCompare":
@@ -156,14 +154,14 @@ func stringReplace(s *state, text string, args []any) any {
 	if re, ok := arg(args, 0).(*regex); ok {
 		return s.replaceRegex(re, text, arg(args, 1))
 	}
-	return s.replaced(text, s.text(arg(args, 0)), s.text(arg(args, 1)), 1)
+	return s.replaceText(text, s.text(arg(args, 0)), arg(args, 1), 1)
 }
 
 func stringReplaceAll(s *state, text string, args []any) any {
 	if re, ok := arg(args, 0).(*regex); ok {
 		return s.replaceRegex(re, text, arg(args, 1))
 	}
-	return s.replaced(text, s.text(arg(args, 0)), s.text(arg(args, 1)), -1)
+	return s.replaceText(text, s.text(arg(args, 0)), arg(args, 1), -1)
 }
 
 func stringSplit(s *state, text string, args []any) any {
@@ -246,6 +244,17 @@ func stringIndexOf(s *state, text string, args []any) any {
 		return -1.0
 	}
 	return float64(start + index16(rest, i))
+}
+
+// stringLastIndexOf finds the last place that is not behind the second argument.
+func stringLastIndexOf(s *state, text string, args []any) any {
+	old, n := s.text(arg(args, 0)), utf16Len(text)
+	last := n
+	if f := s.number(arg(args, 1)); !math.IsNaN(f) {
+		last = max(0, min(n, s.integer(f)))
+	}
+	text = slice16(text, 0, last+utf16Len(old))
+	return float64(index16(text, strings.LastIndex(text, old)))
 }
 
 func stringSearch(s *state, text string, args []any) any {

@@ -43,7 +43,7 @@ func formatFixed(f float64, digits int) string {
 		point := len(text) - digits
 		text = text[:point] + "." + text[point:]
 	}
-	if f < 0 && strings.Trim(text, "0.") != "" {
+	if f < 0 {
 		return "-" + text
 	}
 	return text
@@ -54,6 +54,12 @@ func formatPrecision(f float64, digits int) string {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return formatNumber(f)
 	}
+	if f == 0 {
+		f = 0 // without a sign
+	}
+	if next := math.Nextafter(f, math.Copysign(math.Inf(1), f)); isTie(f, digits) {
+		f = next // halves go away from zero
+	}
 	scientific := strconv.FormatFloat(f, 'e', digits-1, 64)
 	mantissa, exponent, _ := strings.Cut(scientific, "e")
 	e, _ := strconv.Atoi(exponent)
@@ -63,10 +69,71 @@ func formatPrecision(f float64, digits int) string {
 	return mantissa + "e" + exponent[:1] + strings.TrimLeft(exponent[1:], "0")
 }
 
-// formatBase is f.toString(base) of a whole number, with base 2 to 36.
+// isTie reports whether f lies in the middle between two numbers of so many digits.
+func isTie(f float64, digits int) bool {
+	exact := strconv.FormatFloat(math.Abs(f), 'e', 800, 64)
+	exact, _, _ = strings.Cut(strings.Replace(exact, ".", "", 1), "e")
+	return strings.TrimRight(exact[digits:], "0") == "5"
+}
+
+const digits36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+// formatBase is f.toString(base), with base 2 to 36: of a fraction as many digits as tell f from its neighbours.
 func formatBase(f float64, base int) string {
-	i, _ := big.NewFloat(f).Int(nil)
-	return i.Text(base)
+	if base == 10 || math.IsNaN(f) || math.IsInf(f, 0) {
+		return formatNumber(f)
+	}
+	sign := ""
+	if f < 0 {
+		sign, f = "-", -f
+	}
+	whole, fraction := math.Modf(f)
+	digits, carry := fractionDigits(fraction, max((math.Nextafter(f, math.Inf(1))-f)/2, math.SmallestNonzeroFloat64), base)
+	if carry {
+		whole++
+	}
+	if digits != "" {
+		digits = "." + digits
+	}
+	return sign + wholeDigits(whole, base) + digits
+}
+
+// fractionDigits writes a fraction to within delta; carry says that it came out as 1.
+func fractionDigits(fraction, delta float64, base int) (text string, carry bool) {
+	var digits []int
+	for fraction >= delta {
+		fraction *= float64(base)
+		delta *= float64(base)
+		digit := int(fraction)
+		digits = append(digits, digit)
+		fraction -= float64(digit)
+		up := fraction > 0.5 || fraction == 0.5 && digit%2 == 1
+		if !up || fraction+delta <= 1 {
+			continue
+		}
+		for len(digits) > 0 && digits[len(digits)-1]+1 == base {
+			digits = digits[:len(digits)-1]
+		}
+		if len(digits) == 0 {
+			return "", true
+		}
+		digits[len(digits)-1]++
+		break
+	}
+	var b strings.Builder
+	for _, d := range digits {
+		b.WriteByte(digits36[d])
+	}
+	return b.String(), false
+}
+
+// wholeDigits writes a whole number; digits beyond a float's precision are 0.
+func wholeDigits(whole float64, base int) string {
+	zeros := 0
+	for ; whole >= 1<<53; whole /= float64(base) {
+		zeros++
+	}
+	return strconv.FormatInt(int64(whole), base) + strings.Repeat("0", zeros)
 }
 
 // parseNumber is Number(text): the whole text, or NaN. Blank is 0.
@@ -157,5 +224,26 @@ func power(base, exponent float64) float64 {
 	if math.IsNaN(exponent) || math.IsInf(exponent, 0) && math.Abs(base) == 1 {
 		return math.NaN()
 	}
+	if n := int(exponent); float64(n) == exponent && n > -1100 && n < 1100 && !math.IsInf(base, 0) && !math.IsNaN(base) && base != 0 {
+		return wholePower(base, n)
+	}
 	return math.Pow(base, exponent)
 }
+
+// wholePower is base ** n to the last digit, which math.Pow misses.
+func wholePower(base float64, n int) float64 {
+	result, square := newBig(1), newBig(base)
+	for m := max(n, -n); m > 0; m >>= 1 {
+		if m&1 == 1 {
+			result.Mul(result, square)
+		}
+		square.Mul(square, square)
+	}
+	if n < 0 {
+		result.Quo(newBig(1), result)
+	}
+	f, _ := result.Float64()
+	return f
+}
+
+func newBig(f float64) *big.Float { return new(big.Float).SetPrec(256).SetFloat64(f) }

@@ -13,6 +13,9 @@ func (p *parser) primary() expr {
 			if name, ok := x.(*nameExpr); ok && name.name == "super" {
 				p.callsSuper = true
 			}
+			if callsNull(x) {
+				p.fail(t, "none has nothing to call")
+			}
 			x = &callExpr{t.pos, x, p.arguments(), describe(x)}
 		case t.kind == tokenLeftBracket:
 			p.deeper(t)
@@ -32,6 +35,22 @@ func (p *parser) primary() expr {
 			x = &lookupExpr{t.pos, x, &literal{name.text}}
 		default:
 			return x
+		}
+	}
+}
+
+// callsNull reports a call of what is null whenever it runs, which Nunjucks refuses before it does.
+func callsNull(x expr) bool {
+	for {
+		switch t := x.(type) {
+		case *lookupExpr:
+			x = t.target
+		case *callExpr:
+			x = t.target
+		case *literal:
+			return t.value == nil
+		default:
+			return false
 		}
 	}
 }

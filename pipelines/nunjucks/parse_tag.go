@@ -39,23 +39,26 @@ func (p *parser) statement() node {
 	return nil
 }
 
-// rawTag takes the source up to the end tag that belongs to this one.
+// rawTag takes the source up to the end tag that belongs to this one. Without one, as where that has a minus sign, it
+// takes no more than the tags of its name within it.
 func (p *parser) rawTag(tag string) node {
 	p.closeTag(tag)
 	l := p.lexer
 	rest := l.rest()
-	level := 1
+	level, inner := 1, 0
 	for i := 0; ; i += 2 {
 		n := strings.Index(rest[i:], "{%")
 		if n < 0 {
-			return &textNode{l.take(len(rest))}
+			return &textNode{l.take(inner)}
 		}
 		i += n
 		switch bareTag(rest[i+2:]) {
 		case tag:
 			level++
+			inner = i + 2 + strings.Index(rest[i:], "%}")
 		case "end" + tag:
 			level--
+			inner = i + 2 + strings.Index(rest[i:], "%}")
 		}
 		if level == 0 {
 			n := &textNode{l.take(i)}
@@ -146,6 +149,7 @@ func (p *parser) setTag(start token) node {
 		p.fail(p.peek(), "expected = or block end in set tag")
 	}
 	p.closeTag("set")
+	p.trim = false // Nunjucks pays no heed to the minus sign here
 	n.body = p.until("endset")
 	p.endTag()
 	return n

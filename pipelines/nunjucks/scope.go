@@ -6,8 +6,9 @@ import "maps"
 type frame struct {
 	vars     map[string]any
 	parent   *frame
-	isolated bool // set never writes through it to an outer frame
-	top      bool // what is set here belongs to the page too
+	lexical  []string // loop variables and parameters without defaults in vars
+	isolated bool     // set never writes through it to an outer frame
+	top      bool     // what is set here belongs to the page too
 }
 
 // unfilled stands in a frame for a loop variable or parameter that got no value: undefined, yet hiding outer names.
@@ -29,6 +30,25 @@ func (f *frame) lookup(name string) (any, bool) {
 	}
 	return nil, false
 }
+
+// lexicals returns a frame with the loop variables and parameters that this one and the outer ones hold.
+func (f *frame) lexicals() *frame {
+	all := &frame{}
+	for ; f != nil; f = f.parent {
+		for _, name := range f.lexical {
+			v, ok := f.vars[name]
+			if _, hidden := all.vars[name]; ok && !hidden {
+				all.put(name, v)
+				all.lexical = append(all.lexical, name)
+			}
+		}
+	}
+	return all
+}
+
+// A unit is what Nunjucks compiles to one function: a template without its blocks, or a block. What runs in it shares a
+// frame.
+type unit struct{ _ byte }
 
 // bind is put for loop variables and parameters.
 func (f *frame) bind(name string, v any) {

@@ -3,7 +3,6 @@ package nunjucks
 import (
 	"cmp"
 	"slices"
-	"strings"
 )
 
 // order is compare as a sort function wants it. Values that are neither less nor greater are equal.
@@ -38,7 +37,7 @@ func filterSort(s *state, args []any) any {
 		xText, xOK := x.(string)
 		yText, yOK := y.(string)
 		if !exact && xOK && yOK {
-			x, y = strings.ToLower(xText), strings.ToLower(yText)
+			x, y = lower(xText), lower(yText)
 		}
 		if reverse {
 			return s.order(y, x)
@@ -71,7 +70,7 @@ func filterDictSort(s *state, args []any) any {
 	key := func(pair any) any {
 		v := pair.(*list).values[column]
 		if text, ok := v.(string); ok && !exact {
-			return strings.ToUpper(text)
+			return upper(text)
 		}
 		return v
 	}

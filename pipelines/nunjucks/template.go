@@ -93,6 +93,7 @@ type state struct {
 	template *Template                                                  // whose node is running
 	page     *page
 	frame    *frame
+	unit     *unit
 	out      *strings.Builder
 	parent   *Template // set by extends
 	inBlock  bool
@@ -110,6 +111,7 @@ func newState(ctx context.Context, e *Env, t *Template, vars map[string]any) *st
 		template: t,
 		page:     newPage(&dict{src: vars}),
 		frame:    &frame{top: true},
+		unit:     new(unit),
 		out:      &strings.Builder{},
 	}
 }

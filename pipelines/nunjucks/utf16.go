@@ -1,6 +1,10 @@
 package nunjucks
 
-import "unicode/utf16"
+import (
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
 
 // Strings are Go's, positions in them JavaScript's: counted in UTF-16 units. A slice that cuts a character in two has
 // U+FFFD in its place.
@@ -69,4 +73,16 @@ func index16(text string, offset int) int {
 		return -1
 	}
 	return utf16Len(text[:offset])
+}
+
+// characters is a list of text, unit by unit.
+func (s *state) characters(text string) []any {
+	s.chargeList(utf16Len(text))
+	return wrapAll(characters(text))
+}
+
+// wholeCharacters are what JavaScript's iterators see: characters of two units in one piece.
+func (s *state) wholeCharacters(text string) []any {
+	s.chargeList(utf8.RuneCountInString(text))
+	return wrapAll(strings.Split(text, ""))
 }

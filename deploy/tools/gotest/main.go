@@ -1,5 +1,6 @@
 // Command gotest runs `go test -json` with its arguments and prints what a person, and CI, want to read: a line a
-// package, the whole output of what failed, why each skipped test was skipped, and at last, alone on its line,
+// package, the whole output of what failed, why each skipped test was skipped, what passing tests logged after "figure: ",
+// and at last, alone on its line,
 //
 //	120 passed, 0 failed, 2 skipped
 //

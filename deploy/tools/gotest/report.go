@@ -35,6 +35,7 @@ type report struct {
 	output  map[testID]*output // of packages and tests that have not ended
 	failed  []testID
 	skipped []skip
+	figures []string
 	passed  int
 }
 
@@ -104,6 +105,7 @@ func (r *report) add(ev event) {
 		if ev.Test != "" {
 			r.passed++
 		}
+		r.keepFigures(id)
 		delete(r.output, id)
 	case "skip":
 		if ev.Test != "" {
@@ -152,6 +154,20 @@ func (r *report) failPackage(pkg string) {
 	fmt.Fprint(r.w, r.take(id))
 }
 
+// figure marks a line of a passing test that the summary shows: t.Log("figure: conformance: 150/150").
+const figure = ": figure: "
+
+func (r *report) keepFigures(id testID) {
+	if r.output[id] == nil {
+		return
+	}
+	for line := range strings.Lines(string(r.output[id].text)) {
+		if _, text, ok := strings.Cut(line, figure); ok {
+			r.figures = append(r.figures, strings.TrimSpace(text))
+		}
+	}
+}
+
 // take ends a test: its output, without the lines that only say when it ran.
 func (r *report) take(id testID) string {
 	out := r.output[id]
@@ -173,7 +189,7 @@ func (r *report) take(id testID) string {
 	return text.String()
 }
 
-// close prints skips, failures and the counts. It says whether all is as it should be.
+// close prints skips, failures, figures and the counts. It says whether all is as it should be.
 func (r *report) close(strict bool) bool {
 	green := len(r.failed) == 0
 	for _, s := range r.skipped {
@@ -191,6 +207,9 @@ func (r *report) close(strict bool) bool {
 	if r.passed == 0 && len(r.failed) == 0 {
 		green = false
 		fmt.Fprintln(r.w, "no test ran: name packages that have some, for example ./...")
+	}
+	for _, text := range r.figures {
+		fmt.Fprintln(r.w, text)
 	}
 	fmt.Fprintf(r.w, "%d passed, %d failed, %d skipped\n", r.passed, len(r.failed), len(r.skipped))
 	return green

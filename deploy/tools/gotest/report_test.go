@@ -61,6 +61,16 @@ func TestPassingTestsAreCountedAndTheirOutputIsLeftOut(t *testing.T) {
 	require.Equal(t, "ok  \tm/a\t0.1s\n2 passed, 0 failed, 0 skipped\n", text)
 }
 
+func TestFiguresOfPassingTestsStandAboveTheLastLine(t *testing.T) {
+	text, green := summarise(t, true,
+		event{Action: "run", Package: "m/a", Test: "TestOne"},
+		event{Action: "output", Package: "m/a", Test: "TestOne", Output: "    x_test.go:1: figure: conformance: 3/3\n"},
+		event{Action: "output", Package: "m/a", Test: "TestOne", Output: "    x_test.go:2: noise\n"},
+		event{Action: "pass", Package: "m/a", Test: "TestOne"})
+	require.True(t, green)
+	require.Equal(t, "conformance: 3/3\n1 passed, 0 failed, 0 skipped\n", text)
+}
+
 func TestAFailedTestIsPrintedWhole(t *testing.T) {
 	text, green := summarise(t, false,
 		event{Action: "run", Package: "m/a", Test: "TestBad"},
