@@ -33,8 +33,8 @@ func (c *runConfig) complete(from func(string) string) []error {
 
 const runLong = `Runs one pipeline in this process, in the current folder (or --workspace), which
 pipelines know as /home/workspace. FILE is a YAML or JSON document, NAME one of
-the catalogue (` + "`millrace pipelines`" + ` comes with the next version; hello_world is
-one), - is stdin. The word run may be left out.
+the catalogue (millrace pipelines lists it), - is stdin. The word run may be left
+out.
 
 It trusts the person at the keyboard: nothing is confined, private hosts may be
 reached, and absolute paths given as values may be read and written.

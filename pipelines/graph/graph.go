@@ -39,10 +39,14 @@ type Task struct {
 	After     []int    // what it waits for, less what follows from the others
 }
 
-// New returns the graph of p: of its tasks, and of those of each entry. All texts are one line, without control
+// New returns the graph of p: of the entry that was selected, else of its tasks and those of each entry. All texts are one line, without control
 // characters.
 func New(p *pipelines.Pipeline) *Graph {
 	g := &Graph{Title: plain(p.Name), Callbacks: lines(p.Callbacks)}
+	if p.Entry != "" {
+		g.Groups = []Group{{Name: plain(p.Entry), Tasks: tasks(p.Tasks)}}
+		return g
+	}
 	if len(p.Tasks) > 0 || len(p.Entries) == 0 {
 		g.Groups = append(g.Groups, Group{Tasks: tasks(p.Tasks)})
 	}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// A preview is what a run would be told, as far as that is known before it. Its JSON form is what
+// `millrace render --format json` prints.
+type preview struct {
+	Name      string            `json:"name"`
+	Source    string            `json:"source"`
+	Digest    string            `json:"digest"`
+	Entry     string            `json:"entry,omitzero"`
+	State     map[string]any    `json:"state"`
+	Tasks     []taskPreview     `json:"tasks"`
+	Callbacks []callbackPreview `json:"callbacks,omitempty"`
+}
+
+type taskPreview struct {
+	Name      string            `json:"name"` // "#2" where it has none
+	Module    string            `json:"module"`
+	After     []string          `json:"after"` // names of the tasks that must have ended
+	When      string            `json:"when,omitzero"`
+	Runs      *bool             `json:"runs,omitzero"` // what when comes to; left out where only the run can tell
+	GPU       *gpuPreview       `json:"gpu,omitzero"`
+	Soft      bool              `json:"soft,omitzero"` // it may fail
+	Register  string            `json:"register,omitzero"`
+	Props     map[string]any    `json:"props"`
+	Notes     map[string]string `json:"notes,omitempty"` // by path of a prop: what its template waits for, or lacks
+	Callbacks []callbackPreview `json:"callbacks,omitempty"`
+	next      bool              // it comes after the task before it, as tasks do where nothing is said
+}
+
+type gpuPreview struct {
+	Count      int    `json:"count"`
+	Memory     int64  `json:"memory,omitzero"` // bytes
+	Capability string `json:"capability,omitzero"`
+	Encoder    bool   `json:"encoder,omitzero"`
+}
+
+type callbackPreview struct {
+	Event  pipelines.Event   `json:"event"`
+	Module string            `json:"module"`
+	Props  map[string]any    `json:"props"`
+	Notes  map[string]string `json:"notes,omitempty"`
+}
+
+// A previewer renders what does not hang on what tasks make.
+type previewer struct {
+	pipeline *pipelines.Pipeline
+	state    *render.State
+	env      *nunjucks.Env
+	secrets  *redact.Set
+	makers   map[string][]int // the tasks that set a variable
+	runs     map[int]verdict  // what is known of when
+	// followers are the tasks that wait for each; behind are all that begin after the task of has ended.
+	followers [][]int
+	of        int
+	behind    []bool
+}
+
+// byCallback is in makers in the place of a task.
+const byCallback = -1
+
+// preview renders a request's pipeline and runs nothing of it. The error lists every template that fails.
+func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview, error) {
+	secrets := new(redact.Set)
+	p, state, err := r.prepare(ctx, req, secrets)
+	if err != nil {
+		return nil, masked(secrets, err)
+	}
+	v := &previewer{
+		pipeline: p, state: state, env: render.Language(p.Settings.Strict), secrets: secrets,
+		makers: makers(p), runs: map[int]verdict{},
+	}
+	out := &preview{Name: secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []taskPreview{}}
+	if all, ok := state.Get("state"); ok {
+		out.State, _ = v.shown(all).(map[string]any)
+	}
+	var wrong []error
+	for i := range p.Tasks {
+		t, err := v.task(ctx, i)
+		out.Tasks, wrong = append(out.Tasks, t), append(wrong, err)
+	}
+	out.Callbacks, err = v.callbacks(ctx, moment{task: -1, state: state}, p.Callbacks)
+	return out, masked(secrets, errors.Join(append(wrong, err)...))
+}
+
+func masked(secrets *redact.Set, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(secrets.String(err.Error()))
+}
+
+// makers returns which tasks set which variables: by register, resultKey, or as Now does.
+func makers(p *pipelines.Pipeline) map[string][]int {
+	all := map[string][]int{}
+	writes := func(i int, module string, props map[string]any) {
+		for _, name := range []string{"resultKey", "key"} {
+			if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
+				all[key] = append(all[key], i)
+			}
+		}
+	}
+	called := func(cbs map[pipelines.Event][]pipelines.Callback) {
+		for _, list := range cbs {
+			for _, cb := range list {
+				writes(byCallback, cb.Module, cb.Props)
+			}
+		}
+	}
+	called(p.Callbacks)
+	for i, t := range p.Tasks {
+		if t.Register != "" {
+			all[t.Register] = append(all[t.Register], i)
+		}
+		writes(i, t.Module, t.Props)
+		called(t.Callbacks)
+	}
+	return all
+}
+
+func (v *previewer) task(ctx context.Context, i int) (taskPreview, error) {
+	t := &v.pipeline.Tasks[i]
+	m := moment{task: i, state: v.state.With(t.Vars), vars: t.Vars}
+	out := taskPreview{
+		Name: v.label(i), Module: t.Module, After: []string{}, When: v.secrets.String(t.When), GPU: gpuOf(t.GPU), Soft: t.Soft,
+		Register: t.Register, next: i == 0 && len(t.After) == 0 || slices.Equal(t.After, []int{i - 1}),
+	}
+	for _, p := range t.After {
+		out.After = append(out.After, v.label(p))
+	}
+	var wrong []error
+	runs, err := v.known(ctx, i)
+	if t.When != "" {
+		out.Runs = runs
+	}
+	if err != nil {
+		wrong = append(wrong, fmt.Errorf("%s: task %q: when: %w", t.Positions["when"], v.label(i), err))
+	}
+	name, _, err := v.values(ctx, m, map[string]any{"name": t.Name})
+	if text, ok := name["name"].(string); ok && text != "" {
+		out.Name = text
+	}
+	if err == nil {
+		out.Props, out.Notes, err = v.values(ctx, m, t.Props)
+	}
+	if err != nil {
+		wrong = append(wrong, fmt.Errorf("%s: task %q: %w", t.Pos, v.label(i), err))
+	}
+	out.Callbacks, err = v.callbacks(ctx, m, t.Callbacks)
+	return out, errors.Join(append(wrong, err)...)
+}
+
+func gpuOf(g *pipelines.GPU) *gpuPreview {
+	if g == nil {
+		return nil
+	}
+	return &gpuPreview{g.Count, g.Memory, g.Capability, g.Encoder}
+}
+
+// label is what a task is called before it runs.
+func (v *previewer) label(i int) string {
+	t := v.pipeline.Tasks[i]
+	switch {
+	case t.Name != "":
+		return v.secrets.String(t.Name)
+	case t.ID != "":
+		return v.secrets.String(t.ID)
+	}
+	return fmt.Sprintf("#%d", i)
+}
+
+// callbacks renders those of the task of m, or of the whole run.
+func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) ([]callbackPreview, error) {
+	var out []callbackPreview
+	var wrong []error
+	m.event = true
+	for _, ev := range slices.Sorted(maps.Keys(all)) {
+		m.ended = ev != pipelines.OnStart
+		for _, cb := range all[ev] {
+			props, notes, err := v.values(ctx, m, cb.Props)
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("%s: callback %s (%s): %w", cb.Pos, cb.Module, ev, err))
+			}
+			out = append(out, callbackPreview{ev, cb.Module, props, notes})
+		}
+	}
+	return out, errors.Join(wrong...)
+}
