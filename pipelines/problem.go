@@ -63,6 +63,10 @@ func (ps *problems) errorf(pos Pos, format string, args ...any) {
 	ps.add(Problem{pos, SeverityError, fmt.Sprintf(format, args...)})
 }
 
+func (ps *problems) warnf(pos Pos, format string, args ...any) {
+	ps.add(Problem{pos, SeverityWarning, fmt.Sprintf(format, args...)})
+}
+
 func (ps *problems) add(p Problem) {
 	if len(*ps) < maxProblems {
 		*ps = append(*ps, p)

@@ -1,29 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines"
 )
-
-// A finding is one problem of one document. Its JSON form is a line of `millrace lint --json`.
-type finding struct {
-	File     string             `json:"file"`
-	Line     int                `json:"line,omitzero"` // from 1; 0 is the whole file
-	Column   int                `json:"column,omitzero"`
-	Severity pipelines.Severity `json:"severity"`
-	Message  string             `json:"message"`
-	source   string             // the line itself
-}
 
 const lintLong = `Reads pipelines and says everything that is wrong with them: what keeps them from
 being read, unknown modules and props, values of the wrong type, templates that
@@ -123,59 +111,6 @@ func readDocument(stdin io.Reader, file string) (name string, doc []byte, err er
 // lint returns what is wrong with one document, in the order of its text.
 func lint(name string, doc []byte, o pipelines.LintOptions) []finding {
 	return findings(name, doc, pipelines.Check(name, doc, o))
-}
-
-// findings are problems of one document, with its lines.
-func findings(name string, doc []byte, problems []pipelines.Problem) []finding {
-	found := make([]finding, 0, len(problems))
-	for _, p := range problems {
-		found = append(found, finding{name, p.Pos.Line, p.Pos.Column, p.Severity, p.Msg, sourceLine(doc, p.Pos.Line)})
-	}
-	return found
-}
-
-// sourceLine returns a line of a text, from 1; empty where there is none.
-func sourceLine(text []byte, line int) string {
-	for l := range bytes.Lines(text) {
-		if line--; line == 0 {
-			return strings.TrimRight(string(l), "\r\n")
-		}
-	}
-	return ""
-}
-
-func printFindings(s *screen, found []finding) error {
-	for _, f := range found {
-		pos := pipelines.Pos{File: f.File, Line: f.Line, Column: f.Column}
-		color, kind := red, ""
-		if f.Severity != pipelines.SeverityError {
-			color, kind = map[pipelines.Severity]string{pipelines.SeverityWarning: yellow, pipelines.SeverityNote: cyan}[f.Severity], string(f.Severity)+": "
-		}
-		if _, err := fmt.Fprintf(s, "%s: %s%s\n", s.paint(bold, pos.String()), s.paint(color, kind), plain(f.Message)); err != nil {
-			return err
-		}
-		printSource(s, f.source, f.Column, color)
-	}
-	return nil
-}
-
-// longestSource is how much of a source line is shown, in characters.
-const longestSource = 72
-
-// printSource shows a line with a caret below the column, where a person looks.
-func printSource(s *screen, source string, column int, color string) {
-	if !s.terminal || strings.TrimSpace(source) == "" {
-		return
-	}
-	text := []rune(source)
-	at := min(max(column-1, 0), len(text))
-	from := 0
-	if at >= longestSource {
-		from = at - longestSource/2
-	}
-	shown := plain(string(text[from:min(len(text), from+longestSource)]))
-	pad := utf8.RuneCountInString(plain(string(text[from:at])))
-	s.printf("    %s\n    %s%s\n", s.paint(faint, shown), strings.Repeat(" ", pad), s.paint(color, "^"))
 }
 
 // concludeLint counts on w, and makes what is as bad as bad the command's outcome.

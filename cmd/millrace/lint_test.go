@@ -101,3 +101,17 @@ func TestLintFailsOnWhatItIsToldTo(t *testing.T) {
 	require.Equal(t, "1 file: 0 errors, 0 warnings, 1 note\n", r.stderr)
 	require.Equal(t, 2, p.millrace("lint", "--fail-on=note", "noted.yaml").code)
 }
+
+func TestARunTellsWhatIsWrongWithItsDocumentAsLintDoes(t *testing.T) {
+	p := newPlace(t)
+	p.write("shape.yaml", "tasks:\n  - module: StdOut\n    retri: 3\n  - name: x\n")
+	r := p.millrace("run", "shape.yaml")
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "shape.yaml:3:5: a task has no key \"retri\", did you mean \"retry\"?\n"+
+		"shape.yaml:4:5: the task names no module; add module: and one of those that `millrace modules` lists\n", r.stderr)
+
+	p.write("template.yaml", "tasks:\n  - name: say\n    module: StdOut\n    props:\n      msg: |\n        hello\n        {{ 1 | upcase }}\n")
+	r = p.millrace("run", "template.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, `template.yaml:7:16: task "say": prop "msg": `)
+}
