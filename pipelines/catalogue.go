@@ -77,8 +77,8 @@ func (e *UnknownError) Error() string {
 	return msg + " There are " + strings.Join(e.Names, ", ")
 }
 
-// Lookup returns the pipeline called name: "hello_world", "hello_world.yaml". Errors are those of Document, and a
-// *ParseError.
+// Lookup returns the pipeline called name, "hello_world" or "hello_world.yaml", as it is with nothing given. Errors are
+// those of Document, and a *ParseError.
 func (c *Catalogue) Lookup(name string) (*Pipeline, error) {
 	d, err := c.find(name)
 	if err != nil {
@@ -119,6 +119,9 @@ func (c *Catalogue) find(name string) (*document, error) {
 	}
 	if d := c.shipped(base + ".yaml"); d != nil {
 		return d, nil
+	}
+	if err := refused(base); err != nil {
+		return nil, err
 	}
 	names := c.Names()
 	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})

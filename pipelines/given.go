@@ -7,7 +7,7 @@ type Given struct {
 	State map[string]any    // laid over the document's, shallow; data, never rendered
 	Env   map[string]string // that templates may read
 	Job   map[string]any    // id, name, attempt, …
-	Entry string            // of Pipeline.Entries; empty is the document's own tasks
+	Entry string            // of Pipeline.Entries; empty is as Select has it
 }
 
 // ParseGiven is Parse for a job: blocks between values are expanded with what the job gives laid over the document's

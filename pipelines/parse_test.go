@@ -300,7 +300,7 @@ func FuzzParseAndLintNeverPanic(f *testing.F) {
 		p, err := Parse("fuzz", src)
 		require.NotEqual(t, err == nil, p == nil, "a pipeline or an error, never both")
 		if err == nil {
-			Lint(p, LintOptions{})
+			Check("fuzz", src, LintOptions{})
 			_, _ = p.Bind(map[string]any{"n": "7", "k": nil, "m": []any{}})
 			for _, e := range p.Entries {
 				chosen, err := p.Select(e.Name)

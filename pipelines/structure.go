@@ -34,7 +34,7 @@ func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	p.blocks, p.expansion = b, x
 	n := p.expanded(x)
 	if n != nil {
-		s := settler{parser: p, state: state}
+		s := settler{parser: p, env: render.Language(false), state: state}
 		s.document(ctx, n)
 	}
 	return n
@@ -101,6 +101,7 @@ func (p *parser) blockError(err error) {
 // set, and the state at the start.
 type settler struct {
 	*parser
+	env   *nunjucks.Env
 	state *render.State // nil: variables are not known, and such texts are dropped
 }
 
@@ -139,7 +140,7 @@ func (s *settler) blind(n *node) {
 	if !ok || len(vars) == 0 {
 		return
 	}
-	t, err := render.Language(false).Parse("", text)
+	t, err := s.env.Parse("", text)
 	if err != nil {
 		return // lint and the run say it
 	}

@@ -31,12 +31,13 @@ const maxCover = 16
 // lintBlocks lints what blocks leave out where nothing is given: problems count that stand on lines which no expansion
 // before had.
 func (p *parser) lintBlocks(o LintOptions) {
+	env := render.Language(false)
 	ran := []*blocks.Expansion{p.expansion}
 	shown := p.expansion.Emitted()
 	for x := p.blocks.Cover(ran...); x != nil && len(ran) < maxCover; x = p.blocks.Cover(ran...) {
 		sub := parser{file: p.file, structural: true}
 		if root := sub.expanded(x); root != nil {
-			s := settler{parser: &sub}
+			s := settler{parser: &sub, env: env}
 			s.document(context.Background(), root)
 			if pl := sub.root(root); pl != nil {
 				unnamed(pl.Tasks)
@@ -124,5 +125,6 @@ func (p *parser) undefined(tag, name string, known []string, at Pos) {
 	if s := closest(name, known); s != "" {
 		hint = fmt.Sprintf(", did you mean %q", s)
 	}
-	p.warnf(at, "{%% %s %%}: variable %q is in neither the state nor a block round this%s; unless the message brings it, it is empty", tag, shorten(name), hint)
+	p.add(Problem{Pos: at, Severity: SeverityWarning, Msg: fmt.Sprintf(
+		"{%% %s %%}: variable %q is in neither the state nor a block round this%s; unless the message brings it, it is empty", tag, shorten(name), hint)})
 }

@@ -132,7 +132,9 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.Exit(exitStopped)
 	})()
 	run := r.run(runCtx, dir, req, show)
-	show.end(run)
+	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
+		return err
+	}
 	switch {
 	case stoppedBySignal(soft):
 		return &codeError{exitStopped, errSaid}

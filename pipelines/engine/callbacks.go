@@ -23,19 +23,26 @@ type callbacks struct {
 func newCallbacks(r *runner) *callbacks {
 	c := &callbacks{r: r, events: make(chan func()), queued: make(chan func(), lineBacklog)}
 	c.wg.Go(func() {
-		for {
-			select {
-			case f, ok := <-c.events:
-				if !ok {
-					return
-				}
-				f()
-			case f := <-c.queued:
-				f()
-			}
+		for f, ok := c.next(); ok; f, ok = c.next() {
+			f()
 		}
 	})
 	return c
+}
+
+// next is what runs next: an event, for which a task waits, before a line. ok is false when the run is over.
+func (c *callbacks) next() (f func(), ok bool) {
+	select {
+	case f, ok = <-c.events:
+		return f, ok
+	default:
+	}
+	select {
+	case f, ok = <-c.events:
+		return f, ok
+	case f = <-c.queued:
+		return f, true
+	}
 }
 
 // close ends the goroutine. All lines were drained before.

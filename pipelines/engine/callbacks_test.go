@@ -56,6 +56,21 @@ func TestLineCallbacksThatNobodyAnswersHoldATaskUpOnce(t *testing.T) {
 	})
 }
 
+func TestSlowLineCallbacksOfOneTaskHoldAnotherUpForOneOfThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run, _ := deafRun(t.Context(), t, `
+settings: {parallel: 2}
+tasks:
+  - {module: Do, props: {sleep: 5m, print: "{{ '1\n2\n3\n4' }}"}, callbacks: {onStdout: [{module: Deaf, props: {say: x}}]}}
+  - {id: b, module: Do, after: [], props: {sleep: 1s}, callbacks: {onEnd: [{module: Deaf, props: {say: x}}]}}
+  - {module: Do, after: b}
+`)
+		require.Equal(t, engine.Succeeded, run.Status)
+		require.Equal(t, 60*time.Second, run.Tasks[2].Started.Sub(run.Started), "a line's callback that was under way, and its own")
+		require.Empty(t, run.Warnings)
+	})
+}
+
 func TestLineCallbacksEndWithTheRun(t *testing.T) {
 	for _, reason := range []engine.Reason{engine.Shutdown, engine.Cancel, engine.Deadline} {
 		t.Run(string(reason), func(t *testing.T) {

@@ -53,7 +53,7 @@ type Input struct {
 }
 
 // Run runs the pipeline and always returns a Run. Its tasks' outputs are redacted.
-// When ctx ends, the running task is stopped, and Status is Canceled if the cause is an interruption.
+// When ctx ends, the running tasks are stopped, and Status is Canceled if the cause is an interruption.
 func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	if d := in.Pipeline.Settings.Deadline; d > 0 {
 		var cancel context.CancelFunc
@@ -74,8 +74,7 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	r.listen(ctx)
 	r.trace(ctx, "START")
 	r.fire(ctx, r.event(pipelines.OnStart))
-	r.run.Failure = r.inOrder(ctx)
-	r.finish(ctx)
+	r.finish(ctx, r.inOrder(ctx))
 	return r.run
 }
 
@@ -86,7 +85,7 @@ func (e *Engine) Epilogue(ctx context.Context, in Input, run *Run) *Run {
 	defer r.close()
 	r.restore()
 	r.listen(ctx)
-	r.finish(ctx)
+	r.finish(ctx, run.Failure)
 	return r.run
 }
 
@@ -104,18 +103,10 @@ func (r *runner) restore() {
 	}
 }
 
-// finish settles the run's status, fires its last callbacks and says that it ended.
-func (r *runner) finish(ctx context.Context) {
-	status := Succeeded
-	f := r.run.Failure
-	if f != nil {
-		status = Failed
-		if f.Reason.Interruption() || f.Reason == Cancel {
-			status = Canceled
-		}
-	}
-	// Set before the callbacks fire: they see it. An interrupted run has no outcome yet, so nobody is told one.
-	r.run.Status = status
+// finish settles the run's status, fires its last callbacks and says that it ended. f is why it failed, or nil.
+func (r *runner) finish(ctx context.Context, f *Failure) {
+	// Before the callbacks fire: they see it. An interrupted run has no outcome yet, so nobody is told one.
+	r.conclude(f)
 	switch {
 	case f == nil:
 		r.fire(ctx, r.event(pipelines.OnSuccess))
@@ -134,6 +125,19 @@ func (r *runner) finish(ctx context.Context) {
 	r.drain(ctx, r.lines, -1)
 	r.settle()
 	r.emit(ctx, Event{Kind: RunEnded, Task: -1})
+}
+
+// conclude gives the run its outcome.
+func (r *runner) conclude(f *Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run.Status, r.run.Failure = Succeeded, f
+	if f != nil {
+		r.run.Status = Failed
+		if f.Reason.Interruption() || f.Reason == Cancel {
+			r.run.Status = Canceled
+		}
+	}
 }
 
 // settle closes the run's record.

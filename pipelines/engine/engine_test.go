@@ -1,136 +1,18 @@
 package engine_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/redact"
-	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/pipelines/render"
 )
-
-// do is a module that does what its props say.
-type do struct {
-	Print  string        `json:"print,omitzero" doc:"Line to print."`
-	Fail   string        `json:"fail,omitzero" doc:"Error to fail with."`
-	Times  int           `json:"times,omitzero" doc:"Fail only so often."`
-	Sleep  time.Duration `json:"sleep,omitzero" doc:"How long to take."`
-	Panic  string        `json:"panic,omitzero" doc:"What to panic with."`
-	Never  bool          `json:"never,omitzero" doc:"The failure is permanent."`
-	Secret string        `json:"secret,omitzero" secret:"true" doc:"A secret."`
-	Set    string        `json:"set,omitzero" doc:"State key to set."`
-}
-
-type done struct {
-	Said string `json:"said" doc:"What it printed."`
-}
-
-// A bench runs pipelines whose modules are Do (tasks) and Tell (callbacks), and notes what happens.
-type bench struct {
-	mu     sync.Mutex
-	told   []string // what callbacks said, in order
-	events []engine.Event
-	fails  int
-}
-
-// failed counts a failure.
-func (b *bench) failed() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.fails++
-	return b.fails
-}
-
-func (b *bench) module() modules.Module {
-	return modules.Define(modules.Spec{Name: "Do", Summary: "Does what its props say.", Example: "- module: Do\n"},
-		func(ctx context.Context, c *modules.Call, p do) (done, error) {
-			if p.Print != "" {
-				fmt.Fprintln(c.Stdout, p.Print)
-			}
-			if p.Panic != "" {
-				panic(p.Panic)
-			}
-			if p.Set != "" {
-				c.State.Set(p.Set, "set")
-			}
-			select {
-			case <-time.After(p.Sleep):
-			case <-ctx.Done():
-				return done{}, ctx.Err()
-			}
-			if p.Fail != "" && (p.Times == 0 || b.failed() <= p.Times) {
-				err := errors.New(p.Fail)
-				if p.Never {
-					err = fault.As(fault.Permanent, err)
-				}
-				return done{}, err
-			}
-			return done{Said: p.Print}, nil
-		})
-}
-
-func (b *bench) needy() modules.Module {
-	type props struct {
-		Src string `json:"src" doc:"Required, so it must not be empty."`
-	}
-	return modules.Define(modules.Spec{Name: "Need", Summary: "Needs a prop.", Example: "- module: Need\n  props: {src: x}\n"},
-		func(context.Context, *modules.Call, props) (done, error) { return done{}, nil })
-}
-
-func (b *bench) callback() modules.Module {
-	type props struct {
-		Say  string `json:"say" doc:"What to note."`
-		Fail bool   `json:"fail,omitzero" doc:"Fail after that."`
-	}
-	return modules.Define(modules.Spec{
-		Name: "Tell", Summary: "Notes what it is told.", Example: "- module: Tell\n  props: {say: x}\n",
-		Plugin: map[string]any{"say": show.Event},
-	},
-		func(_ context.Context, _ *modules.Call, p props) (struct{}, error) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.told = append(b.told, p.Say)
-			if p.Fail {
-				return struct{}{}, errors.New("no answer")
-			}
-			return struct{}{}, nil
-		})
-}
-
-// input parses a document and makes what an engine needs of it.
-func (b *bench) input(t *testing.T, doc string) (*engine.Engine, engine.Input) {
-	t.Helper()
-	p, err := pipelines.Parse("test.yaml", []byte(doc))
-	require.NoError(t, err)
-	state, err := render.NewState(t.Context(), render.Config{Document: p.State, Job: map[string]any{"id": "job-1"}})
-	require.NoError(t, err)
-	mods, err := modules.NewRegistry(b.module(), b.needy())
-	require.NoError(t, err)
-	cbs, err := modules.NewRegistry(b.callback())
-	require.NoError(t, err)
-	return engine.New(engine.Config{Modules: mods, Callbacks: cbs}), engine.Input{
-		Pipeline: p, State: state, Redact: new(redact.Set),
-		Report: engine.ReporterFunc(func(_ context.Context, ev engine.Event) { b.events = append(b.events, ev) }),
-	}
-}
-
-func (b *bench) run(t *testing.T, doc string) *engine.Run {
-	e, in := b.input(t, doc)
-	return e.Run(t.Context(), in)
-}
 
 func TestTasksRunInOrderAndSeeWhatEarlierOnesRegistered(t *testing.T) {
 	var b bench
@@ -248,93 +130,6 @@ callbacks: {onStart: [{module: Tell, props: {say: x, fail: true}}, {module: Nobo
 	require.Contains(t, failed[1], `module "Nobody" is unknown`)
 }
 
-func TestATaskIsTriedAgainAsItsRetriesSay(t *testing.T) {
-	for _, tt := range []struct {
-		name, doc string
-		status    engine.Status
-		tries     int
-		took      time.Duration
-	}{
-		{"the task's own", "tasks: [{module: Do, retry: 3, retry_sleep: 10, props: {fail: not yet, times: 2}}]", engine.Succeeded, 3, 20 * time.Second},
-		{"the pipeline's", "settings: {global_retry: 1, global_retry_sleep: 5}\ntasks: [{module: Do, props: {fail: never}}]", engine.Failed, 2, 5 * time.Second},
-		{"the task's wins", "settings: {global_retry: 9, global_retry_sleep: 5}\ntasks: [{module: Do, retry: 0, props: {fail: never}}]", engine.Failed, 1, 0},
-		{"not what can never pass", "tasks: [{module: Do, retry: 3, props: {fail: bad, never: true}}]", engine.Failed, 1, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var b bench
-				run := b.run(t, tt.doc)
-				require.Equal(t, tt.status, run.Status)
-				require.Equal(t, tt.tries, run.Tasks[0].Tries)
-				require.Equal(t, tt.took, run.Ended.Sub(run.Started))
-			})
-		})
-	}
-}
-
-func TestTimeoutsAreNamed(t *testing.T) {
-	for _, tt := range []struct {
-		name, doc string
-		reason    engine.Reason
-		message   string
-	}{
-		{"a task's", "tasks: [{module: Do, timeout: 2s, props: {sleep: 1h}}]", engine.Timeout, "the task ran past its timeout of 2s"},
-		{"every task's", "settings: {timeout: 3s}\ntasks: [{module: Do, props: {sleep: 1h}}]", engine.Timeout, "the task ran past its timeout of 3s"},
-		{"the pipeline's deadline", "deadline: 5s\ntasks: [{module: Do, throw: false, props: {sleep: 1h}}]", engine.Deadline, "the pipeline ran past its deadline of 5s"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var b bench
-				run := b.run(t, tt.doc)
-				require.Equal(t, engine.Failed, run.Status)
-				require.Equal(t, tt.reason, run.Failure.Reason)
-				require.Equal(t, tt.message, run.Failure.Message)
-			})
-		})
-	}
-}
-
-func TestAnInterruptedRunTellsNobodyThatItFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b bench
-		e, in := b.input(t, allEvents+"tasks: [{module: Do, props: {sleep: 1h}, callbacks: {onError: [{module: Tell, props: {say: task error}}], onEnd: [{module: Tell, props: {say: task end}}]}}]")
-		in.Last = true
-		ctx, stop := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) })
-		run := e.Run(ctx, in)
-		require.Equal(t, engine.Canceled, run.Status)
-		require.Equal(t, engine.Shutdown, run.Failure.Reason)
-		require.Equal(t, []string{"pipeline start"}, b.told)
-	})
-}
-
-func TestACanceledRunHasFailedForGood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b bench
-		e, in := b.input(t, allEvents+"tasks: [{name: long, module: Do, throw: false, props: {sleep: 1h}}, {module: Do}]")
-		ctx, stop := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { stop(&engine.Stop{Reason: engine.Cancel, Message: "canceled by ann"}) })
-		run := e.Run(ctx, in)
-		require.Equal(t, engine.Canceled, run.Status)
-		require.Len(t, run.Tasks, 1)
-		require.Equal(t, []string{"pipeline start", "pipeline error canceled by ann at long", "pipeline failure", "pipeline end"}, b.told)
-	})
-}
-
-func TestTheEpilogueTellsHowARunEndedWhoseProcessDied(t *testing.T) {
-	var b bench
-	e, in := b.input(t, `
-tasks: [{name: a, module: Do, register: first}, {name: b, module: Do}]
-callbacks: {onError: [{module: Tell, props: {say: "{{ first.said }} {{ mark }} {{ error_message }}"}}], onEnd: [{module: Tell, props: {say: end}}]}
-`)
-	run := e.Epilogue(t.Context(), in, &engine.Run{Tasks: []engine.TaskRun{
-		{Name: "a", Module: "Do", Status: engine.Succeeded, Output: map[string]any{"said": "hi"}, Set: map[string]any{"mark": "set"}},
-		{Index: 1, Name: "b", Module: "Do", Status: engine.Failed},
-	}, Failure: &engine.Failure{Reason: engine.Crash, Message: "the process died"}})
-	require.Equal(t, engine.Failed, run.Status)
-	require.Equal(t, []string{"hi set the process died", "end"}, b.told)
-}
-
 func TestAPanicIsTheTasksFailure(t *testing.T) {
 	var b bench
 	run := b.run(t, "tasks: [{module: Do, retry: 2, props: {panic: out of cheese}}]")
@@ -348,6 +143,9 @@ func TestBadPropsAreNamedWithPlaceAndCause(t *testing.T) {
 	for _, tt := range []struct{ name, doc, want string }{
 		{"unknown prop", "tasks:\n  - module: Do\n    props:\n      prnt: x\n", `test.yaml:4:7: task "#0": prop "prnt" is unknown, did you mean "print"?`},
 		{"variable that nothing defines", "tasks:\n  - name: t\n    module: Need\n    props:\n      src: '{{ nobody }}'\n", `test.yaml:5:7: task "t": prop "src" is missing (variable "nobody" is not defined)`},
+		{"a mistake inside a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: \"hello {{ 1 | nofilter }}\"\n", `test.yaml:5:28: task "t": prop "print": filter not found: nofilter`},
+		{"a mistake on a later line of a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: |\n        one\n        {{ two | nofilter }}\n", `test.yaml:7:18: task "t": prop "print": filter not found: nofilter`},
+		{"a mistake in a condition", "tasks:\n  - module: Do\n    when: a ==\n", `test.yaml:3:15: task "#0": when: expected expression, got end of file`},
 		{"unknown module", "tasks:\n  - module: Dou\n", `test.yaml:2:5: task "#0": module "Dou" is unknown, did you mean "Do"?`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -356,6 +154,7 @@ func TestBadPropsAreNamedWithPlaceAndCause(t *testing.T) {
 			require.Equal(t, engine.Failed, run.Status)
 			require.Equal(t, fault.Permanent, run.Failure.Kind)
 			require.Equal(t, tt.want, run.Failure.Message)
+			require.True(t, strings.HasPrefix(tt.want, run.Failure.Place+": "), run.Failure.Place)
 		})
 	}
 }
@@ -401,4 +200,19 @@ func TestARunLeavesNoConnectionOpen(t *testing.T) {
 	in.Call.HTTP = &http.Client{Transport: &open}
 	require.Equal(t, engine.Succeeded, e.Run(t.Context(), in).Status)
 	require.True(t, open.closed)
+}
+
+func TestARunNamesTheEntryThatItRan(t *testing.T) {
+	var b bench
+	p, err := pipelines.ParseGiven(t.Context(), "test.yaml", []byte(`
+entries:
+  draft: {tasks: [{name: quick, module: Do}]}
+  full: {tasks: [{module: Do}, {module: Do}]}
+`), pipelines.Given{Entry: "draft"})
+	require.NoError(t, err)
+	e, in := b.input(t, "tasks: []")
+	in.Pipeline = p
+	run := e.Run(t.Context(), in)
+	require.Equal(t, "draft", run.Entry)
+	require.Equal(t, "quick", run.Tasks[0].Name)
 }

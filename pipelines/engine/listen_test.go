@@ -50,7 +50,8 @@ func TestAPluginThatCantBeAttachedIsLeftOutWithAWarning(t *testing.T) {
 	cbs, err := modules.NewRegistry(b.callback(), deaf())
 	require.NoError(t, err)
 	planned := func(name string) bool { return name == "Later" }
-	run := engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned}).Run(t.Context(), in)
+	e := engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned})
+	run := e.Run(t.Context(), in)
 	require.Equal(t, engine.Succeeded, run.Status)
 	require.Equal(t, []string{
 		`test.yaml:1:17: plugin left out: module "Tel" is unknown, did you mean "Tell"?`,
@@ -58,6 +59,9 @@ func TestAPluginThatCantBeAttachedIsLeftOutWithAWarning(t *testing.T) {
 		`test.yaml:1:29: plugin left out: module "Deaf" can't be a plugin: it does nothing without props; write it under callbacks`,
 	}, run.Warnings)
 	require.NotEmpty(t, b.told)
+
+	again := e.Epilogue(t.Context(), in, &engine.Run{Warnings: run.Warnings, Failure: &engine.Failure{Reason: engine.Crash}})
+	require.Len(t, again.Warnings, 3, "an epilogue does not warn again")
 }
 
 // chatty is a module that prints and logs.
@@ -127,6 +131,15 @@ func TestWhatCallbacksWriteIsNoLineOfTheRun(t *testing.T) {
 tasks: [{module: Chatty, callbacks: {onEnd: [{module: Echo}]}}]
 callbacks: {onLog: [{module: Tell, props: {say: "{{ line }}"}}, {module: Echo}], onStart: [{module: Echo}]}
 `))
+}
+
+func TestEachLineHasACallbackIDThatALaterAttemptRepeats(t *testing.T) {
+	doc := "tasks: [{name: talk, module: Do, props: {print: \"{{ '1\\n2' }}\"}, callbacks: {onStdout: [{module: Tell, props: {say: '{{ callback_id }}'}}]}}]"
+	for range 2 {
+		var b bench
+		b.run(t, doc)
+		require.Equal(t, []string{"job-1-talk-onStdout-0-1", "job-1-talk-onStdout-0-2"}, b.told)
+	}
 }
 
 func TestLogCallbacksThatNobodyAnswersAreGivenUpAndCounted(t *testing.T) {

@@ -16,10 +16,17 @@ func (r *runner) attach(ctx context.Context) {
 		pos := r.in.Pipeline.Positions["plugins["+strconv.Itoa(i)+"]"]
 		cb, err := r.plugin(name, pos)
 		if err != nil {
-			r.warn(ctx, -1, fmt.Sprintf("%s: plugin left out: %v", pos, err))
+			r.leaveOut(ctx, fmt.Sprintf("%s: plugin left out: %v", pos, err))
 			continue
 		}
 		r.plugins = append(r.plugins, cb)
+	}
+}
+
+// leaveOut warns of a plugin, unless the run that an epilogue ends was warned already.
+func (r *runner) leaveOut(ctx context.Context, msg string) {
+	if !slices.Contains(r.run.Warnings, sentence(r.in.Redact.String(msg))) {
+		r.warn(ctx, -1, msg)
 	}
 }
 
