@@ -141,7 +141,7 @@ func TestADrainCostsNoJobAnything(t *testing.T) {
 			rec := m.record("napping")
 			require.Equal(t, record.Succeeded, rec.Status, "%s\n%s", rec.Message, log)
 			require.Len(t, rec.Attempts, tt.attempts)
-			require.Len(t, rec.Artifacts, 1)
+			require.Len(t, rec.Artifacts, 2, "what it made, and the report")
 			if tt.attempts > 1 {
 				require.Equal(t, record.AttemptInterrupted, rec.Attempts[0].Status, "a free attempt: the job may be tried once")
 			}

@@ -20,10 +20,10 @@ import (
 // Name is the document that a report is made with: the operator's, which may extend "default/report.html", else ours.
 const Name = "report.html"
 
-const (
-	outputs = "outputs"              // the workspace's folder that is published
-	aside   = "millrace-report.html" // our name where the job has a report of its own
-)
+// Aside is what the report is called where the job has a report.html of its own.
+const Aside = "millrace-report.html"
+
+const outputs = "outputs" // the workspace's folder that is published
 
 //go:embed default
 var defaults embed.FS
@@ -66,7 +66,7 @@ func (c Config) Write(ctx context.Context, in Input) error {
 	}
 	name := outputs + "/" + Name
 	if _, err := in.Workspace.Lstat(name); err == nil {
-		name = outputs + "/" + aside
+		name = outputs + "/" + Aside
 	}
 	page, err := c.render(ctx, in, files, "")
 	if err != nil {

@@ -54,6 +54,7 @@ type Data struct {
 	Percent     int                 `json:"percentComplete"`
 	Path        string              `json:"artifactPath,omitzero"`
 	Artifacts   []record.Artifact   `json:"artifacts,omitzero"`
+	Report      string              `json:"report,omitzero"`
 	Result      map[string]any      `json:"result,omitzero"`
 	Warnings    []string            `json:"warnings,omitzero"`
 	Diagnostics []record.Diagnostic `json:"diagnosticEvents,omitzero"`
@@ -102,7 +103,7 @@ func payload(r *record.Record) Payload {
 			Status: r.Status, Phase: r.Phase, Reason: r.Reason, Message: r.Message,
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
 			PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
-			Path: r.ArtifactPath, Artifacts: r.Artifacts, Result: r.Result,
+			Path: r.ArtifactPath, Artifacts: r.Artifacts, Report: r.Report, Result: r.Result,
 			Warnings: r.Warnings, Diagnostics: r.Diagnostics,
 		},
 	}

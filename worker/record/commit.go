@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/pipelines/report"
 )
 
 // An Outcome is how an attempt went.
@@ -100,6 +101,18 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 	return r
 }
 
+// reportOf is the key of our page about the job: it stands aside where the job left a report of its own.
+func reportOf(artifacts []Artifact) string {
+	for _, name := range []string{report.Aside, report.Name} {
+		for _, a := range artifacts {
+			if a.Path == name {
+				return a.Key
+			}
+		}
+	}
+	return ""
+}
+
 // snapshot is the claim's record with what was published, and reached as far as the log saw.
 func (a *Attempt) snapshot() *Record {
 	r := *a.claimed
@@ -110,6 +123,7 @@ func (a *Attempt) snapshot() *Record {
 	a.mu.Unlock()
 	if len(r.Artifacts) > 0 {
 		r.ArtifactPath = artifactDir(r.ID, a.N)
+		r.Report = reportOf(r.Artifacts)
 	}
 	if a.log != nil {
 		a.log.reached(&r)

@@ -113,6 +113,7 @@ type Record struct {
 
 	ArtifactPath string     `json:"artifactPath,omitzero"` // the keys of Artifacts begin with it
 	Artifacts    []Artifact `json:"artifacts,omitzero"`
+	Report       string     `json:"report,omitzero"` // key of the page about the job, which is one of Artifacts
 
 	Attempts    []AttemptRecord  `json:"attempts,omitzero"`
 	MaxAttempts int              `json:"maximumAttempts,omitzero"`
