@@ -57,7 +57,13 @@ func (r *rebinder) operand() expr {
 	t := r.terms[r.i]
 	r.i++
 	if t.prefix {
-		return &unaryExpr{t.pos, t.op, r.operand()}
+		x := r.operand()
+		if l, ok := x.(*literal); ok && t.op == "-" {
+			if f, ok := l.value.(float64); ok {
+				return &literal{-f}
+			}
+		}
+		return &unaryExpr{t.pos, t.op, x}
 	}
 	return t.operand
 }
