@@ -90,3 +90,10 @@ func TestHelloWorldGreetsWhomTheMessageNames(t *testing.T) {
 	require.Equal(t, []any{"-n", "Hello World!!!"}, props(t, state(t, p, nil), p.Tasks[0].Props)["args"])
 	require.Equal(t, []any{"-n", "Hello Modelops!!!"}, props(t, state(t, p, map[string]any{"name": "Modelops"}), p.Tasks[0].Props)["args"])
 }
+
+func TestADocumentMayAskForJavaScriptsIndexes(t *testing.T) {
+	p, err := pipelines.Parse("p.yaml", []byte("settings: {strict: true}\nstate: {file: a.glb}\ntasks:\n  {% if file.split('.')[-1] %}\n  - {module: Stat, props: {path: x}}\n  {% endif %}\n"))
+	require.NoError(t, err)
+	require.True(t, p.Settings.Strict)
+	require.Empty(t, p.Tasks, "blocks speak as the tasks do")
+}
