@@ -3,9 +3,10 @@ package modules
 import "strings"
 
 // Closest returns the entry of list that word is most likely a slip for; empty when none is near.
-// A third of the letters may differ, at least one; swapped neighbours count once, case not at all.
+// A third of the letters may differ, at least one, but never all; swapped neighbours count once, case not at all.
 func Closest(word string, list []string) string {
-	best, limit := "", max(1, len([]rune(word))/3)
+	letters := len([]rune(word))
+	best, limit := "", min(letters-1, max(1, letters/3))
 	for _, candidate := range list {
 		d := distance(strings.ToLower(word), strings.ToLower(candidate))
 		if d < limit || d == limit && best == "" {

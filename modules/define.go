@@ -15,6 +15,7 @@ import (
 //	doc:"…"               one sentence
 //	default:"10m"         as written in YAML (lists and maps: as JSON); makes the prop optional
 //	aliases:"dst,target"  older spellings
+//	peers:"true"          the aliases are as good as the name, and not older
 //	enum:"raw,json"       allowed values
 //	secret:"true"         never shown: handed to Call.Secret before run, left out of outputs
 //	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it

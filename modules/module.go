@@ -39,6 +39,7 @@ type Spec struct {
 type Field struct {
 	Name     string
 	Aliases  []string // older spellings, still accepted
+	Peers    bool     // the aliases are no older spellings: they are as good as the name
 	Type     Type
 	Doc      string
 	Required bool

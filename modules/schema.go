@@ -37,6 +37,9 @@ func objectSchema(fields []Field) map[string]any {
 // olderSchema is that of an alias of f. The two keys that are in no draft are those editors know.
 func olderSchema(f Field) map[string]any {
 	schema := fieldSchema(f)
+	if f.Peers {
+		return schema
+	}
 	schema["deprecated"] = true
 	schema["deprecationMessage"] = "An older spelling of " + f.Name + "."
 	schema["doNotSuggest"] = true

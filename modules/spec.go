@@ -32,6 +32,7 @@ func fieldOf(name string, sf reflect.StructField) Field {
 	f.Doc = sf.Tag.Get("doc")
 	f.Default = sf.Tag.Get("default")
 	f.Aliases = words(sf.Tag.Get("aliases"))
+	f.Peers = sf.Tag.Get("peers") == "true"
 	f.Secret = sf.Tag.Get("secret") == "true"
 	f.Required = !optional && f.Default == "" && sf.Type.Kind() != reflect.Pointer
 	if f.Type == Duration && sf.Tag.Get("unit") == "s" {

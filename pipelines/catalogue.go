@@ -120,6 +120,9 @@ func (c *Catalogue) find(name string) (*document, error) {
 	if d := c.shipped(base + ".yaml"); d != nil {
 		return d, nil
 	}
+	if err := refused(base); err != nil {
+		return nil, err
+	}
 	names := c.Names()
 	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})
 }

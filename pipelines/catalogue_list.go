@@ -67,14 +67,19 @@ func (c *Catalogue) Names() []string {
 	}
 	for _, files := range lists {
 		for _, f := range files {
-			ext := filepath.Ext(f.Name())
-			base := strings.TrimSuffix(f.Name(), ext)
-			if slices.Contains(extensions[:], ext) && validName(base) && !isTest(base) && !f.IsDir() {
-				all[base] = true
+			if IsDocument(f.Name()) && !f.IsDir() {
+				all[strings.TrimSuffix(f.Name(), filepath.Ext(f.Name()))] = true
 			}
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// IsDocument says that a file of this name, in a folder of pipelines, is one: tests, schemas and hidden files are none.
+func IsDocument(file string) bool {
+	ext := filepath.Ext(file)
+	base := strings.TrimSuffix(file, ext)
+	return slices.Contains(extensions[:], ext) && validName(base) && !isTest(base) && !strings.HasSuffix(base, ".schema")
 }
 
 // isTest says that a file without its extension holds tests of a pipeline.

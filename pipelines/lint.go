@@ -5,10 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -24,60 +22,115 @@ type LintOptions struct {
 //
 // Errors are what is bound to fail: unknown modules, props that their module refuses, templates that don't parse or name
 // filters and functions that there are not, state keys that refer to each other in a circle (a message could replace one),
-// paths that lead out of the workspace, outputs that a module does not have. Warnings are what may be meant: variables that only a message can bring, a
-// name registered twice, a secret in plain text, a module of a later version.
+// paths that lead out of the workspace, outputs that a module does not have. Warnings are what may be meant: variables
+// that only a message can bring, or a task that may run at the same time, a name registered twice, a comparison that no
+// value can meet, a secret in plain text, a module of a later version. Notes are what may be good to know: older
+// spellings, a negative index, a need of a GPU.
 func Lint(p *Pipeline, o LintOptions) []Problem {
 	l := linter{
-		o:      o,
-		env:    render.Language(p.Settings.Strict),
-		global: p.Positions,
-		known:  builtinNames(),
-		later:  map[string]Pos{},
-		made:   map[string][]modules.Spec{},
+		o:        o,
+		env:      render.Language(p.Settings.Strict),
+		p:        p,
+		reported: map[Problem]bool{},
+		parsed:   map[string]*parsed{},
+		known:    builtinNames(),
+		params:   map[string]Param{},
+		used:     map[string]bool{},
 	}
-	l.declare(p)
-	l.state(p)
-	l.plugins(p)
-	seen := map[string]Pos{}
-	for i := range p.Tasks {
-		l.task(i, &p.Tasks[i], seen)
+	l.declare()
+	l.state()
+	l.plugins()
+	l.tasks(p.Tasks, p.Params)
+	for _, e := range p.Entries {
+		l.tasks(e.Tasks, slices.Concat(p.Params, e.Params))
 	}
-	if p.Tasks != nil && len(p.Tasks) == 0 {
+	if len(p.Entries) == 0 && p.Tasks != nil && len(p.Tasks) == 0 {
 		l.warnf(Pos{File: p.Source, Line: 1, Column: 1}, "the pipeline has no tasks and does nothing; add some under tasks")
 	}
 	l.callbacks(p.Callbacks, "")
-	if len(l.problems) == 0 {
+	l.unused()
+	if len(l.found) == 0 {
 		return nil
 	}
-	return l.sorted()
+	return l.found.sorted()
 }
 
-// A linter walks a pipeline in the order it would run.
+// A linter walks a pipeline.
 type linter struct {
-	problems
-	o      LintOptions
-	env    *nunjucks.Env
-	global map[string]Pos            // Pipeline.Positions
-	known  map[string]bool           // variables that something defines by now
-	later  map[string]Pos            // variables that a task registers, wherever it stands
-	made   map[string][]modules.Spec // modules whose output a registered variable may be; none when it may be anything
+	o        LintOptions
+	env      *nunjucks.Env
+	p        *Pipeline
+	found    problems
+	reported map[Problem]bool
+	parsed   map[string]*parsed // by the text of a template, "when " before that of a condition
+	known    map[string]bool    // variables that are there from the start, or that callbacks set
+	params   map[string]Param   // of the tasks looked at
+	used     map[string]bool    // variables that something reads
+	all      bool               // something reads the whole state
+	lists    []*taskList        // those looked at, the last one now
+	now      viewpoint
 }
 
-// declare learns what is defined before the first task runs, and what tasks will register.
-func (l *linter) declare(p *Pipeline) {
-	for _, k := range slices.Sorted(maps.Keys(p.State)) {
-		if l.known[k] && k != "name" {
-			l.warnf(l.global["state."+k], "state key %q hides what templates call %q; rename it", k, k)
+// A viewpoint is what is seen from where a template stands.
+type viewpoint struct {
+	list *taskList       // nil in the state, and in callbacks of the run
+	task int             // in list; -1 in callbacks, which may come after any task
+	vars map[string]any  // loop variables around it
+	more map[string]bool // what a callback sees besides the state
+}
+
+func (l *linter) errorf(pos Pos, format string, args ...any) {
+	l.report(pos, SeverityError, format, args)
+}
+
+func (l *linter) warnf(pos Pos, format string, args ...any) {
+	l.report(pos, SeverityWarning, format, args)
+}
+
+func (l *linter) notef(pos Pos, format string, args ...any) {
+	l.report(pos, SeverityNote, format, args)
+}
+
+// report adds a problem once: the rounds of an expanded loop have the same ones.
+func (l *linter) report(pos Pos, s Severity, format string, args []any) {
+	p := Problem{pos, s, fmt.Sprintf(format, args...)}
+	if !l.reported[p] && len(l.found) < maxProblems {
+		l.reported[p] = true
+		l.found.add(p)
+	}
+}
+
+// declare learns what is defined before the first task runs.
+func (l *linter) declare() {
+	for _, k := range slices.Sorted(maps.Keys(l.p.State)) {
+		if _, own := l.p.Positions["state."+k]; own && l.known[k] && k != "name" {
+			l.warnf(l.p.Positions["state."+k], "state key %q hides what templates call %q; rename it", k, k)
 		}
+	}
+	for k := range l.p.State {
 		l.known[k] = true
 	}
-	l.declareKeys(p.Callbacks)
-	for i := range p.Tasks {
-		t := &p.Tasks[i]
-		if t.Register != "" {
-			l.later[t.Register] = t.Positions["register"]
+	l.declareParams(l.p.Params)
+	l.declareKeys(l.p.Callbacks)
+	l.declareTasks(l.p.Tasks)
+	for _, e := range l.p.Entries {
+		l.declareParams(e.Params)
+		l.declareTasks(e.Tasks)
+	}
+}
+
+func (l *linter) declareParams(params []Param) {
+	for _, p := range params {
+		if builtinNames()[p.Name] && p.Name != "name" {
+			l.warnf(p.Pos, "param %q hides what templates call %q; rename it", p.Name, p.Name)
 		}
-		l.declareKeys(t.Callbacks)
+		l.known[p.Name] = true
+	}
+}
+
+func (l *linter) declareTasks(tasks []Task) {
+	for i := range tasks {
+		l.declareKeys(tasks[i].Callbacks)
 	}
 }
 
@@ -85,95 +138,85 @@ func (l *linter) declare(p *Pipeline) {
 func (l *linter) declareKeys(all map[Event][]Callback) {
 	for _, cbs := range all {
 		for _, c := range cbs {
-			l.writes(c.Module, c.Props)
+			for _, key := range written(c.Module, c.Props) {
+				l.known[key] = true
+			}
 		}
 	}
 }
 
-// writes learns the state key that a module writes besides its registered output.
-func (l *linter) writes(module string, props map[string]any) {
-	for name, v := range props {
-		key, ok := v.(string)
-		if ok && (name == "resultKey" || name == "key" && module == "Now") {
-			l.known[key] = true
+// written are the state keys that a module writes besides its registered output.
+func written(module string, props map[string]any) []string {
+	var keys []string
+	for _, name := range []string{"resultKey", "key"} {
+		if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
+			keys = append(keys, key)
 		}
 	}
+	return keys
 }
 
-func (l *linter) state(p *Pipeline) {
-	for _, k := range slices.Sorted(maps.Keys(p.State)) {
-		at := place{of: l.global, path: "state." + k}
-		l.templates(p.State[k], at)
-		l.plainSecrets(k, p.State[k], at)
+func (l *linter) state() {
+	for _, k := range slices.Sorted(maps.Keys(l.p.State)) {
+		at := place{of: l.p.Positions, path: "state." + k, fallback: l.paramPos(k)}
+		l.templates(l.p.State[k], at)
+		l.plainSecrets(k, l.p.State[k], at)
 	}
-	l.circles(p.State)
+	l.circles(l.p.State)
 }
 
-func (l *linter) plugins(p *Pipeline) {
-	for i, name := range p.Plugins {
+// paramPos is where the param of a name stands; the zero Pos where there is none.
+func (l *linter) paramPos(name string) Pos {
+	for _, p := range l.p.Params {
+		if p.Name == name {
+			return p.Pos
+		}
+	}
+	return Pos{}
+}
+
+// unused warns of params that nothing reads. What reads a variable in a {% %} block between values is not seen here.
+func (l *linter) unused() {
+	if l.all || l.p.Structural {
+		return
+	}
+	warn := func(params []Param) {
+		for _, p := range params {
+			if !l.used[p.Name] {
+				l.warnf(p.Pos, "param %q is used nowhere; remove it, or use it as {{ %s }}", p.Name, p.Name)
+			}
+		}
+	}
+	warn(l.p.Params)
+	for _, e := range l.p.Entries {
+		warn(e.Params)
+	}
+}
+
+func (l *linter) plugins() {
+	for i, name := range l.p.Plugins {
 		if l.o.Callbacks == nil {
 			return
 		}
-		if _, ok := l.o.Callbacks.Lookup(name); !ok {
-			l.unknown("plugin", name, l.o.Callbacks, l.global["plugins["+strconv.Itoa(i)+"]"])
+		at := l.p.Positions["plugins["+strconv.Itoa(i)+"]"]
+		m, ok := l.o.Callbacks.Lookup(name)
+		if !ok {
+			l.unknown("plugin", name, l.o.Callbacks, at)
+			continue
+		}
+		if m.Spec().Plugin == nil {
+			l.errorf(at, "%q can't be a plugin: it needs props of yours; name it under callbacks", name)
 		}
 	}
 }
 
-// label names a task in messages.
-func label(i int, t *Task) string {
-	if t.Name != "" {
-		return strconv.Quote(shorten(t.Name))
-	}
-	return "#" + strconv.Itoa(i)
-}
-
-func (l *linter) task(i int, t *Task, seen map[string]Pos) {
-	what := "task " + label(i, t) + ": "
-	if first, twice := seen[t.Name]; twice && t.Name != "" {
-		l.warnf(t.Positions["name"], "%sline %d has a task of the same name; logs can't tell them apart", what, first.Line)
-	} else {
-		seen[t.Name] = t.Pos
-	}
-	l.condition(t.When, place{of: t.Positions, path: "when", what: what})
-	props := place{of: t.Positions, path: "props", fallback: t.Pos, what: what}
-	spec, ok := l.module(l.o.Modules, t.Module, t.Props, props)
-	l.callbacks(t.Callbacks, what)
-	l.writes(t.Module, t.Props)
-	if t.Register == "" {
-		return
-	}
-	at := t.Positions["register"]
-	switch {
-	case builtinNames()[t.Register]:
-		l.warnf(at, "%sregister %q hides what templates call %q; choose another name", what, t.Register, t.Register)
-	case l.known[t.Register]:
-		l.warnf(at, "%sregister %q replaces a value of that name; what comes later sees this one", what, t.Register)
-	}
-	specs, again := l.made[t.Register]
-	switch {
-	case !ok, l.known[t.Register] && !again:
-		l.made[t.Register] = nil // anything
-	case !again || len(specs) > 0:
-		l.made[t.Register] = append(specs, spec)
-	}
-	l.known[t.Register] = true
-}
-
+// callbacks checks those of the run, or of the task looked at.
 func (l *linter) callbacks(all map[Event][]Callback, what string) {
-	outer := l.known
-	defer func() { l.known = outer }()
+	outer := l.now
+	defer func() { l.now = outer }()
+	l.now.task = -1
 	for _, on := range slices.Sorted(maps.Keys(all)) {
-		l.known = maps.Clone(outer)
-		for _, name := range []string{"execution_time", "processed_count", "status", "error_message", "current_task", "callback_id"} {
-			l.known[name] = true
-		}
-		if on == OnStdout || on == OnStderr {
-			l.known["line"] = true
-		}
-		for name := range l.later {
-			l.known[name] = true // a callback may come after any task
-		}
+		l.now.more = callbackNames(on)
 		for _, c := range all[on] {
 			at := place{of: c.Positions, path: "props", fallback: c.Pos, what: fmt.Sprintf("%scallback %s: ", what, on)}
 			l.module(l.o.Callbacks, c.Module, c.Props, at)
@@ -181,78 +224,17 @@ func (l *linter) callbacks(all map[Event][]Callback, what string) {
 	}
 }
 
-// module checks a module's name and props. ok is false where its spec is not known.
-func (l *linter) module(reg *modules.Registry, name string, props map[string]any, at place) (spec modules.Spec, ok bool) {
-	if name == "" {
-		return modules.Spec{}, false // the shape is wrong, which Parse says
+// callbackNames are what a callback sees besides the state.
+func callbackNames(on Event) map[string]bool {
+	names := map[string]bool{
+		"execution_time": true, "processed_count": true, "status": true, "error_message": true, "current_task": true,
+		"callback_id": true, "event": true,
 	}
-	l.templates(props, at)
-	for k, v := range props {
-		l.plainSecrets(k, v, at.in(k))
+	switch on {
+	case OnStdout, OnStderr:
+		names["line"] = true
+	case OnLog, OnDebug:
+		names["line"], names["level"] = true, true
 	}
-	if reg == nil {
-		return modules.Spec{}, false
-	}
-	m, ok := reg.Lookup(name)
-	if !ok {
-		pos := at.of["module"]
-		if pos.Line == 0 {
-			pos = at.fallback
-		}
-		l.unknown(at.what+"module", name, reg, pos)
-		return modules.Spec{}, false
-	}
-	spec = m.Spec()
-	for _, p := range modules.CheckProps(spec, props, dynamic) {
-		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-	}
-	l.paths(spec, props, at)
-	for _, f := range spec.Props {
-		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !dynamic(v) && !redact.NameIsSecret(f.Name) {
-			l.plainSecret(f.Name, at.in(f.Name))
-		}
-	}
-	return spec, true
-}
-
-// unknown reports a name that a registry does not have.
-func (l *linter) unknown(what, name string, reg *modules.Registry, at Pos) {
-	if l.o.Planned != nil && l.o.Planned(name) {
-		l.warnf(at, "%s %q comes with a later version: here it fails", what, name)
-		return
-	}
-	if s := reg.Suggest(name); s != "" {
-		l.errorf(at, "%s %q is unknown, did you mean %q?", what, name, s)
-		return
-	}
-	l.errorf(at, "%s %q is unknown; `millrace modules` lists those there are", what, name)
-}
-
-// dynamic says that a prop's value is known only when its task runs.
-func dynamic(v any) bool {
-	s, ok := v.(string)
-	return ok && nunjucks.HasTemplate(s)
-}
-
-// plainSecrets warns of values whose names say that they should not stand in a document.
-func (l *linter) plainSecrets(name string, v any, at place) {
-	switch x := v.(type) {
-	case string:
-		if x != "" && !dynamic(x) && redact.NameIsSecret(name) {
-			l.plainSecret(name, at)
-		}
-	case map[string]any:
-		for k, e := range x {
-			l.plainSecrets(k, e, at.in(k))
-		}
-	case []any:
-		for i, e := range x {
-			l.plainSecrets("", e, at.in("["+strconv.Itoa(i)+"]"))
-		}
-	}
-}
-
-func (l *linter) plainSecret(name string, at place) {
-	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-	l.warnf(at.key(), "%s%q looks like a secret in plain text; take it from the environment: \"{{ env.%s }}\"", at.what, name, variable)
+	return names
 }

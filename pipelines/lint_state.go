@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
 )
 
 // circles reports state keys that refer to each other, each of which would have to be known before the others.
 func (l *linter) circles(state map[string]any) {
-	w := stateWalker{linter: l, root: stateValue{v: state, at: place{of: l.global, path: "state"}}, marks: map[string]mark{}}
+	w := stateWalker{linter: l, root: stateValue{v: state, at: place{of: l.p.Positions, path: "state"}}, marks: map[string]mark{}}
 	for _, k := range slices.Sorted(maps.Keys(state)) {
 		w.visit(w.root.in(k, state[k]))
 	}
@@ -30,7 +31,7 @@ func (s stateValue) in(key string, v any) stateValue {
 
 func (s stateValue) entry(i int, v any) stateValue {
 	key := strconv.Itoa(i)
-	return stateValue{v: v, id: s.id + "\x00" + key, at: s.at.in("[" + key + "]")}
+	return stateValue{v: v, id: s.id + "\x00" + key, at: s.at.entry(i)}
 }
 
 // A stateWalker follows what state values refer to. Maps and lists refer to all that is in them.
@@ -68,26 +69,24 @@ func (w *stateWalker) visit(s stateValue) {
 			w.visit(s.entry(i, e))
 		}
 	case string:
-		for _, r := range w.refs(x) {
-			if to, ok := w.find(r); ok {
-				w.visit(to)
-			}
-		}
+		w.visitRefs(x)
+	case render.Scoped:
+		w.visitRefs(x.Text)
 	}
 	w.chain = w.chain[:len(w.chain)-1]
 	w.marks[s.id] = visited
 }
 
-// refs is what a text reads; a template that doesn't parse is reported elsewhere.
-func (w *stateWalker) refs(src string) []nunjucks.Ref {
+// visitRefs visits what a text reads; a template that doesn't parse is reported elsewhere.
+func (w *stateWalker) visitRefs(src string) {
 	if !nunjucks.HasTemplate(src) {
-		return nil
+		return
 	}
-	t, err := w.env.Parse("", src)
-	if err != nil {
-		return nil
+	for _, r := range w.template(src).refs {
+		if to, ok := w.find(r); ok {
+			w.visit(to)
+		}
 	}
-	return t.Vars()
 }
 
 // find returns what a reference names in the state, as far down as there is something.
@@ -129,7 +128,8 @@ func (w *stateWalker) circle(s stateValue) {
 	var texts []stateValue
 	from := slices.IndexFunc(w.chain, func(c stateValue) bool { return c.id == s.id })
 	for _, c := range w.chain[from:] {
-		if _, ok := c.v.(string); ok {
+		switch c.v.(type) {
+		case string, render.Scoped:
 			texts = append(texts, c)
 		}
 	}

@@ -1,14 +1,14 @@
 package pipelines
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
 )
 
 // builtinNames are what templates can always say.
@@ -16,70 +16,68 @@ func builtinNames() map[string]bool {
 	return map[string]bool{"name": true, "state": true, "env": true, "job": true, "now": true, "task": true}
 }
 
-// A place is where a value stands in a document.
-type place struct {
-	of       map[string]Pos // positions of a pipeline, task or callback
-	path     string         // in of
-	fallback Pos            // where of does not know
-	what     string         // "task \"x\": ", begins every message about it
+// parsed is what there is to know of one template or expression.
+type parsed struct {
+	mistakes    []*nunjucks.Error
+	unknown     []nunjucks.Unknown
+	refs        []nunjucks.Ref
+	comparisons []nunjucks.Comparison
+	negative    []nunjucks.Place
+	expr        *nunjucks.Expr // of a condition
 }
 
-// in goes to a key ("src", "config.tris") or an entry ("[0]") below.
-func (p place) in(key string) place {
-	switch {
-	case key == "":
-	case strings.HasPrefix(key, "["):
-		p.path += key
-	default:
-		p.path += "." + key
+// template parses a text once, however many rounds of a loop have it.
+func (l *linter) template(src string) *parsed {
+	if p := l.parsed[src]; p != nil {
+		return p
 	}
+	p := &parsed{}
+	if t, err := l.env.Parse("", src); err != nil {
+		p.mistakes = l.env.Mistakes("", src)
+	} else {
+		p.unknown, p.refs, p.comparisons, p.negative = t.Unknown(), t.Vars(), t.Comparisons(), t.NegativeIndexes()
+	}
+	l.parsed[src] = p
 	return p
 }
 
-// key returns the position of the key, or of what it is in.
-func (p place) key() Pos {
-	for path := p.path; ; {
-		if at, ok := p.of[path]; ok {
-			return at
-		}
-		i := strings.LastIndexAny(path, ".[")
-		if i < 0 {
-			return p.fallback
-		}
-		path = path[:i]
+// expression is template for a condition.
+func (l *linter) expression(src string) *parsed {
+	key := "when " + src
+	if p := l.parsed[key]; p != nil {
+		return p
 	}
-}
-
-// inside returns the position of a line and column in the text, counted from 1.
-func (p place) inside(line, column int) Pos {
-	at, exact := p.of[p.path+":"]
-	if !exact || line < 1 || column < 1 {
-		return p.key()
+	p := &parsed{}
+	x, err := l.env.ParseExpr("", src)
+	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
+		p.mistakes = []*nunjucks.Error{e}
+	} else {
+		p.expr = x
+		p.unknown, p.refs, p.comparisons, p.negative = x.Unknown(), x.Vars(), x.Comparisons(), x.NegativeIndexes()
 	}
-	return Pos{at.File, at.Line + line - 1, at.Column + column - 1}
+	l.parsed[key] = p
+	return p
 }
 
 // templates checks every text in v.
 func (l *linter) templates(v any, at place) {
 	switch x := v.(type) {
 	case string:
-		if !nunjucks.HasTemplate(x) {
-			return
+		if nunjucks.HasTemplate(x) {
+			l.check(l.template(x), "the template doesn't parse", at)
 		}
-		t, err := l.env.Parse("", x)
-		if err != nil {
-			l.syntax(err, "the template doesn't parse", at)
-			return
-		}
-		l.unknownNames(t.Unknown(), at)
-		l.variables(t.Vars(), at)
+	case render.Scoped:
+		outer := l.now.vars
+		l.now.vars = x.Vars
+		l.templates(x.Text, at)
+		l.now.vars = outer
 	case map[string]any:
-		for k, e := range x {
-			l.templates(e, at.in(k))
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			l.templates(x[k], at.in(k))
 		}
 	case []any:
 		for i, e := range x {
-			l.templates(e, at.in("["+strconv.Itoa(i)+"]"))
+			l.templates(e, at.entry(i))
 		}
 	}
 }
@@ -89,88 +87,121 @@ func (l *linter) condition(src string, at place) {
 	if src == "" {
 		return
 	}
-	x, err := l.env.ParseExpr("", src)
-	if err != nil {
-		l.syntax(err, "when doesn't parse", at)
+	p := l.expression(src)
+	l.check(p, "when doesn't parse", at)
+	if p.expr == nil || !strings.ContainsAny(src[:1], `'"`) || len(p.refs) > 0 {
 		return
 	}
-	l.unknownNames(x.Unknown(), at)
-	l.variables(x.Vars(), at)
+	v, err := p.expr.Eval(context.Background(), nil)
+	if text, ok := v.(string); ok && err == nil && text != "" {
+		l.warnf(at.inside(1, 1), "%swhen is the text %q, which always counts as true; write an expression, without quotes round it", at.what, shorten(text))
+	}
 }
 
-// syntax reports what the template language says, at the place it says.
-func (l *linter) syntax(err error, doing string, at place) {
-	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
+// check reports what is wrong with a template, each at its place.
+func (l *linter) check(p *parsed, doing string, at place) {
+	for _, e := range p.mistakes {
 		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Msg)
-		return
 	}
-	l.errorf(at.key(), "%s%s: %v", at.what, doing, err)
-}
-
-// unknownNames reports filters and tests that there are not.
-func (l *linter) unknownNames(list []nunjucks.Unknown, at place) {
-	for _, u := range list {
+	for _, u := range p.unknown {
 		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, shorten(u.Name))
+	}
+	l.variables(p.refs, at)
+	for _, c := range p.comparisons {
+		l.comparison(c, at)
+	}
+	for _, n := range p.negative {
+		if l.p.Settings.Strict {
+			l.warnf(at.inside(n.Line, n.Col), "%sa negative index is undefined here, because settings say strict; use last, or the length less one", at.what)
+			continue
+		}
+		l.notef(at.inside(n.Line, n.Col), "%sa negative index counts from the end here; in Nunjucks itself it is undefined", at.what)
 	}
 }
 
 // variables checks that what a template reads is there when it runs.
 func (l *linter) variables(refs []nunjucks.Ref, at place) {
 	for _, r := range refs {
-		name, path := r.Name, r.Path
-		if name == "state" && len(path) > 0 {
-			name, path = path[0], path[1:]
-		}
+		name, path := variable(r)
+		l.used[name] = true
+		l.all = l.all || name == "state"
 		pos := at.inside(r.Line, r.Col)
 		if r.Called && r.Name != "now" {
 			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, shorten(r.Name))
 			continue
 		}
-		if !l.known[name] {
-			if !r.Guarded {
-				l.undefined(name, pos, at.what)
-			}
+		if l.scoped(r.Name) || l.now.more[name] {
 			continue
 		}
-		if specs := l.made[name]; len(specs) > 0 && len(path) > 0 {
-			l.output(name, path[0], specs, pos, at.what)
+		makers, ended := l.makers(name)
+		switch {
+		case l.known[name]: // a value of the state may be anything
+		case !ended && len(makers) > 0 && !r.Guarded:
+			list := l.now.list
+			by := makers[0].task
+			l.warnf(pos, "%svariable %q is registered by task %s, which may run at the same time; %s", at.what, name, list.label(by), list.wait(by))
+		case len(makers) > 0:
+			l.output(name, path, makers, pos, at.what)
+		case !r.Guarded:
+			l.undefined(name, pos, at.what)
 		}
 	}
 }
 
+// variable is what a reference names: state.x is x.
+func variable(r nunjucks.Ref) (name string, path []string) {
+	if r.Name == "state" && len(r.Path) > 0 {
+		return r.Path[0], r.Path[1:]
+	}
+	return r.Name, r.Path
+}
+
+// scoped says that an expanded loop around the template has set a variable.
+func (l *linter) scoped(name string) bool {
+	_, ok := l.now.vars[name]
+	return ok
+}
+
+// makers are the tasks whose value of a variable is seen from here; ended is false where none of them need have ended.
+func (l *linter) makers(name string) (makers []maker, ended bool) {
+	if l.now.list != nil {
+		return l.now.list.sees(name, l.now.task)
+	}
+	for _, list := range l.lists {
+		all, _ := list.sees(name, -1)
+		makers = append(makers, all...)
+	}
+	return makers, true
+}
+
 func (l *linter) undefined(name string, pos Pos, what string) {
-	if len(l.problems) == maxProblems {
+	if len(l.found) == maxProblems {
 		return
 	}
-	if by, ok := l.later[name]; ok {
-		l.warnf(pos, "%svariable %q is registered only on line %d, after this has run; it is empty here", what, name, by.Line)
+	if list := l.now.list; list != nil && len(list.makers[name]) > 0 {
+		l.warnf(pos, "%svariable %q is registered only on line %d, after this has run; it is empty here", what, name, list.makers[name][0].pos.Line)
 		return
 	}
-	if s := closest(name, slices.Sorted(maps.Keys(l.known))); s != "" {
+	if s := closest(shorten(name), l.names()); s != "" {
 		l.warnf(pos, "%svariable %q is not defined here, did you mean %q? Unless the message brings it, it is empty", what, name, s)
 		return
 	}
 	l.warnf(pos, "%svariable %q is not defined here; unless the message brings it, it is empty", what, name)
 }
 
-// output checks that a registered value has a field.
-func (l *linter) output(name, field string, specs []modules.Spec, pos Pos, what string) {
-	var known, makers []string
-	for _, s := range specs {
-		if len(s.Outputs) == 0 {
-			return
+// names are all variables seen from here, sorted.
+func (l *linter) names() []string {
+	all := maps.Clone(l.known)
+	maps.Copy(all, l.now.more)
+	for name := range l.now.vars {
+		all[name] = true
+	}
+	if l.now.list != nil {
+		for name := range l.now.list.makers {
+			if _, ended := l.now.list.sees(name, l.now.task); ended {
+				all[name] = true
+			}
 		}
-		for _, f := range s.Outputs {
-			known = append(append(known, f.Name), f.Aliases...)
-		}
-		makers = append(makers, s.Name)
 	}
-	if slices.Contains(known, field) {
-		return
-	}
-	if s := closest(field, known); s != "" {
-		l.errorf(pos, "%s%s.%s: %s has no output %q, did you mean %q?", what, name, field, strings.Join(makers, " or "), field, s)
-		return
-	}
-	l.errorf(pos, "%s%s.%s: %s has no output %q; it has %s", what, name, field, strings.Join(makers, " or "), field, strings.Join(known, ", "))
+	return slices.Sorted(maps.Keys(all))
 }

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,8 +11,8 @@ import (
 )
 
 // fake makes a module that is nothing but its props and outputs.
-func fake[P, O any](name string) modules.Module {
-	return modules.Define(modules.Spec{Name: name, Summary: "Is not run."}, func(context.Context, *modules.Call, P) (O, error) {
+func fake[P, O any](name string, aliases ...string) modules.Module {
+	return modules.Define(modules.Spec{Name: name, Aliases: aliases, Summary: "Is not run."}, func(context.Context, *modules.Call, P) (O, error) {
 		return *new(O), nil
 	})
 }
@@ -37,7 +38,38 @@ type printOutput struct {
 type renderProps struct {
 	Src   string `json:"src" doc:"Model."`
 	Width int    `json:"width,omitzero" doc:"Pixels."`
+	Dest  string `json:"dest,omitzero" doc:"Picture."`
 	Pin   string `json:"pin,omitzero" secret:"true" doc:"Opens the model."`
+}
+
+type toolProps struct {
+	Dest   string     `json:"dest,omitzero" aliases:"dst" doc:"File."`
+	Config toolConfig `json:"config,omitzero" doc:"Options."`
+}
+
+type toolConfig struct {
+	UseGPU bool `json:"use_gpu,omitzero" doc:"On a GPU."`
+}
+
+type toolOutput struct {
+	Stats modules.Stats `json:"stats" doc:"Figures."`
+}
+
+// sh is a module that runs what its props say.
+func sh() modules.Module {
+	return modules.Define(modules.Spec{Name: "Sh", Shell: true}, func(context.Context, *modules.Call, shArgs) (struct{}, error) {
+		return struct{}{}, nil
+	})
+}
+
+// plugin is the callback module that can be one.
+func plugin() modules.Module {
+	spec := modules.Spec{Name: "Debug", Plugin: map[string]any{"msg": "{{ event }}"}}
+	return modules.Define(spec, func(context.Context, *modules.Call, printProps) (printOutput, error) { return printOutput{}, nil })
+}
+
+type shArgs struct {
+	Args []string `json:"args" doc:"Arguments."`
 }
 
 type nowProps struct {
@@ -53,12 +85,13 @@ func lintOptions(t *testing.T) LintOptions {
 	t.Helper()
 	tasks, err := modules.NewRegistry(
 		fake[shellProps, shellOutput]("Shell"), fake[printProps, printOutput]("StdOut"),
-		fake[renderProps, struct{}]("Render"), fake[nowProps, struct{}]("Now"))
+		fake[renderProps, struct{}]("Render"), fake[nowProps, struct{}]("Now"),
+		fake[toolProps, toolOutput]("Tool", "OldTool"), sh())
 	require.NoError(t, err)
 	callbacks, err := modules.NewRegistry(
-		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), fake[printProps, printOutput]("Debug"))
+		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), plugin())
 	require.NoError(t, err)
-	return LintOptions{tasks, callbacks, func(name string) bool { return name == "S3" || name == "Kafka" }}
+	return LintOptions{tasks, callbacks, func(name string) bool { return slices.Contains([]string{"S3", "Kafka", "AssetConverter"}, name) }}
 }
 
 func lint(t *testing.T, src string) []string {

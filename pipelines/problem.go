@@ -13,6 +13,7 @@ type Severity string
 const (
 	SeverityError   Severity = "error"   // it can't, or its task is bound to fail
 	SeverityWarning Severity = "warning" // it can, and may do something else than its author meant
+	SeverityNote    Severity = "note"    // nothing is wrong: something its author may want to know
 )
 
 // A Problem is one thing wrong with a document: one sentence with the remedy, and the place.
@@ -22,11 +23,11 @@ type Problem struct {
 	Msg      string
 }
 
-// String is the problem as compilers print theirs: "hello.yaml:12:5: …", warnings named as such.
+// String is the problem as compilers print theirs: "hello.yaml:12:5: …", warnings and notes named as such.
 func (p Problem) String() string {
 	msg := p.Msg
-	if p.Severity == SeverityWarning {
-		msg = "warning: " + msg
+	if p.Severity != SeverityError {
+		msg = string(p.Severity) + ": " + msg
 	}
 	if place := p.Pos.String(); place != "" {
 		return place + ": " + msg
@@ -60,10 +61,6 @@ type problems []Problem
 
 func (ps *problems) errorf(pos Pos, format string, args ...any) {
 	ps.add(Problem{pos, SeverityError, fmt.Sprintf(format, args...)})
-}
-
-func (ps *problems) warnf(pos Pos, format string, args ...any) {
-	ps.add(Problem{pos, SeverityWarning, fmt.Sprintf(format, args...)})
 }
 
 func (ps *problems) add(p Problem) {

@@ -46,7 +46,7 @@ func documentProperties(callbacks moduleChoice) map[string]any {
 		"tasks":       tasksSchema(),
 		"callbacks":   eventsSchema(PipelineEvents, "Event → list of callbacks, of the whole run."),
 		"plugins": documented(map[string]any{
-			"type": []any{"array", "null"}, "items": callbacks.name,
+			"type": []any{"array", "null"}, "items": map[string]any{"enum": callbacks.plugins},
 		}, "Callback modules that every event of the run and of its tasks runs."),
 		"settings": settingsSchema(),
 		"deadline": documented(ref("duration"), "Of the whole run. A bare number is seconds."),

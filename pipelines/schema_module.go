@@ -9,8 +9,9 @@ import (
 
 // A moduleChoice is what one kind of entry (task, callback) may name.
 type moduleChoice struct {
-	name  map[string]any // the schema of a module's name
-	rules []any          // name → props
+	name    map[string]any // the schema of a module's name
+	rules   []any          // name → props
+	plugins []any          // names of those that can be one
 }
 
 // moduleSchemas adds the props of every module to definitions, as "kind.Name".
@@ -24,6 +25,9 @@ func moduleSchemas(definitions map[string]any, kind string, reg *modules.Registr
 		for _, alias := range s.Aliases {
 			names = append(names, older(documented(map[string]any{"const": alias}, s.Summary), s.Name))
 		}
+		if s.Plugin != nil {
+			c.plugins = append(c.plugins, texts(append([]string{s.Name}, s.Aliases...)...)...)
+		}
 		then := map[string]any{"properties": map[string]any{"props": ref(kind + "." + s.Name)}}
 		if slices.ContainsFunc(s.Props, func(f modules.Field) bool { return f.Required }) {
 			then["required"] = []any{"props"}
@@ -35,6 +39,7 @@ func moduleSchemas(definitions map[string]any, kind string, reg *modules.Registr
 		})
 	}
 	for _, name := range planned {
+		c.plugins = append(c.plugins, name)
 		names = append(names, documented(map[string]any{"const": name}, "Comes with a later version; here it fails."))
 	}
 	c.name = map[string]any{"anyOf": names}

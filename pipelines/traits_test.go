@@ -7,9 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/callbacks"
-	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -67,28 +64,6 @@ func TestAFoldedExpressionStillRenders(t *testing.T) {
 	p, err := pipelines.Parse("p.yaml", []byte("state: {prefix: in, file: a.obj}\ntasks:\n  - module: Shell\n    props:\n      src: \"{{ prefix\n        ~ '/' ~ file }}\"\n      msg: >-\n        from {{ prefix |\n        upper }}\n"))
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"src": "in/a.obj", "msg": "from IN"}, props(t, state(t, p, nil), p.Tasks[0].Props))
-}
-
-func TestEveryShippedPipelineLintsClean(t *testing.T) {
-	tasks, err := modules.NewRegistry(standard.Modules()...)
-	require.NoError(t, err)
-	calls, err := modules.NewRegistry(callbacks.Modules()...)
-	require.NoError(t, err)
-	c := pipelines.NewCatalogue("")
-	require.Equal(t, []string{"cwd", "gear", "hello_world"}, c.Names())
-	for _, name := range c.Names() {
-		p, err := c.Lookup(name)
-		require.NoError(t, err)
-		require.Empty(t, pipelines.Lint(p, pipelines.LintOptions{Modules: tasks, Callbacks: calls}), name)
-		require.NotEmpty(t, p.Description, name)
-	}
-}
-
-func TestHelloWorldGreetsWhomTheMessageNames(t *testing.T) {
-	p, err := pipelines.NewCatalogue("").Lookup("hello_world")
-	require.NoError(t, err)
-	require.Equal(t, []any{"-n", "Hello World!!!"}, props(t, state(t, p, nil), p.Tasks[0].Props)["args"])
-	require.Equal(t, []any{"-n", "Hello Modelops!!!"}, props(t, state(t, p, map[string]any{"name": "Modelops"}), p.Tasks[0].Props)["args"])
 }
 
 func TestADocumentMayAskForJavaScriptsIndexes(t *testing.T) {

@@ -158,7 +158,8 @@ func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
 		a.log.ErrorContext(ctx, "callback not sent", "err", done.Error)
 		return w.cfg.Records.CallbackDone(ctx, a.job.ID, done)
 	}
-	receipt, err := w.cfg.Callbacks.Send(ctx, callback.Delivery{ID: callback.ID(a.job.ID), URL: url, Body: callback.Body(final)})
+	body, mediaType := w.cfg.Callbacks.Body(ctx, final)
+	receipt, err := w.cfg.Callbacks.Send(ctx, callback.Delivery{ID: callback.ID(a.job.ID), URL: url, Body: body, Type: mediaType})
 	done.Time, done.Tries, done.Status = time.Now().UTC(), receipt.Tries, receipt.Status
 	if final.Owed != nil {
 		done.Tries += final.Owed.Tries

@@ -46,6 +46,9 @@ func settingsOf(v reflect.Value) []setting {
 			continue
 		}
 		name := f.Tag.Get("flag")
+		if name == "" {
+			continue // not the operator's
+		}
 		env := "MILLRACE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		all = append(all, setting{
 			Flag: name, Env: env, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret") == "true",

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	millrace "github.com/millrace/millrace/cmd/millrace"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
@@ -27,7 +28,7 @@ const repository = "../../"
 
 // pages are the documents whose every claim is held against the program.
 func pages() []string {
-	return []string{"README.md", "docs/pipelines.md", "docs/record.md", "docs/modules.md", "docs/bench.md", "docs/editor.md"}
+	return []string{"README.md", "docs/pipelines.md", "docs/record.md", "docs/modules.md", "docs/bench.md", "docs/editor.md", "docs/documents.md"}
 }
 
 func pageText(t *testing.T, page string) string {
@@ -115,10 +116,13 @@ func (b example) fileName() (string, bool) {
 }
 
 func TestEveryPipelineInTheReadmeAndTheDocsLintsClean(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/pipelines.md", "docs/editor.md"} {
+	for _, page := range []string{"README.md", "docs/pipelines.md", "docs/editor.md", "docs/documents.md"} {
 		all := examples(t, page, "yaml")
 		require.NotEmpty(t, all, page)
 		for _, b := range all {
+			if name, _ := b.fileName(); strings.HasSuffix(name, ".test.yaml") {
+				continue
+			}
 			p := newPlace(t)
 			text := b.text
 			if strings.HasPrefix(text, "- ") {
@@ -128,6 +132,27 @@ func TestEveryPipelineInTheReadmeAndTheDocsLintsClean(t *testing.T) {
 			require.Equal(t, 0, r.code, "%s: %s", b, r.stdout)
 			require.Empty(t, r.stdout, "%s", b)
 		}
+	}
+}
+
+func TestTheTestsInTheDocsPass(t *testing.T) {
+	p := newPlace(t)
+	for _, b := range examples(t, "docs/pipelines.md", "yaml") {
+		if name, ok := b.fileName(); ok {
+			p.write(name, b.text)
+		}
+	}
+	require.Equal(t, 2, strings.Count(p.succeeds("test", "report.yaml"), "ok  "))
+}
+
+func TestTheDocsListThePipelinesThatAreShipped(t *testing.T) {
+	_, list, found := strings.Cut(pageText(t, "docs/pipelines.md"), "\n## Those that are shipped\n")
+	require.True(t, found)
+	c := pipelines.NewCatalogue("")
+	for _, name := range c.Names() {
+		p, err := c.Lookup(name)
+		require.NoError(t, err)
+		require.Contains(t, list, fmt.Sprintf("| `%s` | %s |\n", name, p.Description))
 	}
 }
 

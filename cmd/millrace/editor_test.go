@@ -28,7 +28,7 @@ type languageServer struct {
 // startLanguageServer ends with the test.
 func startLanguageServer(t *testing.T, dir string) *languageServer {
 	t.Helper()
-	program, err := filepath.Abs(repository + ".tools/node_modules/yaml-language-server/bin/yaml-language-server")
+	program, err := filepath.Abs(repository + ".tools/yaml-language-server/node_modules/yaml-language-server/bin/yaml-language-server")
 	require.NoError(t, err)
 	if _, err := os.Stat(program); err != nil {
 		require.NotEqual(t, "true", os.Getenv("CI"), "yaml-language-server is missing: run `make tools`")

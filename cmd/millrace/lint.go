@@ -5,44 +5,50 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines"
 )
 
-// A finding is one problem of one document. Its JSON form is a line of `millrace lint --json`.
-type finding struct {
-	File     string             `json:"file"`
-	Line     int                `json:"line,omitzero"` // from 1; 0 is the whole file
-	Column   int                `json:"column,omitzero"`
-	Severity pipelines.Severity `json:"severity"`
-	Message  string             `json:"message"`
-	source   string             // the line itself
-}
+const lintLong = `Reads pipelines and says everything that is wrong with them: what keeps them from
+being read, unknown modules and props, values of the wrong type, templates that
+don't parse, variables and outputs that nothing defines, tasks that may run at the
+same time and need each other, comparisons that nothing can meet. - is stdin; of a
+folder, all pipelines in it are read, but not those in folders below, nor tests
+(hello.test.yaml) and schemas (pipeline.schema.json).
+
+An error is bound to fail; a warning may do something else than was meant; a note
+says what is good to know. With --json the answer is one list of objects: file,
+line and column (from 1, absent where it is the whole file), severity (error,
+warning, note) and message, in the order of the text.
+
+Exit codes: 0 nothing is as bad as --fail-on says · 1 something is, or a file is
+unreadable · 2 the command line is wrong.`
 
 func newLintCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lint FILE…",
-		Short: "Say everything that is wrong with pipelines, without running them",
-		Long: `Reads pipelines and says everything that is wrong with them: what keeps them from
-being read, unknown modules and props, values of the wrong type, templates that
-don't parse, variables and outputs that nothing defines. - is stdin.
-
-Exit codes: 0 there are no errors, warnings at most · 1 there are errors, or a
-file is unreadable · 2 the command line is wrong.`,
-		Args: args(cobra.MinimumNArgs(1)),
+		Use:     "lint FILE|FOLDER…",
+		Short:   "Say everything that is wrong with pipelines, without running them",
+		Long:    lintLong,
+		Example: "  millrace lint job.yaml\n  millrace lint --fail-on warning pipelines/",
+		Args:    args(cobra.MinimumNArgs(1)),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list of problems")
+	failOn := cmd.Flags().String("fail-on", string(pipelines.SeverityError), "what ends with exit code 1: error or warning")
 	cmd.RunE = func(c *cobra.Command, files []string) error {
+		bad := pipelines.Severity(*failOn)
+		if bad != pipelines.SeverityError && bad != pipelines.SeverityWarning {
+			return usage("--fail-on: %q is neither error nor warning", *failOn)
+		}
 		o, err := lintOptions()
 		if err != nil {
 			return err
 		}
+		files, unread := inFolders(files)
 		found := []finding{}
-		var unread []error
 		for _, file := range files {
 			name, doc, err := readDocument(c.InOrStdin(), file)
 			if err != nil {
@@ -59,9 +65,30 @@ file is unreadable · 2 the command line is wrong.`,
 		if err = errors.Join(append(unread, err)...); err != nil {
 			return err
 		}
-		return concludeLint(c.ErrOrStderr(), found, len(files))
+		return concludeLint(c.ErrOrStderr(), found, len(files), bad)
 	}
 	return cmd
+}
+
+// inFolders puts the pipelines in a folder in its place.
+func inFolders(names []string) (files []string, unread []error) {
+	for _, name := range names {
+		entries, err := os.ReadDir(strings.TrimPrefix(name, "file://"))
+		if err != nil {
+			files = append(files, name) // a file, or what reading it says
+			continue
+		}
+		before := len(files)
+		for _, e := range entries {
+			if pipelines.IsDocument(e.Name()) && !e.IsDir() {
+				files = append(files, filepath.Join(strings.TrimPrefix(name, "file://"), e.Name()))
+			}
+		}
+		if len(files) == before {
+			unread = append(unread, fmt.Errorf("there is no pipeline in %s: they end in .yaml, .yml or .json", name))
+		}
+	}
+	return files, unread
 }
 
 // lintOptions is what this binary's modules allow.
@@ -83,62 +110,22 @@ func readDocument(stdin io.Reader, file string) (name string, doc []byte, err er
 
 // lint returns what is wrong with one document, in the order of its text.
 func lint(name string, doc []byte, o pipelines.LintOptions) []finding {
-	problems := pipelines.Check(name, doc, o)
-	lines := strings.Split(string(doc), "\n")
-	found := make([]finding, 0, len(problems))
-	for _, p := range problems {
-		f := finding{name, p.Pos.Line, p.Pos.Column, p.Severity, p.Msg, ""}
-		if n := p.Pos.Line; n > 0 && n <= len(lines) {
-			f.source = strings.TrimSuffix(lines[n-1], "\r")
-		}
-		found = append(found, f)
-	}
-	return found
+	return findings(name, doc, pipelines.Check(name, doc, o))
 }
 
-func printFindings(s *screen, found []finding) error {
+// concludeLint counts on w, and makes what is as bad as bad the command's outcome.
+func concludeLint(w io.Writer, found []finding, files int, bad pipelines.Severity) error {
+	n := map[pipelines.Severity]int{}
 	for _, f := range found {
-		pos := pipelines.Pos{File: f.File, Line: f.Line, Column: f.Column}
-		color, kind := red, ""
-		if f.Severity == pipelines.SeverityWarning {
-			color, kind = yellow, "warning: "
-		}
-		if _, err := fmt.Fprintf(s, "%s: %s%s\n", s.paint(bold, pos.String()), s.paint(color, kind), plain(f.Message)); err != nil {
-			return err
-		}
-		if s.terminal && strings.TrimSpace(f.source) != "" {
-			printSource(s, f, color)
-		}
+		n[f.Severity]++
 	}
-	return nil
-}
-
-// longestSource is how much of a source line is shown, in characters.
-const longestSource = 72
-
-// printSource shows the line with a caret below the place.
-func printSource(s *screen, f finding, color string) {
-	text := []rune(f.source)
-	at := min(max(f.Column-1, 0), len(text))
-	from := 0
-	if at >= longestSource {
-		from = at - longestSource/2
+	errs, warnings := n[pipelines.SeverityError], n[pipelines.SeverityWarning]
+	fmt.Fprintf(w, "%s: %s, %s", count(files, "file"), count(errs, "error"), count(warnings, "warning"))
+	if notes := n[pipelines.SeverityNote]; notes > 0 {
+		fmt.Fprintf(w, ", %s", count(notes, "note"))
 	}
-	shown := plain(string(text[from:min(len(text), from+longestSource)]))
-	pad := utf8.RuneCountInString(plain(string(text[from:at])))
-	s.printf("    %s\n    %s%s\n", s.paint(faint, shown), strings.Repeat(" ", pad), s.paint(color, "^"))
-}
-
-// concludeLint counts on w, and makes errors the command's outcome.
-func concludeLint(w io.Writer, found []finding, files int) error {
-	errs := 0
-	for _, f := range found {
-		if f.Severity == pipelines.SeverityError {
-			errs++
-		}
-	}
-	fmt.Fprintf(w, "%s: %s, %s\n", count(files, "file"), count(errs, "error"), count(len(found)-errs, "warning"))
-	if errs > 0 {
+	fmt.Fprintln(w)
+	if errs > 0 || bad == pipelines.SeverityWarning && warnings > 0 {
 		return &codeError{exitFailed, errSaid}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,4 +66,52 @@ func TestLintGoesOnAfterAFileThatIsNotThere(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stdout, "broken.yaml:")
 	require.Contains(t, r.stderr, "nowhere.yaml")
+}
+
+func TestLintReadsTheDocumentsOfAFolder(t *testing.T) {
+	p := newPlace(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(p.dir, "all", "below"), 0o755))
+	p.write("all/good.yaml", "tasks: [{module: StdOut, props: {msg: hello}}]\n")
+	p.write("all/bad.json", `{"tasks": [{"module": "Shel"}]}`)
+	p.write("all/bad.test.yaml", "tests: []\n")
+	p.write("all/pipeline.schema.json", "{}")
+	p.write("all/below/bad.yaml", "- a\n")
+	r := p.millrace("lint", "all")
+	require.Equal(t, 1, r.code)
+	require.Equal(t, 1, strings.Count(r.stdout, "\n"), r.stdout)
+	require.True(t, strings.HasPrefix(r.stdout, "all/bad.json:1:13: "), r.stdout)
+	require.Equal(t, "2 files: 1 error, 0 warnings\n", r.stderr)
+
+	r = p.millrace("lint", "all/below/..", "all/below", "--json")
+	require.Len(t, decoded[[]map[string]any](t, r.stdout), 2)
+
+	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "none"), 0o755))
+	require.Contains(t, p.millrace("lint", "none").stderr, "there is no pipeline in none")
+}
+
+func TestLintFailsOnWhatItIsToldTo(t *testing.T) {
+	p := newPlace(t)
+	p.write("later.yaml", "tasks: [{module: S3, props: {a: 1}}]\n")
+	p.write("noted.yaml", "state: {file: a.b}\ntasks: [{module: StdOut, props: {msg: \"{{ file.split('.')[-1] }}\"}}]\n")
+	require.Equal(t, 0, p.millrace("lint", "later.yaml").code)
+	require.Equal(t, 1, p.millrace("lint", "--fail-on", "warning", "later.yaml").code)
+	r := p.millrace("lint", "--fail-on=warning", "noted.yaml")
+	require.Equal(t, 0, r.code, "a note changes nothing")
+	require.Contains(t, r.stdout, ": note: ")
+	require.Equal(t, "1 file: 0 errors, 0 warnings, 1 note\n", r.stderr)
+	require.Equal(t, 2, p.millrace("lint", "--fail-on=note", "noted.yaml").code)
+}
+
+func TestARunTellsWhatIsWrongWithItsDocumentAsLintDoes(t *testing.T) {
+	p := newPlace(t)
+	p.write("shape.yaml", "tasks:\n  - module: StdOut\n    retri: 3\n  - name: x\n")
+	r := p.millrace("run", "shape.yaml")
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "shape.yaml:3:5: a task has no key \"retri\", did you mean \"retry\"?\n"+
+		"shape.yaml:4:5: the task names no module; add module: and one of those that `millrace modules` lists\n", r.stderr)
+
+	p.write("template.yaml", "tasks:\n  - name: say\n    module: StdOut\n    props:\n      msg: |\n        hello\n        {{ 1 | upcase }}\n")
+	r = p.millrace("run", "template.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, `template.yaml:7:16: task "say": prop "msg": `)
 }

@@ -224,5 +224,5 @@ func (m *message) check(stdout, stderr io.Writer, format string) error {
 		_, err := fmt.Fprintln(stderr, "nothing was sent: --dry-run")
 		return err
 	}
-	return errors.Join(printFindings(newScreen(stderr), found), concludeLint(stderr, found, 1))
+	return errors.Join(printFindings(newScreen(stderr), found), concludeLint(stderr, found, 1, pipelines.SeverityError))
 }

@@ -29,7 +29,7 @@ Exit codes: 0 done · 1 the job failed, or a file is unreadable or invalid ·
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &codeError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newDemoCmd(), newVersionCmd(version))
+	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version))
 	return group(cmd)
 }
 

@@ -23,6 +23,7 @@ import (
 // runConfig is all that `millrace run` can be told.
 type runConfig struct {
 	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
 }
 
@@ -49,11 +50,12 @@ func newRunCmd() *cobra.Command {
 		Example: "  millrace run hello_world name=Modelops\n  millrace run -f job.yaml --debug\n  cat job.json | millrace run - -i json",
 	}
 	var cfg runConfig
-	var file, format, workspace, entry string
+	var file, format, workspace, entry, page string
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
 	cmd.Flags().StringVarP(&file, "file", "f", "", "read the pipeline from this file")
 	cmd.Flags().StringVarP(&format, "input", "i", "", "form of the document: yaml or json (found out by itself)")
 	cmd.Flags().StringVar(&entry, "entry", "", "which of the document's entries to run (its own tasks)")
+	cmd.Flags().StringVar(&page, "report", "", "write a page about the run to this file")
 	cmd.Flags().StringVar(&workspace, "workspace", ".", "the folder to work in")
 	cmd.RunE = func(c *cobra.Command, a []string) error {
 		if err := load(); err != nil {
@@ -74,12 +76,12 @@ func newRunCmd() *cobra.Command {
 		if err := checkForm(format, req); err != nil {
 			return err
 		}
-		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll}, log)
+		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents}, log)
 		if err != nil {
 			return err
 		}
 		req.Job.Entry = entry
-		r.admit = admitted(req.Job.State)
+		r.admit, r.page = admitted(req.Job.State), page
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
 	return cmd
@@ -130,7 +132,9 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.Exit(exitStopped)
 	})()
 	run := r.run(runCtx, dir, req, show)
-	show.end(run)
+	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
+		return err
+	}
 	switch {
 	case stoppedBySignal(soft):
 		return &codeError{exitStopped, errSaid}

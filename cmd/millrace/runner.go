@@ -35,6 +35,7 @@ type runner struct {
 	policy    launch.Policy
 	programs  []string // the environment of external programs, less the folders
 	admit     []string // absolute paths outside the workspace that a person gave; nil in a worker
+	page      string   // file that a person wants the report in; empty is none
 	log       *slog.Logger
 }
 
@@ -77,7 +78,9 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	if req.Epilogue != nil {
 		return r.engine.Epilogue(ctx, *in, req.Epilogue)
 	}
-	return r.engine.Run(ctx, *in)
+	done := r.engine.Run(ctx, *in)
+	r.report(ctx, in, req, done)
+	return done
 }
 
 // newRun is a run in which no task was reached.

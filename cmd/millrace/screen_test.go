@@ -10,6 +10,8 @@ import (
 
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
 )
 
 func TestWhatMessagesSayCanDoNothingToATerminal(t *testing.T) {
@@ -73,4 +75,15 @@ func TestTimelineBarsShareOneScale(t *testing.T) {
 	for _, line := range lines {
 		require.LessOrEqual(t, len([]rune(line)), 80)
 	}
+}
+
+func TestATerminalShowsWhereARunFailed(t *testing.T) {
+	const doc = "tasks:\n  - module: StdOut\n    props: {msg: \"{{ 1 | upcase }}\"}\n"
+	var b, told bytes.Buffer
+	req := &launch.Request{Job: new(job.Job), Source: "p.yaml", Document: []byte(doc)}
+	run := newRun("p", "", engine.Failed)
+	run.Failure = &engine.Failure{Message: "p.yaml:3:26: no such filter", Place: "p.yaml:3:26"}
+	run.Tasks = make([]engine.TaskRun, 1)
+	require.NoError(t, tellEnd(t.Context(), &progress{err: &told}, &screen{Writer: &b, terminal: true}, req, run))
+	require.Equal(t, "        props: {msg: \"{{ 1 | upcase }}\"}\n"+strings.Repeat(" ", 29)+"^\n", b.String())
 }

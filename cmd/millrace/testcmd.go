@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/show"
-	"github.com/millrace/millrace/pipelines/pipetest"
+	"github.com/millrace/millrace/pipelines/trial"
 )
 
 // A testForm is how tests are chosen and shown.
@@ -57,12 +57,12 @@ func (f testForm) test(c *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	found, wrong := pipetest.Find(paths)
-	runner := pipetest.New(pipetest.Config{Modules: tasks, Callbacks: cbs, Planned: planned})
-	results := []pipetest.Result{}
+	found, wrong := trial.Find(paths)
+	runner := trial.New(trial.Config{Modules: tasks, Callbacks: cbs, Planned: planned})
+	results := []trial.Result{}
 	s := newScreen(c.OutOrStdout())
 	for _, path := range found.Tests {
-		suite, err := pipetest.Load(path)
+		suite, err := trial.Load(path)
 		if err != nil {
 			wrong = errors.Join(wrong, err)
 			continue
@@ -86,7 +86,7 @@ func (f testForm) test(c *cobra.Command, paths []string) error {
 }
 
 // print shows one result.
-func (f testForm) print(s *screen, r pipetest.Result) {
+func (f testForm) print(s *screen, r trial.Result) {
 	verdict := s.paint(green, "ok  ")
 	if !r.Passed {
 		verdict = s.paint(red, "FAIL")
@@ -111,7 +111,7 @@ func (f testForm) print(s *screen, r pipetest.Result) {
 }
 
 // conclude counts on w, and makes a failure the command's outcome.
-func (f testForm) conclude(w io.Writer, results []pipetest.Result, untested []string, wrong error) error {
+func (f testForm) conclude(w io.Writer, results []trial.Result, untested []string, wrong error) error {
 	failed, unchecked := 0, map[string]bool{}
 	for _, r := range results {
 		if !r.Passed {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/document"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
@@ -42,9 +44,14 @@ type workConfig struct {
 	ReadPaths    []string      `flag:"read-paths" default:"" doc:"paths that jobs may read besides the system's, comma-separated"`
 	AllowHosts   []string      `flag:"allow-hosts" default:"" doc:"private hosts that jobs and callbacks may reach: host, host:port or CIDR, comma-separated"`
 	AllowEnv     []string      `flag:"allow-env" default:"" doc:"environment variables that templates may read, comma-separated"`
+	Documents    string        `flag:"documents" default:"" doc:"folder of the operator's documents: report.html, callback bodies"`
+	Report       string        `flag:"report" default:"auto" doc:"which jobs get a report.html among their outputs: always, never; auto is those that leave outputs"`
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
 	Secrets      []string      `flag:"callback-secret" default:"" secret:"true" doc:"signing secrets of callbacks, whsec_…, comma-separated, the first signs and the others still do while they are rotated"`
+	CallbackBody string        `flag:"callback-template" default:"" doc:"document that makes the body of completion callbacks, from the folder or slack.json, teams.json; empty is the standard body"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
+
+	body *document.Template // of CallbackBody, by complete; nil is the standard one
 }
 
 func newWorkCmd() *cobra.Command {
@@ -128,12 +135,20 @@ func (c *workConfig) sender(log *slog.Logger) *callback.Sender {
 	if len(c.Secrets) == 0 {
 		return nil
 	}
-	return &callback.Sender{Client: egress.NewClient(egress.Policy{AllowHosts: c.AllowHosts}), Secrets: c.Secrets, Log: log}
+	return &callback.Sender{Client: egress.NewClient(egress.Policy{AllowHosts: c.AllowHosts}), Secrets: c.Secrets, Template: c.body, Log: log}
+}
+
+// readPaths is what jobs may read besides the system's: what the operator says, and the documents that reports are made of.
+func (c *workConfig) readPaths() []string {
+	if c.Documents == "" {
+		return c.ReadPaths
+	}
+	return append(slices.Clip(c.ReadPaths), c.Documents)
 }
 
 // launcher returns what runs attempts, and what ends it.
 func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher, func(), error) {
-	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell}
+	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)
@@ -153,7 +168,7 @@ func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log,
-		Setup: launch.Setup{Read: c.ReadPaths, Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy},
+		Setup: launch.Setup{Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy},
 	})
 	return p, p.Close, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/pipelines/report"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
 )
@@ -20,13 +21,14 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from))
+	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
 	}{
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},
+		{"report", c.Report, []string{string(report.Auto), string(report.Always), string(report.Never)}},
 		{"shell", c.Shell, []string{"auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone}},
 	} {
 		if !slices.Contains(set.of, set.value) {
@@ -105,6 +107,30 @@ func plainPath(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// checkDocuments parses what the operator's documents are known to be used for.
+func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
+	if c.Documents != "" {
+		abs, err := filepath.Abs(c.Documents)
+		if err == nil {
+			_, err = os.ReadDir(abs)
+		}
+		if err != nil {
+			return []error{fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), c.Documents, plainPath(err))}
+		}
+		c.Documents = abs
+		if err := (report.Config{Documents: abs}).Check(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from("documents"), err))
+		}
+	}
+	if c.CallbackBody != "" {
+		var err error
+		if c.body, err = callback.OpenTemplate(c.Documents, c.CallbackBody); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from("callback-template"), err))
+		}
+	}
+	return errs
 }
 
 func (c *workConfig) checkHosts(from func(string) string) (errs []error) {

@@ -22,7 +22,7 @@ var Module = modules.Define(modules.Spec{
 // Props are what a task writes under props.
 type Props struct {
 	Var     any    `json:"var,omitzero" doc:"Variable to print, as a dotted path without braces; task is the current task and state all variables."`
-	Message any    `json:"message,omitzero" aliases:"msg" doc:"Text to print; it comes before the variable."`
+	Message any    `json:"message,omitzero" aliases:"msg" peers:"true" doc:"Text to print; it comes before the variable."`
 	Format  string `json:"format" enum:"raw,json,yaml" default:"raw" doc:"How to print it."`
 }
 

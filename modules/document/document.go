@@ -99,6 +99,9 @@ func newTemplate(name string, format Format, pieces []piece) (*Template, error) 
 	return t, err
 }
 
+// Format is how t writes values.
+func (t *Template) Format() Format { return t.format }
+
 // Execute renders t. vars may hold text, numbers, booleans, nil, lists and maps of those; names that are no
 // identifiers can't be named by a template, except those that have hyphens in them. Its errors are *Error, or ctx's.
 func (t *Template) Execute(ctx context.Context, vars map[string]any) (text string, err error) {
@@ -107,6 +110,11 @@ func (t *Template) Execute(ctx context.Context, vars map[string]any) (text strin
 	public, hyphened, err := variables(vars)
 	if err != nil {
 		return "", &Error{Name: t.name, Msg: err.Error()}
+	}
+	if t.Strict {
+		if err := checkNames(t.pieces, public, hyphened); err != nil {
+			return "", err
+		}
 	}
 	compiled := t.compiled
 	if len(hyphened) > 0 {

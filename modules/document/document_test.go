@@ -125,6 +125,27 @@ func TestAStrictTemplateNamesWhatIsUnknown(t *testing.T) {
 	tpl.Strict = true
 	_, err = tpl.Execute(t.Context(), map[string]any{"pipeline": map[string]any{"name": "x"}})
 	require.EqualError(t, err, `job.yaml:2: {{ pipeline.nmae }} is not known here; write {{ pipeline.nmae|default:"" }} if it may be missing`)
+
+	for source, want := range map[string]string{
+		"{{ nosuch|upper }}":                `there is no value "nosuch"`,
+		"{{ pipeline-nmae }}":               `pipeline-nmae: there is no value "pipeline"`,
+		"{{ 'a' + nosuch }}":                `there is no value "nosuch"`,
+		"{% if nosuch %}{% endif %}":        `if nosuch: there is no value "nosuch"`,
+		"{% for a in nosuch %}{% endfor %}": `there is no value "nosuch"`,
+		"{{ nosuch|default:'x' }}":          "",
+		"{% set y = x.a + 1 %}{{ y|fixed:2 }}{% for k, v in x %}{{ forloop.counter }}{{ k }}{{ v }}{{ \"nosuch\" }}{% endfor %}": "",
+		"{% if not x or x.a in pipeline-id and true %}{{ pipeline-id }}{% endif %}":                                              "",
+	} {
+		tpl, err := document.Parse("t", document.Text, source)
+		require.NoError(t, err)
+		tpl.Strict = true
+		_, err = tpl.Execute(t.Context(), map[string]any{"x": map[string]any{"a": 1}, "pipeline-id": "p"})
+		if want == "" {
+			require.NoError(t, err, source)
+			continue
+		}
+		require.ErrorContains(t, err, want, source)
+	}
 }
 
 // hostile is what attackers and unlucky people write.

@@ -19,6 +19,7 @@ func ownFilters() map[string]pongo2.FilterFunction {
 		"bytes":    filter("bytes", func(in any, _ *pongo2.Value) (any, error) { return onNumber(in, Bytes) }),
 		"date":     filter("date", date),
 		"duration": filter("duration", func(in any, _ *pongo2.Value) (any, error) { return onNumber(in, Seconds) }),
+		"entities": filter("entities", func(in any, _ *pongo2.Value) (any, error) { return entities(textOf(in)), nil }),
 		"fixed":    filter("fixed", fixed),
 		"join":     filter("join", join),
 		"json":     filter("json", func(in any, _ *pongo2.Value) (any, error) { return jsonOf(in), nil }),
@@ -73,11 +74,13 @@ func Bytes(n float64) string {
 	return fmt.Sprintf("%.1f %s", n, units[i])
 }
 
-// Seconds is a duration as people read it: "0.42 s", "12.3 s", "4 m 5 s", "2 h 3 m".
+// Seconds is a duration as people read it: "420 ms", "2.04 s", "12.3 s", "4 m 5 s", "2 h 3 m".
 func Seconds(s float64) string {
 	d := int64(math.Round(s))
 	switch {
-	case math.Abs(s) < 0.0095:
+	case s == 0:
+		return "0 s"
+	case math.Abs(s) < 1:
 		return fmt.Sprintf("%.0f ms", s*1000)
 	case math.Abs(s) < 10:
 		return fmt.Sprintf("%.2f s", s)
@@ -129,4 +132,9 @@ func join(in any, param *pongo2.Value) (any, error) {
 		}
 	}
 	return strings.Join(parts, param.String()), nil
+}
+
+// entities writes &, < and > as Slack wants them in text that is to mean nothing.
+func entities(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }

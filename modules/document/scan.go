@@ -2,7 +2,6 @@ package document
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -195,101 +194,6 @@ func closing(text, end string, at place) (int, error) {
 		return 0, at.errorf("a text in %c has no end here", quote)
 	}
 	return 0, at.errorf("this has no end: %s is missing", end)
-}
-
-const (
-	maxCode    = 4 << 10 // bytes between two braces
-	maxParens  = 50      // nested
-	maxChained = 20      // "|" and "+" in one
-)
-
-// checkCode bounds what stands between two braces, before anything recursive reads it.
-func checkCode(code string, at place) error {
-	if len(code) > maxCode {
-		return at.errorf("what stands between two braces has at most %d KiB", maxCode>>10)
-	}
-	var quote byte
-	depth, chained := 0, 0
-	for i := 0; i < len(code); i++ {
-		c := code[i]
-		switch {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '(' || c == '[':
-			depth++
-		case c == ')' || c == ']':
-			depth--
-		case c == '|' || c == '+' || c == '^':
-			chained++
-		case !inName(c) && !strings.ContainsRune(" \t-*<>/,.!:=%&", rune(c)):
-			return at.errorf("%q means nothing here: %s", rune(c), clip(code))
-		}
-		if rest := strings.TrimLeft(code[i+1:], " "); c == '|' && quote == 0 {
-			if err := checkFilter(rest[:nameLen(rest)], at); err != nil && code[i-min(i, 1)] != '|' {
-				return err
-			}
-		}
-		if depth > maxParens || chained > maxChained {
-			return at.errorf("this is nested or chained too deep; split it with {%% set %%}: %s", clip(code))
-		}
-	}
-	return nil
-}
-
-func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
-	}
-	return s
-}
-
-const (
-	maxNested = 20 // tags in tags
-	maxLoops  = 3  // of these, loops
-)
-
-// checkTags refuses tags that documents don't have, and bounds how deep they stand in each other.
-func checkTags(pieces []piece) error {
-	var open []piece
-	loops := 0
-	for _, p := range pieces {
-		word := p.word()
-		switch word {
-		case "if", "for":
-			open = append(open, p)
-			if word == "for" {
-				loops++
-			}
-			if len(open) > maxNested || loops > maxLoops {
-				return p.at.errorf("tags stand in each other at most %d deep, and loops %d", maxNested, maxLoops)
-			}
-		case "endif", "endfor":
-			if len(open) == 0 || "end"+open[len(open)-1].word() != word {
-				return p.at.errorf("{%% %s %%} has no beginning", word)
-			}
-			if word == "endfor" {
-				loops--
-			}
-			open = open[:len(open)-1]
-		case "":
-			if p.kind == isTag {
-				return p.at.errorf("this tag has no name: {%% %s %%}", clip(p.text))
-			}
-		default:
-			if !slices.Contains([]string{"elif", "else", "empty", "set"}, word) {
-				return p.at.errorf("there is no tag %q in documents; there are if, elif, else, for, empty, set, block, extends, comment and verbatim", word)
-			}
-		}
-	}
-	if n := len(open); n > 0 {
-		return open[n-1].at.errorf("{%% %s %%} has no end: {%% end%s %%} is missing", open[n-1].text, open[n-1].word())
-	}
-	return nil
 }
 
 func inName(c byte) bool {

@@ -63,7 +63,7 @@ func yamlText(v any) (string, error) {
 
 // A Message is the props of StdOut and StdErr.
 type Message struct {
-	Message  any            `json:"message,omitzero" aliases:"msg" doc:"What to print; anything that is not text is shown as JSON."`
+	Message  any            `json:"message,omitzero" aliases:"msg" peers:"true" doc:"What to print; anything that is not text is shown as JSON."`
 	Metadata map[string]any `json:"metadata,omitzero" doc:"Printed after the message, as name=value in the raw format."`
 	Format   string         `json:"format" enum:"raw,json,yaml" default:"raw" doc:"How to print it."`
 }

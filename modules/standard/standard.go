@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
+	"github.com/millrace/millrace/modules/template"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -29,6 +30,7 @@ func Modules() []modules.Module {
 		stderr.Module,
 		stdout.Module,
 		stl2obj.Module,
+		template.Module,
 		zip.Module,
 	}
 }
@@ -40,7 +42,7 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Template", "Unzip", "ViewerMigration",
+		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
 		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
 	}
 }

@@ -20,7 +20,7 @@ var Module = modules.Define(modules.Spec{
 
 // Props are what a task writes under props.
 type Props struct {
-	Path string `json:"path" aliases:"src" doc:"File or folder to look at."`
+	Path string `json:"path" aliases:"src" peers:"true" doc:"File or folder to look at."`
 }
 
 // Output is what register stores.

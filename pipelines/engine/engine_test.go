@@ -143,6 +143,9 @@ func TestBadPropsAreNamedWithPlaceAndCause(t *testing.T) {
 	for _, tt := range []struct{ name, doc, want string }{
 		{"unknown prop", "tasks:\n  - module: Do\n    props:\n      prnt: x\n", `test.yaml:4:7: task "#0": prop "prnt" is unknown, did you mean "print"?`},
 		{"variable that nothing defines", "tasks:\n  - name: t\n    module: Need\n    props:\n      src: '{{ nobody }}'\n", `test.yaml:5:7: task "t": prop "src" is missing (variable "nobody" is not defined)`},
+		{"a mistake inside a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: \"hello {{ 1 | nofilter }}\"\n", `test.yaml:5:28: task "t": prop "print": filter not found: nofilter`},
+		{"a mistake on a later line of a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: |\n        one\n        {{ two | nofilter }}\n", `test.yaml:7:18: task "t": prop "print": filter not found: nofilter`},
+		{"a mistake in a condition", "tasks:\n  - module: Do\n    when: a ==\n", `test.yaml:3:15: task "#0": when: expected expression, got end of file`},
 		{"unknown module", "tasks:\n  - module: Dou\n", `test.yaml:2:5: task "#0": module "Dou" is unknown, did you mean "Do"?`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,6 +154,7 @@ func TestBadPropsAreNamedWithPlaceAndCause(t *testing.T) {
 			require.Equal(t, engine.Failed, run.Status)
 			require.Equal(t, fault.Permanent, run.Failure.Kind)
 			require.Equal(t, tt.want, run.Failure.Message)
+			require.True(t, strings.HasPrefix(tt.want, run.Failure.Place+": "), run.Failure.Place)
 		})
 	}
 }

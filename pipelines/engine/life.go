@@ -149,6 +149,9 @@ func (s *taskScope) failureOf(ctx context.Context, err error) *Failure {
 		f.Message = t.Error()
 	}
 	f.Place = s.task.Pos.String()
+	if p, ok := errors.AsType[*placedError](err); ok {
+		f.Place = p.at.String()
+	}
 	return f
 }
 

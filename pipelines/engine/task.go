@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
@@ -58,7 +57,7 @@ func (s *taskScope) Set(name string, v any) {
 func (s *taskScope) tries(ctx context.Context) (map[string]any, error) {
 	retry, sleep := s.in.Pipeline.Settings.Retry, s.in.Pipeline.Settings.RetrySleep
 	if s.wrong != nil {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("%s: when: %w", s.task.Positions["when"], s.wrong))
+		return nil, s.misrendered("when", s.wrong)
 	}
 	if s.task.Retry != nil {
 		retry = *s.task.Retry
@@ -117,7 +116,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	}
 	props, missing, err := s.state.Props(ctx, s.task.Props)
 	if err != nil {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("%s: %w", s.task.Pos, err))
+		return nil, s.misrendered("props", err)
 	}
 	c := s.in.Call
 	c.Log = s.logger()
@@ -128,8 +127,8 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	if cerr := errors.Join(stdout.Close(), stderr.Close()); err == nil {
 		err = cerr
 	}
-	if p, ok := errors.AsType[*modules.PropError](err); ok {
-		return nil, fault.As(fault.Permanent, s.explain(p, missing))
+	if p, ok := errors.AsType[*modules.PropError](err); ok && len(p.Problems) > 0 {
+		return nil, s.explain(p, missing)
 	}
 	if err != nil && ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), err)
@@ -146,41 +145,6 @@ func guard(ctx context.Context, m modules.Module, c *modules.Call, props map[str
 		}
 	}()
 	return m.Run(ctx, c, props)
-}
-
-// explain adds place and cause to what a module says of its props.
-func (s *taskScope) explain(p *modules.PropError, missing map[string]string) error {
-	lines := make([]string, len(p.Problems))
-	for i, pr := range p.Problems {
-		pos, ok := s.task.Positions["props."+pr.Path]
-		if !ok {
-			pos = s.task.Pos
-		}
-		lines[i] = fmt.Sprintf("%s: task %q: %s", pos, s.label(), pr.Msg)
-		if v := missing[pr.Path]; v != "" {
-			lines[i] += fmt.Sprintf(" (variable %q is not defined)", v)
-		}
-	}
-	return errors.New(strings.Join(lines, "; "))
-}
-
-func (s *taskScope) unknownModule(reg *modules.Registry) error {
-	pos := s.task.Pos
-	if p, ok := s.task.Positions["module"]; ok {
-		pos = p
-	}
-	return fault.As(fault.Permanent, fmt.Errorf("%s: task %q: %w", pos, s.label(), unknown(s.task.Module, reg, s.cfg.Planned)))
-}
-
-// unknown says what is wrong with a module's name, and what to do about it.
-func unknown(name string, reg *modules.Registry, planned func(string) bool) error {
-	if planned != nil && planned(name) {
-		return fmt.Errorf("module %q is known, but this version does not have it yet (`millrace modules` lists those it has)", name)
-	}
-	if s := reg.Suggest(name); s != "" {
-		return fmt.Errorf("module %q is unknown, did you mean %q?", name, s)
-	}
-	return fmt.Errorf("module %q is unknown (`millrace modules` lists them)", name)
 }
 
 type taskTimeout struct{ after time.Duration }

@@ -88,6 +88,15 @@ func fail(ctx context.Context, err error) error {
 	return fault.As(fault.Permanent, err)
 }
 
+// A ValueError is a template that failed among those of a task's props.
+type ValueError struct {
+	Path string // of the prop: "src", "config.tris", "args[0]"
+	Err  error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("prop %q: %v", e.Path, e.Err) }
+func (e *ValueError) Unwrap() error { return e.Err }
+
 // A walker renders one value, however deep.
 type walker struct {
 	templates *templates
@@ -100,7 +109,7 @@ func (w *walker) value(ctx context.Context, v any, path string) (any, error) {
 	case string:
 		out, err := w.text(ctx, x, path)
 		if err != nil && path != "" {
-			err = fmt.Errorf("prop %q: %w", path, err)
+			err = &ValueError{path, err}
 		}
 		return out, err
 	case Scoped:

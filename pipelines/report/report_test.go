@@ -78,7 +78,7 @@ func TestAReportShowsTheRunAndItsFiles(t *testing.T) {
 	for _, want := range []string{
 		"<h1>Chair &lt;script&gt;</h1>", `<span class="pill succeeded">`, `<span class="mono">job-7</span>`, "1 March 2026, 10:20:30 UTC",
 		`<img src="views/front%20view.png" alt="views/front view.png"`, `<a href="./a:b%3Ci%3E.txt">a:b&lt;i&gt;.txt</a>`,
-		"39.3 MiB → 3.0 MiB (-92 %)", "exit code 2: &lt;oops&gt;", `class="row failed soft"`, ">skipped<", "&lt;b&gt;no GPU",
+		"39.3 MiB → 3.0 MiB (−92 %)", "exit code 2: &lt;oops&gt;", `class="row failed soft"`, ">skipped<", "&lt;b&gt;no GPU",
 		`style="left: 33.33%; width: 50%"`, "<b>3 / 3</b>",
 	} {
 		require.Contains(t, string(page), want)

@@ -167,7 +167,7 @@ func sizesOf(tasks []any) []any {
 		all = append(all, map[string]any{
 			"label": t["label"], "src": t["src"], "dest": t["dest"], "before": before, "after": after,
 			"before_width": percent(float64(before), largest), "after_width": percent(float64(after), largest),
-			"change": fmt.Sprintf("%+.0f %%", (float64(after)/float64(before)-1)*100),
+			"change": strings.Replace(fmt.Sprintf("%+.0f %%", (float64(after)/float64(before)-1)*100), "-", "−", 1),
 		})
 	}
 	return all

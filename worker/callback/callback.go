@@ -20,6 +20,7 @@ import (
 
 	webhook "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/millrace/millrace/modules/document"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -39,8 +40,9 @@ type Sender struct {
 	Client *http.Client // decides which addresses may be reached; its timeout and redirect policy are not used
 	// Secrets sign, each on its own, so that a receiver that knows any one of them is content: to rotate, add the new
 	// one, let the receivers follow, remove the old one. CheckSecret has found each to be good.
-	Secrets []string
-	Log     *slog.Logger
+	Secrets  []string
+	Template *document.Template // makes the bodies; nil is the standard body
+	Log      *slog.Logger
 }
 
 // A Delivery is one callback.
@@ -48,6 +50,7 @@ type Delivery struct {
 	ID   string // the same however often it is sent: see ID
 	URL  string // http or https
 	Body []byte // the same however often it is sent: the signature covers it
+	Type string // the body's media type; empty is JSON's
 }
 
 // A Receipt is how sending went.
@@ -153,7 +156,7 @@ func (s *Sender) request(ctx context.Context, d Delivery) (*http.Request, error)
 			return nil, fmt.Errorf("sign: %w", err)
 		}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", cmp.Or(d.Type, "application/json"))
 	req.Header.Set("User-Agent", "millrace")
 	req.Header.Set(webhook.HeaderWebhookID, d.ID)
 	req.Header.Set(webhook.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))

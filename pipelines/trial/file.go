@@ -1,4 +1,4 @@
-package pipetest
+package trial
 
 import (
 	"maps"
@@ -33,7 +33,8 @@ type given struct {
 	job     map[string]any
 	env     map[string]string
 	entry   string
-	last    bool // no attempt follows
+	last    bool     // no attempt follows
+	later   []string // modules to be taken as a later version may have them: rules of their own don't count
 	outputs []taskOutputs
 }
 
@@ -125,13 +126,14 @@ func (d *decoder) test(v value) Test {
 }
 
 func (d *decoder) given(v value) given {
-	v.mapping("state", "entry", "env", "job", "last", "outputs")
+	v.mapping("state", "entry", "env", "job", "last", "later", "outputs")
 	g := given{
 		state: v.key("state").mapping(),
 		job:   v.key("job").mapping(),
 		env:   map[string]string{},
 		entry: v.key("entry").text(),
 		last:  v.key("last").boolean(true),
+		later: v.key("later").texts(),
 	}
 	for name := range v.key("env").mapping() {
 		g.env[name] = v.key("env").key(name).text()

@@ -1,9 +1,9 @@
-// Package pipetest runs the tests that pipelines carry: real documents, the real engine, and in place of what modules
+// Package trial runs the tests that pipelines carry: real documents, the real engine, and in place of what modules
 // do what the test says. Nothing touches a disk, a network or a program, and nothing waits.
 //
 // One test reads top to bottom in Run (this file): the file is read in file.go, modules are stood in for in fake.go,
 // what came of the run is judged in judge.go.
-package pipetest
+package trial
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func New(cfg Config) *Runner {
 	if cfg.Planned == nil {
 		cfg.Planned = func(string) bool { return false }
 	}
-	return &Runner{cfg: cfg, templates: render.NewCache(), env: nunjucks.New(nunjucks.Config{NegativeIndex: true})}
+	return &Runner{cfg: cfg, templates: render.NewCache(), env: render.Language(false)}
 }
 
 // A Result is what came of one test.
@@ -50,7 +50,7 @@ type Result struct {
 	Name      string    `json:"name"`
 	Passed    bool      `json:"passed"`
 	Problems  []Problem `json:"problems,omitzero"`
-	Unchecked []string  `json:"unchecked,omitzero"` // modules of later versions that it names: their props were not checked
+	Unchecked []string  `json:"unchecked,omitzero"` // modules that were taken as a later version may have them: their props were not, or not fully, checked
 	Tasks     []Seen    `json:"tasks"`              // those that were reached, in order
 }
 
@@ -110,12 +110,13 @@ func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte,
 	secrets.AddNamed(data)
 	state, err := render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() }, Data: data,
-		Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates,
+		Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err
 	}
-	rec := &recording{pipeline: p, tasks: map[int]*taskRecord{}, outputs: j.outputs(p)}
+	rec := &recording{pipeline: p, tasks: map[int]*taskRecord{}, outputs: j.outputs(p), later: j.later()}
+	rec.unchecked = slices.Clone(rec.later)
 	eng, err := r.engine(rec)
 	if err != nil {
 		return nil, err
@@ -161,7 +162,11 @@ func (r *Runner) engine(rec *recording) (*engine.Engine, error) {
 func (r *Runner) fakes(rec *recording, reg *modules.Registry, names []string, work work) (*modules.Registry, error) {
 	var all []modules.Module
 	for m := range reg.All() {
-		all = append(all, &fake{real: m, work: work})
+		f := &fake{spec: m.Spec(), work: work, check: func(props map[string]any) error { return modules.Check(m, props) }}
+		if slices.Contains(rec.later, f.spec.Name) {
+			f.check = func(props map[string]any) error { return checkSpec(f.spec, props) }
+		}
+		all = append(all, f)
 	}
 	planned := map[string]bool{}
 	for _, name := range names {
@@ -170,9 +175,18 @@ func (r *Runner) fakes(rec *recording, reg *modules.Registry, names []string, wo
 		}
 		planned[name] = true
 		rec.unchecked = append(rec.unchecked, name)
-		all = append(all, &fake{name: name, work: work})
+		all = append(all, &fake{spec: modules.Spec{Name: name}, work: work, check: func(map[string]any) error { return nil }})
 	}
 	return modules.NewRegistry(all...)
+}
+
+// checkSpec holds props against a module's list of them, and not against rules of its own, which a later version may
+// not have.
+func checkSpec(s modules.Spec, props map[string]any) error {
+	if problems := modules.CheckProps(s, props, nil); len(problems) > 0 {
+		return &modules.PropError{Problems: problems}
+	}
+	return nil
 }
 
 // callbackModules are the names of all callbacks' modules.

@@ -1,4 +1,4 @@
-package pipetest
+package trial
 
 import (
 	"fmt"
@@ -33,6 +33,20 @@ func (j *judge) outputs(p *pipelines.Pipeline) map[int][]output {
 				j.fields(try.pos, m.Spec().Name, "", m.Spec().Outputs, try.values)
 			}
 		}
+	}
+	return all
+}
+
+// later returns the modules that the test takes as a later version may have them.
+func (j *judge) later() []string {
+	var all []string
+	for i, name := range j.test.given.later {
+		m, ok := j.runner.cfg.Modules.Lookup(name)
+		if !ok {
+			j.problem(fmt.Sprintf("%s[%d]", j.path("given.later"), i), "module %q is not one of this version; leave it out, its props are not checked anyway", clip(name, 64))
+			continue
+		}
+		all = append(all, m.Spec().Name)
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package pipetest
+package trial
 
 import (
 	"fmt"
@@ -47,16 +47,17 @@ func (j *judge) reads(rec *recording) {
 			key, _ := seen.props["resultKey"].(string)
 			r.produced(name, key, seen.output)
 		}
-		r.callbacks(who, t.Callbacks, endOf(run.Status), pipelines.OnEnd)
+		r.callbacks(who, t.Callbacks, endsWith(run.Status)...)
 	}
-	r.callbacks("the pipeline", p.Callbacks, endOf(rec.run.Status), pipelines.OnEnd)
+	r.callbacks("the pipeline", p.Callbacks, endsWith(rec.run.Status)...)
 }
 
-func endOf(s engine.Status) pipelines.Event {
+// endsWith are the events that a task or a run of that status ends with.
+func endsWith(s engine.Status) []pipelines.Event {
 	if s == engine.Succeeded {
-		return pipelines.OnSuccess
+		return []pipelines.Event{pipelines.OnSuccess, pipelines.OnEnd}
 	}
-	return pipelines.OnError
+	return []pipelines.Event{pipelines.OnError, pipelines.OnFailure, pipelines.OnEnd}
 }
 
 func (r *reader) produced(task, key string, output map[string]any) {

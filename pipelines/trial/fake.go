@@ -1,4 +1,4 @@
-package pipetest
+package trial
 
 import (
 	"context"
@@ -16,31 +16,21 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// work is what a fake does in place of its module's work.
-type work func(spec modules.Spec, c *modules.Call, props map[string]any) (map[string]any, error)
+// work is what a fake does in place of its module's work. refused is why the module would not have begun.
+type work func(spec modules.Spec, c *modules.Call, props map[string]any, refused error) (map[string]any, error)
 
 // A fake has a module's spec and its rules for props.
 type fake struct {
-	real modules.Module // nil: of a later version
-	name string         // then
-	work work
+	spec  modules.Spec
+	check func(props map[string]any) error
+	work  work
 }
 
-func (f *fake) Spec() modules.Spec {
-	if f.real == nil {
-		return modules.Spec{Name: f.name}
-	}
-	return f.real.Spec()
-}
+func (f *fake) Spec() modules.Spec { return f.spec }
 
 // Run checks the props as the module would, and does the fake's work.
 func (f *fake) Run(_ context.Context, c *modules.Call, props map[string]any) (map[string]any, error) {
-	if f.real != nil {
-		if err := modules.Check(f.real, props); err != nil {
-			return nil, fault.As(fault.Permanent, err)
-		}
-	}
-	return f.work(f.Spec(), c, props)
+	return f.work(f.spec, c, props, fault.As(fault.Permanent, f.check(props)))
 }
 
 // A recording is all that happened in one run. Its mutex guards what modules and callbacks write; it is read when the
@@ -48,6 +38,7 @@ func (f *fake) Run(_ context.Context, c *modules.Call, props map[string]any) (ma
 type recording struct {
 	pipeline  *pipelines.Pipeline
 	outputs   map[int][]output // by task
+	later     []string         // modules whose own rules don't count
 	unchecked []string
 	run       *engine.Run
 
@@ -79,7 +70,7 @@ func (rec *recording) report(_ context.Context, ev engine.Event) {
 }
 
 // task is the work of a task's module: it prints, fails and returns what the test gives.
-func (rec *recording) task(spec modules.Spec, c *modules.Call, props map[string]any) (map[string]any, error) {
+func (rec *recording) task(spec modules.Spec, c *modules.Call, props map[string]any, refused error) (map[string]any, error) {
 	index, _, ok := taskOf(c.State)
 	if !ok {
 		return nil, errors.New("the engine did not say which task this is")
@@ -93,6 +84,9 @@ func (rec *recording) task(spec modules.Spec, c *modules.Call, props map[string]
 	}
 	t.tries++
 	t.props = props
+	if refused != nil {
+		return nil, refused
+	}
 	given := output{}
 	if tries := rec.outputs[index]; len(tries) > 0 {
 		given = tries[min(t.tries, len(tries))-1]
@@ -112,7 +106,10 @@ func (rec *recording) task(spec modules.Spec, c *modules.Call, props map[string]
 }
 
 // callback is the work of a callback's module.
-func (rec *recording) callback(spec modules.Spec, c *modules.Call, props map[string]any) (map[string]any, error) {
+func (rec *recording) callback(spec modules.Spec, c *modules.Call, props map[string]any, refused error) (map[string]any, error) {
+	if refused != nil {
+		return nil, refused
+	}
 	out := echo(spec, props)
 	t := told{on: event(c.State), module: spec.Name, props: props}
 	if index, name, ok := taskOf(c.State); ok {
@@ -168,8 +165,8 @@ func taskOf(s modules.State) (index int, name string, ok bool) {
 // event is what a callback listened to.
 func event(s modules.State) string {
 	v, _ := s.Get("event")
-	text, _ := v.(string)
-	return text
+	name, _ := v.(string)
+	return name
 }
 
 // seen is what -v shows.

@@ -1,4 +1,4 @@
-package pipetest_test
+package trial_test
 
 import (
 	"context"
@@ -13,30 +13,30 @@ import (
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
-	"github.com/millrace/millrace/pipelines/pipetest"
+	"github.com/millrace/millrace/pipelines/trial"
 )
 
-func runner(t testing.TB) *pipetest.Runner {
+func runner(t testing.TB) *trial.Runner {
 	t.Helper()
 	tasks, err := modules.NewRegistry(standard.Modules()...)
 	require.NoError(t, err)
 	calls, err := modules.NewRegistry(callbacks.Modules()...)
 	require.NoError(t, err)
 	planned := func(name string) bool { return standard.Planned(name) || callbacks.Planned(name) }
-	return pipetest.New(pipetest.Config{Modules: tasks, Callbacks: calls, Planned: planned})
+	return trial.New(trial.Config{Modules: tasks, Callbacks: calls, Planned: planned})
 }
 
 // results runs the one test of body on a pipeline.
-func results(t *testing.T, pipeline, body string) pipetest.Result {
+func results(t *testing.T, pipeline, body string) trial.Result {
 	t.Helper()
 	src := "tests:\n  - name: it\n    " + strings.ReplaceAll(strings.TrimSpace(body), "\n", "\n    ") + "\n"
-	f, err := pipetest.Parse("p.test.yaml", []byte(src))
+	f, err := trial.Parse("p.test.yaml", []byte(src))
 	require.NoError(t, err, src)
 	return runner(t).Run(t.Context(), &f.Tests[0], "p.yaml", []byte(pipeline))
 }
 
 // messages are a result's problems as `line:column: path: message`.
-func messages(r pipetest.Result) []string {
+func messages(r trial.Result) []string {
 	var out []string
 	for _, p := range r.Problems {
 		out = append(out, fmt.Sprintf("%d:%d: %s: %s", p.Line, p.Column, p.Path, p.Message))
@@ -176,8 +176,47 @@ expect:
 	require.Empty(t, messages(r))
 }
 
+func TestPluginsEntriesParamsAndBlocksAreThoseOfARealRun(t *testing.T) {
+	pipeline := `
+plugins: [Debug]
+params: {names: {type: list, required: true}}
+entries:
+  greet:
+    tasks:
+      {% for name in names %}
+      - {name: "Greet {{ name }}", module: Shell, props: {command: echo, args: ["{{ name }}"]}}
+      {% endfor %}
+  preview:
+    tasks: [{name: Look, module: Stat, props: {path: a}}]
+`
+	r := results(t, pipeline, `
+given: {entry: greet, state: {names: [Ada, Bo]}}
+expect:
+  tasks:
+    - {name: Greet Ada, props: {args: [Ada]}}
+    - {name: Greet Bo, props: {args: [Bo]}}
+  callbacks: [{on: onStart, module: Debug}, {on: onSuccess, module: Debug, task: Greet Bo}, {on: onEnd, module: Debug}]
+`)
+	require.Empty(t, messages(r))
+	require.Empty(t, messages(results(t, pipeline, `
+given: {entry: preview, state: {names: []}}
+expect: {tasks: [Look]}
+`)))
+	require.Empty(t, messages(results(t, pipeline, "given: {entry: greet}\nexpect: {failure: names, tasks: []}")))
+}
+
+func TestTasksThatMayRunAtOnceRunInTheOrderOfTheText(t *testing.T) {
+	r := results(t, `
+tasks:
+  - {name: a, module: Shell, after: [], props: {command: a}}
+  - {name: b, module: Shell, after: c, props: {command: b}}
+  - {name: c, module: Shell, after: [], props: {command: c}}
+`, "expect: {tasks: [a, c, b]}")
+	require.Empty(t, messages(r))
+}
+
 func TestEverythingWrongWithATestFileIsSaidWithItsPlace(t *testing.T) {
-	_, err := pipetest.Parse("p.test.yaml", []byte(`
+	_, err := trial.Parse("p.test.yaml", []byte(`
 pipelin: p.yaml
 tests:
   - name: a
@@ -222,7 +261,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"pipeline": "x.yaml", "tests": [{"name": "a", "expect": {"callbacks": [{"on": "onEnd"}]}}]}`))
 	r := runner(f)
 	f.Fuzz(func(t *testing.T, src []byte) {
-		file, err := pipetest.Parse("p.test.yaml", src)
+		file, err := trial.Parse("p.test.yaml", src)
 		if err != nil || len(file.Tests) > 3 {
 			return
 		}
@@ -233,7 +272,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func BenchmarkRun(b *testing.B) {
-	f, err := pipetest.Parse("p.test.yaml", []byte("tests: [{name: a, given: {outputs: {List: {stdoutLines: [a]}}}}]"))
+	f, err := trial.Parse("p.test.yaml", []byte("tests: [{name: a, given: {outputs: {List: {stdoutLines: [a]}}}}]"))
 	require.NoError(b, err)
 	r := runner(b)
 	for b.Loop() {

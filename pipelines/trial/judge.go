@@ -1,4 +1,4 @@
-package pipetest
+package trial
 
 import (
 	"fmt"
@@ -105,7 +105,7 @@ func (j *judge) some(rec *recording, w wantTask) {
 			return
 		}
 	}
-	j.problem(w.path, "the task was not reached; %s", names(rec.run.Tasks))
+	j.problem(w.path, "the task was not reached; those that were are %s", names(rec.run.Tasks))
 }
 
 func (j *judge) task(rec *recording, w *wantTask, got *engine.TaskRun) {
@@ -126,7 +126,7 @@ func (j *judge) task(rec *recording, w *wantTask, got *engine.TaskRun) {
 		add("module", w.module, got.Module)
 	}
 	if w.tries > 0 {
-		add("tries", w.tries, seen.tries)
+		add("tries", w.tries, got.Tries)
 	}
 	if w.props != nil {
 		add("props", w.props, mapOrNil(seen.props))
@@ -237,7 +237,7 @@ func find(tasks []pipelines.Task, key string) []int {
 // names lists the tasks that were reached.
 func names(tasks []engine.TaskRun) string {
 	if len(tasks) == 0 {
-		return "none was reached"
+		return "0"
 	}
 	list := make([]string, len(tasks))
 	for i, t := range tasks {

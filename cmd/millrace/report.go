@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/pipelines/report"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// report writes the page about a run, where one is wanted. A page that can't be made is a warning of the run's.
+func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Request, run *engine.Run) {
+	c := report.Config{Documents: r.policy.Documents, When: report.When(r.policy.Report)}
+	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact}
+	err := c.Write(ctx, about)
+	if r.page != "" {
+		err = errors.Join(err, writePage(ctx, c, about, r.page))
+	}
+	if err != nil {
+		run.Warnings = append(run.Warnings, in.Redact.String(err.Error()))
+	}
+}
+
+// writePage writes the report to a file that may lie anywhere: its links lead to the outputs from there.
+func writePage(ctx context.Context, c report.Config, in report.Input, file string) error {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	base, err := filepath.Rel(filepath.Dir(abs), filepath.Join(in.Workspace.Real(), "outputs"))
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	page, err := c.Page(context.WithoutCancel(ctx), in, filepath.ToSlash(base)+"/")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(abs, []byte(page), 0o644); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package pipelines
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/render"
+)
+
+// tasks checks one list of tasks, with the params that it may read.
+func (l *linter) tasks(tasks []Task, params []Param) {
+	clear(l.params)
+	for _, p := range params {
+		l.params[p.Name] = p
+	}
+	list := newTaskList(tasks, l.o.Modules)
+	l.lists = append(l.lists, list)
+	outer := l.now
+	defer func() { l.now = outer }()
+	seen, dests := map[string]Pos{}, map[string]int{}
+	for i := range tasks {
+		t := &tasks[i]
+		l.now = viewpoint{list: list, task: i, vars: t.Vars}
+		what := "task " + list.label(i) + ": "
+		if first, twice := seen[t.Name]; twice && t.Name != "" && first != t.Pos {
+			l.warnf(t.Positions["name"], "%sline %d has a task of the same name; logs can't tell them apart", what, first.Line)
+		} else {
+			seen[t.Name] = t.Pos
+		}
+		l.task(t, what)
+		l.registers(t, what)
+		l.sameDest(t, what, dests)
+	}
+}
+
+// label names a task in messages: the rounds of an expanded loop all by the first one's name.
+func (l *taskList) label(i int) string {
+	i = l.first[l.tasks[i].Pos]
+	if name := l.tasks[i].Name; name != "" {
+		return strconv.Quote(shorten(name))
+	}
+	return "#" + strconv.Itoa(i)
+}
+
+func (l *linter) task(t *Task, what string) {
+	if nunjucks.HasTemplate(t.Name) {
+		l.templates(t.Name, place{of: t.Positions, path: "name", fallback: t.Pos, what: what})
+	}
+	l.condition(t.When, place{of: t.Positions, path: "when", fallback: t.Pos, what: what})
+	props := place{of: t.Positions, path: "props", fallback: t.Pos, what: what}
+	l.module(l.o.Modules, t.Module, t.Props, props)
+	l.gpu(t, props)
+	l.callbacks(t.Callbacks, what)
+}
+
+// registers looks for other values under the name that a task's output gets.
+func (l *linter) registers(t *Task, what string) {
+	at := t.Positions["register"]
+	if t.Register == "" {
+		return
+	}
+	if builtinNames()[t.Register] {
+		l.warnf(at, "%sregister %q hides what templates call %q; choose another name", what, t.Register, t.Register)
+		return
+	}
+	replaces := l.known[t.Register]
+	for _, m := range l.now.list.makers[t.Register] {
+		switch other := &l.now.list.tasks[m.task]; {
+		case m.task >= l.now.task || other.Pos == t.Pos:
+		case l.now.list.apart(m.task, l.now.task):
+			l.warnf(at, "%stask %s may run at the same time and sets %q too; rename one, or %s",
+				what, l.now.list.label(m.task), t.Register, l.now.list.wait(m.task))
+			return
+		default:
+			replaces = true
+		}
+	}
+	if replaces {
+		l.warnf(at, "%sregister %q replaces a value of that name; what comes later sees this one", what, t.Register)
+	}
+}
+
+// sameDest looks for tasks that write one file, and may do so at the same time.
+func (l *linter) sameDest(t *Task, what string, dests map[string]int) {
+	dest, ok := t.Props["dest"].(string)
+	if !ok || dest == "" || dynamic(dest) {
+		return
+	}
+	if other, twice := dests[dest]; twice && l.now.list.apart(other, l.now.task) {
+		at := place{of: t.Positions, path: "props.dest", fallback: t.Pos}
+		l.warnf(at.key(), "%stask %s may run at the same time and writes %q too; rename one, or %s",
+			what, l.now.list.label(other), shorten(dest), l.now.list.wait(other))
+	}
+	dests[dest] = l.now.task
+}
+
+// module checks a module's name and props.
+func (l *linter) module(reg *modules.Registry, name string, props map[string]any, at place) {
+	if name == "" {
+		return // the shape is wrong, which Parse says
+	}
+	l.templates(props, at)
+	for _, k := range slices.Sorted(maps.Keys(props)) {
+		l.plainSecrets(k, props[k], at.in(k))
+	}
+	l.reads(name, props)
+	l.cad(name, props, at)
+	if reg == nil {
+		return
+	}
+	named := at.of["module"]
+	if named.Line == 0 {
+		named = at.fallback
+	}
+	m, ok := reg.Lookup(name)
+	if !ok {
+		l.unknown(at.what+"module", name, reg, named)
+		return
+	}
+	spec := m.Spec()
+	if spec.Name != name {
+		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
+	}
+	for _, p := range modules.CheckProps(spec, props, dynamic) {
+		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+	}
+	l.older(spec.Props, props, at)
+	l.paths(spec, props, at)
+	for _, f := range spec.Props {
+		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !dynamic(v) && !redact.NameIsSecret(f.Name) {
+			l.plainSecret(f.Name, at.in(f.Name))
+		}
+	}
+}
+
+// reads notes the variables that Debug is told to print by name.
+func (l *linter) reads(module string, props map[string]any) {
+	if path, ok := props["var"].(string); ok && module == "Debug" {
+		name, _, _ := strings.Cut(path, ".")
+		l.used[name] = true
+		l.all = l.all || name == "state"
+	}
+}
+
+// older notes props that go by an older name.
+func (l *linter) older(fields []modules.Field, props map[string]any, at place) {
+	for _, f := range fields {
+		for _, alias := range f.Aliases {
+			if _, given := props[alias]; given && !f.Peers {
+				l.notef(at.in(alias).key(), "%sprop %q is an older spelling of %q", at.what, alias, f.Name)
+			}
+		}
+		if nested, ok := props[f.Name].(map[string]any); ok {
+			l.older(f.Fields, nested, at.in(f.Name))
+		}
+	}
+}
+
+// gpu notes that a task runs only where there is one.
+func (l *linter) gpu(t *Task, props place) {
+	if t.GPU != nil {
+		l.notef(t.Positions["gpu"], "%sneeds a GPU", props.what)
+		return
+	}
+	config, ok := t.Props["config"].(map[string]any)
+	if ok && config["use_gpu"] == true {
+		l.notef(props.in("config.use_gpu").key(), "%sneeds a GPU", props.what)
+	}
+}
+
+// unknown reports a name that a registry does not have.
+func (l *linter) unknown(what, name string, reg *modules.Registry, at Pos) {
+	if l.o.Planned != nil && l.o.Planned(name) {
+		l.warnf(at, "%s %q comes with a later version: here it fails", what, name)
+		return
+	}
+	if s := reg.Suggest(name); s != "" {
+		l.errorf(at, "%s %q is unknown, did you mean %q?", what, name, s)
+		return
+	}
+	l.errorf(at, "%s %q is unknown; `millrace modules` lists those there are", what, name)
+}
+
+// dynamic says that a prop's value is known only when its task runs.
+func dynamic(v any) bool {
+	switch x := v.(type) {
+	case string:
+		return nunjucks.HasTemplate(x)
+	case render.Scoped:
+		return true
+	}
+	return false
+}
+
+// plainSecrets warns of values whose names say that they should not stand in a document.
+func (l *linter) plainSecrets(name string, v any, at place) {
+	switch x := v.(type) {
+	case string:
+		if x != "" && !dynamic(x) && redact.NameIsSecret(name) {
+			l.plainSecret(name, at)
+		}
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(x)) {
+			l.plainSecrets(k, x[k], at.in(k))
+		}
+	case []any:
+		for i, e := range x {
+			l.plainSecrets("", e, at.entry(i))
+		}
+	}
+}
+
+func (l *linter) plainSecret(name string, at place) {
+	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	l.warnf(at.key(), "%s%q looks like a secret in plain text; take it from the environment: \"{{ env.%s }}\"", at.what, name, variable)
+}

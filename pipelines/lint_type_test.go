@@ -1,0 +1,160 @@
+package pipelines
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/render"
+)
+
+func TestLintFindsConditionsThatNothingCanMeet(t *testing.T) {
+	const state = "state: {flag: false, text: 'true', n: 3, size: '12', rest: '{{ n }}', deep: {on: [true]}}\n"
+	for _, tt := range []struct{ name, when, want string }{
+		{"true or false and text", `flag == "true"`, `flag == "true" is always false: flag is true or false (the state says so); write flag == true, without quotes`},
+		{"text and true", `text == true`, `text == true is always false: text is text (the state says so); write text == "true", with quotes`},
+		{"text that reads as true, unequal", `text != true`, `text != true is always true: text is text (the state says so); write text != "true", with quotes`},
+		{"a number and text that is none", `n == "three"`, `n == "three" is always false: n is a number (the state says so); compare it with a number`},
+		{"types that differ, strictly", `size === 12`, `size === 12 is always false: size is text (the state says so); write size === "12", with quotes`},
+		{"deep in the state", `deep.on[0] == "yes"`, `deep.on.0 == "yes" is always false: deep.on.0 is true or false (the state says so); compare it with true or false, or write deep.on.0 alone`},
+		{"the state by its name", `state.flag == "x"`, `state.flag == "x" is always false: state.flag is true or false (the state says so); compare it with true or false, or write state.flag alone`},
+		{"an output", `out.stdout == true`, `out.stdout == true is always false: out.stdout is text (that is what Shell makes); write out.stdout == "true", with quotes`},
+		{"text alone", `'flag'`, `when is the text "flag", which always counts as true; write an expression, without quotes round it`},
+		{"a number and its text", `n == "3" and size == 12`, ""},
+		{"true and one", `flag == 1 or flag == "1" or flag == ""`, ""},
+		{"a template, which may be anything", `rest == true`, ""},
+		{"text and text", `text == "x" and out.stdout == "x"`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var want []string
+			got := lint(t, state+"tasks:\n  - {module: Shell, register: out, props: {command: ls}}\n  - module: StdOut\n    when: >-\n      "+tt.when+"\n")
+			if tt.want != "" {
+				want = []string{`p.yaml:5:5: warning: task #1: ` + tt.want}
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestLintFollowsOutputsToAnyDepth(t *testing.T) {
+	for _, tt := range []struct{ name, expr, want string }{
+		{"a list's entry", "a.stdoutLines[0].length", ""},
+		{"what any module may hold", "b.anything.at.all", ""},
+		{"a field of text", "a.stdout.lines", `a.stdout.lines: Shell makes a.stdout text, which has no "lines"`},
+		{"a field of a list's entry", "a.stdoutLines[0].size", `a.stdoutLines.0.size: Shell makes a.stdoutLines.0 text, which has no "size"`},
+		{"a field of a list", "a.stdoutLines.first", `a.stdoutLines.first: Shell makes a.stdoutLines a list, which has no "first"`},
+		{"a field of a map", "c.stats.maxcpuu", `c.stats.maxcpuu: Tool has no "maxcpuu" in c.stats, did you mean "maxcpu"?`},
+		{"a field of a number", "c.stats.maxcpu.percent", `c.stats.maxcpu.percent: Tool makes c.stats.maxcpu a number, which has no "percent"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := []string{`p.yaml:3:6: warning: task #1: module "Kafka" comes with a later version: here it fails`}
+			if tt.want != "" {
+				want = append(want, `p.yaml:5:39: task #3: `+tt.want)
+			}
+			require.Equal(t, want, lint(t, `tasks:
+  - {module: Shell, register: a, props: {command: ls}}
+  - {module: Kafka, register: b}
+  - {module: Tool, register: c}
+  - {module: StdOut, props: {msg: "{{ `+tt.expr+` }}"}}
+`))
+		})
+	}
+}
+
+func TestLintFindsEveryMistakeOfATemplate(t *testing.T) {
+	require.Equal(t, []string{
+		"p.yaml:5:20: task #0: the template doesn't parse: expected filter name, got token: }}",
+		"p.yaml:6:20: task #0: the template doesn't parse: expected filter name, got token: }}",
+	}, lint(t, "tasks:\n  - module: StdOut\n    props:\n      msg: |-\n        one {{ a | }}\n        two {{ b | }}\n"))
+}
+
+func TestLintNotesWhatIsGoodToKnow(t *testing.T) {
+	requireLint(t, []lintRow{
+		{
+			"a negative index", "state: {file: a.b}\ntasks:\n  - {module: StdOut, props: {msg: \"{{ file.split('.')[-1] }}\"}}\n",
+			[]string{`p.yaml:3:54: note: task #0: a negative index counts from the end here; in Nunjucks itself it is undefined`},
+		},
+		{
+			"a negative index where the document is strict", "state: {list: [1]}\nsettings: {strict: true}\ntasks:\n  - {module: StdOut, props: {msg: \"{{ list[-1] }}\"}}\n",
+			[]string{`p.yaml:4:43: warning: task #0: a negative index is undefined here, because settings say strict; use last, or the length less one`},
+		},
+		{
+			"older spellings", "tasks:\n  - {module: OldTool, props: {dst: x}}\n",
+			[]string{
+				`p.yaml:2:6: note: task #0: module "OldTool" is an older spelling of "Tool"`,
+				`p.yaml:2:31: note: task #0: prop "dst" is an older spelling of "dest"`,
+			},
+		},
+		{
+			"a GPU", "tasks:\n  - {module: StdOut, gpu: true}\n  - {module: Tool, props: {config: {use_gpu: true}}}\n",
+			[]string{`p.yaml:2:22: note: task #0: needs a GPU`, `p.yaml:3:37: note: task #1: needs a GPU`},
+		},
+		{
+			"the workspace's name in a script", "tasks:\n  - {module: Sh, props: {args: [-c, cd /home/workspace && ls, /home/workspace/a]}}\n",
+			[]string{`p.yaml:2:37: note: task #0: /home/workspace in this script is replaced by the job's own folder, but not in files that the script reads; relative paths work in both`},
+		},
+	})
+}
+
+func TestLintRefusesCADByName(t *testing.T) {
+	const later = `p.yaml:2:6: warning: task #0: module "AssetConverter" comes with a later version: here it fails`
+	requireLint(t, []lintRow{
+		{
+			"by the file", "tasks:\n  - {module: AssetConverter, props: {src: part.STEP, dest: a.glb}}\n",
+			[]string{later, `p.yaml:2:38: task #0: "step" is a CAD format: ` + noCAD},
+		},
+		{
+			"by the extension", "tasks:\n  - {module: AssetConverter, props: {src: '{{ job.id }}', extension: catpart}}\n",
+			[]string{later, `p.yaml:2:59: task #0: "catpart" is a CAD format: ` + noCAD},
+		},
+		{"a mesh", "tasks:\n  - {module: AssetConverter, props: {src: a.fbx, dest: a.glb}}\n", []string{later}},
+	})
+	_, err := NewCatalogue("").Lookup("zip_cad_to_glb.yaml")
+	require.EqualError(t, err, `pipeline "zip_cad_to_glb" is not offered: `+noCAD)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
+func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
+	at := Pos{"p.yaml", 3, 5}
+	p := &Pipeline{Source: "p.yaml", Positions: map[string]Pos{}}
+	for i, asset := range []string{"a", "b", "c"} {
+		task := Task{
+			Name: "Look at " + asset, Module: "StdOut", Register: "seen", Pos: at, Vars: map[string]any{"asset": asset},
+			When: "asset != wanted",
+			Props: map[string]any{
+				"msg": render.Scoped{Text: "{{ asset }} {{ asset.x }} {{ missing }}", Vars: map[string]any{"asset": asset}},
+			},
+			Positions: map[string]Pos{"name": at, "when": {"p.yaml", 4, 5}, "when:": {"p.yaml", 4, 11}, "register": {"p.yaml", 5, 5}, "props.msg": {"p.yaml", 6, 7}, "props.msg:": {"p.yaml", 6, 13}},
+		}
+		if i > 0 {
+			task.After = []int{i - 1}
+		}
+		p.Tasks = append(p.Tasks, task)
+	}
+	var got []string
+	for _, problem := range Lint(p, lintOptions(t)) {
+		got = append(got, problem.String())
+	}
+	require.Equal(t, []string{
+		`p.yaml:4:20: warning: task "Look at a": variable "wanted" is not defined here; unless the message brings it, it is empty`,
+		`p.yaml:6:42: warning: task "Look at a": variable "missing" is not defined here; unless the message brings it, it is empty`,
+	}, got)
+}
+
+func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
+	require.Equal(t, []string{
+		`p.yaml:1:18: "Http" can't be a plugin: it needs props of yours; name it under callbacks`,
+	}, lint(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
+}
+
+func TestATasksTextIsLocatedInTheDocument(t *testing.T) {
+	p, err := Parse("p.yaml", []byte("tasks:\n  - module: StdOut\n    when: a > b\n    props:\n      msg: \"hello {{ x }}\"\n      args: [a, \"b\\t{{ x }}\"]\n"))
+	require.NoError(t, err)
+	task := &p.Tasks[0]
+	require.Equal(t, Pos{"p.yaml", 5, 22}, task.Locate("props.msg", 1, 10), "inside the value")
+	require.Equal(t, Pos{"p.yaml", 3, 15}, task.Locate("when", 1, 5))
+	require.Equal(t, Pos{"p.yaml", 6, 17}, task.Locate("props.args[1]", 1, 6), "the source has escapes: the value's place")
+	require.Equal(t, Pos{"p.yaml", 5, 7}, task.Locate("props.msg.deeper", 0, 0), "what it is in")
+	require.Equal(t, Pos{"p.yaml", 2, 5}, task.Locate("nowhere", 1, 1))
+}

@@ -1,0 +1,68 @@
+package pipelines_test
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/callbacks"
+	"github.com/millrace/millrace/modules/standard"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/trial"
+)
+
+func TestThePipelinesThatAreShipped(t *testing.T) {
+	require.Equal(t, []string{
+		"advanced_optimization", "batch", "curl", "cwd", "gear", "gpu_rendering", "hello_world", "obj_to_glb", "other", "s3_download",
+		"s3_obj2glb", "stl_to_glb", "webhooks",
+	}, pipelines.NewCatalogue("").Names())
+}
+
+func TestEveryShippedPipelineLintsCleanExceptForModulesOfLaterVersions(t *testing.T) {
+	tasks, calls := registries(t)
+	planned := func(name string) bool { return standard.Planned(name) || callbacks.Planned(name) }
+	c := pipelines.NewCatalogue("")
+	gaps := map[string]bool{}
+	for _, name := range c.Names() {
+		doc, source, _, err := c.Document(name)
+		require.NoError(t, err)
+		for _, p := range pipelines.Check(source, doc, pipelines.LintOptions{Modules: tasks, Callbacks: calls, Planned: planned}) {
+			known := p.Severity == pipelines.SeverityNote || p.Severity == pipelines.SeverityWarning && strings.Contains(p.Msg, "later version")
+			require.True(t, known, p.String())
+		}
+		p, err := c.Lookup(name)
+		require.NoError(t, err)
+		require.NotEmpty(t, p.Description, name)
+		for _, task := range p.Tasks {
+			if _, built := tasks.Lookup(task.Module); !built {
+				gaps[task.Module] = true
+			}
+		}
+	}
+	require.Equal(t, []string{"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "MeshOptimizer", "S3"}, slices.Sorted(maps.Keys(gaps)))
+}
+
+func TestEveryShippedPipelinePassesItsTests(t *testing.T) {
+	const fewest = 3 // of each: what it does, with other values, and how it fails
+	tasks, calls := registries(t)
+	planned := func(name string) bool { return standard.Planned(name) || callbacks.Planned(name) }
+	runner := trial.New(trial.Config{Modules: tasks, Callbacks: calls, Planned: planned})
+	found, err := trial.Find([]string{".", filepath.Join("testdata", "gateway.test.yaml")})
+	require.NoError(t, err)
+	require.Empty(t, found.Untested)
+	for _, path := range found.Tests {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			suite, err := trial.Load(path)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, len(suite.File.Tests), fewest)
+			for i := range suite.File.Tests {
+				r := runner.Run(t.Context(), &suite.File.Tests[i], suite.Source, suite.Doc)
+				require.Empty(t, r.Problems, r.Name)
+			}
+		})
+	}
+}
