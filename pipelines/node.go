@@ -25,7 +25,7 @@ type node struct {
 	vars   map[string]any // that expanded blocks had set where it starts; not written to
 	list   []*node
 	fields []field
-	lines  map[string]int // of the keys in fields, in the source
+	lines  map[string]int // of the keys in fields, in the source; nil while there are few
 }
 
 // A field is one entry of a map, in the order of the source.
@@ -45,20 +45,40 @@ const (
 
 // add appends an entry to a map, unless the key is there already.
 func (n *node) add(f field, ps *problems) {
-	if line, dup := n.lines[f.key]; dup {
+	if line, dup := n.line(f.key); dup {
 		ps.errorf(f.pos, "key %q is already set on line %d; keep one of them", shorten(f.key), line)
 		return
 	}
-	if n.lines == nil {
-		n.lines = make(map[string]int)
-	}
-	n.lines[f.key] = f.pos.Line
 	n.fields = append(n.fields, f)
+	if n.lines != nil {
+		n.lines[f.key] = f.pos.Line
+	}
 }
 
-// has says whether a map has a key.
+// line returns the line of a key, if a map has it. Small maps, which most are, are searched.
+func (n *node) line(key string) (line int, ok bool) {
+	const small = 16
+	if n.lines == nil && len(n.fields) > small {
+		n.lines = make(map[string]int, 2*small)
+		for _, f := range n.fields {
+			n.lines[f.key] = f.pos.Line
+		}
+	}
+	if n.lines != nil {
+		line, ok = n.lines[key]
+		return line, ok
+	}
+	for _, f := range n.fields {
+		if f.key == key {
+			return f.pos.Line, true
+		}
+	}
+	return 0, false
+}
+
+// has says that a map has a key.
 func (n *node) has(key string) bool {
-	_, ok := n.lines[key]
+	_, ok := n.line(key)
 	return ok
 }
 

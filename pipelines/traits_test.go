@@ -65,3 +65,10 @@ func TestAFoldedExpressionStillRenders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"src": "in/a.obj", "msg": "from IN"}, props(t, state(t, p, nil), p.Tasks[0].Props))
 }
+
+func TestADocumentMayAskForJavaScriptsIndexes(t *testing.T) {
+	p, err := pipelines.Parse("p.yaml", []byte("settings: {strict: true}\nstate: {file: a.glb}\ntasks:\n  {% if file.split('.')[-1] %}\n  - {module: Stat, props: {path: x}}\n  {% endif %}\n"))
+	require.NoError(t, err)
+	require.True(t, p.Settings.Strict)
+	require.Empty(t, p.Tasks, "blocks speak as the tasks do")
+}

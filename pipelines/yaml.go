@@ -211,7 +211,7 @@ func (w *yamlWalker) merge(n, from *node) {
 	}
 	for _, m := range maps {
 		for _, f := range m.fields {
-			if _, own := n.lines[f.key]; !own {
+			if !n.has(f.key) {
 				n.add(f, w.ps)
 			}
 		}
