@@ -12,7 +12,8 @@ import (
 // Arguments and result are plain Go values (see Template.Render); keyword arguments come last, as one map[string]any.
 type Func func(ctx context.Context, args []any) (any, error)
 
-// A Filter is a host filter: {{ value | name(args…) }}. Its values are those of Func.
+// A Filter is a host filter: {{ value | name(args…) }}. Its values are those of Func; a value with maps that are not sorted
+// by key is an Ordered.
 type Filter func(ctx context.Context, value any, args []any) (any, error)
 
 // Config says how an Env speaks the language. The zero Config is plain Nunjucks without escaping and without includes.

@@ -114,7 +114,7 @@ func (x *filterExpr) eval(s *state) any {
 	s.at = x.pos
 	if f, ok := s.env.filters[x.name]; ok {
 		return s.callHost(x.name, func(ctx context.Context) (any, error) {
-			return f(ctx, s.toGo(args[0]), s.toGoList(args[1:]))
+			return f(ctx, WithOrder(s.toGo(args[0]), s.orderOf(args[0])), s.toGoList(args[1:]))
 		})
 	}
 	if x.run == nil {

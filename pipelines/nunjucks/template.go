@@ -23,7 +23,7 @@ type Expr struct {
 }
 
 // Render fills the template in. vars are plain Go values: nil, bool, string, Safe, any int or float, []any, []string,
-// map[string]any, Func; others are taken as the text fmt prints. Maps and lists are converted when the template
+// map[string]any, Ordered, Func; others are taken as the text fmt prints. Maps and lists are converted when the template
 // touches them, and never written to. An error is an *Error.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (out string, err error) {
 	defer rescue(&err, t.name)
@@ -47,6 +47,17 @@ func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err e
 	return newState(ctx, t.env, t, vars).value(t.lone), nil
 }
 
+// Ordered is Value with the order of the maps in it, which is nil where all are sorted.
+func (t *Template) Ordered(ctx context.Context, vars map[string]any) (v any, o *Order, err error) {
+	if t.lone == nil {
+		v, err = t.Render(ctx, vars)
+		return v, nil, err
+	}
+	defer rescue(&err, t.name)
+	v, o = newState(ctx, t.env, t, vars).ordered(t.lone)
+	return v, o, nil
+}
+
 // Vars returns what the template reads and does not set itself, in the order of the source, repetitions included.
 func (t *Template) Vars() []Ref { return walk(t.env, t.nodes).refs }
 
@@ -59,6 +70,13 @@ func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error)
 	return newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).value(x.root), nil
 }
 
+// Ordered is Eval with an order, as Template.Ordered has it.
+func (x *Expr) Ordered(ctx context.Context, vars map[string]any) (v any, o *Order, err error) {
+	defer rescue(&err, x.name)
+	v, o = newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).ordered(x.root)
+	return v, o, nil
+}
+
 // Vars returns the variables the expression reads, in the order of the source, repetitions included.
 func (x *Expr) Vars() []Ref { return x.walk().refs }
 
@@ -66,13 +84,20 @@ func (x *Expr) Vars() []Ref { return x.walk().refs }
 func (x *Expr) Unknown() []Unknown { return x.walk().unknown }
 
 // value evaluates x to plain Go.
-func (s *state) value(x expr) any {
+func (s *state) value(x expr) any { return s.toGo(s.final(x)) }
+
+func (s *state) ordered(x expr) (any, *Order) {
+	v := s.final(x)
+	return s.toGo(v), s.orderOf(v)
+}
+
+func (s *state) final(x expr) any {
 	s.tick(1)
 	v := x.eval(s)
 	if f, ok := v.(*function); ok {
 		s.fail("the value is the function %s: call it with ()", f.name)
 	}
-	return s.toGo(v)
+	return v
 }
 
 // loneExpr returns the expression of a source that is exactly one {{ expr }}, else nil.
