@@ -60,7 +60,8 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 		data = p.given.State // whoever runs it reports this
 	}
 	state, err := render.NewState(ctx, render.Config{
-		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
+		Name: pl.Name, Document: pl.State, DocumentOrder: pl.StateOrder, Data: data, DataOrder: p.given.StateOrder, TrustData: true,
+		Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -51,7 +51,7 @@ func extension(p string) string {
 	return ""
 }
 
-// toJSON writes a value as JSON, in one line, maps by sorted key.
+// toJSON writes a value as JSON, in one line.
 func toJSON(_ context.Context, v any, args []any) (any, error) {
 	if len(args) > 0 {
 		return nil, fmt.Errorf("takes no arguments, got %d; dump indents", len(args))

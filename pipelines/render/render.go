@@ -61,14 +61,15 @@ func (s *State) Cond(ctx context.Context, expr string) (bool, error) {
 	return nunjucks.Truthy(v), fail(ctx, err)
 }
 
-// Eval returns what a bare expression is, as plain Go; nil where that is undefined.
+// Eval returns what a bare expression is, as plain Go, or as nunjucks.Ordered where it has maps that are not sorted; nil
+// where that is undefined.
 func (s *State) Eval(ctx context.Context, expr string) (any, error) {
 	x, err := s.templates.expr(expr)
 	if err != nil {
 		return nil, fail(ctx, err)
 	}
-	v, err := x.Eval(ctx, s.vars())
-	return v, fail(ctx, err)
+	v, order, err := x.Ordered(ctx, s.vars())
+	return nunjucks.WithOrder(v, order), fail(ctx, err)
 }
 
 // Defines says that everything which a template reads is there. A template that doesn't parse reads nothing that is.
@@ -163,13 +164,12 @@ func (w *walker) text(ctx context.Context, src, path string) (any, error) {
 			w.missing[path] = name
 		}
 	}
-	v, err := value(ctx, t, w.vars)
+	v, err := storable(t.tmpl.Value(ctx, w.vars))
 	return v, fail(ctx, err)
 }
 
-// value is what a template comes to: something that JSON can hold, since outputs, records and requests are JSON.
-func value(ctx context.Context, t *template, vars map[string]any) (any, error) {
-	v, err := t.tmpl.Value(ctx, vars)
+// storable is what a template comes to: something that JSON can hold, since outputs, records and requests are JSON.
+func storable(v any, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -232,6 +232,7 @@ func undefined(vars map[string]any, refs []nunjucks.Ref) string {
 func lookup(root any, path []string) (v any, missing int) {
 	v = root
 	for i, key := range path {
+		v, _ = nunjucks.Plain(v)
 		switch x := v.(type) {
 		case map[string]any:
 			e, ok := x[key]
@@ -257,5 +258,6 @@ func lookup(root any, path []string) (v any, missing int) {
 			return nil, 0
 		}
 	}
+	v, _ = nunjucks.Plain(v)
 	return v, 0
 }
