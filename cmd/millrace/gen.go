@@ -94,11 +94,11 @@ func (m *manifest) generate(ctx context.Context, kind, source string, stdin io.R
 	if err != nil {
 		return err
 	}
-	state, err := job.ParseState(m.state)
+	state, order, err := job.ParseState(m.state)
 	if err != nil {
 		return usage("--state: %w", err)
 	}
-	p, err := pipelines.ParseGiven(ctx, name, doc, pipelines.Given{State: state, Entry: m.entry})
+	p, err := pipelines.ParseGiven(ctx, name, doc, pipelines.Given{State: state, StateOrder: order, Entry: m.entry})
 	if err != nil {
 		return err
 	}
