@@ -74,7 +74,8 @@ func (e *Env) Parse(name, src string) (t *Template, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Template{env: e, name: name, nodes: p.nodes(), blocks: p.blocks, size: min(4*len(src), 4096)}
+	t = &Template{env: e, name: name, nodes: p.nodes(), blocks: p.blocks}
+	t.written.Store(int64(2 * len(src)))
 	t.lone = loneExpr(src, t.nodes)
 	return t, nil
 }

@@ -170,8 +170,8 @@ func (w *varWalker) expr(x expr, in *names) {
 		if builtinTest(x.name) == nil {
 			w.unknown = append(w.unknown, Unknown{"test", x.name, x.line, x.col})
 		}
-		w.guardedIf(x.name == "defined" || x.name == "undefined", x.value, in)
-		w.exprs(x.args, in)
+		w.guardedIf(x.name == "defined" || x.name == "undefined", x.args[0], in)
+		w.exprs(x.args[1:], in)
 	case *condExpr:
 		w.exprs([]expr{x.cond, x.yes, x.no}, in)
 	case *binaryExpr:
