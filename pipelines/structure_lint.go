@@ -96,14 +96,15 @@ func (p *parser) lintTags(pl *Pipeline) {
 			p.errorf(pos, "{%% %s %%}: the expression doesn't parse: %s", x.Tag, msg)
 			continue
 		}
-		for _, u := range expr.Unknown() {
+		facts := expr.Facts()
+		for _, u := range facts.Unknown {
 			p.errorf(at(u.Line, u.Col), "{%% %s %%}: the %s %q is unknown", x.Tag, u.Kind, shorten(u.Name))
 		}
 		known := maps.Clone(state)
 		for _, name := range x.Names {
 			known[name] = true
 		}
-		for _, r := range expr.Vars() {
+		for _, r := range facts.Vars {
 			if name := stateKey(r); !known[name] && !r.Guarded {
 				p.undefined(x.Tag, name, slices.Sorted(maps.Keys(known)), at(r.Line, r.Col))
 			}

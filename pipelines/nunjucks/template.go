@@ -53,11 +53,11 @@ func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err e
 	return newState(ctx, t.env, t, vars).value(t.lone), nil
 }
 
-// Vars returns what the template reads and does not set itself, in the order of the source, repetitions included.
-func (t *Template) Vars() []Ref { return walk(t.env, t.nodes).refs }
+// Facts returns what there is to know of the template without rendering it.
+func (t *Template) Facts() Facts { return walk(t.env, t.nodes) }
 
-// Unknown returns the filters and tests that the template names and that there are not, in the order of the source.
-func (t *Template) Unknown() []Unknown { return walk(t.env, t.nodes).unknown }
+// Vars is the Vars of Facts.
+func (t *Template) Vars() []Ref { return t.Facts().Vars }
 
 // Eval returns the expression's value as Template.Value does.
 func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error) {
@@ -65,11 +65,11 @@ func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error)
 	return newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).value(x.root), nil
 }
 
-// Vars returns the variables the expression reads, in the order of the source, repetitions included.
-func (x *Expr) Vars() []Ref { return x.walk().refs }
+// Facts is Template.Facts.
+func (x *Expr) Facts() Facts { return walk(x.env, []node{&outputNode{value: x.root}}) }
 
-// Unknown is Template.Unknown.
-func (x *Expr) Unknown() []Unknown { return x.walk().unknown }
+// Vars is Template.Vars.
+func (x *Expr) Vars() []Ref { return x.Facts().Vars }
 
 // value evaluates x to plain Go.
 func (s *state) value(x expr) any {
