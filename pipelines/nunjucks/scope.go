@@ -109,6 +109,9 @@ func (v *vars) get(name string) (any, bool) {
 			return v.row[i].value, true
 		}
 	}
+	if v.rest == nil {
+		return nil, false
+	}
 	value, ok := v.rest[name]
 	return value, ok
 }

@@ -50,28 +50,27 @@ func (l *list) len() int { return len(l.values) + len(l.src) + len(l.texts) }
 type dict struct {
 	values   map[string]any
 	order    []string
-	src      map[string]any // under values; never written
+	src      map[string]any // of one that comes from Go, instead of values; never written
+	looked   vars           // what is no plain value in src, once it was looked at
 	keywords bool           // the keyword arguments of a call
 	indexed  bool           // has keys that look like list indexes, which JavaScript puts first
 }
 
 func (d *dict) get(key string) (any, bool) {
+	if d.src == nil {
+		v, ok := d.values[key]
+		return v, ok
+	}
 	v, ok := d.src[key]
 	switch v.(type) {
-	case string, float64, bool:
-		return v, true
+	case nil, string, float64, bool:
+		return v, ok
 	}
-	if v, ok := d.values[key]; ok {
+	if v, ok := d.looked.get(key); ok {
 		return v, true
-	}
-	if !ok {
-		return nil, false
 	}
 	v = fromGo(v)
-	if d.values == nil {
-		d.values = map[string]any{}
-	}
-	d.values[key] = v
+	d.looked.put(key, v)
 	return v, true
 }
 
