@@ -102,7 +102,7 @@ func (e *Env) parser(name, src string) (*parser, error) {
 	if len(src) > e.limits.Source {
 		return nil, &Error{Name: name, Msg: fmt.Sprintf("the template is longer than %d bytes", e.limits.Source), Err: ErrSource}
 	}
-	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}, blocks: map[string]*blockNode{}}, nil
+	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}}, nil
 }
 
 // maxLoaded bounds the templates an Env keeps; more are parsed each time they are used.
