@@ -74,9 +74,10 @@ func (e *Env) Parse(name, src string) (t *Template, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Template{env: e, name: name, nodes: p.nodes(), blocks: p.blocks}
+	nodes := p.nodes()
+	t = &Template{env: e, name: name, nodes: nodes, blocks: p.blocks}
 	t.written.Store(int64(2 * len(src)))
-	t.lone = loneExpr(src, t.nodes)
+	t.lone = loneExpr(src, nodes)
 	return t, nil
 }
 
