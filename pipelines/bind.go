@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -72,7 +73,7 @@ func (p *Pipeline) missing(param Param, given map[string]any) string {
 		}
 	}
 	const most = 50 // a message has thousands, and comparing costs
-	if near := closest(param.Name, undeclared[:min(len(undeclared), most)]); near != "" {
+	if near := modules.Closest(param.Name, undeclared[:min(len(undeclared), most)]); near != "" {
 		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
 	}
 	return msg

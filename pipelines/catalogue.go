@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -124,7 +125,7 @@ func (c *Catalogue) find(name string) (*document, error) {
 		return nil, err
 	}
 	names := c.Names()
-	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})
+	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: modules.Closest(base, names), Names: names})
 }
 
 // coarse is how far apart two writes must be for every file system to give them different times.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -100,7 +101,7 @@ func (p *Pipeline) noEntry(entry string) error {
 		return fmt.Errorf("%s has no entries, and %q was asked for; leave entry out", p.called(), shorten(entry))
 	}
 	names := p.entryNames()
-	if near := closest(entry, names); near != "" {
+	if near := modules.Closest(entry, names); near != "" {
 		return fmt.Errorf("%s has no entry %q, did you mean %q? It has %s", p.called(), shorten(entry), near, strings.Join(names, ", "))
 	}
 	return fmt.Errorf("%s has no entry %q; it has %s", p.called(), shorten(entry), strings.Join(names, ", "))

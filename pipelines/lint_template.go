@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -182,7 +183,7 @@ func (l *linter) undefined(name string, pos Pos, what string) {
 		l.warnf(pos, "%svariable %q is registered only on line %d, after this has run; it is empty here", what, name, list.makers[name][0].pos.Line)
 		return
 	}
-	if s := closest(shorten(name), l.names()); s != "" {
+	if s := modules.Closest(shorten(name), l.names()); s != "" {
 		l.warnf(pos, "%svariable %q is not defined here, did you mean %q? Unless the message brings it, it is empty", what, name, s)
 		return
 	}

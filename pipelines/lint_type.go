@@ -58,7 +58,7 @@ func noOutput(field string, makers []maker) string {
 
 // instead ends a sentence about a name that is not known with what to write.
 func instead(name string, known []string) string {
-	if s := closest(name, known); s != "" {
+	if s := modules.Closest(name, known); s != "" {
 		return fmt.Sprintf(", did you mean %q?", s)
 	}
 	return "; it has " + strings.Join(known, ", ")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/modules"
 )
 
 // A link is what one task says of its place in the order.
@@ -165,7 +167,7 @@ func (o *orderer) unknownTask(key string, ref reference) {
 				}
 			}
 		}
-		near = closest(ref.text, known)
+		near = modules.Closest(ref.text, known)
 	}
 	if near != "" {
 		o.errorf(ref.pos, "%s: no task has the id or name %q, did you mean %q?", key, shorten(ref.text), shorten(near))

@@ -3,6 +3,7 @@ package pipelines
 import (
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -94,7 +95,7 @@ func (p *parser) paramType(f field) ParamType {
 	if t, ok := aliases[name]; ok {
 		return t
 	}
-	if near := closest(name, types); near != "" {
+	if near := modules.Closest(name, types); near != "" {
 		p.errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
 	} else if f.value.kind == scalarNode {
 		p.errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))

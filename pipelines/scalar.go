@@ -117,20 +117,11 @@ func (p *parser) register(f field) string {
 
 // unknown refuses a key, with the known one that is closest, or all of them.
 func (p *parser) unknown(f field, of string, known ...string) {
-	if s := closest(f.key, known); s != "" {
+	if s := modules.Closest(f.key, known); s != "" {
 		p.errorf(f.pos, "%s has no key %q, did you mean %q?", of, shorten(f.key), s)
 		return
 	}
 	p.errorf(f.pos, "%s has no key %q; it has %s", of, shorten(f.key), strings.Join(known, ", "))
-}
-
-// closest returns the known word that was probably meant, or "".
-func closest(word string, known []string) string {
-	const longest, most = 64, 1000 // hostile documents have more; comparing costs length squared, each
-	if len(word) > longest || len(known) > most {
-		return ""
-	}
-	return modules.Closest(word, known)
 }
 
 // fromAny turns a decoded value into nodes that all stand at one place.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/blocks"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
@@ -122,7 +123,7 @@ func stateKey(r nunjucks.Ref) string {
 // undefined warns of a variable that a tag reads. What tasks register is not there yet when blocks are expanded.
 func (p *parser) undefined(tag, name string, known []string, at Pos) {
 	hint := ""
-	if s := closest(name, known); s != "" {
+	if s := modules.Closest(name, known); s != "" {
 		hint = fmt.Sprintf(", did you mean %q", s)
 	}
 	p.add(Problem{Pos: at, Severity: SeverityWarning, Msg: fmt.Sprintf(

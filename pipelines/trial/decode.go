@@ -79,7 +79,7 @@ func (v value) mapping(known ...string) map[string]any {
 			continue
 		}
 		at := v.key(key).pos()
-		if near := modules.Closest(clip(key, 64), known); near != "" {
+		if near := modules.Closest(key, known); near != "" {
 			v.d.errorf(at, "%s has no key %q, did you mean %q?", v.what(), clip(key, 64), near)
 			continue
 		}
@@ -161,7 +161,7 @@ func (v value) oneOf(known ...string) string {
 	if s == "" || slices.Contains(known, s) {
 		return s
 	}
-	if near := modules.Closest(clip(s, 64), known); near != "" {
+	if near := modules.Closest(s, known); near != "" {
 		v.d.errorf(v.pos(), "%s can't be %q, did you mean %q?", v.name, clip(s, 64), near)
 		return ""
 	}
