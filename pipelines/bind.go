@@ -21,25 +21,25 @@ func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 		return given, nil
 	}
 	bound := maps.Clone(given)
-	var wrong problems
+	var wrong Problems
 	for _, param := range p.Params {
 		v := given[param.Name]
 		if v == nil {
 			delete(bound, param.Name)
 			if param.Required {
-				wrong.add(Problem{param.Pos, SeverityError, p.missing(param, given)})
+				wrong.Add(Problem{param.Pos, SeverityError, p.missing(param, given)})
 			}
 			continue
 		}
 		v, err := param.bind(v)
 		if err != nil {
-			wrong.add(Problem{param.Pos, SeverityError, err.Error()})
+			wrong.Add(Problem{param.Pos, SeverityError, err.Error()})
 			continue
 		}
 		bound[param.Name] = v
 	}
 	if len(wrong) > 0 {
-		return nil, fault.As(fault.Permanent, &ParseError{wrong.sorted()})
+		return nil, fault.As(fault.Permanent, &ParseError{wrong.Sorted()})
 	}
 	return bound, nil
 }

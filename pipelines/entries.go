@@ -14,18 +14,18 @@ import (
 const maxEntries = 100
 
 // entries reads the pipelines of a document.
-func (p *parser) entries(f field, places map[string]Pos) []Entry {
+func (p *parser) entries(f field, places Positions) []Entry {
 	places["entries"] = f.pos
 	fields := p.fields(f)
 	if len(fields) > maxEntries {
-		p.errorf(f.pos, "the document has %d entries, and %d are allowed; split it", len(fields), maxEntries)
+		p.Errorf(f.pos, "the document has %d entries, and %d are allowed; split it", len(fields), maxEntries)
 		return nil
 	}
 	var out []Entry
 	for _, f := range fields {
 		places["entries."+f.key] = f.pos
 		if !validName(f.key) {
-			p.errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", shorten(f.key))
+			p.Errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", shorten(f.key))
 			continue
 		}
 		out = append(out, p.entry(f))
@@ -36,7 +36,7 @@ func (p *parser) entries(f field, places map[string]Pos) []Entry {
 func (p *parser) entry(f field) Entry {
 	e := Entry{Name: f.key, Pos: f.pos}
 	if f.value.kind != mapNode {
-		p.errorf(f.pos, "entry %q must be a map with description, params and tasks, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "entry %q must be a map with description, params and tasks, got %s", f.key, f.value.what())
 		return e
 	}
 	for _, f := range f.value.fields {
@@ -52,7 +52,7 @@ func (p *parser) entry(f field) Entry {
 		}
 	}
 	if !f.value.has("tasks") {
-		p.errorf(f.pos, "entry %q has no tasks; add a list of them under tasks", f.key)
+		p.Errorf(f.pos, "entry %q has no tasks; add a list of them under tasks", f.key)
 	}
 	return e
 }
@@ -66,7 +66,7 @@ func (p *parser) twice(pl *Pipeline) {
 	for _, e := range pl.Entries {
 		for _, param := range e.Params {
 			if line, ok := lines[param.Name]; ok {
-				p.errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", shorten(param.Name), line)
+				p.Errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", shorten(param.Name), line)
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func Lint(p *Pipeline, o LintOptions) []Problem {
 	if len(l.found) == 0 {
 		return nil
 	}
-	return l.found.sorted()
+	return l.found.Sorted()
 }
 
 // A linter walks a pipeline.
@@ -60,7 +60,7 @@ type linter struct {
 	o        LintOptions
 	env      *nunjucks.Env
 	p        *Pipeline
-	found    problems
+	found    Problems
 	reported map[Problem]bool
 	parsed   map[string]*parsed // by the text of a template, "when " before that of a condition
 	known    map[string]bool    // variables that are there from the start, or that callbacks set
@@ -94,9 +94,9 @@ func (l *linter) notef(pos Pos, format string, args ...any) {
 // report adds a problem once: the rounds of an expanded loop have the same ones.
 func (l *linter) report(pos Pos, s Severity, format string, args []any) {
 	p := Problem{pos, s, fmt.Sprintf(format, args...)}
-	if !l.reported[p] && len(l.found) < maxProblems {
+	if !l.reported[p] && !l.found.Full() {
 		l.reported[p] = true
-		l.found.add(p)
+		l.found.Add(p)
 	}
 }
 

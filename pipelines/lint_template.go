@@ -176,7 +176,7 @@ func (l *linter) makers(name string) (makers []maker, ended bool) {
 }
 
 func (l *linter) undefined(name string, pos Pos, what string) {
-	if len(l.found) == maxProblems {
+	if l.found.Full() {
 		return
 	}
 	if list := l.now.list; list != nil && len(list.makers[name]) > 0 {

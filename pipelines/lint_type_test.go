@@ -117,7 +117,7 @@ func TestLintRefusesCADByName(t *testing.T) {
 
 func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 	at := Pos{"p.yaml", 3, 5}
-	p := &Pipeline{Source: "p.yaml", Positions: map[string]Pos{}}
+	p := &Pipeline{Source: "p.yaml", Positions: Positions{}}
 	for i, asset := range []string{"a", "b", "c"} {
 		task := Task{
 			Name: "Look at " + asset, Module: "StdOut", Register: "seen", Pos: at, Vars: map[string]any{"asset": asset},
@@ -125,7 +125,7 @@ func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 			Props: map[string]any{
 				"msg": render.Scoped{Text: "{{ asset }} {{ asset.x }} {{ missing }}", Vars: map[string]any{"asset": asset}},
 			},
-			Positions: map[string]Pos{"name": at, "when": {"p.yaml", 4, 5}, "when:": {"p.yaml", 4, 11}, "register": {"p.yaml", 5, 5}, "props.msg": {"p.yaml", 6, 7}, "props.msg:": {"p.yaml", 6, 13}},
+			Positions: Positions{"name": at, "when": {"p.yaml", 4, 5}, "when:": {"p.yaml", 4, 11}, "register": {"p.yaml", 5, 5}, "props.msg": {"p.yaml", 6, 7}, "props.msg:": {"p.yaml", 6, 13}},
 		}
 		if i > 0 {
 			task.After = []int{i - 1}
@@ -146,15 +146,4 @@ func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
 	require.Equal(t, []string{
 		`p.yaml:1:18: "Http" can't be a plugin: it needs props of yours; name it under callbacks`,
 	}, lint(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
-}
-
-func TestATasksTextIsLocatedInTheDocument(t *testing.T) {
-	p, err := Parse("p.yaml", []byte("tasks:\n  - module: StdOut\n    when: a > b\n    props:\n      msg: \"hello {{ x }}\"\n      args: [a, \"b\\t{{ x }}\"]\n"))
-	require.NoError(t, err)
-	task := &p.Tasks[0]
-	require.Equal(t, Pos{"p.yaml", 5, 22}, task.Locate("props.msg", 1, 10), "inside the value")
-	require.Equal(t, Pos{"p.yaml", 3, 15}, task.Locate("when", 1, 5))
-	require.Equal(t, Pos{"p.yaml", 6, 17}, task.Locate("props.args[1]", 1, 6), "the source has escapes: the value's place")
-	require.Equal(t, Pos{"p.yaml", 5, 7}, task.Locate("props.msg.deeper", 0, 0), "what it is in")
-	require.Equal(t, Pos{"p.yaml", 2, 5}, task.Locate("nowhere", 1, 1))
 }

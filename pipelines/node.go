@@ -44,9 +44,9 @@ const (
 )
 
 // add appends an entry to a map, unless the key is there already.
-func (n *node) add(f field, ps *problems) {
+func (n *node) add(f field, ps *Problems) {
 	if line, dup := n.line(f.key); dup {
-		ps.errorf(f.pos, "key %q is already set on line %d; keep one of them", shorten(f.key), line)
+		ps.Errorf(f.pos, "key %q is already set on line %d; keep one of them", shorten(f.key), line)
 		return
 	}
 	n.fields = append(n.fields, f)
@@ -132,7 +132,7 @@ func (n *node) any() any {
 
 // places notes where n and everything in it stands: path is the key's place, path + ":" the place of a scalar's
 // text where a column inside the value is one in the source too.
-func (n *node) places(path string, key Pos, into map[string]Pos) {
+func (n *node) places(path string, key Pos, into Positions) {
 	into[path] = key
 	if n.inner.Line > 0 {
 		into[path+":"] = n.inner

@@ -15,7 +15,7 @@ const maxParams = 500
 func (p *parser) params(f field) []Param {
 	fields := p.fields(f)
 	if len(fields) > maxParams {
-		p.errorf(f.pos, "params declares %d values, and %d are allowed; put them into a map", len(fields), maxParams)
+		p.Errorf(f.pos, "params declares %d values, and %d are allowed; put them into a map", len(fields), maxParams)
 		return nil
 	}
 	var out []Param
@@ -34,7 +34,7 @@ func (p *parser) param(f field) (Param, bool) {
 		return out, false
 	}
 	if f.value.kind != mapNode && !f.value.empty() {
-		p.errorf(f.pos, "param %q must be a map with type, description, required, default and enum, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "param %q must be a map with type, description, required, default and enum, got %s", f.key, f.value.what())
 		return out, false
 	}
 	var otherwise, enum *field
@@ -67,9 +67,9 @@ func (p *parser) paramName(f field) bool {
 	const longest = 128 // characters
 	switch {
 	case strings.HasPrefix(f.key, "__"):
-		p.errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", shorten(f.key))
+		p.Errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", shorten(f.key))
 	case f.key == "" || len([]rune(f.key)) > longest || strings.ContainsFunc(f.key, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		p.errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", shorten(f.key), longest)
+		p.Errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", shorten(f.key), longest)
 	default:
 		return true
 	}
@@ -96,9 +96,9 @@ func (p *parser) paramType(f field) ParamType {
 		return t
 	}
 	if near := modules.Closest(name, types); near != "" {
-		p.errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
+		p.Errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
 	} else if f.value.kind == scalarNode {
-		p.errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))
+		p.Errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))
 	}
 	return ParamAny
 }
@@ -109,9 +109,9 @@ func (p *parser) enum(f field, of Param) []any {
 		v, ok := of.Type.take(e.any())
 		switch {
 		case e.kind != scalarNode || e.value == nil:
-			p.errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
+			p.Errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
 		case !ok:
-			p.errorf(e.pos, "param %q is %s, and enum has %s", shorten(of.Name), of.Type.article(), of.show(e.any()))
+			p.Errorf(e.pos, "param %q is %s, and enum has %s", shorten(of.Name), of.Type.article(), of.show(e.any()))
 		default:
 			out = append(out, v)
 		}
@@ -126,7 +126,7 @@ func (p *parser) paramDefault(f field, of Param) any {
 		return nil
 	}
 	if of.Required {
-		p.errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", shorten(of.Name))
+		p.Errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", shorten(of.Name))
 		return nil
 	}
 	if isTemplate(v) {
@@ -135,9 +135,9 @@ func (p *parser) paramDefault(f field, of Param) any {
 	fit, ok := of.Type.take(v)
 	switch {
 	case !ok:
-		p.errorf(f.pos, "param %q is %s, and its default is %s", shorten(of.Name), of.Type.article(), of.show(v))
+		p.Errorf(f.pos, "param %q is %s, and its default is %s", shorten(of.Name), of.Type.article(), of.show(v))
 	case !of.allows(fit):
-		p.errorf(f.pos, "param %q: its default %s is not in enum", shorten(of.Name), of.show(v))
+		p.Errorf(f.pos, "param %q: its default %s is not in enum", shorten(of.Name), of.show(v))
 	}
 	return fit
 }
@@ -162,7 +162,7 @@ func (p *Pipeline) defaults(params []Param) {
 			p.State = map[string]any{}
 		}
 		if p.Positions == nil {
-			p.Positions = map[string]Pos{}
+			p.Positions = Positions{}
 		}
 		p.State[param.Name] = param.Default
 		p.Positions["state."+param.Name] = param.Pos

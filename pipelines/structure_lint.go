@@ -19,7 +19,7 @@ func (p *parser) lint(pl *Pipeline, o LintOptions) {
 	if p.structural && len(pl.Tasks) == 0 {
 		known.Tasks = nil // a job may give it some
 	}
-	p.problems = append(p.problems, Lint(&known, o)...)
+	p.Problems = append(p.Problems, Lint(&known, o)...)
 	if p.blocks != nil {
 		p.lintTags(pl)
 		p.lintBlocks(o)
@@ -45,12 +45,12 @@ func (p *parser) lintBlocks(o LintOptions) {
 				for _, e := range pl.Entries {
 					unnamed(e.Tasks)
 				}
-				sub.problems = append(sub.problems, Lint(pl, o)...)
+				sub.Problems = append(sub.Problems, Lint(pl, o)...)
 			}
 		}
-		for _, problem := range sub.problems {
+		for _, problem := range sub.Problems {
 			if !shown[problem.Pos.Line] {
-				p.add(problem)
+				p.Add(problem)
 			}
 		}
 		for line := range x.Emitted() {
@@ -94,11 +94,11 @@ func (p *parser) lintTags(pl *Pipeline) {
 			if e, ok := errors.AsType[*nunjucks.Error](err); ok {
 				pos, msg = at(e.Line, e.Col), e.Msg
 			}
-			p.errorf(pos, "{%% %s %%}: the expression doesn't parse: %s", x.Tag, msg)
+			p.Errorf(pos, "{%% %s %%}: the expression doesn't parse: %s", x.Tag, msg)
 			continue
 		}
 		for _, u := range expr.Unknown() {
-			p.errorf(at(u.Line, u.Col), "{%% %s %%}: the %s %q is unknown", x.Tag, u.Kind, shorten(u.Name))
+			p.Errorf(at(u.Line, u.Col), "{%% %s %%}: the %s %q is unknown", x.Tag, u.Kind, shorten(u.Name))
 		}
 		known := maps.Clone(state)
 		for _, name := range x.Names {
@@ -126,6 +126,6 @@ func (p *parser) undefined(tag, name string, known []string, at Pos) {
 	if s := modules.Closest(name, known); s != "" {
 		hint = fmt.Sprintf(", did you mean %q", s)
 	}
-	p.add(Problem{Pos: at, Severity: SeverityWarning, Msg: fmt.Sprintf(
+	p.Add(Problem{Pos: at, Severity: SeverityWarning, Msg: fmt.Sprintf(
 		"{%% %s %%}: variable %q is in neither the state nor a block round this%s; unless the message brings it, it is empty", tag, shorten(name), hint)})
 }

@@ -15,7 +15,7 @@ import (
 
 // A decoder collects what is wrong with a test file.
 type decoder struct {
-	at       map[string]pipelines.Pos
+	at       pipelines.Positions
 	start    pipelines.Pos
 	problems []pipelines.Problem
 }
@@ -49,13 +49,7 @@ type value struct {
 
 // pos is where the value's key stands, or what it is in.
 func (v value) pos() pipelines.Pos {
-	for path := v.path; path != ""; {
-		if at, ok := v.d.at[path]; ok {
-			return at
-		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
-	}
-	return v.d.start
+	return v.d.at.Key(v.path, v.d.start)
 }
 
 func (v value) key(name string) value {
