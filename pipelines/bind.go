@@ -52,16 +52,16 @@ func (p Param) bind(v any) (any, error) {
 	}
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", shorten(p.Name), p.Type.article(), p.show(v))
+		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", Shorten(p.Name), p.Type.article(), p.show(v))
 	case !p.allows(fit):
-		return nil, fmt.Errorf("param %q must be one of %s, and the job gives %s", shorten(p.Name), p.choices(), p.show(v))
+		return nil, fmt.Errorf("param %q must be one of %s, and the job gives %s", Shorten(p.Name), p.choices(), p.show(v))
 	}
 	return fit, nil
 }
 
 // missing says that the job must give a param, and whether it gave something of nearly that name.
 func (p *Pipeline) missing(param Param, given map[string]any) string {
-	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", shorten(param.Name), param.Type)
+	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", Shorten(param.Name), param.Type)
 	if param.Description != "" {
 		msg += ": " + oneLine(param.Description)
 	}

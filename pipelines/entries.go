@@ -25,7 +25,7 @@ func (p *parser) entries(f field, places Positions) []Entry {
 	for _, f := range fields {
 		places["entries."+f.key] = f.pos
 		if !validName(f.key) {
-			p.Errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", shorten(f.key))
+			p.Errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", Shorten(f.key))
 			continue
 		}
 		out = append(out, p.entry(f))
@@ -66,7 +66,7 @@ func (p *parser) twice(pl *Pipeline) {
 	for _, e := range pl.Entries {
 		for _, param := range e.Params {
 			if line, ok := lines[param.Name]; ok {
-				p.Errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", shorten(param.Name), line)
+				p.Errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", Shorten(param.Name), line)
 			}
 		}
 	}
@@ -98,13 +98,13 @@ func (p *Pipeline) Select(entry string) (*Pipeline, error) {
 
 func (p *Pipeline) noEntry(entry string) error {
 	if len(p.Entries) == 0 {
-		return fmt.Errorf("%s has no entries, and %q was asked for; leave entry out", p.called(), shorten(entry))
+		return fmt.Errorf("%s has no entries, and %q was asked for; leave entry out", p.called(), Shorten(entry))
 	}
 	names := p.entryNames()
 	if near := modules.Closest(entry, names); near != "" {
-		return fmt.Errorf("%s has no entry %q, did you mean %q? It has %s", p.called(), shorten(entry), near, strings.Join(names, ", "))
+		return fmt.Errorf("%s has no entry %q, did you mean %q? It has %s", p.called(), Shorten(entry), near, strings.Join(names, ", "))
 	}
-	return fmt.Errorf("%s has no entry %q; it has %s", p.called(), shorten(entry), strings.Join(names, ", "))
+	return fmt.Errorf("%s has no entry %q; it has %s", p.called(), Shorten(entry), strings.Join(names, ", "))
 }
 
 func (p *Pipeline) entryNames() []string {

@@ -117,7 +117,7 @@ func (r *jsonReader) number(v json.Number, pos Pos) any {
 	}
 	f, err := v.Float64()
 	if err != nil {
-		r.ps.Errorf(pos, "the number %s is too large; write it as text", shorten(v.String()))
+		r.ps.Errorf(pos, "the number %s is too large; write it as text", Shorten(v.String()))
 	}
 	return f
 }

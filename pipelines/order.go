@@ -54,7 +54,7 @@ func (p *parser) id(f field) string {
 	const longest = 128 // characters
 	id := p.text(f)
 	if len([]rune(id)) > longest || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		p.Errorf(f.pos, "id %q can't be used; write at most %d characters on one line", shorten(id), longest)
+		p.Errorf(f.pos, "id %q can't be used; write at most %d characters on one line", Shorten(id), longest)
 		return ""
 	}
 	return id
@@ -105,7 +105,7 @@ type orderer struct {
 func (o *orderer) call(i int, t Task) {
 	if t.ID != "" {
 		if first, twice := o.ids[t.ID]; twice {
-			o.Errorf(t.Positions["id"], "id %q is already that of the task on line %d; ids are unique", shorten(t.ID), o.tasks[first].Pos.Line)
+			o.Errorf(t.Positions["id"], "id %q is already that of the task on line %d; ids are unique", Shorten(t.ID), o.tasks[first].Pos.Line)
 		} else {
 			o.ids[t.ID] = i
 		}
@@ -144,12 +144,12 @@ func (o *orderer) one(i int, ref reference) []int {
 			at = named[0]
 		default:
 			o.Errorf(ref.pos, "%s: %q is the name of the tasks on lines %d and %d; give the one that is meant an id",
-				key, shorten(ref.text), o.tasks[named[0]].Pos.Line, o.tasks[named[1]].Pos.Line)
+				key, Shorten(ref.text), o.tasks[named[0]].Pos.Line, o.tasks[named[1]].Pos.Line)
 			return nil
 		}
 	}
 	if at == i {
-		o.Errorf(ref.pos, "%s: the task can't come after itself; remove %q", key, shorten(ref.text))
+		o.Errorf(ref.pos, "%s: the task can't come after itself; remove %q", key, Shorten(ref.text))
 		return nil
 	}
 	return []int{at}
@@ -170,10 +170,10 @@ func (o *orderer) unknownTask(key string, ref reference) {
 		near = modules.Closest(ref.text, known)
 	}
 	if near != "" {
-		o.Errorf(ref.pos, "%s: no task has the id or name %q, did you mean %q?", key, shorten(ref.text), shorten(near))
+		o.Errorf(ref.pos, "%s: no task has the id or name %q, did you mean %q?", key, Shorten(ref.text), Shorten(near))
 		return
 	}
-	o.Errorf(ref.pos, "%s: no task has the id or name %q", key, shorten(ref.text))
+	o.Errorf(ref.pos, "%s: no task has the id or name %q", key, Shorten(ref.text))
 }
 
 // circles reports tasks that wait for each other, each in at most one circle.
@@ -236,9 +236,9 @@ func (o *orderer) called(i int) string {
 	t := o.tasks[i]
 	switch {
 	case t.ID != "":
-		return shorten(t.ID)
+		return Shorten(t.ID)
 	case t.Name != "":
-		return shorten(strings.Join(strings.Fields(t.Name), " "))
+		return Shorten(strings.Join(strings.Fields(t.Name), " "))
 	}
 	return fmt.Sprintf("#%d", i)
 }

@@ -67,9 +67,9 @@ func (p *parser) paramName(f field) bool {
 	const longest = 128 // characters
 	switch {
 	case strings.HasPrefix(f.key, "__"):
-		p.Errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", shorten(f.key))
+		p.Errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", Shorten(f.key))
 	case f.key == "" || len([]rune(f.key)) > longest || strings.ContainsFunc(f.key, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		p.Errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", shorten(f.key), longest)
+		p.Errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", Shorten(f.key), longest)
 	default:
 		return true
 	}
@@ -96,9 +96,9 @@ func (p *parser) paramType(f field) ParamType {
 		return t
 	}
 	if near := modules.Closest(name, types); near != "" {
-		p.Errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
+		p.Errorf(f.pos, "type %q is unknown, did you mean %q?", Shorten(name), near)
 	} else if f.value.kind == scalarNode {
-		p.Errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))
+		p.Errorf(f.pos, "type %q is unknown; there are %s", Shorten(name), strings.Join(types, ", "))
 	}
 	return ParamAny
 }
@@ -111,7 +111,7 @@ func (p *parser) enum(f field, of Param) []any {
 		case e.kind != scalarNode || e.value == nil:
 			p.Errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
 		case !ok:
-			p.Errorf(e.pos, "param %q is %s, and enum has %s", shorten(of.Name), of.Type.article(), of.show(e.any()))
+			p.Errorf(e.pos, "param %q is %s, and enum has %s", Shorten(of.Name), of.Type.article(), of.show(e.any()))
 		default:
 			out = append(out, v)
 		}
@@ -126,30 +126,20 @@ func (p *parser) paramDefault(f field, of Param) any {
 		return nil
 	}
 	if of.Required {
-		p.Errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", shorten(of.Name))
+		p.Errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", Shorten(of.Name))
 		return nil
 	}
-	if isTemplate(v) {
+	if render.IsTemplate(v) {
 		return v
 	}
 	fit, ok := of.Type.take(v)
 	switch {
 	case !ok:
-		p.Errorf(f.pos, "param %q is %s, and its default is %s", shorten(of.Name), of.Type.article(), of.show(v))
+		p.Errorf(f.pos, "param %q is %s, and its default is %s", Shorten(of.Name), of.Type.article(), of.show(v))
 	case !of.allows(fit):
-		p.Errorf(f.pos, "param %q: its default %s is not in enum", shorten(of.Name), of.show(v))
+		p.Errorf(f.pos, "param %q: its default %s is not in enum", Shorten(of.Name), of.show(v))
 	}
 	return fit
-}
-
-func isTemplate(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return dynamic(v)
-	case render.Scoped:
-		return true
-	}
-	return false
 }
 
 // defaults puts defaults into the state, where it has no such key.

@@ -18,20 +18,10 @@ import (
 // name of its own is called after it, "hello".
 //
 // Everything wrong is reported at once: the error is a *ParseError, and permanent. Only the document's shape is
-// looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
+// looked at; package lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
 	p := parser{file: name}
 	return p.parse(context.Background(), doc)
-}
-
-// Check returns everything that is wrong with a document, in the order of the text: with its shape, and, as far as that
-// can be read, what Lint says of it. It is nil when the document is clean.
-func Check(name string, doc []byte, o LintOptions) []Problem {
-	p := parser{file: name}
-	if pl := p.document(context.Background(), doc); pl != nil {
-		p.lint(pl, o)
-	}
-	return p.Sorted()
 }
 
 func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {

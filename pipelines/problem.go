@@ -85,3 +85,13 @@ func (ps Problems) Sorted() []Problem {
 	})
 	return slices.Compact(ps)
 }
+
+// Shorten cuts text that a problem quotes.
+func Shorten(s string) string {
+	const most = 60 // characters
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most]) + "…"
+}

@@ -108,7 +108,7 @@ func (p *parser) register(f field) string {
 	for i, c := range name {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$'
 		if !letter && (i == 0 || c < '0' || c > '9') {
-			p.Errorf(f.pos, "register %q can't be named by a template; use letters, digits and _, not a digit first", shorten(name))
+			p.Errorf(f.pos, "register %q can't be named by a template; use letters, digits and _, not a digit first", Shorten(name))
 			return ""
 		}
 	}
@@ -118,10 +118,10 @@ func (p *parser) register(f field) string {
 // unknown refuses a key, with the known one that is closest, or all of them.
 func (p *parser) unknown(f field, of string, known ...string) {
 	if s := modules.Closest(f.key, known); s != "" {
-		p.Errorf(f.pos, "%s has no key %q, did you mean %q?", of, shorten(f.key), s)
+		p.Errorf(f.pos, "%s has no key %q, did you mean %q?", of, Shorten(f.key), s)
 		return
 	}
-	p.Errorf(f.pos, "%s has no key %q; it has %s", of, shorten(f.key), strings.Join(known, ", "))
+	p.Errorf(f.pos, "%s has no key %q; it has %s", of, Shorten(f.key), strings.Join(known, ", "))
 }
 
 // fromAny turns a decoded value into nodes that all stand at one place.

@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/trial"
 )
 
@@ -30,7 +31,7 @@ func TestEveryShippedPipelineLintsCleanExceptForModulesOfLaterVersions(t *testin
 	for _, name := range c.Names() {
 		doc, source, _, err := c.Document(name)
 		require.NoError(t, err)
-		for _, p := range pipelines.Check(source, doc, pipelines.LintOptions{Modules: tasks, Callbacks: calls, Planned: planned}) {
+		for _, p := range lint.Document(source, doc, lint.Options{Modules: tasks, Callbacks: calls, Planned: planned}) {
 			known := p.Severity == pipelines.SeverityNote || p.Severity == pipelines.SeverityWarning && strings.Contains(p.Msg, "later version")
 			require.True(t, known, p.String())
 		}

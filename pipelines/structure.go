@@ -212,7 +212,7 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	}
 	scope := s.state.With(n.vars)
 	if !scope.Defines(n.text) {
-		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, shorten(n.text))
+		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, Shorten(n.text))
 		return f.key == "module"
 	}
 	text, err := scope.Text(ctx, n.text)

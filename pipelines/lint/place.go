@@ -1,16 +1,18 @@
-package pipelines
+package lint
 
 import (
 	"strconv"
 	"strings"
+
+	"github.com/millrace/millrace/pipelines"
 )
 
 // A place is where a value stands in a document.
 type place struct {
-	of       Positions // of a pipeline, task or callback
-	path     string    // in of
-	fallback Pos       // where of does not know
-	what     string    // "task \"x\": ", begins every message about it
+	of       pipelines.Positions // of a pipeline, task or callback
+	path     string              // in of
+	fallback pipelines.Pos       // where of does not know
+	what     string              // "task \"x\": ", begins every message about it
 }
 
 // in goes to a key ("src", "config.tris") or an entry ("[0]") below.
@@ -32,7 +34,9 @@ func (p place) entry(i int) place {
 }
 
 // key returns the position of the key, or of what it is in.
-func (p place) key() Pos { return p.of.Key(p.path, p.fallback) }
+func (p place) key() pipelines.Pos { return p.of.Key(p.path, p.fallback) }
 
 // inside returns the position of a line and column in the text, counted from 1.
-func (p place) inside(line, column int) Pos { return p.of.Inside(p.path, line, column, p.fallback) }
+func (p place) inside(line, column int) pipelines.Pos {
+	return p.of.Inside(p.path, line, column, p.fallback)
+}
