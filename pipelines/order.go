@@ -63,8 +63,8 @@ func (p *parser) id(f field) string {
 // parallel reads how many tasks may run at once.
 func (p *parser) parallel(f field) int {
 	v, ok := f.value.value.(int64)
-	if !ok || v < 1 || v > maxParallel {
-		p.Errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", maxParallel, f.value.what())
+	if !ok || v < 1 || v > MaxParallel {
+		p.Errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", MaxParallel, f.value.what())
 		return 0
 	}
 	return int(v)

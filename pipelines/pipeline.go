@@ -37,6 +37,13 @@ type Settings struct {
 // DefaultParallel is how many tasks of one run work at once where the document does not say.
 const DefaultParallel = 4
 
+// What a document may ask for.
+const (
+	MaxTasks    = 5000 // in one list: it bounds what a run tells of itself
+	MaxRetry    = 1000 // of a task: more is a loop, not a retry
+	MaxParallel = 64
+)
+
 // A Param is one value that a job gives in its state, declared so that it is checked before any work.
 type Param struct {
 	Name        string

@@ -59,14 +59,11 @@ func (p *parser) boolean(f field, otherwise bool) bool {
 	return otherwise
 }
 
-// maxRetry bounds retry: more is a loop, not a retry.
-const maxRetry = 1000
-
 // count returns a number of further tries.
 func (p *parser) count(f field) int {
 	v, ok := f.value.value.(int64)
-	if !ok || v < 0 || v > maxRetry {
-		p.Errorf(f.pos, "%s must be a whole number of further tries from 0 to %d, got %s", f.key, maxRetry, f.value.what())
+	if !ok || v < 0 || v > MaxRetry {
+		p.Errorf(f.pos, "%s must be a whole number of further tries from 0 to %d, got %s", f.key, MaxRetry, f.value.what())
 		return 0
 	}
 	return int(v)

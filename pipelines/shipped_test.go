@@ -9,12 +9,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/trial"
 )
+
+// registries are what the program's tasks and callbacks may name.
+func registries(t *testing.T) (tasks, calls *modules.Registry) {
+	t.Helper()
+	tasks, err := modules.NewRegistry(standard.Modules()...)
+	require.NoError(t, err)
+	calls, err = modules.NewRegistry(callbacks.Modules()...)
+	require.NoError(t, err)
+	return tasks, calls
+}
 
 func TestThePipelinesThatAreShipped(t *testing.T) {
 	require.Equal(t, []string{

@@ -5,14 +5,11 @@ import (
 	"strings"
 )
 
-// maxTasks bounds what one run tells of itself.
-const maxTasks = 5000
-
 // tasks reads a list of tasks and puts them in order.
 func (p *parser) tasks(f field) []Task {
 	list := p.list(f)
-	if len(list) > maxTasks {
-		p.Errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), maxTasks)
+	if len(list) > MaxTasks {
+		p.Errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), MaxTasks)
 		return nil
 	}
 	out, links := []Task{}, []link{}

@@ -84,6 +84,7 @@ var arrows = []arrow{
 			"pipelines/engine/...", // runs the document
 			"pipelines/graph",      // draws it
 			"pipelines/lint",       // says what is wrong with it
+			"pipelines/schema",     // offers what it may hold
 			"pipelines/trial",      // runs its tests as a worker would
 		},
 		why: "a leaf that reads documents stands below the document; only what does something with a parsed one stands above",
