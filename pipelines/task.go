@@ -119,3 +119,14 @@ func names(events []Event) []string {
 	}
 	return out
 }
+
+// Writes returns the state keys that a task or callback writes by its props, besides what register says.
+func Writes(module string, props map[string]any) []string {
+	var keys []string
+	for _, name := range []string{"resultKey", "key"} {
+		if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}

@@ -84,6 +84,7 @@ var arrows = []arrow{
 			"pipelines/engine/...", // runs the document
 			"pipelines/graph",      // draws it
 			"pipelines/lint",       // says what is wrong with it
+			"pipelines/preview",    // shows what its tasks would be told
 			"pipelines/schema",     // offers what it may hold
 			"pipelines/trial",      // runs its tests as a worker would
 		},

@@ -140,22 +140,11 @@ func (l *linter) declareTasks(tasks []pipelines.Task) {
 func (l *linter) declareKeys(all map[pipelines.Event][]pipelines.Callback) {
 	for _, cbs := range all {
 		for _, c := range cbs {
-			for _, key := range written(c.Module, c.Props) {
+			for _, key := range pipelines.Writes(c.Module, c.Props) {
 				l.known[key] = true
 			}
 		}
 	}
-}
-
-// written are the state keys that a module writes besides its registered output.
-func written(module string, props map[string]any) []string {
-	var keys []string
-	for _, name := range []string{"resultKey", "key"} {
-		if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
 
 func (l *linter) state() {

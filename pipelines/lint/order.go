@@ -38,7 +38,7 @@ func newTaskList(tasks []pipelines.Task, reg *modules.Registry) *taskList {
 		if t.Register != "" {
 			l.makers[t.Register] = append(l.makers[t.Register], maker{i, t.Positions["register"], spec})
 		}
-		for _, key := range written(t.Module, t.Props) {
+		for _, key := range pipelines.Writes(t.Module, t.Props) {
 			if t.Module == "Now" {
 				spec = modules.Spec{}
 			}
