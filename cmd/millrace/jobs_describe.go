@@ -70,6 +70,7 @@ func describe(s *screen, r *record.Record) {
 		{"title", r.Title},
 		{"pipeline", r.Pipeline},
 		{"digest", r.Digest},
+		{"entry", r.Entry},
 		{"customer", r.CustomerID},
 		{"cid", r.CID},
 		{"link", r.LinkID},

@@ -42,6 +42,7 @@ type Data struct {
 	ExternalID  string              `json:"externalId,omitzero"`
 	Pipeline    string              `json:"pipeline,omitzero"`
 	Digest      string              `json:"digest,omitzero"`
+	Entry       string              `json:"entry,omitzero"`
 	Status      record.Status       `json:"status"`
 	Phase       record.Phase        `json:"phase"`
 	Reason      engine.Reason       `json:"reason,omitzero"`
@@ -99,7 +100,7 @@ func payload(r *record.Record) Payload {
 		Data: Data{
 			ID: r.ID, Name: r.Name, Title: r.Title, CID: r.CID,
 			LinkID: r.LinkID, CustomerID: r.CustomerID, ExternalID: r.ExternalID,
-			Pipeline: r.Pipeline, Digest: r.Digest,
+			Pipeline: r.Pipeline, Digest: r.Digest, Entry: r.Entry,
 			Status: r.Status, Phase: r.Phase, Reason: r.Reason, Message: r.Message,
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
 			PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
@@ -126,7 +127,7 @@ func typeOf(s record.Status) Type {
 func clipTexts(d *Data) {
 	d.Message = clip(d.Message, 1000)
 	for _, s := range []*string{
-		&d.Name, &d.Title, &d.CID, &d.LinkID, &d.CustomerID, &d.ExternalID, &d.Pipeline, &d.Digest, &d.PodName,
+		&d.Name, &d.Title, &d.CID, &d.LinkID, &d.CustomerID, &d.ExternalID, &d.Pipeline, &d.Digest, &d.Entry, &d.PodName,
 	} {
 		*s = clip(*s, 150)
 	}

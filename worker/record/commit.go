@@ -86,6 +86,7 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 		r.Total, r.Tasks = o.Run.Total, o.Run.Tasks
 		r.Result, r.Warnings = o.Run.Result, o.Run.Warnings
 		r.Digest = cmp.Or(r.Digest, o.Run.Digest)
+		r.Entry = o.Run.Entry
 		failure = cmp.Or(failure, o.Run.Failure)
 	}
 	last.Reason = o.Reason

@@ -97,6 +97,7 @@ type Record struct {
 
 	Pipeline string `json:"pipeline,omitzero"` // as the job names it
 	Digest   string `json:"digest,omitzero"`   // of the document that ran
+	Entry    string `json:"entry,omitzero"`    // of the document, where it has several
 
 	Status Status `json:"status"`
 	Phase  Phase  `json:"phase"`

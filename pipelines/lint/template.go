@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -90,7 +92,7 @@ func (l *linter) condition(src string, at place) {
 	}
 	v, err := p.expr.Eval(context.Background(), nil)
 	if text, ok := v.(string); ok && err == nil && text != "" {
-		l.warnf(at.inside(1, 1), "%swhen is the text %q, which always counts as true; write an expression, without quotes round it", at.what, shorten(text))
+		l.warnf(at.inside(1, 1), "%swhen is the text %q, which always counts as true; write an expression, without quotes round it", at.what, pipelines.Shorten(text))
 	}
 }
 
@@ -100,7 +102,7 @@ func (l *linter) check(p *parsed, doing string, at place) {
 		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Msg)
 	}
 	for _, u := range p.Unknown {
-		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, shorten(u.Name))
+		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, pipelines.Shorten(u.Name))
 	}
 	l.variables(p.Vars, at)
 	for _, c := range p.Comparisons {
@@ -123,7 +125,7 @@ func (l *linter) variables(refs []nunjucks.Ref, at place) {
 		l.all = l.all || name == "state"
 		pos := at.inside(r.Line, r.Col)
 		if r.Called && r.Name != "now" {
-			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, shorten(r.Name))
+			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, pipelines.Shorten(r.Name))
 			continue
 		}
 		if l.scoped(r.Name) || l.now.more[name] {
@@ -170,15 +172,15 @@ func (l *linter) makers(name string) (makers []maker, ended bool) {
 	return makers, true
 }
 
-func (l *linter) undefined(name string, pos Pos, what string) {
-	if len(l.found) == maxProblems {
+func (l *linter) undefined(name string, pos pipelines.Pos, what string) {
+	if l.found.Full() {
 		return
 	}
 	if list := l.now.list; list != nil && len(list.makers[name]) > 0 {
 		l.warnf(pos, "%svariable %q is registered only on line %d, after this has run; it is empty here", what, name, list.makers[name][0].pos.Line)
 		return
 	}
-	if s := closest(shorten(name), l.names()); s != "" {
+	if s := modules.Closest(pipelines.Shorten(name), l.names()); s != "" {
 		l.warnf(pos, "%svariable %q is not defined here, did you mean %q? Unless the message brings it, it is empty", what, name, s)
 		return
 	}
