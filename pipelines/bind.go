@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -20,25 +21,25 @@ func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 		return given, nil
 	}
 	bound := maps.Clone(given)
-	var wrong problems
+	var wrong Problems
 	for _, param := range p.Params {
 		v := given[param.Name]
 		if v == nil {
 			delete(bound, param.Name)
 			if param.Required && !slices.ContainsFunc(param.Unless, func(name string) bool { return given[name] != nil }) {
-				wrong.add(Problem{param.Pos, SeverityError, p.missing(param, given)})
+				wrong.Add(Problem{param.Pos, SeverityError, p.missing(param, given)})
 			}
 			continue
 		}
 		v, err := param.bind(v)
 		if err != nil {
-			wrong.add(Problem{param.Pos, SeverityError, err.Error()})
+			wrong.Add(Problem{param.Pos, SeverityError, err.Error()})
 			continue
 		}
 		bound[param.Name] = v
 	}
 	if len(wrong) > 0 {
-		return nil, fault.As(fault.Permanent, &ParseError{wrong.sorted()})
+		return nil, fault.As(fault.Permanent, &ParseError{wrong.Sorted()})
 	}
 	return bound, nil
 }
@@ -51,18 +52,18 @@ func (p Param) bind(v any) (any, error) {
 	}
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", shorten(p.Name), p.Type.article(), p.show(v))
+		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", Shorten(p.Name), p.Type.article(), p.show(v))
 	case !p.allows(fit):
-		return nil, fmt.Errorf("param %q must be one of %s, and the job gives %s", shorten(p.Name), p.choices(), p.show(v))
+		return nil, fmt.Errorf("param %q must be one of %s, and the job gives %s", Shorten(p.Name), p.choices(), p.show(v))
 	}
 	return fit, nil
 }
 
 // missing says that the job must give a param, and whether it gave something of nearly that name.
 func (p *Pipeline) missing(param Param, given map[string]any) string {
-	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", shorten(param.Name), param.Type)
+	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", Shorten(param.Name), param.Type)
 	if len(param.Unless) > 0 {
-		msg = fmt.Sprintf("param %q (%s) is required, or in its place %s, and the job gives none", shorten(param.Name), param.Type, param.standIns())
+		msg = fmt.Sprintf("param %q (%s) is required, or in its place %s, and the job gives none", Shorten(param.Name), param.Type, param.standIns())
 	}
 	if param.Description != "" {
 		msg += ": " + oneLine(param.Description)
@@ -75,7 +76,7 @@ func (p *Pipeline) missing(param Param, given map[string]any) string {
 		}
 	}
 	const most = 50 // a message has thousands, and comparing costs
-	if near := closest(param.Name, undeclared[:min(len(undeclared), most)]); near != "" {
+	if near := modules.Closest(param.Name, undeclared[:min(len(undeclared), most)]); near != "" {
 		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
 	}
 	return msg
@@ -86,7 +87,7 @@ func (p Param) standIns() string {
 	const shown = 5
 	var out []string
 	for _, name := range p.Unless[:min(len(p.Unless), shown)] {
-		out = append(out, strconv.Quote(shorten(name)))
+		out = append(out, strconv.Quote(Shorten(name)))
 	}
 	return strings.Join(out, " or ")
 }

@@ -16,10 +16,10 @@ func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	p.structural = true
 	for _, key := range []string{"state", "params"} {
 		if line, column, found := b.In(key); found {
-			p.errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
+			p.Errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
 		}
 	}
-	if len(p.problems) > 0 {
+	if len(p.Problems) > 0 {
 		return nil
 	}
 	state := p.skeleton(ctx, b)
@@ -45,7 +45,7 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	sub := parser{file: p.file, structural: true}
 	root := sub.expanded(b.Skeleton())
 	if root == nil {
-		p.problems = append(p.problems, sub.problems...)
+		p.Problems = append(p.Problems, sub.Problems...)
 		return nil
 	}
 	pl := sub.root(root)
@@ -66,7 +66,7 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	case ctx.Err() != nil:
 		p.stopped = err
 	case err != nil:
-		p.errorf(pl.Positions["state"], "%v", err)
+		p.Errorf(pl.Positions["state"], "%v", err)
 	}
 	return state
 }
@@ -77,10 +77,10 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 	if err != nil {
 		msg, line := yamlMistake(err)
 		line, _, _ = x.Place(line, 1)
-		p.errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
+		p.Errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
 		return nil
 	}
-	w := newWalker(p.file, x.Text, &p.problems)
+	w := newWalker(p.file, x.Text, &p.Problems)
 	w.at = func(line, column int) (Pos, map[string]any) {
 		line, column, vars := x.Place(line, column)
 		return Pos{p.file, line, column}, vars
@@ -91,7 +91,7 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 // blockError reports why blocks can't be expanded.
 func (p *parser) blockError(err error) {
 	if e, ok := errors.AsType[*blocks.Error](err); ok {
-		p.errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
+		p.Errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
 		return
 	}
 	p.stopped = err
@@ -146,7 +146,7 @@ func (s *settler) blind(n *node) {
 	}
 	for _, r := range t.Vars() {
 		if _, set := vars[r.Name]; set {
-			s.errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
+			s.Errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
 			return
 		}
 	}
@@ -212,15 +212,15 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	}
 	scope := s.state.With(n.vars)
 	if !scope.Defines(n.text) {
-		s.errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, shorten(n.text))
+		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, Shorten(n.text))
 		return f.key == "module"
 	}
 	text, err := scope.Text(ctx, n.text)
 	switch {
 	case err != nil:
-		s.errorf(n.pos, "%s: %v", f.key, err)
+		s.Errorf(n.pos, "%s: %v", f.key, err)
 	case nunjucks.HasTemplate(text):
-		s.errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
+		s.Errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
 	default:
 		n.becomes(text)
 		return true

@@ -219,7 +219,7 @@ func (m *message) check(stdout, stderr io.Writer, format string) error {
 	if err != nil {
 		return err
 	}
-	found := lint(m.source, m.document, o)
+	found := lintDocument(m.source, m.document, o)
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(stderr, "nothing was sent: --dry-run")
 		return err

@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/render"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
@@ -28,7 +29,7 @@ import (
 // A runner does the work of requests in this process: a request becomes a pipeline, a state, a workspace and a run.
 type runner struct {
 	engine    *engine.Engine
-	lint      pipelines.LintOptions
+	lint      lint.Options
 	templates *render.Cache
 	exec      *proc.Local
 	env       map[string]string // what templates may read
@@ -50,7 +51,7 @@ func newRunner(env map[string]string, policy launch.Policy, log *slog.Logger) (*
 	}
 	return &runner{
 		engine:    engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned}),
-		lint:      pipelines.LintOptions{Modules: mods, Callbacks: cbs, Planned: planned},
+		lint:      lint.Options{Modules: mods, Callbacks: cbs, Planned: planned},
 		templates: render.NewCache(),
 		exec:      &proc.Local{Keep: func(int) bool { return false }},
 		env:       env,
@@ -102,7 +103,7 @@ func (r *runner) dryRun(p *pipelines.Pipeline, data map[string]any) *engine.Run 
 	}
 	run.Warnings = []string{"dry run: the pipeline was checked, and nothing of it was run"}
 	var wrong []string
-	for _, problem := range pipelines.Lint(&given, r.lint) {
+	for _, problem := range lint.Pipeline(&given, r.lint) {
 		if problem.Severity == pipelines.SeverityError {
 			wrong = append(wrong, problem.String())
 		}
