@@ -79,8 +79,10 @@ func (e *Env) Parse(name, src string) (t *Template, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Template{env: e, name: name, nodes: p.nodes(), blocks: p.blocks, size: min(4*len(src), 4096)}
-	t.lone = loneExpr(src, t.nodes)
+	nodes := p.nodes()
+	t = &Template{env: e, name: name, nodes: nodes, blocks: p.blocks}
+	t.written.Store(int64(2 * len(src)))
+	t.lone = loneExpr(src, nodes)
 	return t, nil
 }
 
@@ -106,7 +108,7 @@ func (e *Env) parser(name, src string) (*parser, error) {
 	if len(src) > e.limits.Source {
 		return nil, &Error{Name: name, Msg: fmt.Sprintf("the template is longer than %d bytes", e.limits.Source), Err: ErrSource}
 	}
-	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}, blocks: map[string]*blockNode{}}, nil
+	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}}, nil
 }
 
 // maxLoaded bounds the templates an Env keeps; more are parsed each time they are used.

@@ -179,8 +179,7 @@ func FuzzTemplate(f *testing.F) {
 			require.NotErrorIs(t, m, errBug)
 		}
 		if err == nil {
-			tmpl.Comparisons()
-			tmpl.Vars()
+			tmpl.Facts()
 			_, err = tmpl.Render(t.Context(), vars)
 			require.NotErrorIs(t, err, errBug)
 			_, err = tmpl.Value(t.Context(), vars)
@@ -189,7 +188,7 @@ func FuzzTemplate(f *testing.F) {
 		x, err := e.ParseExpr("fuzz", src)
 		require.NotErrorIs(t, err, errBug)
 		if err == nil {
-			x.Vars()
+			x.Facts()
 			_, err = x.Eval(t.Context(), vars)
 			require.NotErrorIs(t, err, errBug)
 		}
