@@ -52,9 +52,41 @@ func TestWhatAJobGivesIsTurnedIntoTheTypesDeclared(t *testing.T) {
 	}, got)
 	require.Equal(t, "256", given["width"], "what was given is left as it is")
 
-	got, err = p.Bind(map[string]any{"input": 1.5, "width": 512.0, "ratio": "3"})
+	got, err = p.Bind(map[string]any{"input": "1.50", "width": 512.0, "ratio": "3"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]any{"input": "1.5", "width": int64(512), "ratio": int64(3)}, got)
+	require.Equal(t, map[string]any{"input": "1.50", "width": int64(512), "ratio": int64(3)}, got)
+}
+
+func TestANumberWhoseTextIsLostIsNoText(t *testing.T) {
+	p, err := Parse("p.yaml", []byte("params: {version: {type: string}}\ntasks: []"))
+	require.NoError(t, err)
+	_, err = p.Bind(map[string]any{"version": 1.5})
+	require.EqualError(t, err, `p.yaml:1:10: param "version" must be text, and the job gives 1.5 as a number, of which 1.50 and 1.5 are the same; put it in double quotes`)
+}
+
+func TestADefaultThatIsATemplateIsHeldAgainstItsDeclaration(t *testing.T) {
+	p, err := Parse("p.yaml", []byte(`
+params:
+  d: {type: list, default: "{{ 'abc' }}"}
+  e: {enum: [x, y], default: "{{ d }}"}
+  f: {type: integer, default: "{{ gone }}"}
+  g: {type: integer, default: "{{ 4 / 2 }}"}
+  own: {type: integer, default: 1}
+state: {own: "{{ 'text' }}"}
+tasks: []
+`))
+	require.NoError(t, err)
+	comesTo := func(key string) (any, bool) {
+		v, ok := map[string]any{"d": "abc", "e": "abc", "f": nil, "g": 2.0, "own": "text"}[key]
+		return v, ok
+	}
+	err = p.HoldDefaults(map[string]any{"e": "x"}, comesTo)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	require.EqualError(t, err, `p.yaml:3:3: param "d" must be a list, and its default comes to "abc"; `+
+		`p.yaml:7:3: param "own" must be a whole number, and its default comes to "text"`)
+	err = p.HoldDefaults(map[string]any{"d": []any{}, "own": int64(1)}, comesTo)
+	require.EqualError(t, err, `p.yaml:4:3: param "e" must be one of "x", "y", and its default comes to "abc"`)
+	require.NoError(t, p.HoldDefaults(map[string]any{"d": []any{}, "e": "x", "own": int64(1)}, comesTo))
 }
 
 func TestAllThatIsWrongWithWhatAJobGivesIsSaidAtOnce(t *testing.T) {

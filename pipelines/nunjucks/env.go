@@ -23,6 +23,9 @@ type Config struct {
 	// NegativeIndex makes list[-1] and string[-1] count from the end. In JavaScript they are undefined.
 	NegativeIndex bool
 
+	// JSON adds the filter json: what dump writes on one line, and null for what is undefined.
+	JSON bool
+
 	Globals map[string]any    // plain Go values or Func; variables of the same name win
 	Filters map[string]Filter // win over built-in filters of the same name
 	Limits  Limits
@@ -37,6 +40,7 @@ type Env struct {
 	autoescape       bool
 	throwOnUndefined bool
 	negativeIndex    bool
+	json             bool
 	globals          map[string]any // *function, or a Go value that each render converts for itself
 	filters          map[string]Filter
 	limits           Limits
@@ -52,6 +56,7 @@ func New(c Config) *Env {
 		autoescape:       c.Autoescape,
 		throwOnUndefined: c.ThrowOnUndefined,
 		negativeIndex:    c.NegativeIndex,
+		json:             c.JSON,
 		globals:          make(map[string]any, len(c.Globals)),
 		filters:          maps.Clone(c.Filters),
 		limits:           c.Limits.withDefaults(),

@@ -150,7 +150,7 @@ func (p *parser) filtered() expr {
 		t := p.peek()
 		p.deeper(t)
 		name := p.filterName()
-		f := &filterExpr{pos: t.pos, name: name, run: builtinFilter(name), args: []expr{byJavaScript(x)}}
+		f := &filterExpr{pos: t.pos, name: name, run: p.env.filter(name), args: []expr{byJavaScript(x)}}
 		if p.peek().kind == tokenLeftParen {
 			f.args = append(f.args, p.arguments()...)
 		}
