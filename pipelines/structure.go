@@ -16,10 +16,10 @@ func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	p.structural = true
 	for _, key := range []string{"state", "params"} {
 		if line, column, found := b.In(key); found {
-			p.errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
+			p.Errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
 		}
 	}
-	if len(p.problems) > 0 {
+	if len(p.Problems) > 0 {
 		return nil
 	}
 	state := p.skeleton(ctx, b)
@@ -45,7 +45,7 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	sub := parser{file: p.file, structural: true}
 	root := sub.expanded(b.Skeleton())
 	if root == nil {
-		p.problems = append(p.problems, sub.problems...)
+		p.Problems = append(p.Problems, sub.Problems...)
 		return nil
 	}
 	pl := sub.root(root)
@@ -55,21 +55,38 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	if e, err := pl.Select(p.given.Entry); err == nil {
 		pl = e
 	}
+	p.learn(pl.State)
 	data, err := pl.Bind(p.given.State)
 	if err != nil {
 		data = p.given.State // whoever runs it reports this
 	}
 	state, err := render.NewState(ctx, render.Config{
 		Name: pl.Name, Document: pl.State, DocumentOrder: pl.StateOrder, Data: data, DataOrder: p.given.StateOrder, TrustData: true,
-		Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
+		Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict, OnSecret: p.secret,
 	})
 	switch {
 	case ctx.Err() != nil:
 		p.stopped = err
 	case err != nil:
-		p.errorf(pl.Positions["state"], "%v", err)
+		p.Errorf(pl.Positions["state"], "%v", err)
+	default:
+		values, _ := state.Get("state")
+		p.learn(values)
 	}
 	return state
+}
+
+// learn tells Given.Secrets what values has under names of secrets.
+func (p *parser) learn(values any) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.AddNamed(values)
+	}
+}
+
+func (p *parser) secret(value string) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.Add(value)
+	}
 }
 
 // expanded turns what came out of blocks into nodes, with places of the source.
@@ -78,10 +95,10 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 	if err != nil {
 		msg, line := yamlMistake(err)
 		line, _, _ = x.Place(line, 1)
-		p.errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
+		p.Errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
 		return nil
 	}
-	w := newWalker(p.file, x.Text, &p.problems)
+	w := newWalker(p.file, x.Text, &p.Problems)
 	w.at = func(line, column int) (Pos, map[string]any) {
 		line, column, vars := x.Place(line, column)
 		return Pos{p.file, line, column}, vars
@@ -92,7 +109,7 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 // blockError reports why blocks can't be expanded.
 func (p *parser) blockError(err error) {
 	if e, ok := errors.AsType[*blocks.Error](err); ok {
-		p.errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
+		p.Errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
 		return
 	}
 	p.stopped = err
@@ -147,7 +164,7 @@ func (s *settler) blind(n *node) {
 	}
 	for _, r := range t.Vars() {
 		if _, set := vars[r.Name]; set {
-			s.errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
+			s.Errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
 			return
 		}
 	}
@@ -213,15 +230,17 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	}
 	scope := s.state.With(n.vars)
 	if !scope.Defines(n.text) {
-		s.errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, shorten(n.text))
+		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, Shorten(n.text))
 		return f.key == "module"
 	}
 	text, err := scope.Text(ctx, n.text)
 	switch {
 	case err != nil:
-		s.errorf(n.pos, "%s: %v", f.key, err)
+		s.Errorf(n.pos, "%s: %v", f.key, err)
+	case f.key == "register" && slices.Contains([]string{"state", "env", "job", "now", "name"}, text):
+		s.Errorf(n.pos, "register comes to %q, which is built in; put something of your own before it", text)
 	case nunjucks.HasTemplate(text):
-		s.errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
+		s.Errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
 	default:
 		n.becomes(text)
 		return true

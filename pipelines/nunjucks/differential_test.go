@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,67 +92,6 @@ func loadFile(name string) (string, error) {
 		return "", fs.ErrNotExist
 	}
 	return src, nil
-}
-
-// The documented disagreements (docs/nunjucks.md).
-const (
-	halfCharacters   = "half characters"
-	emptySwitch      = "a switch without a case"
-	brokenCode       = "Nunjucks' code breaks"
-	lastDigitOfPower = "last digit of **"
-)
-
-// class names the documented disagreement that s shows, or is empty.
-func (p *nodeProcess) class(t testing.TB, s sample, node, ours verdict) string {
-	t.Helper()
-	switch {
-	case s.used["odd "+emptySwitch]:
-		return emptySwitch
-	case s.used["odd "+brokenCode] && broken(node.Err):
-		return brokenCode
-	case s.used["operator **"] && node.Out != nil && ours.Out != nil && rounded(*node.Out) == rounded(*ours.Out):
-		return lastDigitOfPower
-	}
-	// Without characters of two units, both must agree.
-	whole, same := s.withoutPairs(t)
-	if same {
-		return ""
-	}
-	require.NoError(t, p.in.Encode(whole))
-	var v verdict
-	require.NoError(t, p.answer(&v))
-	if v.agrees(whole.ours(t.Context())) {
-		return halfCharacters
-	}
-	return ""
-}
-
-// broken reports an error of the JavaScript that Nunjucks made of a template.
-func broken(err string) bool {
-	return slices.ContainsFunc([]string{"SyntaxError: ", "ReferenceError: ", `unknown block "b`}, func(s string) bool { return strings.Contains(err, s) })
-}
-
-// rounded is text with its long numbers cut to 13 digits.
-func rounded(text string) string {
-	return regexp.MustCompile(`(\d[\d.]{12})[\d.]+`).ReplaceAllString(text, "$1")
-}
-
-// withoutPairs is s with every character of two UTF-16 units replaced by one of a single unit, and whether there was none.
-func (s sample) withoutPairs(t testing.TB) (without sample, same bool) {
-	t.Helper()
-	replace := strings.NewReplacer("𝒳", "Ж", "😀", "☺")
-	vars, err := json.Marshal(s.Vars)
-	require.NoError(t, err)
-	src, text := replace.Replace(s.Src), replace.Replace(string(vars))
-	same = src == s.Src && text == string(vars)
-	without = s
-	without.Src, without.Vars = src, nil
-	require.NoError(t, json.Unmarshal([]byte(text), &without.Vars))
-	for k, v := range without.Vars {
-		_, order := Plain(s.Vars[k])
-		without.Vars[k] = WithOrder(v, order)
-	}
-	return without, same
 }
 
 // A tally counts what a comparison came to.

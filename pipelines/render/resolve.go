@@ -19,7 +19,7 @@ const maxChain = 1000
 // it. The unit is the single text, not the top-level key: renders.width may refer to renders.height.
 func resolve(ctx context.Context, templates *templates, c Config, builtins map[string]any) (map[string]any, *nunjucks.Order, error) {
 	data := c.Data
-	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}}
+	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}, scale: newScale()}
 	r.order = c.DocumentOrder.Overlay(c.Document, data, c.DataOrder)
 	for k, v := range c.Document {
 		if _, given := data[k]; !given {
@@ -47,7 +47,8 @@ type resolver struct {
 	root           map[string]any
 	order          *nunjucks.Order // of all
 	plain          map[string]any  // top-level values without any leaf left in them
-	chain          []*leaf         // being resolved, each for the one before it
+	scale          *scale
+	chain          []*leaf // being resolved, each for the one before it
 }
 
 type leaf struct {
@@ -110,11 +111,11 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 			return err
 		}
 	}
-	v, order, err := t.tmpl.Ordered(ctx, over(r.vars(t.refs), l.scope))
-	if l.value, err = storable(v, err); err != nil {
+	v, order, err := r.scale.ordered(ctx, t, over(r.vars(t.refs), l.scope))
+	if err != nil {
 		return r.fail(ctx, l, err)
 	}
-	l.solved = true
+	l.value, l.solved = v, true
 	r.order = r.order.With(order, l.path...)
 	return nil
 }
