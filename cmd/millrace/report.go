@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,11 +19,33 @@ func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Reque
 	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact}
 	err := c.Write(ctx, about)
 	if r.page != "" {
-		err = errors.Join(err, writePage(ctx, c, about, r.page))
+		r.unwritten = writePage(ctx, c, about, r.page)
+		err = errors.Join(err, r.unwritten)
 	}
 	if err != nil {
 		run.Warnings = append(run.Warnings, in.Redact.String(err.Error()))
 	}
+}
+
+// checkPage says why a report can't be written to file, as far as it shows before there is a run.
+func checkPage(file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name a file in it", file)
+	}
+	dir := filepath.Dir(file)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s; make it, or name another", dir)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder; name another", dir)
+	}
+	return nil
 }
 
 // writePage writes the report to a file that may lie anywhere: its links lead to the outputs from there.
