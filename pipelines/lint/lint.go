@@ -210,9 +210,20 @@ func (l *linter) callbacks(all map[pipelines.Event][]pipelines.Callback, what st
 		l.now.more = callbackNames(on)
 		for _, c := range all[on] {
 			at := place{of: c.Positions, path: "props", fallback: c.Pos, what: fmt.Sprintf("%scallback %s: ", what, on)}
-			l.module(l.o.Callbacks, c.Module, c.Props, at)
+			props := c.Props
+			if m, ok := l.callback(c.Module); ok {
+				props = m.Spec().CallbackProps(props)
+			}
+			l.module(l.o.Callbacks, c.Module, props, at)
 		}
 	}
+}
+
+func (l *linter) callback(name string) (modules.Module, bool) {
+	if l.o.Callbacks == nil {
+		return nil, false
+	}
+	return l.o.Callbacks.Lookup(name)
 }
 
 // callbackNames are what a callback sees besides the state.

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -42,7 +44,7 @@ func (l *linter) tasks(tasks []pipelines.Task, params []pipelines.Param) {
 // label names a task in messages: the rounds of an expanded loop all by the first one's name.
 func (l *taskList) label(i int) string {
 	i = l.first[l.tasks[i].Pos]
-	if name := l.tasks[i].Name; name != "" {
+	if name := cmp.Or(l.tasks[i].Name, l.tasks[i].ID); name != "" {
 		return strconv.Quote(pipelines.Shorten(name))
 	}
 	return "#" + strconv.Itoa(i)
@@ -127,9 +129,7 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	for _, p := range modules.CheckProps(spec, props, render.IsTemplate) {
-		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-	}
+	l.props(m, props, at)
 	l.older(spec.Props, props, at)
 	l.paths(spec, props, at)
 	for _, f := range spec.Props {
@@ -137,6 +137,30 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 			l.plainSecret(f.Name, at.in(f.Name))
 		}
 	}
+}
+
+// props holds props against the module: against its own rules too where nothing is a template, which says no more then.
+func (l *linter) props(m modules.Module, props map[string]any, at place) {
+	problems := modules.CheckProps(m.Spec(), props, render.IsTemplate)
+	if len(problems) == 0 && !templated(props) {
+		if e, ok := errors.AsType[*modules.PropError](modules.Check(m, props)); ok {
+			problems = e.Problems
+		}
+	}
+	for _, p := range problems {
+		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+	}
+}
+
+// templated says that there is a template somewhere in v.
+func templated(v any) bool {
+	switch x := v.(type) {
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(x)), templated)
+	case []any:
+		return slices.ContainsFunc(x, templated)
+	}
+	return render.IsTemplate(v)
 }
 
 // reads notes the variables that Debug is told to print by name.
