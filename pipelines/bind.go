@@ -26,7 +26,7 @@ func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 		v := given[param.Name]
 		if v == nil {
 			delete(bound, param.Name)
-			if param.Required {
+			if param.Required && !slices.ContainsFunc(param.Unless, func(name string) bool { return given[name] != nil }) {
 				wrong.Add(Problem{param.Pos, SeverityError, p.missing(param, given)})
 			}
 			continue
@@ -89,6 +89,9 @@ func (p Param) bind(v any) (any, error) {
 // missing says that the job must give a param, and whether it gave something of nearly that name.
 func (p *Pipeline) missing(param Param, given map[string]any) string {
 	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", Shorten(param.Name), param.Type)
+	if len(param.Unless) > 0 {
+		msg = fmt.Sprintf("param %q (%s) is required, or in its place %s, and the job gives none", Shorten(param.Name), param.Type, param.standIns())
+	}
 	if param.Description != "" {
 		msg += ": " + oneLine(param.Description)
 	}
@@ -104,6 +107,16 @@ func (p *Pipeline) missing(param Param, given map[string]any) string {
 		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
 	}
 	return msg
+}
+
+// standIns lists the params that the job may give in place of this one.
+func (p Param) standIns() string {
+	const shown = 5
+	var out []string
+	for _, name := range p.Unless[:min(len(p.Unless), shown)] {
+		out = append(out, strconv.Quote(Shorten(name)))
+	}
+	return strings.Join(out, " or ")
 }
 
 // oneLine is the beginning of a text, on one line.

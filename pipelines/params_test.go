@@ -105,6 +105,27 @@ func TestAllThatIsWrongWithWhatAJobGivesIsSaidAtOnce(t *testing.T) {
 		`p.yaml:11:3: param "api_token" must be one of "abc", and the job gives text`)
 }
 
+func TestARequiredParamMayHaveOthersInItsPlace(t *testing.T) {
+	p, err := Parse("p.yaml", []byte(`params:
+  src: {type: string, required: true, unless: [object, link], description: Key of the model.}
+  object: {type: string}
+  link: {}
+  bucket: {required: true, unless: link}
+tasks: []
+`))
+	require.NoError(t, err)
+	require.Equal(t, []string{"object", "link"}, p.Params[0].Unless)
+	for _, given := range []map[string]any{{"src": "a", "bucket": "b"}, {"object": "a", "bucket": "b"}, {"link": "a"}, {"src": "a", "object": "a", "link": "a", "bucket": "b"}} {
+		got, err := p.Bind(given)
+		require.NoError(t, err)
+		require.Equal(t, given, got)
+	}
+	_, err = p.Bind(map[string]any{"object": nil})
+	require.ErrorContains(t, err, `p.yaml:2:3: param "src" (string) is required, or in its place "object" or "link", and the job gives none: Key of the model.`)
+	require.ErrorContains(t, err, `p.yaml:5:3: param "bucket" (any) is required, or in its place "link", and the job gives none`)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
 func TestADeclarationThatContradictsItselfIsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, param, want string }{
 		{"an unknown type", "{type: strng}", `type "strng" is unknown, did you mean "string"?`},
@@ -114,8 +135,12 @@ func TestADeclarationThatContradictsItselfIsRefused(t *testing.T) {
 		{"choices of another type", "{type: number, enum: [1, two]}", `param "a" is a number, and enum has "two"`},
 		{"a choice that is a list", "{enum: [[1]]}", "a value of enum must be text, a number, true or false, got a list"},
 		{"a default nobody sees", "{required: true, default: 1}", `param "a" is required, so its default is never used; remove one of the two`},
+		{"another in its place that is not needed", "{unless: b}", `param "a" is not required, so unless has no meaning; add required: true`},
+		{"itself in its place", "{required: true, unless: a}", `param "a": unless must name other params of this list, and has "a"`},
+		{"no param in its place", "{required: true, unless: [b, c]}", `param "a": unless must name other params of this list, and has "c"`},
+		{"a map in its place", "{required: true, unless: {b: 1}}", "unless must be a list, got a map"},
 		{"a key it has not", "{requried: true}", `a param has no key "requried", did you mean "required"?`},
-		{"no map", "string", `param "a" must be a map with type, description, required, default and enum, got "string"`},
+		{"no map", "string", `param "a" must be a map with type, description, required, unless, default and enum, got "string"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("p", []byte("params: {a: "+tt.param+"}\ntasks: []"))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/pipelines/report"
@@ -17,10 +18,14 @@ import (
 func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Request, run *engine.Run) {
 	c := report.Config{Documents: r.policy.Documents, When: report.When(r.policy.Report)}
 	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact}
-	err := c.Write(ctx, about)
+	var err error
+	run.Report, err = written(ctx, c, about)
 	if r.page != "" {
-		r.unwritten = writePage(ctx, c, about, r.page)
-		err = errors.Join(err, r.unwritten)
+		page := writePage(ctx, c, about, r.page)
+		if page != nil {
+			r.unwritten = in.Redact.String(page.Error())
+		}
+		err = errors.Join(err, page)
 	}
 	if err != nil {
 		run.Warnings = append(run.Warnings, in.Redact.String(err.Error()))
@@ -46,6 +51,15 @@ func checkPage(file string) error {
 		return fmt.Errorf("%s is no folder; name another", dir)
 	}
 	return nil
+}
+
+// maxReport is how long the page may take: a job that is done is not lost to its report.
+const maxReport = 10 * time.Second
+
+func written(ctx context.Context, c report.Config, in report.Input) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxReport, fmt.Errorf("report: took longer than %s", maxReport))
+	defer cancel()
+	return c.Write(ctx, in)
 }
 
 // writePage writes the report to a file that may lie anywhere: its links lead to the outputs from there.

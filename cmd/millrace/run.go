@@ -148,13 +148,13 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
 		return err
 	}
-	if r.unwritten != nil && show.json == nil {
-		show.line("!", "", r.unwritten.Error())
+	if r.unwritten != "" && show.json == nil {
+		show.line("!", "", r.unwritten)
 	}
 	switch {
 	case stoppedBySignal(soft):
 		return &codeError{exitStopped, errSaid}
-	case run.Status != engine.Succeeded || r.unwritten != nil:
+	case run.Status != engine.Succeeded || r.unwritten != "":
 		return &codeError{exitFailed, errSaid}
 	}
 	return nil

@@ -32,6 +32,7 @@ type Run struct {
 	Warnings []string       `json:"warnings,omitzero"`
 	Failure  *Failure       `json:"failure,omitzero"` // why Status is failed or canceled
 	Result   map[string]any `json:"result,omitzero"`  // what tasks registered, by key
+	Report   string         `json:"report,omitzero"`  // name of our page about the run in the outputs folder, if it has one
 }
 
 // A TaskRun is one task of a run.

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -129,7 +128,13 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	l.props(m, props, at)
+	for _, p := range modules.CheckKnown(m, l.withEvent(spec, props), render.IsTemplate) {
+		if p.Later {
+			l.warnf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+			continue
+		}
+		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+	}
 	l.older(spec.Props, props, at)
 	l.paths(spec, props, at)
 	for _, f := range spec.Props {
@@ -139,28 +144,12 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	}
 }
 
-// props holds props against the module: against its own rules too where nothing is a template, which says no more then.
-func (l *linter) props(m modules.Module, props map[string]any, at place) {
-	problems := modules.CheckProps(m.Spec(), props, render.IsTemplate)
-	if len(problems) == 0 && !templated(props) {
-		if e, ok := errors.AsType[*modules.PropError](modules.Check(m, props)); ok {
-			problems = e.Problems
-		}
+// withEvent adds what a callback prints where it is told nothing: the event, as a plugin does.
+func (l *linter) withEvent(spec modules.Spec, props map[string]any) map[string]any {
+	if l.now.task >= 0 {
+		return props
 	}
-	for _, p := range problems {
-		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-	}
-}
-
-// templated says that there is a template somewhere in v.
-func templated(v any) bool {
-	switch x := v.(type) {
-	case map[string]any:
-		return slices.ContainsFunc(slices.Collect(maps.Values(x)), templated)
-	case []any:
-		return slices.ContainsFunc(x, templated)
-	}
-	return render.IsTemplate(v)
+	return spec.CallbackProps(props)
 }
 
 // reads notes the variables that Debug is told to print by name.
