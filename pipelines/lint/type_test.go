@@ -65,8 +65,8 @@ func TestLintFollowsOutputsToAnyDepth(t *testing.T) {
 
 func TestLintFindsEveryMistakeOfATemplate(t *testing.T) {
 	require.Equal(t, []string{
-		"p.yaml:5:20: task #0: the template doesn't parse: expected filter name, got token: }}",
-		"p.yaml:6:20: task #0: the template doesn't parse: expected filter name, got token: }}",
+		"p.yaml:5:20: task #0: the template doesn't parse: the filter name is missing before }}",
+		"p.yaml:6:20: task #0: the template doesn't parse: the filter name is missing before }}",
 	}, lintOf(t, "tasks:\n  - module: StdOut\n    props:\n      msg: |-\n        one {{ a | }}\n        two {{ b | }}\n"))
 }
 

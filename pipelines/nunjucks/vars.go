@@ -75,6 +75,7 @@ type varWalker struct {
 	unknown     []Unknown
 	comparisons []Comparison
 	negative    []Place
+	calls       []MethodCall
 }
 
 func (w *varWalker) nodes(nodes []node, in *names) {
@@ -218,6 +219,7 @@ func (w *varWalker) call(x *callExpr, in *names) {
 	switch f := x.target.(type) {
 	case *lookupExpr:
 		w.index(f)
+		w.methodCall(x, f, in)
 		w.expr(f.target, in)
 		w.expr(f.key, in)
 	case *nameExpr:
