@@ -25,6 +25,7 @@ type parsed struct {
 	refs        []nunjucks.Ref
 	comparisons []nunjucks.Comparison
 	negative    []nunjucks.Place
+	calls       []nunjucks.MethodCall
 	expr        *nunjucks.Expr // of a condition
 }
 
@@ -38,6 +39,7 @@ func (l *linter) template(src string) *parsed {
 		p.mistakes = l.env.Mistakes("", src)
 	} else {
 		p.unknown, p.refs, p.comparisons, p.negative = t.Unknown(), t.Vars(), t.Comparisons(), t.NegativeIndexes()
+		p.calls = t.MethodCalls()
 	}
 	l.parsed[src] = p
 	return p
@@ -56,6 +58,7 @@ func (l *linter) expression(src string) *parsed {
 	} else {
 		p.expr = x
 		p.unknown, p.refs, p.comparisons, p.negative = x.Unknown(), x.Vars(), x.Comparisons(), x.NegativeIndexes()
+		p.calls = x.MethodCalls()
 	}
 	l.parsed[key] = p
 	return p
@@ -111,6 +114,9 @@ func (l *linter) check(p *parsed, doing string, at place) {
 	l.variables(p.refs, at)
 	for _, c := range p.comparisons {
 		l.comparison(c, at)
+	}
+	for _, c := range p.calls {
+		l.method(c, at)
 	}
 	for _, n := range p.negative {
 		if l.p.Settings.Strict {
