@@ -7,12 +7,6 @@ type MethodCall struct {
 	Line, Col int // of the ( behind its name
 }
 
-// MethodCalls returns the calls of methods on variables, in the order of the source.
-func (t *Template) MethodCalls() []MethodCall { return walk(t.env, t.nodes).calls }
-
-// MethodCalls is Template.MethodCalls.
-func (x *Expr) MethodCalls() []MethodCall { return x.walk().calls }
-
 // HasMethod says whether values of v's type have a method. v is plain: text, a number, a boolean, a list or a map, whose
 // entries don't count.
 func HasMethod(v any, name string) bool {
@@ -47,17 +41,17 @@ func methodNames() []string {
 }
 
 // methodCall notes a call of a method by its name.
-func (w *varWalker) methodCall(x *callExpr, f *lookupExpr, in *names) {
+func (w *walker) methodCall(x *callExpr, f *lookupExpr, in *names) {
 	name, ok := staticKey(f.key)
 	if !ok {
 		return
 	}
-	side := &varWalker{env: w.env}
+	side := &walker{env: w.env}
 	switch target := unwrap(f.target).(type) {
 	case *nameExpr, *lookupExpr:
 		side.path(target, nil, in)
 	}
-	if len(side.refs) == 1 {
-		w.calls = append(w.calls, MethodCall{side.refs[0], name, x.line, x.col})
+	if len(side.Vars) == 1 {
+		w.MethodCalls = append(w.MethodCalls, MethodCall{side.Vars[0], name, x.line, x.col})
 	}
 }

@@ -61,7 +61,7 @@ func TestMethodCallsOnVariablesAreSeen(t *testing.T) {
 	require.Equal(t, []MethodCall{
 		{Ref{Name: "a", Path: []string{"b"}, Line: 1, Col: 4}, "trim", 1, 12},
 		{Ref{Name: "a", Line: 1, Col: 67}, "pop", 1, 76},
-	}, tpl.MethodCalls())
+	}, tpl.Facts().MethodCalls)
 }
 
 func TestTheNamedMethodsAreThoseThatThereAre(t *testing.T) {
