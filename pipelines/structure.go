@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/millrace/millrace/pipelines/blocks"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -75,7 +78,7 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 func (p *parser) expanded(x *blocks.Expansion) *node {
 	doc, err := decodeYAML([]byte(x.Text))
 	if err != nil {
-		msg, line := yamlMistake(err)
+		msg, line := yamlMistake(x.Text, err)
 		line, _, _ = x.Place(line, 1)
 		p.errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
 		return nil
@@ -85,7 +88,47 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 		line, column, vars := x.Place(line, column)
 		return Pos{p.file, line, column}, vars
 	}
+	w.seam = func(scalar *yaml.Node) (Pos, bool) {
+		line, column, found := x.Seam(scalar.Line, scalar.Column, extent(scalar, x.Rest(scalar.Line, scalar.Column)))
+		return Pos{p.file, line, column}, found
+	}
 	return w.document(doc)
+}
+
+// extent returns how many bytes of the text that starts with a scalar are the scalar.
+func extent(scalar *yaml.Node, text string) int {
+	i := 0
+	switch scalar.Style &^ yaml.TaggedStyle {
+	case yaml.DoubleQuotedStyle:
+		for i = 1; i < len(text) && text[i] != '"'; i++ {
+			if text[i] == '\\' {
+				i++
+			}
+		}
+		return min(i+1, len(text))
+	case yaml.SingleQuotedStyle:
+		for i = 1; i < len(text); i++ {
+			if text[i] == '\'' && !strings.HasPrefix(text[i+1:], "'") {
+				return i + 1
+			} else if text[i] == '\'' {
+				i++
+			}
+		}
+		return i
+	case yaml.LiteralStyle, yaml.FoldedStyle:
+		if i = strings.IndexByte(text, '\n'); i < 0 {
+			return len(text)
+		}
+	}
+	// All of the value stands there, with other blanks between its words.
+	for word := range strings.FieldsSeq(scalar.Value) {
+		n := strings.Index(text[i:], word)
+		if n < 0 {
+			return i
+		}
+		i += n + len(word)
+	}
+	return i
 }
 
 // blockError reports why blocks can't be expanded.
@@ -228,9 +271,9 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	return f.key == "module"
 }
 
-// scoped says that a node is a template with variables that blocks set round it.
+// scoped says that a node is a template with variables that blocks set round it, or is a value that starts with a tag.
 func scoped(n *node) bool {
-	return n.kind == scalarNode && len(n.vars) > 0 && nunjucks.HasTemplate(n.text)
+	return n.kind == scalarNode && n.vars != nil && nunjucks.HasTemplate(n.text)
 }
 
 // becomes makes a text another, which does not stand in the source.
