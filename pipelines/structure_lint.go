@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/pipelines/blocks"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -18,11 +19,25 @@ func (p *parser) lint(pl *Pipeline, o LintOptions) {
 	if p.structural && len(pl.Tasks) == 0 {
 		known.Tasks = nil // a job may give it some
 	}
-	p.problems = append(p.problems, Lint(&known, o)...)
+	found := Lint(&known, o)
+	if p.unresolved != nil && !slices.ContainsFunc(found, pl.inState) {
+		p.add(*p.unresolved)
+	}
+	p.problems = append(p.problems, found...)
 	if p.blocks != nil {
 		p.lintTags(pl)
 		p.lintBlocks(o)
 	}
+}
+
+// inState says that an error stands in the pipeline's state.
+func (p *Pipeline) inState(problem Problem) bool {
+	for path, at := range p.Positions {
+		if problem.Severity == SeverityError && strings.HasPrefix(path, "state") && at.Line == problem.Pos.Line {
+			return true
+		}
+	}
+	return false
 }
 
 // maxCover bounds how often lint expands a document to see all of it.
@@ -35,15 +50,12 @@ func (p *parser) lintBlocks(o LintOptions) {
 	ran := []*blocks.Expansion{p.expansion}
 	shown := p.expansion.Emitted()
 	for x := p.blocks.Cover(ran...); x != nil && len(ran) < maxCover; x = p.blocks.Cover(ran...) {
-		sub := parser{file: p.file, structural: true}
+		sub := parser{file: p.file, structural: true, strict: p.strict}
 		if root := sub.expanded(x); root != nil {
 			s := settler{parser: &sub, env: env}
 			s.document(context.Background(), root)
 			if pl := sub.root(root); pl != nil {
-				unnamed(pl.Tasks)
-				for _, e := range pl.Entries {
-					unnamed(e.Tasks)
-				}
+				unnamed(pl)
 				sub.problems = append(sub.problems, Lint(pl, o)...)
 			}
 		}
@@ -60,11 +72,16 @@ func (p *parser) lintBlocks(o LintOptions) {
 }
 
 // unnamed takes from tasks the modules that variables name which are not known.
-func unnamed(tasks []Task) {
-	for i := range tasks {
-		t := &tasks[i]
-		if nunjucks.HasTemplate(t.Module) && t.Vars != nil {
-			t.Module = ""
+func unnamed(pl *Pipeline) {
+	all := [][]Task{pl.Tasks}
+	for _, e := range pl.Entries {
+		all = append(all, e.Tasks)
+	}
+	for _, tasks := range all {
+		for i := range tasks {
+			if t := &tasks[i]; nunjucks.HasTemplate(t.Module) && t.Vars != nil {
+				t.Module = ""
+			}
 		}
 	}
 }

@@ -105,7 +105,8 @@ func (d *Document) Borrows(key string) (line, column int, found bool) {
 }
 
 // Cover expands what ran leaves out: each block takes a branch that is not in it, or holds such a one, and each loop runs
-// once. All variables are nil. It returns nil when nothing is left out. ran holds the expansions so far.
+// once. All variables are nil. It returns nil when nothing is left out. ran holds the expansions so
+// far.
 func (d *Document) Cover(ran ...*Expansion) *Expansion {
 	c := coverer{done: make([]bool, d.branches), writer: newWriter(d)}
 	for _, x := range ran {
@@ -113,7 +114,7 @@ func (d *Document) Cover(ran ...*Expansion) *Expansion {
 			c.done[id] = c.done[id] || r
 		}
 	}
-	if !c.open(d.parts) {
+	if len(ran) > 0 && !c.open(d.parts) {
 		return nil
 	}
 	c.run(d.parts, nil)

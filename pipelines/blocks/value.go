@@ -33,63 +33,62 @@ func (s *scanner) value() bool {
 type row struct {
 	end    int      // of the text, in the source
 	begins bool     // with a tag that opens a block
-	closed bool     // all blocks end that begin in it
+	open   []string // blocks that have begun and not ended
+	closed bool     // all have ended
 	loops  bool     // one of them is a loop
 	pieces []string // without blanks around them, none empty
 }
 
 func readRow(src string, i int) row {
 	line, _, _ := strings.Cut(src[i:], "\n")
+	begin, piece, stop := i, i, i+len(line)
 	r := row{closed: true}
-	begin, stop, piece := i, i+len(line), i
-	var open []string
-	cutPiece := func(to int) {
-		if text := strings.Trim(src[piece:to], " \t\r"); text != "" {
-			r.pieces = append(r.pieces, text)
-			r.end = piece + len(strings.TrimRight(src[piece:to], " \t\r"))
-		}
-	}
 	for i < stop {
 		switch {
-		case strings.HasPrefix(src[i:stop], "{{"):
-			n := strings.Index(src[i:stop], "}}")
-			if n < 0 {
-				i = stop
-				continue
+		case strings.HasPrefix(src[i:stop], "{%") || strings.HasPrefix(src[i:stop], "{#"):
+			r.piece(src, piece, i)
+			t, err := readTag(src, i)
+			if err != nil || t.end > stop {
+				r.closed = false
+				return r
 			}
-			i += n + 2
-			continue
+			r.tag(t)
+			r.begins = r.begins || t.start == begin && len(r.open) > 0
+			i, piece, r.end = t.end, t.end, t.end
+		case strings.HasPrefix(src[i:stop], "{{"):
+			_, behind, _ := strings.Cut(src[i:stop], "}}")
+			i = stop - len(behind)
 		case src[i] == '#' && strings.IndexByte(" \t", src[i-1]) >= 0:
 			stop = i
-			continue
-		case !strings.HasPrefix(src[i:stop], "{%") && !strings.HasPrefix(src[i:stop], "{#"):
+		default:
 			i++
-			continue
 		}
-		cutPiece(i)
-		t, err := readTag(src, i)
-		if err != nil || t.end > stop {
-			r.closed = false
-			return r
-		}
-		opener, ends := strings.CutPrefix(t.name, "end")
-		last := len(open) - 1
-		switch {
-		case ends && last >= 0 && open[last] == opener:
-			open = open[:last]
-		case ends:
-			r.closed = false
-		case slices.Contains([]string{"for", "if", "filter", "macro", "call", "raw", "verbatim"}, t.name):
-			open = append(open, t.name)
-			r.begins = r.begins || t.start == begin
-			r.loops = r.loops || t.name == "for"
-		}
-		i = t.end
-		piece, r.end = i, i
 	}
-	cutPiece(stop)
-	r.closed = r.closed && len(open) == 0
+	r.piece(src, piece, stop)
+	r.closed = r.closed && len(r.open) == 0
 	return r
+}
+
+func (r *row) piece(src string, from, to int) {
+	text := strings.TrimRight(src[from:to], " \t\r")
+	if piece := strings.TrimLeft(text, " \t"); piece != "" {
+		r.pieces = append(r.pieces, piece)
+		r.end = from + len(text)
+	}
+}
+
+func (r *row) tag(t *tag) {
+	opener, ends := strings.CutPrefix(t.name, "end")
+	last := len(r.open) - 1
+	switch {
+	case ends && last >= 0 && r.open[last] == opener:
+		r.open = r.open[:last]
+	case ends:
+		r.closed = false
+	case slices.Contains([]string{"for", "if", "filter", "macro", "call", "raw", "verbatim"}, t.name):
+		r.open = append(r.open, t.name)
+		r.loops = r.loops || t.name == "for"
+	}
 }
 
 // text says that there is some.
