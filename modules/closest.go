@@ -4,7 +4,13 @@ import "strings"
 
 // Closest returns the entry of list that word is most likely a slip for; empty when none is near.
 // A third of the letters may differ, at least one, but never all; swapped neighbours count once, case not at all.
+// Nothing is near a word of more than 64 bytes, or in a list of more than 1000: those are hostile, and comparing costs
+// length squared, each.
 func Closest(word string, list []string) string {
+	const longest, most = 64, 1000
+	if len(word) > longest || len(list) > most {
+		return ""
+	}
 	letters := len([]rune(word))
 	best, limit := "", min(letters-1, max(1, letters/3))
 	for _, candidate := range list {

@@ -2,6 +2,7 @@ package modules_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +52,7 @@ func TestClosestFindsSlipsAndNothingElse(t *testing.T) {
 			require.Equal(t, tt.want, modules.Closest(tt.word, []string{"width", "height", "src"}))
 		})
 	}
+	long := strings.Repeat("x", 100)
+	require.Empty(t, modules.Closest(long+"y", []string{long}), "a word that nobody typed")
+	require.Empty(t, modules.Closest("widht", append(make([]string, 1000), "width")), "a list that nobody wrote")
 }

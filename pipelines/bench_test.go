@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 )
 
 // thousandTasks is a document as people write them, a thousand tasks long.
@@ -47,7 +48,7 @@ func BenchmarkCheck1000Tasks(b *testing.B) {
 	doc := thousandTasks()
 	b.SetBytes(int64(len(doc)))
 	for b.Loop() {
-		require.Empty(b, pipelines.Check("many.yaml", doc, pipelines.LintOptions{Modules: mods, Callbacks: cbs}))
+		require.Empty(b, lint.Document("many.yaml", doc, lint.Options{Modules: mods, Callbacks: cbs}))
 	}
 }
 

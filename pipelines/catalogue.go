@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -21,6 +22,9 @@ var shipped embed.FS
 
 // extensions are those of documents, in the order they are looked for.
 var extensions = [...]string{".yaml", ".yml", ".json"}
+
+// NoCAD is what to do instead of what needs a CAD kernel, which there is none of.
+const NoCAD = "CAD conversion is not offered; export glTF, OBJ, STL or FBX from the CAD system, and convert that"
 
 // A Catalogue finds pipelines by name: in the operator's folder first, then among those that are shipped.
 // The folder is looked at on every call, so that a changed file counts from the next job on.
@@ -64,7 +68,7 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
-	msg := fmt.Sprintf("pipeline %q is not in the catalogue", shorten(e.Name))
+	msg := fmt.Sprintf("pipeline %q is not in the catalogue", Shorten(e.Name))
 	if e.Closest != "" {
 		msg += fmt.Sprintf(", did you mean %q?", e.Closest)
 	}
@@ -103,10 +107,10 @@ func (c *Catalogue) find(name string) (*document, error) {
 		base = strings.TrimSuffix(name, ext)
 	}
 	if isTest(base) {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("%q is the name of a pipeline's tests, which are no pipeline; leave .test out", shorten(name)))
+		return nil, fault.As(fault.Permanent, fmt.Errorf("%q is the name of a pipeline's tests, which are no pipeline; leave .test out", Shorten(name)))
 	}
 	if !validName(base) {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", shorten(name)))
+		return nil, fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", Shorten(name)))
 	}
 	for _, ext := range extensions {
 		if c.dir == "" || base != name && base+ext != name {
@@ -124,7 +128,7 @@ func (c *Catalogue) find(name string) (*document, error) {
 		return nil, err
 	}
 	names := c.Names()
-	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: closest(base, names), Names: names})
+	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: modules.Closest(base, names), Names: names})
 }
 
 // coarse is how far apart two writes must be for every file system to give them different times.
@@ -212,6 +216,14 @@ func (c *Catalogue) keep(key string, d *document) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known[key] = d
+}
+
+// refused says why a name that other systems' catalogues have is not in ours; nil for all other names.
+func refused(name string) error {
+	if name != "stl_cad_to_glb" && name != "zip_cad_to_glb" {
+		return nil
+	}
+	return fault.As(fault.Permanent, fmt.Errorf("pipeline %q is not offered: %s", name, NoCAD))
 }
 
 // validName keeps names to what can stand in a path, a key and a message without quoting.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -13,18 +14,18 @@ import (
 const maxEntries = 100
 
 // entries reads the pipelines of a document.
-func (p *parser) entries(f field, places map[string]Pos) []Entry {
+func (p *parser) entries(f field, places Positions) []Entry {
 	places["entries"] = f.pos
 	fields := p.fields(f)
 	if len(fields) > maxEntries {
-		p.errorf(f.pos, "the document has %d entries, and %d are allowed; split it", len(fields), maxEntries)
+		p.Errorf(f.pos, "the document has %d entries, and %d are allowed; split it", len(fields), maxEntries)
 		return nil
 	}
 	var out []Entry
 	for _, f := range fields {
 		places["entries."+f.key] = f.pos
 		if !validName(f.key) {
-			p.errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", shorten(f.key))
+			p.Errorf(f.pos, "%q can't be an entry's name; use letters, digits, dot, dash and _", Shorten(f.key))
 			continue
 		}
 		out = append(out, p.entry(f))
@@ -35,7 +36,7 @@ func (p *parser) entries(f field, places map[string]Pos) []Entry {
 func (p *parser) entry(f field) Entry {
 	e := Entry{Name: f.key, Pos: f.pos}
 	if f.value.kind != mapNode {
-		p.errorf(f.pos, "entry %q must be a map with description, params and tasks, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "entry %q must be a map with description, params and tasks, got %s", f.key, f.value.what())
 		return e
 	}
 	for _, f := range f.value.fields {
@@ -51,7 +52,7 @@ func (p *parser) entry(f field) Entry {
 		}
 	}
 	if !f.value.has("tasks") {
-		p.errorf(f.pos, "entry %q has no tasks; add a list of them under tasks", f.key)
+		p.Errorf(f.pos, "entry %q has no tasks; add a list of them under tasks", f.key)
 	}
 	return e
 }
@@ -65,7 +66,7 @@ func (p *parser) twice(pl *Pipeline) {
 	for _, e := range pl.Entries {
 		for _, param := range e.Params {
 			if line, ok := lines[param.Name]; ok {
-				p.errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", shorten(param.Name), line)
+				p.Errorf(param.Pos, "param %q is declared for all entries on line %d; keep one of them", Shorten(param.Name), line)
 			}
 		}
 	}
@@ -97,13 +98,13 @@ func (p *Pipeline) Select(entry string) (*Pipeline, error) {
 
 func (p *Pipeline) noEntry(entry string) error {
 	if len(p.Entries) == 0 {
-		return fmt.Errorf("%s has no entries, and %q was asked for; leave entry out", p.called(), shorten(entry))
+		return fmt.Errorf("%s has no entries, and %q was asked for; leave entry out", p.called(), Shorten(entry))
 	}
 	names := p.entryNames()
-	if near := closest(entry, names); near != "" {
-		return fmt.Errorf("%s has no entry %q, did you mean %q? It has %s", p.called(), shorten(entry), near, strings.Join(names, ", "))
+	if near := modules.Closest(entry, names); near != "" {
+		return fmt.Errorf("%s has no entry %q, did you mean %q? It has %s", p.called(), Shorten(entry), near, strings.Join(names, ", "))
 	}
-	return fmt.Errorf("%s has no entry %q; it has %s", p.called(), shorten(entry), strings.Join(names, ", "))
+	return fmt.Errorf("%s has no entry %q; it has %s", p.called(), Shorten(entry), strings.Join(names, ", "))
 }
 
 func (p *Pipeline) entryNames() []string {

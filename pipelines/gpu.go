@@ -25,7 +25,7 @@ func (p *parser) gpu(f field) *GPU {
 	case n.empty():
 		return nil
 	case n.kind != mapNode:
-		p.errorf(f.pos, "gpu must be true, a number of GPUs, or a map with count, memory, capability, encoder, got %s", n.what())
+		p.Errorf(f.pos, "gpu must be true, a number of GPUs, or a map with count, memory, capability, encoder, got %s", n.what())
 		return nil
 	}
 	g := &GPU{Count: 1}
@@ -50,7 +50,7 @@ func (p *parser) gpuCount(f field) int {
 	const most = 64
 	v, ok := f.value.value.(int64)
 	if !ok || v < 1 || v > most {
-		p.errorf(f.pos, "%s must be a whole number of GPUs from 1 to %d, got %s", f.key, most, f.value.what())
+		p.Errorf(f.pos, "%s must be a whole number of GPUs from 1 to %d, got %s", f.key, most, f.value.what())
 		return 1
 	}
 	return int(v)
@@ -68,7 +68,7 @@ func (p *parser) bytes(f field) int64 {
 	factor, known := units[strings.ToLower(unit)]
 	if err != nil || !known || !(v >= 0) || v*factor > math.MaxInt64/2 {
 		if f.value.kind == scalarNode {
-			p.errorf(f.pos, "%s must be a number of bytes, or a size such as 16Gi, got %s", f.key, f.value.what())
+			p.Errorf(f.pos, "%s must be a number of bytes, or a size such as 16Gi, got %s", f.key, f.value.what())
 		}
 		return 0
 	}
@@ -81,7 +81,7 @@ func (p *parser) capability(f field) string {
 	major, minor, _ := strings.Cut(text, ".")
 	for _, part := range []string{major, minor} {
 		if n, err := strconv.ParseUint(part, 10, 8); (err != nil || n > 99) && (part != "" || part == major) {
-			p.errorf(f.pos, "capability must be a CUDA compute capability such as 8.0, got %s", f.value.what())
+			p.Errorf(f.pos, "capability must be a CUDA compute capability such as 8.0, got %s", f.value.what())
 			return ""
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // readJSON turns JSON into nodes. YAML readers take JSON too, but not all of it: no surrogate pairs in escapes,
 // no line separators in strings.
-func readJSON(file string, src []byte, ps *problems) *node {
+func readJSON(file string, src []byte, ps *Problems) *node {
 	dec := json.NewDecoder(bytes.NewReader(src))
 	dec.UseNumber()
 	r := jsonReader{file: file, src: src, dec: dec, ps: ps, line: 1, column: 1}
@@ -22,7 +22,7 @@ type jsonReader struct {
 	file         string
 	src          []byte
 	dec          *json.Decoder
-	ps           *problems
+	ps           *Problems
 	offset       int // of the place that line and column name
 	line, column int
 	full         bool // a limit was met: the document is refused whole
@@ -44,7 +44,7 @@ func (r *jsonReader) token() (json.Token, Pos) {
 	t, err := r.dec.Token()
 	if err != nil {
 		r.full = true
-		r.ps.errorf(Pos{r.file, r.line, r.column}, "this is not JSON: %v", err)
+		r.ps.Errorf(Pos{r.file, r.line, r.column}, "this is not JSON: %v", err)
 	}
 	return t, Pos{r.file, r.line, r.column}
 }
@@ -56,7 +56,7 @@ func (r *jsonReader) node(depth int) *node {
 		return nil
 	case depth > maxDepth:
 		r.full = true
-		r.ps.errorf(pos, "lists and maps are nested more than %d deep; flatten them", maxDepth)
+		r.ps.Errorf(pos, "lists and maps are nested more than %d deep; flatten them", maxDepth)
 		return nil
 	}
 	switch v := t.(type) {
@@ -117,13 +117,13 @@ func (r *jsonReader) number(v json.Number, pos Pos) any {
 	}
 	f, err := v.Float64()
 	if err != nil {
-		r.ps.errorf(pos, "the number %s is too large; write it as text", shorten(v.String()))
+		r.ps.Errorf(pos, "the number %s is too large; write it as text", Shorten(v.String()))
 	}
 	return f
 }
 
 // reportJSON says why src, which looks like it, is not JSON.
-func reportJSON(file string, src []byte, ps *problems) {
+func reportJSON(file string, src []byte, ps *Problems) {
 	var v json.RawMessage
 	err := json.Unmarshal(src, &v)
 	before := src
@@ -132,21 +132,21 @@ func reportJSON(file string, src []byte, ps *problems) {
 	}
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	ps.errorf(Pos{file, line, column}, "this is not JSON, nor YAML: %v", err)
+	ps.Errorf(Pos{file, line, column}, "this is not JSON, nor YAML: %v", err)
 }
 
 // checkText refuses what neither YAML nor JSON may hold, with its place: invalid UTF-8 and control characters.
-func checkText(file string, src []byte, ps *problems) bool {
+func checkText(file string, src []byte, ps *Problems) bool {
 	line, column := 1, 1
 	for rest := src; len(rest) > 0; {
 		c, n := utf8.DecodeRune(rest)
 		rest = rest[n:]
 		switch {
 		case c == utf8.RuneError && n == 1:
-			ps.errorf(Pos{file, line, column}, "this byte is not UTF-8; save the document as UTF-8")
+			ps.Errorf(Pos{file, line, column}, "this byte is not UTF-8; save the document as UTF-8")
 			return false
 		case c < ' ' && c != '\t' && c != '\n' && c != '\r', c == 0x7f:
-			ps.errorf(Pos{file, line, column}, "the control character %U can't stand in a document; remove it", c)
+			ps.Errorf(Pos{file, line, column}, "the control character %U can't stand in a document; remove it", c)
 			return false
 		case c == '\n':
 			line, column = line+1, 0

@@ -44,9 +44,9 @@ const (
 )
 
 // add appends an entry to a map, unless the key is there already.
-func (n *node) add(f field, ps *problems) {
+func (n *node) add(f field, ps *Problems) {
 	if line, dup := n.line(f.key); dup {
-		ps.errorf(f.pos, "key %q is already set on line %d; keep one of them", shorten(f.key), line)
+		ps.Errorf(f.pos, "key %q is already set on line %d; keep one of them", Shorten(f.key), line)
 		return
 	}
 	n.fields = append(n.fields, f)
@@ -94,7 +94,7 @@ func (n *node) what() string {
 	case nil:
 		return "nothing"
 	case string:
-		return strconv.Quote(shorten(v))
+		return strconv.Quote(Shorten(v))
 	default:
 		return fmt.Sprint(v)
 	}
@@ -132,7 +132,7 @@ func (n *node) any() any {
 
 // places notes where n and everything in it stands: path is the key's place, path + ":" the place of a scalar's
 // text where a column inside the value is one in the source too.
-func (n *node) places(path string, key Pos, into map[string]Pos) {
+func (n *node) places(path string, key Pos, into Positions) {
 	into[path] = key
 	if n.inner.Line > 0 {
 		into[path+":"] = n.inner
@@ -143,14 +143,4 @@ func (n *node) places(path string, key Pos, into map[string]Pos) {
 	for i, e := range n.list {
 		e.places(path+"["+strconv.Itoa(i)+"]", e.pos, into)
 	}
-}
-
-// shorten cuts text that is quoted in a message.
-func shorten(s string) string {
-	const most = 60
-	r := []rune(s)
-	if len(r) <= most {
-		return s
-	}
-	return string(r[:most]) + "…"
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/modules"
 )
 
 // A link is what one task says of its place in the order.
@@ -24,7 +26,7 @@ type reference struct {
 // it says nothing, as in [], the task starts at once.
 func (p *parser) after(f field, l *link) {
 	if l.key != "" {
-		p.errorf(f.pos, "%s and %s are the same key; keep one of them", f.key, l.key)
+		p.Errorf(f.pos, "%s and %s are the same key; keep one of them", f.key, l.key)
 		return
 	}
 	l.key = f.key
@@ -39,11 +41,11 @@ func (p *parser) after(f field, l *link) {
 			case text != "":
 				l.before = append(l.before, reference{text, true, e.pos})
 			case e.kind == scalarNode:
-				p.errorf(e.pos, "%s has an entry that names no task; remove it", f.key)
+				p.Errorf(e.pos, "%s has an entry that names no task; remove it", f.key)
 			}
 		}
 	default:
-		p.errorf(f.pos, "%s must be the id or name of a task, or a list of them, got a map", f.key)
+		p.Errorf(f.pos, "%s must be the id or name of a task, or a list of them, got a map", f.key)
 	}
 }
 
@@ -52,7 +54,7 @@ func (p *parser) id(f field) string {
 	const longest = 128 // characters
 	id := p.text(f)
 	if len([]rune(id)) > longest || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		p.errorf(f.pos, "id %q can't be used; write at most %d characters on one line", shorten(id), longest)
+		p.Errorf(f.pos, "id %q can't be used; write at most %d characters on one line", Shorten(id), longest)
 		return ""
 	}
 	return id
@@ -61,8 +63,8 @@ func (p *parser) id(f field) string {
 // parallel reads how many tasks may run at once.
 func (p *parser) parallel(f field) int {
 	v, ok := f.value.value.(int64)
-	if !ok || v < 1 || v > maxParallel {
-		p.errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", maxParallel, f.value.what())
+	if !ok || v < 1 || v > MaxParallel {
+		p.Errorf(f.pos, "parallel must be a whole number of tasks from 1 to %d, got %s", MaxParallel, f.value.what())
 		return 0
 	}
 	return int(v)
@@ -103,7 +105,7 @@ type orderer struct {
 func (o *orderer) call(i int, t Task) {
 	if t.ID != "" {
 		if first, twice := o.ids[t.ID]; twice {
-			o.errorf(t.Positions["id"], "id %q is already that of the task on line %d; ids are unique", shorten(t.ID), o.tasks[first].Pos.Line)
+			o.Errorf(t.Positions["id"], "id %q is already that of the task on line %d; ids are unique", Shorten(t.ID), o.tasks[first].Pos.Line)
 		} else {
 			o.ids[t.ID] = i
 		}
@@ -141,13 +143,13 @@ func (o *orderer) one(i int, ref reference) []int {
 		case 1:
 			at = named[0]
 		default:
-			o.errorf(ref.pos, "%s: %q is the name of the tasks on lines %d and %d; give the one that is meant an id",
-				key, shorten(ref.text), o.tasks[named[0]].Pos.Line, o.tasks[named[1]].Pos.Line)
+			o.Errorf(ref.pos, "%s: %q is the name of the tasks on lines %d and %d; give the one that is meant an id",
+				key, Shorten(ref.text), o.tasks[named[0]].Pos.Line, o.tasks[named[1]].Pos.Line)
 			return nil
 		}
 	}
 	if at == i {
-		o.errorf(ref.pos, "%s: the task can't come after itself; remove %q", key, shorten(ref.text))
+		o.Errorf(ref.pos, "%s: the task can't come after itself; remove %q", key, Shorten(ref.text))
 		return nil
 	}
 	return []int{at}
@@ -165,13 +167,13 @@ func (o *orderer) unknownTask(key string, ref reference) {
 				}
 			}
 		}
-		near = closest(ref.text, known)
+		near = modules.Closest(ref.text, known)
 	}
 	if near != "" {
-		o.errorf(ref.pos, "%s: no task has the id or name %q, did you mean %q?", key, shorten(ref.text), shorten(near))
+		o.Errorf(ref.pos, "%s: no task has the id or name %q, did you mean %q?", key, Shorten(ref.text), Shorten(near))
 		return
 	}
-	o.errorf(ref.pos, "%s: no task has the id or name %q", key, shorten(ref.text))
+	o.Errorf(ref.pos, "%s: no task has the id or name %q", key, Shorten(ref.text))
 }
 
 // circles reports tasks that wait for each other, each in at most one circle.
@@ -226,7 +228,7 @@ func (o *orderer) circle(members []int) {
 	if implied {
 		why = "; a task without after comes after the one before it"
 	}
-	o.errorf(o.tasks[members[0]].Pos, "tasks wait for each other in a circle: %s, and none of them can start%s", strings.Join(words, " → "), why)
+	o.Errorf(o.tasks[members[0]].Pos, "tasks wait for each other in a circle: %s, and none of them can start%s", strings.Join(words, " → "), why)
 }
 
 // called is what messages call a task.
@@ -234,9 +236,9 @@ func (o *orderer) called(i int) string {
 	t := o.tasks[i]
 	switch {
 	case t.ID != "":
-		return shorten(t.ID)
+		return Shorten(t.ID)
 	case t.Name != "":
-		return shorten(strings.Join(strings.Fields(t.Name), " "))
+		return Shorten(strings.Join(strings.Fields(t.Name), " "))
 	}
 	return fmt.Sprintf("#%d", i)
 }

@@ -3,6 +3,7 @@ package pipelines
 import (
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -14,7 +15,7 @@ const maxParams = 500
 func (p *parser) params(f field) []Param {
 	fields := p.fields(f)
 	if len(fields) > maxParams {
-		p.errorf(f.pos, "params declares %d values, and %d are allowed; put them into a map", len(fields), maxParams)
+		p.Errorf(f.pos, "params declares %d values, and %d are allowed; put them into a map", len(fields), maxParams)
 		return nil
 	}
 	var out []Param
@@ -23,6 +24,7 @@ func (p *parser) params(f field) []Param {
 			out = append(out, param)
 		}
 	}
+	p.standIns(out)
 	return out
 }
 
@@ -33,10 +35,10 @@ func (p *parser) param(f field) (Param, bool) {
 		return out, false
 	}
 	if f.value.kind != mapNode && !f.value.empty() {
-		p.errorf(f.pos, "param %q must be a map with type, description, required, default and enum, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "param %q must be a map with type, description, required, unless, default and enum, got %s", f.key, f.value.what())
 		return out, false
 	}
-	var otherwise, enum *field
+	var otherwise, enum, unless *field
 	for _, f := range f.value.fields {
 		switch f.key {
 		case "type":
@@ -45,13 +47,18 @@ func (p *parser) param(f field) (Param, bool) {
 			out.Description = p.text(f)
 		case "required":
 			out.Required = p.boolean(f, false)
+		case "unless":
+			unless = &f
 		case "default":
 			otherwise = &f
 		case "enum":
 			enum = &f
 		default:
-			p.unknown(f, "a param", "type", "description", "required", "default", "enum")
+			p.unknown(f, "a param", "type", "description", "required", "unless", "default", "enum")
 		}
+	}
+	if unless != nil {
+		out.Unless = p.unless(*unless, out)
 	}
 	if enum != nil {
 		out.Enum = p.enum(*enum, out)
@@ -62,13 +69,48 @@ func (p *parser) param(f field) (Param, bool) {
 	return out, true
 }
 
+// unless reads the names of params that may stand in for a required one.
+func (p *parser) unless(f field, of Param) []string {
+	if !of.Required && !f.value.empty() {
+		p.Errorf(f.pos, "param %q is not required, so unless has no meaning; add required: true", Shorten(of.Name))
+	}
+	if f.value.kind == scalarNode {
+		if name := p.text(f); name != "" {
+			return []string{name}
+		}
+		return nil
+	}
+	var out []string
+	for _, e := range p.list(f) {
+		if name := p.text(field{f.key, e.pos, e}); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// standIns reports names in unless that no other param has.
+func (p *parser) standIns(params []Param) {
+	known := map[string]bool{}
+	for _, param := range params {
+		known[param.Name] = true
+	}
+	for _, param := range params {
+		for _, name := range param.Unless {
+			if name == param.Name || !known[name] {
+				p.Errorf(param.Pos, "param %q: unless must name other params of this list, and has %q", Shorten(param.Name), Shorten(name))
+			}
+		}
+	}
+}
+
 func (p *parser) paramName(f field) bool {
 	const longest = 128 // characters
 	switch {
 	case strings.HasPrefix(f.key, "__"):
-		p.errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", shorten(f.key))
+		p.Errorf(f.pos, "param %q is reserved for the operator; give it a name that does not start with __", Shorten(f.key))
 	case f.key == "" || len([]rune(f.key)) > longest || strings.ContainsFunc(f.key, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		p.errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", shorten(f.key), longest)
+		p.Errorf(f.pos, "%q can't be a param's name; write at most %d characters on one line", Shorten(f.key), longest)
 	default:
 		return true
 	}
@@ -94,10 +136,10 @@ func (p *parser) paramType(f field) ParamType {
 	if t, ok := aliases[name]; ok {
 		return t
 	}
-	if near := closest(name, types); near != "" {
-		p.errorf(f.pos, "type %q is unknown, did you mean %q?", shorten(name), near)
+	if near := modules.Closest(name, types); near != "" {
+		p.Errorf(f.pos, "type %q is unknown, did you mean %q?", Shorten(name), near)
 	} else if f.value.kind == scalarNode {
-		p.errorf(f.pos, "type %q is unknown; there are %s", shorten(name), strings.Join(types, ", "))
+		p.Errorf(f.pos, "type %q is unknown; there are %s", Shorten(name), strings.Join(types, ", "))
 	}
 	return ParamAny
 }
@@ -108,9 +150,9 @@ func (p *parser) enum(f field, of Param) []any {
 		v, ok := of.Type.take(e.any())
 		switch {
 		case e.kind != scalarNode || e.value == nil:
-			p.errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
+			p.Errorf(e.pos, "a value of enum must be text, a number, true or false, got %s", e.what())
 		case !ok:
-			p.errorf(e.pos, "param %q is %s, and enum has %s", shorten(of.Name), of.Type.article(), of.show(e.any()))
+			p.Errorf(e.pos, "param %q is %s, and enum has %s", Shorten(of.Name), of.Type.article(), of.show(e.any()))
 		default:
 			out = append(out, v)
 		}
@@ -125,30 +167,20 @@ func (p *parser) paramDefault(f field, of Param) any {
 		return nil
 	}
 	if of.Required {
-		p.errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", shorten(of.Name))
+		p.Errorf(f.pos, "param %q is required, so its default is never used; remove one of the two", Shorten(of.Name))
 		return nil
 	}
-	if isTemplate(v) {
+	if render.IsTemplate(v) {
 		return v
 	}
 	fit, ok := of.Type.take(v)
 	switch {
 	case !ok:
-		p.errorf(f.pos, "param %q is %s, and its default is %s", shorten(of.Name), of.Type.article(), of.show(v))
+		p.Errorf(f.pos, "param %q is %s, and its default is %s", Shorten(of.Name), of.Type.article(), of.show(v))
 	case !of.allows(fit):
-		p.errorf(f.pos, "param %q: its default %s is not in enum", shorten(of.Name), of.show(v))
+		p.Errorf(f.pos, "param %q: its default %s is not in enum", Shorten(of.Name), of.show(v))
 	}
 	return fit
-}
-
-func isTemplate(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return dynamic(v)
-	case render.Scoped:
-		return true
-	}
-	return false
 }
 
 // defaults puts defaults into the state, where it has no such key.
@@ -161,7 +193,7 @@ func (p *Pipeline) defaults(params []Param) {
 			p.State = map[string]any{}
 		}
 		if p.Positions == nil {
-			p.Positions = map[string]Pos{}
+			p.Positions = Positions{}
 		}
 		p.State[param.Name] = param.Default
 		p.Positions["state."+param.Name] = param.Pos

@@ -18,26 +18,16 @@ import (
 // name of its own is called after it, "hello".
 //
 // Everything wrong is reported at once: the error is a *ParseError, and permanent. Only the document's shape is
-// looked at; Lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
+// looked at; package lint looks at what it asks for. Outside props, durations are a number of seconds or text as in "15s".
 func Parse(name string, doc []byte) (*Pipeline, error) {
 	p := parser{file: name}
 	return p.parse(context.Background(), doc)
 }
 
-// Check returns everything that is wrong with a document, in the order of the text: with its shape, and, as far as that
-// can be read, what Lint says of it. It is nil when the document is clean.
-func Check(name string, doc []byte, o LintOptions) []Problem {
-	p := parser{file: name}
-	if pl := p.document(context.Background(), doc); pl != nil {
-		p.lint(pl, o)
-	}
-	return p.sorted()
-}
-
 func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {
 	pl := p.document(ctx, doc)
 	if p.unresolved != nil {
-		p.add(*p.unresolved)
+		p.Add(*p.unresolved)
 	}
 	if err := p.err(); err != nil {
 		return nil, err
@@ -61,7 +51,7 @@ func (p *parser) document(ctx context.Context, doc []byte) *Pipeline {
 func (p *parser) root(root *node) *Pipeline {
 	if root == nil || root.kind != mapNode {
 		if root != nil {
-			p.errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
+			p.Errorf(root.pos, "a pipeline is a map with name, state and tasks, got %s", root.what())
 		}
 		return nil
 	}
@@ -85,7 +75,7 @@ func ParseCallbacks(name string, raw map[string]any) (map[Event][]Callback, erro
 	p := parser{file: name}
 	at := Pos{File: name}
 	var out map[Event][]Callback
-	if n := fromAny(raw, at, 0, &p.problems); n != nil {
+	if n := fromAny(raw, at, 0, &p.Problems); n != nil {
 		out = p.callbacks(field{"callbacks", at, n}, PipelineEvents)
 	}
 	if err := p.err(); err != nil {
@@ -107,7 +97,7 @@ func Decode(name string, doc []byte) (any, error) {
 
 // A parser turns nodes into the types of this package and collects what is wrong.
 type parser struct {
-	problems
+	Problems
 	file       string
 	given      Given
 	job        bool              // given is what a job gives: a param that it lacks is a mistake
@@ -124,10 +114,10 @@ func (p *parser) err() error {
 	if p.stopped != nil {
 		return p.stopped
 	}
-	if len(p.problems) == 0 {
+	if len(p.Problems) == 0 {
 		return nil
 	}
-	return fault.As(fault.Permanent, &ParseError{p.sorted()})
+	return fault.As(fault.Permanent, &ParseError{p.Sorted()})
 }
 
 // read turns a document into nodes, its blocks expanded with what is given.
@@ -137,7 +127,7 @@ func (p *parser) read(ctx context.Context, doc []byte) *node {
 	case !ok:
 		return nil
 	case json.Valid(doc):
-		return readJSON(p.file, doc, &p.problems)
+		return readJSON(p.file, doc, &p.Problems)
 	}
 	return p.readYAML(ctx, doc)
 }
@@ -149,9 +139,9 @@ func (p *parser) values(doc []byte) *node {
 	case !ok:
 		return nil
 	case json.Valid(doc):
-		return readJSON(p.file, doc, &p.problems)
+		return readJSON(p.file, doc, &p.Problems)
 	}
-	return readYAML(p.file, doc, &p.problems)
+	return readYAML(p.file, doc, &p.Problems)
 }
 
 // source returns the text to read, unless it is refused as it is.
@@ -160,17 +150,17 @@ func (p *parser) source(doc []byte) (text []byte, ok bool) {
 	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
 	switch {
 	case len(doc) > maxSource:
-		p.errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+		p.Errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
 		return nil, false
 	case len(bytes.TrimSpace(doc)) == 0:
-		p.errorf(start, "the document is empty; a pipeline has at least tasks")
+		p.Errorf(start, "the document is empty; a pipeline has at least tasks")
 		return nil, false
 	}
-	return doc, checkText(p.file, doc, &p.problems)
+	return doc, checkText(p.file, doc, &p.Problems)
 }
 
 func (p *parser) pipeline(root *node, pl *Pipeline) {
-	pl.Positions = make(map[string]Pos)
+	pl.Positions = make(Positions)
 	for _, f := range root.fields {
 		if f.key != "tasks" && f.key != "callbacks" && f.key != "entries" {
 			f.value.places(f.key, f.pos, pl.Positions)
@@ -202,7 +192,7 @@ func (p *parser) pipeline(root *node, pl *Pipeline) {
 		}
 	}
 	if !root.has("tasks") && len(pl.Entries) == 0 {
-		p.errorf(root.pos, "the pipeline has no tasks; add a list of them under tasks")
+		p.Errorf(root.pos, "the pipeline has no tasks; add a list of them under tasks")
 	}
 	p.twice(pl)
 	pl.defaults(pl.Params)
@@ -226,13 +216,13 @@ func (p *parser) settings(f field, s *Settings) {
 		case "strict":
 			s.Strict = p.boolean(f, false)
 			if p.strict != nil && s.Strict != *p.strict {
-				p.errorf(f.pos, "a block can't set strict, which holds in the blocks themselves; set it outside")
+				p.Errorf(f.pos, "a block can't set strict, which holds in the blocks themselves; set it outside")
 			}
 		default:
 			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "parallel", "strict")
 		}
 		if other, twice := given[short]; twice {
-			p.errorf(f.pos, "%s and %s are the same setting; keep one of them", f.key, other)
+			p.Errorf(f.pos, "%s and %s are the same setting; keep one of them", f.key, other)
 		}
 		given[short] = f.key
 	}
@@ -243,7 +233,7 @@ func (p *parser) plugins(f field) []string {
 	for _, e := range p.list(f) {
 		name, ok := e.value.(string)
 		if !ok || name == "" {
-			p.errorf(e.pos, "a plugin is a name, got %s", e.what())
+			p.Errorf(e.pos, "a plugin is a name, got %s", e.what())
 			continue
 		}
 		if !slices.Contains(out, name) {

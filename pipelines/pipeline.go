@@ -18,11 +18,10 @@ type Pipeline struct {
 	Params      []Param // what a job may or must give, in the order of the text
 	Entries     []Entry // other task lists that a job may select, in the order of the text
 	Settings    Settings
-	Digest      string // "sha256:…" of the source
-	Source      string // name for messages: "hello.yaml"
-	Structural  bool   // it is YAML only after its {% %} blocks are expanded: what a job gives may change its tasks
-	// Positions are of "name", "state.x", "settings.retry", "plugins[0]", … by the same rule as a task's.
-	Positions map[string]Pos
+	Digest      string    // "sha256:…" of the source
+	Source      string    // name for messages: "hello.yaml"
+	Structural  bool      // it is YAML only after its {% %} blocks are expanded: what a job gives may change its tasks
+	Positions   Positions // of "name", "state.x", "settings.retry", "plugins[0]", …
 }
 
 // Settings are defaults for every task.
@@ -38,14 +37,22 @@ type Settings struct {
 // DefaultParallel is how many tasks of one run work at once where the document does not say.
 const DefaultParallel = 4
 
+// What a document may ask for.
+const (
+	MaxTasks    = 5000 // in one list: it bounds what a run tells of itself
+	MaxRetry    = 1000 // of a task: more is a loop, not a retry
+	MaxParallel = 64
+)
+
 // A Param is one value that a job gives in its state, declared so that it is checked before any work.
 type Param struct {
 	Name        string
 	Type        ParamType
 	Description string
 	Required    bool
-	Default     any   // nil is none; a template like any state value
-	Enum        []any // allowed values; nil is any
+	Unless      []string // other params: with Required, one that the job gives stands in
+	Default     any      // nil is none; a template like any state value
+	Enum        []any    // allowed values; nil is any
 	Pos         Pos
 }
 
@@ -88,9 +95,7 @@ type Task struct {
 	GPU        *GPU           // nil: it needs none, or its module says
 	Vars       map[string]any // loop variables around it, from blocks that were expanded; nil is none
 	Pos        Pos
-	// Positions are of the keys "module", "when", "register", "props", "props.src", "props.config.tris", "props.args[0]", …
-	// With a colon after it ("props.src:") a path names where a scalar's text starts, where the source holds it unchanged.
-	Positions map[string]Pos
+	Positions  Positions // of "module", "when", "register", "props", "props.src", …
 }
 
 // A GPU is what a task needs of GPUs.
@@ -106,7 +111,7 @@ type Callback struct {
 	Module    string
 	Props     map[string]any // unrendered
 	Pos       Pos
-	Positions map[string]Pos
+	Positions Positions
 }
 
 // An Event is what a callback listens to.

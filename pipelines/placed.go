@@ -1,17 +1,16 @@
 package pipelines
 
-// DecodePlaced is Decode for a map, with the places of what is in it: of its keys and entries, by the rule of
-// Pipeline.Positions ("tests[0].given.state").
-func DecodePlaced(name string, doc []byte) (values map[string]any, at map[string]Pos, err error) {
+// DecodePlaced is Decode for a map, with the places of its keys and entries ("tests[0].given.state").
+func DecodePlaced(name string, doc []byte) (values map[string]any, at Positions, err error) {
 	p := parser{file: name}
 	root := p.values(doc)
 	if root != nil && root.kind != mapNode {
-		p.errorf(root.pos, "the document must be a map, got %s", root.what())
+		p.Errorf(root.pos, "the document must be a map, got %s", root.what())
 	}
 	if err := p.err(); err != nil {
 		return nil, nil, err
 	}
-	at = map[string]Pos{}
+	at = Positions{}
 	values = make(map[string]any, len(root.fields))
 	for _, f := range root.fields {
 		f.value.places(f.key, f.pos, at)

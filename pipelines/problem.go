@@ -56,21 +56,26 @@ func (e *ParseError) Error() string {
 // maxProblems is how many problems of one document are kept: hostile ones have a hundred thousand.
 const maxProblems = 200
 
-// problems collects what is wrong while a document is looked at.
-type problems []Problem
+// Problems collects what is wrong while a document is looked at, up to a bound. The zero value has none.
+type Problems []Problem
 
-func (ps *problems) errorf(pos Pos, format string, args ...any) {
-	ps.add(Problem{pos, SeverityError, fmt.Sprintf(format, args...)})
+// Errorf adds an error.
+func (ps *Problems) Errorf(pos Pos, format string, args ...any) {
+	ps.Add(Problem{pos, SeverityError, fmt.Sprintf(format, args...)})
 }
 
-func (ps *problems) add(p Problem) {
-	if len(*ps) < maxProblems {
+// Add adds a problem, unless there are as many as are kept.
+func (ps *Problems) Add(p Problem) {
+	if !ps.Full() {
 		*ps = append(*ps, p)
 	}
 }
 
-// sorted returns the problems in the order of the text, each once.
-func (ps problems) sorted() []Problem {
+// Full says that nothing is added any more.
+func (ps Problems) Full() bool { return len(ps) >= maxProblems }
+
+// Sorted returns the problems in the order of the text, each once. It reorders ps.
+func (ps Problems) Sorted() []Problem {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.Pos.Line, b.Pos.Line),
@@ -79,4 +84,14 @@ func (ps problems) sorted() []Problem {
 			cmp.Compare(a.Msg, b.Msg))
 	})
 	return slices.Compact(ps)
+}
+
+// Shorten cuts text that a problem quotes.
+func Shorten(s string) string {
+	const most = 60 // characters
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most]) + "…"
 }

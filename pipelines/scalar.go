@@ -14,7 +14,7 @@ import (
 func (p *parser) text(f field) string {
 	switch n := f.value; {
 	case n.kind != scalarNode:
-		p.errorf(f.pos, "%s must be text, got %s", f.key, n.what())
+		p.Errorf(f.pos, "%s must be text, got %s", f.key, n.what())
 	case n.value != nil:
 		return strings.TrimSpace(n.text)
 	}
@@ -24,7 +24,7 @@ func (p *parser) text(f field) string {
 // fields returns the entries of a map; null, "" and [] count as an empty one.
 func (p *parser) fields(f field) []field {
 	if f.value.kind != mapNode && !f.value.empty() {
-		p.errorf(f.pos, "%s must be a map, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "%s must be a map, got %s", f.key, f.value.what())
 	}
 	return f.value.fields
 }
@@ -32,7 +32,7 @@ func (p *parser) fields(f field) []field {
 // list returns the entries of a list; null, "" and {} count as an empty one.
 func (p *parser) list(f field) []*node {
 	if f.value.kind != listNode && !f.value.empty() {
-		p.errorf(f.pos, "%s must be a list, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "%s must be a list, got %s", f.key, f.value.what())
 	}
 	return f.value.list
 }
@@ -55,18 +55,15 @@ func (p *parser) boolean(f field, otherwise bool) bool {
 			return otherwise
 		}
 	}
-	p.errorf(f.pos, "%s must be true or false, got %s", f.key, f.value.what())
+	p.Errorf(f.pos, "%s must be true or false, got %s", f.key, f.value.what())
 	return otherwise
 }
-
-// maxRetry bounds retry: more is a loop, not a retry.
-const maxRetry = 1000
 
 // count returns a number of further tries.
 func (p *parser) count(f field) int {
 	v, ok := f.value.value.(int64)
-	if !ok || v < 0 || v > maxRetry {
-		p.errorf(f.pos, "%s must be a whole number of further tries from 0 to %d, got %s", f.key, maxRetry, f.value.what())
+	if !ok || v < 0 || v > MaxRetry {
+		p.Errorf(f.pos, "%s must be a whole number of further tries from 0 to %d, got %s", f.key, MaxRetry, f.value.what())
 		return 0
 	}
 	return int(v)
@@ -93,9 +90,9 @@ func (p *parser) duration(f field) time.Duration {
 	}
 	switch {
 	case !ok:
-		p.errorf(f.pos, "%s must be a number of seconds or a duration such as 90s or 20m, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "%s must be a number of seconds or a duration such as 90s or 20m, got %s", f.key, f.value.what())
 	case d < 0 || d > maxDuration:
-		p.errorf(f.pos, "%s must be between 0 and a year, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "%s must be between 0 and a year, got %s", f.key, f.value.what())
 	default:
 		return d
 	}
@@ -105,10 +102,14 @@ func (p *parser) duration(f field) time.Duration {
 // register returns a name that templates can say.
 func (p *parser) register(f field) string {
 	name := p.text(f)
+	if strings.HasPrefix(name, "__") {
+		p.Errorf(f.pos, "register %q is reserved for the operator; give it a name that does not start with __", Shorten(name))
+		return ""
+	}
 	for i, c := range name {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$'
 		if !letter && (i == 0 || c < '0' || c > '9') {
-			p.errorf(f.pos, "register %q can't be named by a template; use letters, digits and _, not a digit first", shorten(name))
+			p.Errorf(f.pos, "register %q can't be named by a template; use letters, digits and _, not a digit first", Shorten(name))
 			return ""
 		}
 	}
@@ -117,26 +118,17 @@ func (p *parser) register(f field) string {
 
 // unknown refuses a key, with the known one that is closest, or all of them.
 func (p *parser) unknown(f field, of string, known ...string) {
-	if s := closest(f.key, known); s != "" {
-		p.errorf(f.pos, "%s has no key %q, did you mean %q?", of, shorten(f.key), s)
+	if s := modules.Closest(f.key, known); s != "" {
+		p.Errorf(f.pos, "%s has no key %q, did you mean %q?", of, Shorten(f.key), s)
 		return
 	}
-	p.errorf(f.pos, "%s has no key %q; it has %s", of, shorten(f.key), strings.Join(known, ", "))
-}
-
-// closest returns the known word that was probably meant, or "".
-func closest(word string, known []string) string {
-	const longest, most = 64, 1000 // hostile documents have more; comparing costs length squared, each
-	if len(word) > longest || len(known) > most {
-		return ""
-	}
-	return modules.Closest(word, known)
+	p.Errorf(f.pos, "%s has no key %q; it has %s", of, Shorten(f.key), strings.Join(known, ", "))
 }
 
 // fromAny turns a decoded value into nodes that all stand at one place.
-func fromAny(v any, at Pos, depth int, ps *problems) *node {
+func fromAny(v any, at Pos, depth int, ps *Problems) *node {
 	if depth > maxDepth {
-		ps.errorf(at, "lists and maps are nested more than %d deep; flatten them", maxDepth)
+		ps.Errorf(at, "lists and maps are nested more than %d deep; flatten them", maxDepth)
 		return nil
 	}
 	switch x := v.(type) {

@@ -9,11 +9,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/trial"
 )
+
+// registries are what the program's tasks and callbacks may name.
+func registries(t *testing.T) (tasks, calls *modules.Registry) {
+	t.Helper()
+	tasks, err := modules.NewRegistry(standard.Modules()...)
+	require.NoError(t, err)
+	calls, err = modules.NewRegistry(callbacks.Modules()...)
+	require.NoError(t, err)
+	return tasks, calls
+}
 
 func TestThePipelinesThatAreShipped(t *testing.T) {
 	require.Equal(t, []string{
@@ -30,7 +42,7 @@ func TestEveryShippedPipelineLintsCleanExceptForModulesOfLaterVersions(t *testin
 	for _, name := range c.Names() {
 		doc, source, _, err := c.Document(name)
 		require.NoError(t, err)
-		for _, p := range pipelines.Check(source, doc, pipelines.LintOptions{Modules: tasks, Callbacks: calls, Planned: planned}) {
+		for _, p := range lint.Document(source, doc, lint.Options{Modules: tasks, Callbacks: calls, Planned: planned}) {
 			known := p.Severity == pipelines.SeverityNote || p.Severity == pipelines.SeverityWarning && strings.Contains(p.Msg, "later version")
 			require.True(t, known, p.String())
 		}

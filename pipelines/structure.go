@@ -17,13 +17,13 @@ func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	p.structural = true
 	for _, key := range []string{"state", "params"} {
 		if line, column, found := b.In(key); found {
-			p.errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
+			p.Errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
 		}
 		if line, column, found := b.Borrows(key); found {
-			p.errorf(Pos{p.file, line, column}, "%s can't use an anchor that stands in a block, as blocks are expanded from it; put the anchor before the blocks", key)
+			p.Errorf(Pos{p.file, line, column}, "%s can't use an anchor that stands in a block, as blocks are expanded from it; put the anchor before the blocks", key)
 		}
 	}
-	if len(p.problems) > 0 {
+	if len(p.Problems) > 0 {
 		return nil
 	}
 	state, x := p.run(ctx, b)
@@ -47,15 +47,19 @@ func (p *parser) run(ctx context.Context, b *blocks.Document) (*render.State, *b
 		return nil, nil
 	}
 	p.strict = &pl.Settings.Strict
+	p.learn(pl.State)
 	data, unfit := pl.Bind(p.given.State)
 	if unfit != nil {
 		data = p.given.State // whoever runs it reports this, where the blocks can do without
 	}
 	state, err := render.NewState(ctx, render.Config{
 		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
+		OnSecret: p.secret,
 	})
 	switch {
 	case err == nil:
+		values, _ := state.Get("state")
+		p.learn(values)
 		var x *blocks.Expansion
 		if x, err = b.Expand(ctx, state); err == nil {
 			return state, x
@@ -70,7 +74,7 @@ func (p *parser) run(ctx context.Context, b *blocks.Document) (*render.State, *b
 	case wrong == nil && p.unresolved == nil:
 		p.blockError(err)
 	case wrong != nil && p.job:
-		p.problems = append(p.problems, wrong.Problems...)
+		p.Problems = append(p.Problems, wrong.Problems...)
 		return nil, nil
 	case wrong != nil:
 		p.unresolved = nil // for want of a param
@@ -83,7 +87,7 @@ func (p *parser) skeleton(b *blocks.Document) *Pipeline {
 	sub := parser{file: p.file, structural: true}
 	root := sub.expanded(b.Skeleton())
 	if root == nil {
-		p.problems = append(p.problems, sub.problems...)
+		p.Problems = append(p.Problems, sub.Problems...)
 		return nil
 	}
 	pl := sub.root(root)
@@ -96,16 +100,29 @@ func (p *parser) skeleton(b *blocks.Document) *Pipeline {
 	return pl
 }
 
+// learn tells Given.Secrets what values has under names of secrets.
+func (p *parser) learn(values any) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.AddNamed(values)
+	}
+}
+
+func (p *parser) secret(value string) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.Add(value)
+	}
+}
+
 // expanded turns what came out of blocks into nodes, with places of the source.
 func (p *parser) expanded(x *blocks.Expansion) *node {
 	doc, err := decodeYAML([]byte(x.Text))
 	if err != nil {
 		msg, line := yamlMistake(x.Text, err)
 		line, _, _ = x.Place(line, 1)
-		p.errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
+		p.Errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
 		return nil
 	}
-	w := newWalker(p.file, x.Text, &p.problems)
+	w := newWalker(p.file, x.Text, &p.Problems)
 	w.at = func(line, column int) (Pos, map[string]any) {
 		line, column, vars := x.Place(line, column)
 		return Pos{p.file, line, column}, vars
@@ -156,7 +173,7 @@ func extent(scalar *yaml.Node, text string) int {
 // blockError reports why blocks can't be expanded.
 func (p *parser) blockError(err error) {
 	if e, ok := errors.AsType[*blocks.Error](err); ok {
-		p.errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
+		p.Errorf(Pos{p.file, e.Line, e.Column}, "%s", e.Msg)
 		return
 	}
 	p.stopped = err

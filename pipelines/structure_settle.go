@@ -57,7 +57,7 @@ func (s *settler) blind(n *node) {
 	}
 	for _, r := range t.Vars() {
 		if _, set := vars[r.Name]; set {
-			s.errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
+			s.Errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
 			return
 		}
 	}
@@ -123,15 +123,17 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	}
 	scope := s.state.With(n.vars)
 	if !scope.Defines(n.text) {
-		s.errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, shorten(n.text))
+		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, Shorten(n.text))
 		return f.key == "module"
 	}
 	text, err := scope.Text(ctx, n.text)
 	switch {
 	case err != nil:
-		s.errorf(n.pos, "%s: %v", f.key, err)
+		s.Errorf(n.pos, "%s: %v", f.key, err)
+	case f.key == "register" && slices.Contains([]string{"state", "env", "job", "now", "name"}, text):
+		s.Errorf(n.pos, "register comes to %q, which is built in; put something of your own before it", text)
 	case nunjucks.HasTemplate(text):
-		s.errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
+		s.Errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
 	default:
 		n.becomes(text)
 		return true

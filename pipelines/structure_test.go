@@ -5,15 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/modules/standard"
+	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -146,6 +143,36 @@ func TestAValueNeverBecomesPartOfTheDocument(t *testing.T) {
 	}
 }
 
+func TestAMessageCanNotHaveATaskRegisterWhatIsReserved(t *testing.T) {
+	doc := []byte("tasks:\n  {% for a in assets %}\n  - {module: Stat, register: \"{{ a }}\"}\n  {% endfor %}\n")
+	for value, want := range map[string]string{
+		"__kafka": `register "__kafka" is reserved for the operator; give it a name that does not start with __`,
+		"env":     `register comes to "env", which is built in; put something of your own before it`,
+		"state":   `register comes to "state", which is built in; put something of your own before it`,
+	} {
+		_, err := pipelines.ParseGiven(t.Context(), "p.yaml", doc, pipelines.Given{State: map[string]any{"assets": []any{value}}})
+		require.ErrorContains(t, err, want)
+	}
+	_, err := pipelines.Parse("p.yaml", []byte("tasks: [{module: Stat, register: __kafka}]"))
+	require.ErrorContains(t, err, `register "__kafka" is reserved`)
+}
+
+func TestSecretsAreKnownBeforeAProblemCanQuoteThem(t *testing.T) {
+	doc := []byte(`
+state: {assets: [a], password: own-secret-456, api_key: "{{ env.API_TOKEN }}/made"}
+tasks:
+  {% for a in assets %}
+  - {module: Stat, after: "{{ env.API_TOKEN }} {{ password }} {{ api_key }}{{ a }}"}
+  {% endfor %}
+`)
+	secrets := new(redact.Set)
+	_, err := pipelines.ParseGiven(t.Context(), "p.yaml", doc, pipelines.Given{Env: map[string]string{"API_TOKEN": "s3cr3t-value-123"}, Secrets: secrets})
+	require.ErrorContains(t, err, "s3cr3t-value-123")
+	require.NotContains(t, secrets.String(err.Error()), "s3cr3t-value-123")
+	require.NotContains(t, secrets.String(err.Error()), "own-secret-456")
+	require.NotContains(t, secrets.String(err.Error()), "/made")
+}
+
 func TestAMessageOfAMillionEntriesIsRefusedForGood(t *testing.T) {
 	_, err := pipelines.ParseGiven(t.Context(), "batch.yaml", batch(t), pipelines.Given{State: map[string]any{"assets": make([]any, 1_000_000)}})
 	require.EqualError(t, err, "batch.yaml:11:3: the document's loops take more than 10000 turns in all, 1000000 of them here; loop over less, or start a job for each part")
@@ -159,62 +186,4 @@ func TestAStoppedParseCanBeTriedAgain(t *testing.T) {
 	_, err := pipelines.ParseGiven(ctx, "batch.yaml", batch(t), pipelines.Given{})
 	require.ErrorIs(t, err, lost)
 	require.Equal(t, fault.Unknown, fault.Of(err))
-}
-
-func TestCheckSeesWhatThisDataDoesNotTake(t *testing.T) {
-	var got []string
-	for _, p := range pipelines.Check("p.yaml", []byte(`state: {fast: true}
-tasks:
-  {% for file in flies %}
-  - name: "{{ file }}"
-    modul: Stat
-    register: "r_{{ file }}"
-    after: "{{ file }}"
-    module: "{{ file }}"
-    props: {path: "{{ file | nope }}"}
-  {% endfor %}
-  {% if fast %}
-  - {module: Now, props: {key: "{{ 1 + }}"}}
-  {% elif fats | wrong %}
-  - module: Now
-    retry: often
-  {% else %}
-  - module: Now
-    props: [
-  {% endif %}
-  {% set n = fast + 1 %}
-  {% if n > flies.length %}
-  {% endif %}
-`), pipelines.LintOptions{}) {
-		got = append(got, p.String())
-	}
-	require.Equal(t, strings.TrimSpace(`
-p.yaml:3:18: warning: {% for %}: variable "flies" is in neither the state nor a block round this; unless the message brings it, it is empty
-p.yaml:5:5: a task has no key "modul", did you mean "module"?
-p.yaml:12:40: task #0: the template doesn't parse: unexpected token: }}
-p.yaml:13:11: warning: {% elif %}: variable "fats" is in neither the state nor a block round this, did you mean "fast"; unless the message brings it, it is empty
-p.yaml:13:18: {% elif %}: the filter "wrong" is unknown
-p.yaml:15:5: retry must be a whole number of further tries from 0 to 1000, got "often"
-p.yaml:18:1: this is not YAML, its blocks expanded: did not find expected node content
-p.yaml:21:13: warning: {% if %}: variable "flies" is in neither the state nor a block round this; unless the message brings it, it is empty
-`), strings.Join(got, "\n"))
-}
-
-func TestCheckTakesALoopThatNothingIsGivenForAsItWillBe(t *testing.T) {
-	require.Empty(t, pipelines.Check("p.yaml", []byte(`params:
-  tools: {type: list}
-tasks:
-  {% for tool in tools %}
-  - {name: "use {{ tool.name }}", id: "t{{ loop.index }}", module: "{{ tool.module }}", register: "r_{{ tool.name }}", props: {src: "{{ tool.src }}"}}
-  {% endfor %}
-`), lintOptions(t)))
-}
-
-func lintOptions(t *testing.T) pipelines.LintOptions {
-	t.Helper()
-	mods, err := modules.NewRegistry(standard.Modules()...)
-	require.NoError(t, err)
-	cbs, err := modules.NewRegistry(callbacks.Modules()...)
-	require.NoError(t, err)
-	return pipelines.LintOptions{Modules: mods, Callbacks: cbs}
 }

@@ -5,20 +5,17 @@ import (
 	"strings"
 )
 
-// maxTasks bounds what one run tells of itself.
-const maxTasks = 5000
-
 // tasks reads a list of tasks and puts them in order.
 func (p *parser) tasks(f field) []Task {
 	list := p.list(f)
-	if len(list) > maxTasks {
-		p.errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), maxTasks)
+	if len(list) > MaxTasks {
+		p.Errorf(f.pos, "the pipeline has %d tasks, and %d are allowed; split it", len(list), MaxTasks)
 		return nil
 	}
 	out, links := []Task{}, []link{}
 	for _, e := range list {
 		if e.kind != mapNode {
-			p.errorf(e.pos, "a task is a map with module and props, got %s", e.what())
+			p.Errorf(e.pos, "a task is a map with module and props, got %s", e.what())
 			continue
 		}
 		t, l := p.task(e)
@@ -29,7 +26,7 @@ func (p *parser) tasks(f field) []Task {
 }
 
 func (p *parser) task(n *node) (Task, link) {
-	t := Task{Pos: n.pos, Vars: n.vars, Positions: make(map[string]Pos)}
+	t := Task{Pos: n.pos, Vars: n.vars, Positions: make(Positions, 2*len(n.fields))}
 	var l link
 	for _, f := range n.fields {
 		if f.key != "callbacks" {
@@ -69,10 +66,10 @@ func (p *parser) task(n *node) (Task, link) {
 		}
 	}
 	if _, hidden := t.Vars[t.Register]; hidden {
-		p.errorf(t.Positions["register"], "register %q is the name of a variable that a block sets here, which hides what the task registers; give one of them another name", t.Register)
+		p.Errorf(t.Positions["register"], "register %q is the name of a variable that a block sets here, which hides what the task registers; give one of them another name", t.Register)
 	}
 	if t.Module == "" {
-		p.errorf(n.pos, "the task names no module; add module: and one of those that `millrace modules` lists")
+		p.Errorf(n.pos, "the task names no module; add module: and one of those that `millrace modules` lists")
 	}
 	return t, l
 }
@@ -96,9 +93,9 @@ func (p *parser) callbacks(f field, events []Event) map[Event][]Callback {
 }
 
 func (p *parser) callback(n *node) Callback {
-	c := Callback{Pos: n.pos, Positions: make(map[string]Pos)}
+	c := Callback{Pos: n.pos, Positions: make(Positions, 2*len(n.fields))}
 	if n.kind != mapNode {
-		p.errorf(n.pos, "a callback is a map with module and props, got %s", n.what())
+		p.Errorf(n.pos, "a callback is a map with module and props, got %s", n.what())
 		return c
 	}
 	for _, f := range n.fields {
@@ -113,7 +110,7 @@ func (p *parser) callback(n *node) Callback {
 		}
 	}
 	if c.Module == "" {
-		p.errorf(n.pos, "the callback names no module; add module: and one of those that `millrace modules` lists")
+		p.Errorf(n.pos, "the callback names no module; add module: and one of those that `millrace modules` lists")
 	}
 	return c
 }
@@ -124,4 +121,15 @@ func names(events []Event) []string {
 		out[i] = string(e)
 	}
 	return out
+}
+
+// Writes returns the state keys that a task or callback writes by its props, besides what register says.
+func Writes(module string, props map[string]any) []string {
+	var keys []string
+	for _, name := range []string{"resultKey", "key"} {
+		if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

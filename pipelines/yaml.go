@@ -18,7 +18,7 @@ import (
 func (p *parser) readYAML(ctx context.Context, src []byte) *node {
 	doc, err := decodeYAML(src)
 	if err == nil {
-		return newWalker(p.file, string(src), &p.problems).document(doc)
+		return newWalker(p.file, string(src), &p.Problems).document(doc)
 	}
 	b, wrong := blocks.Parse(string(src))
 	switch {
@@ -27,13 +27,13 @@ func (p *parser) readYAML(ctx context.Context, src []byte) *node {
 	case wrong != nil && bytes.Contains(src, []byte("{%")):
 		p.blockError(wrong)
 	default:
-		reportYAML(p.file, src, err, &p.problems)
+		reportYAML(p.file, src, err, &p.Problems)
 	}
 	return nil
 }
 
 // readYAML turns YAML into nodes.
-func readYAML(file string, src []byte, ps *problems) *node {
+func readYAML(file string, src []byte, ps *Problems) *node {
 	doc, err := decodeYAML(src)
 	if err != nil {
 		reportYAML(file, src, err, ps)
@@ -68,13 +68,13 @@ func decodeYAML(src []byte) (d decoded, err error) {
 }
 
 // reportYAML says what yaml.v3 found wrong, and where.
-func reportYAML(file string, src []byte, err error, ps *problems) {
+func reportYAML(file string, src []byte, err error, ps *Problems) {
 	if bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
 		reportJSON(file, src, ps)
 		return
 	}
 	msg, line := yamlMistake(string(src), err)
-	ps.errorf(Pos{file, line, 1}, "this is not YAML: %s", msg)
+	ps.Errorf(Pos{file, line, 1}, "this is not YAML: %s", msg)
 }
 
 // yamlMistake takes apart an error of yaml.v3: the line stands in its text alone, or nowhere.
@@ -96,7 +96,7 @@ type yamlWalker struct {
 	lines []string
 	at    func(line, column int) (Pos, map[string]any) // the source's place of one in lines, and the variables there
 	seam  func(scalar *yaml.Node) (Pos, bool)          // where in it the variables change; nil where there are none
-	ps    *problems
+	ps    *Problems
 	alias int  // how deep in aliases we are
 	spent int  // nodes that aliases stood for
 	full  bool // a limit was met: the document is refused whole
@@ -105,7 +105,7 @@ type yamlWalker struct {
 }
 
 // newWalker returns a walker over the nodes of a text that is its own source.
-func newWalker(file, text string, ps *problems) *yamlWalker {
+func newWalker(file, text string, ps *Problems) *yamlWalker {
 	at := func(line, column int) (Pos, map[string]any) { return Pos{file, line, column}, nil }
 	return &yamlWalker{lines: strings.Split(text, "\n"), at: at, ps: ps}
 }
@@ -118,7 +118,7 @@ func (w *yamlWalker) document(d decoded) *node {
 		return &node{kind: scalarNode, pos: at}
 	case d.second != nil:
 		at, _ := w.at(d.second.Line, max(d.second.Column, 1))
-		w.ps.errorf(at, "a second document starts here; a pipeline is one document, remove the --- line or make two files")
+		w.ps.Errorf(at, "a second document starts here; a pipeline is one document, remove the --- line or make two files")
 		return nil
 	}
 	n := w.node(d.doc, 0)
@@ -139,11 +139,11 @@ func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
 		return nil
 	case w.spent > maxAlias:
 		w.full = true
-		w.ps.errorf(pos, "the document's aliases stand for more than %d values; write them out", maxAlias)
+		w.ps.Errorf(pos, "the document's aliases stand for more than %d values; write them out", maxAlias)
 		return nil
 	case depth > maxDepth:
 		w.full = true
-		w.ps.errorf(pos, "lists and maps are nested more than %d deep; flatten them", maxDepth)
+		w.ps.Errorf(pos, "lists and maps are nested more than %d deep; flatten them", maxDepth)
 		return nil
 	}
 	switch y.Kind {
@@ -171,15 +171,16 @@ func (w *yamlWalker) whole(y *yaml.Node) {
 		return
 	}
 	if at, found := w.seam(y); found {
-		w.ps.errorf(at, "a block can't begin or end inside a value; put quotes round the value, or indent the block as far as its text")
+		w.ps.Errorf(at, "a block can't begin or end inside a value; put quotes round the value, or indent the block as far as its text")
 	}
 }
 
 func (w *yamlWalker) list(y *yaml.Node, n *node, depth int) *node {
 	n.kind = listNode
 	if y.ShortTag() != "!!seq" {
-		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
+		w.ps.Errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
+	n.list = make([]*node, 0, len(y.Content))
 	for _, c := range y.Content {
 		if e := w.node(c, depth+1); e != nil {
 			n.list = append(n.list, e)
@@ -191,8 +192,9 @@ func (w *yamlWalker) list(y *yaml.Node, n *node, depth int) *node {
 func (w *yamlWalker) mapping(y *yaml.Node, n *node, depth int) *node {
 	n.kind = mapNode
 	if y.ShortTag() != "!!map" {
-		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
+		w.ps.Errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
+	n.fields = make([]field, 0, len(y.Content)/2)
 	var merged []*node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
@@ -204,7 +206,7 @@ func (w *yamlWalker) mapping(y *yaml.Node, n *node, depth int) *node {
 				merged = append(merged, m)
 			}
 		case k.Kind != yaml.ScalarNode:
-			w.ps.errorf(at, "a key must be text; a value that starts with {{ needs quotes round it: \"{{ name }}\"")
+			w.ps.Errorf(at, "a key must be text; a value that starts with {{ needs quotes round it: \"{{ name }}\"")
 			return nil
 		default:
 			if c := w.node(v, depth+1); c != nil {
@@ -225,7 +227,7 @@ func (w *yamlWalker) merge(n, from *node) {
 		maps = []*node{from}
 	}
 	if from.kind == scalarNode {
-		w.ps.errorf(from.pos, "<< must bring a map, got %s", from.what())
+		w.ps.Errorf(from.pos, "<< must bring a map, got %s", from.what())
 	}
 	for _, m := range maps {
 		for _, f := range m.fields {

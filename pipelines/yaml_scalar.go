@@ -23,11 +23,11 @@ func (w *yamlWalker) scalar(y *yaml.Node, n *node) *node {
 			return n
 		}
 		if err := y.Decode(&n.value); err != nil {
-			w.ps.errorf(n.pos, "%s can't be read as %s", n.what(), strings.TrimPrefix(tag, "!!"))
+			w.ps.Errorf(n.pos, "%s can't be read as %s", n.what(), strings.TrimPrefix(tag, "!!"))
 		}
 		n.value = w.number(n.value, n.pos)
 	default:
-		w.ps.errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
+		w.ps.Errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
 	return n
 }
@@ -51,7 +51,7 @@ func (w *yamlWalker) number(v any, pos Pos) any {
 		return float64(x)
 	case float64:
 		if x-x != 0 {
-			w.ps.errorf(pos, "%v is not a number that can be stored; write it as text", x)
+			w.ps.Errorf(pos, "%v is not a number that can be stored; write it as text", x)
 		}
 	}
 	return v

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 )
 
 const lintLong = `Reads pipelines and says everything that is wrong with them: what keeps them from
@@ -55,7 +56,7 @@ func newLintCmd() *cobra.Command {
 				unread = append(unread, err)
 				continue
 			}
-			found = append(found, lint(name, doc, o)...)
+			found = append(found, lintDocument(name, doc, o)...)
 		}
 		if *asJSON {
 			err = printJSON(c.OutOrStdout(), found)
@@ -92,9 +93,9 @@ func inFolders(names []string) (files []string, unread []error) {
 }
 
 // lintOptions is what this binary's modules allow.
-func lintOptions() (pipelines.LintOptions, error) {
+func lintOptions() (lint.Options, error) {
 	mods, cbs, err := registries()
-	return pipelines.LintOptions{Modules: mods, Callbacks: cbs, Planned: planned}, err
+	return lint.Options{Modules: mods, Callbacks: cbs, Planned: planned}, err
 }
 
 // readDocument reads a file; "-" is stdin.
@@ -108,9 +109,9 @@ func readDocument(stdin io.Reader, file string) (name string, doc []byte, err er
 	return path, doc, err
 }
 
-// lint returns what is wrong with one document, in the order of its text.
-func lint(name string, doc []byte, o pipelines.LintOptions) []finding {
-	return findings(name, doc, pipelines.Check(name, doc, o))
+// lintDocument returns what is wrong with one document, in the order of its text.
+func lintDocument(name string, doc []byte, o lint.Options) []finding {
+	return findings(name, doc, lint.Document(name, doc, o))
 }
 
 // concludeLint counts on w, and makes what is as bad as bad the command's outcome.

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/preview"
 	"github.com/millrace/millrace/worker/launch"
 )
 
@@ -61,8 +65,18 @@ func newRenderCmd() *cobra.Command {
 	return cmd
 }
 
+// preview renders a request's pipeline and runs nothing of it. The error lists every template that fails.
+func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview.Preview, error) {
+	secrets := new(redact.Set)
+	in, err := r.prepare(ctx, req, secrets)
+	if err != nil {
+		return nil, errors.New(secrets.String(err.Error()))
+	}
+	return preview.Of(ctx, in.Pipeline, in.State, secrets)
+}
+
 // writePreview writes a preview as pipelines are written; what there is to say of it are comments.
-func writePreview(w io.Writer, p *preview) error {
+func writePreview(w io.Writer, p *preview.Preview) error {
 	y := &yamlWriter{}
 	y.comment("%s, %s", p.Source, p.Digest)
 	y.comment("Nothing was run. What a comment says is known later is still its template.")
@@ -84,11 +98,11 @@ func writePreview(w io.Writer, p *preview) error {
 	return err
 }
 
-func (y *yamlWriter) task(t taskPreview) {
+func (y *yamlWriter) task(t preview.Task) {
 	y.printf("  - ")
 	y.pair(4, "name", t.Name, "")
 	y.pair(4, "module", t.Module, "")
-	if !t.next {
+	if !t.Next {
 		y.pair(4, "after", t.After, "")
 	}
 	if t.When != "" {
@@ -113,7 +127,7 @@ func (y *yamlWriter) task(t taskPreview) {
 }
 
 // callbacks writes a list that is in the order of its events.
-func (y *yamlWriter) callbacks(depth int, list []callbackPreview) {
+func (y *yamlWriter) callbacks(depth int, list []preview.Callback) {
 	if len(list) == 0 {
 		return
 	}

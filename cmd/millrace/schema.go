@@ -5,7 +5,7 @@ import (
 
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
-	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/schema"
 )
 
 func newSchemaCmd() *cobra.Command {
@@ -27,7 +27,7 @@ lint's.`,
 			if err != nil {
 				return err
 			}
-			return printJSON(c.OutOrStdout(), pipelines.Schema(pipelines.SchemaOptions{
+			return printJSON(c.OutOrStdout(), schema.Document(schema.Options{
 				Modules: mods, Callbacks: cbs, PlannedModules: standard.PlannedNames(), PlannedCallbacks: callbacks.PlannedNames(),
 			}))
 		},

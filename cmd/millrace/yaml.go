@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/show"
+	"github.com/millrace/millrace/pipelines/preview"
 )
 
 // A yamlWriter writes YAML in an order of its own, with comments behind values. Single values are show's.
@@ -136,7 +137,7 @@ func (y *yamlWriter) scalar(v any) string {
 
 func listOrMap(v any) bool {
 	switch v.(type) {
-	case []string, *gpuPreview:
+	case []string, *preview.GPU:
 		return true
 	}
 	return false

@@ -108,17 +108,45 @@ func (d *Document) Borrows(key string) (line, column int, found bool) {
 // once. All variables are nil. It returns nil when nothing is left out. ran holds the expansions so
 // far.
 func (d *Document) Cover(ran ...*Expansion) *Expansion {
-	c := coverer{done: make([]bool, d.branches), writer: newWriter(d)}
-	for _, x := range ran {
-		for id, r := range x.ran {
-			c.done[id] = c.done[id] || r
-		}
-	}
+	c := coverer{done: d.done(ran), writer: newWriter(d)}
 	if len(ran) > 0 && !c.open(d.parts) {
 		return nil
 	}
 	c.run(d.parts, nil)
 	return c.expansion()
+}
+
+// Unseen counts the branches that none of ran holds, and returns the place of the first.
+func (d *Document) Unseen(ran ...*Expansion) (n, line, column int) {
+	tags := unseen(d.parts, d.done(ran), nil)
+	if len(tags) > 0 {
+		line, column = d.index.place(tags[0].start)
+	}
+	return len(tags), line, column
+}
+
+// unseen adds the tags of the branches that are not done.
+func unseen(parts []part, done []bool, to []*tag) []*tag {
+	for _, p := range parts {
+		for _, b := range p.branches {
+			if !done[b.id] {
+				to = append(to, b.tag)
+			}
+			to = unseen(b.body, done, to)
+		}
+	}
+	return to
+}
+
+// done says by branch whether one of the expansions holds it.
+func (d *Document) done(ran []*Expansion) []bool {
+	done := make([]bool, d.branches)
+	for _, x := range ran {
+		for id, r := range x.ran {
+			done[id] = done[id] || r
+		}
+	}
+	return done
 }
 
 // A coverer expands without evaluating anything.

@@ -15,7 +15,7 @@ import (
 
 // A decoder collects what is wrong with a test file.
 type decoder struct {
-	at       map[string]pipelines.Pos
+	at       pipelines.Positions
 	start    pipelines.Pos
 	problems []pipelines.Problem
 }
@@ -49,13 +49,7 @@ type value struct {
 
 // pos is where the value's key stands, or what it is in.
 func (v value) pos() pipelines.Pos {
-	for path := v.path; path != ""; {
-		if at, ok := v.d.at[path]; ok {
-			return at
-		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
-	}
-	return v.d.start
+	return v.d.at.Key(v.path, v.d.start)
 }
 
 func (v value) key(name string) value {
@@ -79,7 +73,7 @@ func (v value) mapping(known ...string) map[string]any {
 			continue
 		}
 		at := v.key(key).pos()
-		if near := modules.Closest(clip(key, 64), known); near != "" {
+		if near := modules.Closest(key, known); near != "" {
 			v.d.errorf(at, "%s has no key %q, did you mean %q?", v.what(), clip(key, 64), near)
 			continue
 		}
@@ -161,7 +155,7 @@ func (v value) oneOf(known ...string) string {
 	if s == "" || slices.Contains(known, s) {
 		return s
 	}
-	if near := modules.Closest(clip(s, 64), known); near != "" {
+	if near := modules.Closest(s, known); near != "" {
 		v.d.errorf(v.pos(), "%s can't be %q, did you mean %q?", v.name, clip(s, 64), near)
 		return ""
 	}

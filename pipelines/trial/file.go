@@ -23,8 +23,8 @@ type Test struct {
 	Pos    pipelines.Pos
 	given  given
 	expect expect
-	path   string                   // in the file: "tests[0]"
-	at     map[string]pipelines.Pos // of the whole file
+	path   string              // in the file: "tests[0]"
+	at     pipelines.Positions // of the whole file
 }
 
 // given is what a run starts from.

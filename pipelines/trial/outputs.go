@@ -69,7 +69,7 @@ func closestTask(tasks []pipelines.Task, key string) string {
 			known = append(known, t.ID)
 		}
 	}
-	if near := modules.Closest(clip(key, 64), known); near != "" {
+	if near := modules.Closest(key, known); near != "" {
 		return fmt.Sprintf(", did you mean %q?", near)
 	}
 	return "; there are " + clip(strings.Join(known, ", "), 400)
@@ -107,7 +107,7 @@ func closestField(fields []modules.Field, key string) string {
 	for _, f := range fields {
 		known = append(known, f.Name)
 	}
-	if near := modules.Closest(clip(key, 64), known); near != "" {
+	if near := modules.Closest(key, known); near != "" {
 		return fmt.Sprintf(", did you mean %q?", near)
 	}
 	return "; it has " + strings.Join(known, ", ")

@@ -99,8 +99,7 @@ func (e *envelope) compound(key string, v any) error {
 	case "priority", "requires", "keep_workspace":
 		return fmt.Errorf("%q is not taken by this version yet: leave it out", key)
 	}
-	const longest = 40 // nobody mistypes more, and comparing costs its square
-	if near := modules.Closest(key[:min(len(key), longest)], envelopeKeys()); near != "" {
+	if near := modules.Closest(key, envelopeKeys()); near != "" {
 		return fmt.Errorf("the message's key %q is unknown (did you mean %q?)", shorten(key), near)
 	}
 	return fmt.Errorf(`the message's key %q is unknown: put it under "state" if the pipeline needs it`, shorten(key))

@@ -1,17 +1,13 @@
-package pipelines
+package lint
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
 )
-
-// noCAD is what to do instead of what is refused.
-const noCAD = "CAD conversion is not offered; export glTF, OBJ, STL or FBX from the CAD system, and convert that"
 
 // cadExtensions are formats that only a CAD kernel reads.
 func cadExtensions() []string {
@@ -35,18 +31,10 @@ func (l *linter) cad(module string, props map[string]any, at place) {
 			ext = strings.ToLower(text)
 		}
 		if slices.Contains(cadExtensions(), ext) {
-			l.errorf(at.in(key).key(), "%s%q is a CAD format: %s", at.what, ext, noCAD)
+			l.errorf(at.in(key).key(), "%s%q is a CAD format: %s", at.what, ext, pipelines.NoCAD)
 		}
 	}
 	if config, ok := props["config"].(map[string]any); ok && config["hoops_bin_path"] != nil {
-		l.errorf(at.in("config.hoops_bin_path").key(), "%shoops_bin_path asks for a CAD kernel: %s", at.what, noCAD)
+		l.errorf(at.in("config.hoops_bin_path").key(), "%shoops_bin_path asks for a CAD kernel: %s", at.what, pipelines.NoCAD)
 	}
-}
-
-// refused says why a name that other systems' catalogues have is not in ours; nil for all other names.
-func refused(name string) error {
-	if name != "stl_cad_to_glb" && name != "zip_cad_to_glb" {
-		return nil
-	}
-	return fault.As(fault.Permanent, fmt.Errorf("pipeline %q is not offered: %s", name, noCAD))
 }

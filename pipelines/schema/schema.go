@@ -1,24 +1,26 @@
-package pipelines
+// Package schema writes the JSON Schema of a pipeline document, for editors.
+package schema
 
 import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 )
 
-// SchemaOptions is what the schema of a document offers.
-type SchemaOptions struct {
+// Options is what the schema of a document offers.
+type Options struct {
 	Modules, Callbacks               *modules.Registry
 	PlannedModules, PlannedCallbacks []string // names that a later version has: allowed, with any props
 }
 
-// Schema is the JSON Schema (draft 7) of a pipeline document, for editors: every key with its meaning, every module with
-// its props. What it can't say is Lint's: variables, outputs, templates, order. A document that is YAML only after its
+// Document is the JSON Schema (draft 7) of a pipeline document, for editors: every key with its meaning, every module with
+// its props. What it can't say is lint's: variables, outputs, templates, order. A document that is YAML only after its
 // {% %} blocks are expanded has no schema.
 //
 // Draft 7 is what editors' YAML servers read best. The keys of theirs that are in no draft (markdownDescription,
 // deprecationMessage, doNotSuggest, patternErrorMessage) mean nothing to a validator.
-func Schema(o SchemaOptions) map[string]any {
+func Document(o Options) map[string]any {
 	definitions := map[string]any{}
 	tasks := moduleSchemas(definitions, "module", o.Modules, o.PlannedModules)
 	callbacks := moduleSchemas(definitions, "callback", o.Callbacks, o.PlannedCallbacks)
@@ -44,7 +46,7 @@ func documentProperties(callbacks moduleChoice) map[string]any {
 		"description": documented(scalarSchema(), "For people."),
 		"state":       documented(orNothing("object"), "Variables. Values may be templates over each other, in any order."),
 		"tasks":       tasksSchema(),
-		"callbacks":   eventsSchema(PipelineEvents, "Event → list of callbacks, of the whole run."),
+		"callbacks":   eventsSchema(pipelines.PipelineEvents, "Event → list of callbacks, of the whole run."),
 		"plugins": documented(map[string]any{
 			"type": []any{"array", "null"}, "items": map[string]any{"enum": callbacks.plugins},
 		}, "Callback modules that every event of the run and of its tasks runs."),
@@ -70,7 +72,7 @@ func settingsSchema() map[string]any {
 			"retry_sleep":        pause("Pause between tries. A bare number is seconds."),
 			"global_retry_sleep": pause("The same as retry_sleep."),
 			"timeout":            pause("Of each try of a task. A bare number is seconds."),
-			"parallel": documented(map[string]any{"type": "integer", "minimum": 1, "maximum": maxParallel, "default": DefaultParallel},
+			"parallel": documented(map[string]any{"type": "integer", "minimum": 1, "maximum": pipelines.MaxParallel, "default": pipelines.DefaultParallel},
 				"How many tasks may work at once where their order leaves it open."),
 			"strict": documented(orNothing("boolean"), "A negative index is undefined in templates, as in JavaScript, and does not count from the end."),
 		},
@@ -78,11 +80,8 @@ func settingsSchema() map[string]any {
 	}, "Defaults of all tasks.")
 }
 
-// maxParallel is the most that settings.parallel may say.
-const maxParallel = 64
-
 func tasksSchema() map[string]any {
-	return documented(map[string]any{"type": []any{"array", "null"}, "items": ref("task"), "maxItems": maxTasks},
+	return documented(map[string]any{"type": []any{"array", "null"}, "items": ref("task"), "maxItems": pipelines.MaxTasks},
 		"What is done. A task waits for the one before it, unless it says after.")
 }
 
@@ -100,7 +99,7 @@ func taskSchema(module moduleChoice) map[string]any {
 		"retry_sleep": documented(ref("duration"), "Pause between tries. A bare number is seconds."),
 		"timeout":     documented(ref("duration"), "Of each try. A bare number is seconds."),
 		"gpu":         gpuSchema(),
-		"callbacks":   eventsSchema(TaskEvents, "Event → list of callbacks, of this task."),
+		"callbacks":   eventsSchema(pipelines.TaskEvents, "Event → list of callbacks, of this task."),
 	}, "What the module is told: rendered when the task runs, then checked.")
 	return schema
 }
@@ -143,13 +142,16 @@ func paramSchema() map[string]any {
 		"type": []any{"object", "null"},
 		"properties": map[string]any{
 			"type": documented(map[string]any{"enum": slices.Concat(
-				texts(ParamAny, ParamString, ParamNumber, ParamInteger, ParamBoolean, ParamList, ParamMap),
+				texts(pipelines.ParamAny, pipelines.ParamString, pipelines.ParamNumber, pipelines.ParamInteger, pipelines.ParamBoolean, pipelines.ParamList, pipelines.ParamMap),
 				[]any{"array", "object", "bool", "int", "float", "str"},
 			)}, "What the value must be."),
 			"description": documented(scalarSchema(), "For people."),
 			"required":    documented(orNothing("boolean"), "A job must give it."),
-			"default":     documented(map[string]any{}, "Where the job gives none. It may be a template."),
-			"enum":        documented(map[string]any{"type": []any{"array", "null"}}, "The values allowed."),
+			"unless": documented(map[string]any{
+				"type": []any{"string", "array", "null"}, "items": map[string]any{"type": "string"},
+			}, "Other params, of which one stands in for a required one."),
+			"default": documented(map[string]any{}, "Where the job gives none. It may be a template."),
+			"enum":    documented(map[string]any{"type": []any{"array", "null"}}, "The values allowed."),
 		},
 		"additionalProperties": false,
 	}
@@ -178,10 +180,10 @@ func durationSchema() map[string]any {
 }
 
 func retrySchema() map[string]any {
-	return map[string]any{"type": "integer", "minimum": 0, "maximum": maxRetry}
+	return map[string]any{"type": "integer", "minimum": 0, "maximum": pipelines.MaxRetry}
 }
 
-func eventsSchema(events []Event, doc string) map[string]any {
+func eventsSchema(events []pipelines.Event, doc string) map[string]any {
 	properties := map[string]any{}
 	for _, on := range events {
 		properties[string(on)] = map[string]any{"type": []any{"array", "null"}, "items": ref("callback")}

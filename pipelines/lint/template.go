@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -18,12 +20,9 @@ func builtinNames() map[string]bool {
 
 // parsed is what there is to know of one template or expression.
 type parsed struct {
-	mistakes    []*nunjucks.Error
-	unknown     []nunjucks.Unknown
-	refs        []nunjucks.Ref
-	comparisons []nunjucks.Comparison
-	negative    []nunjucks.Place
-	expr        *nunjucks.Expr // of a condition
+	mistakes []*nunjucks.Error
+	nunjucks.Facts
+	expr *nunjucks.Expr // of a condition
 }
 
 // template parses a text once, however many rounds of a loop have it.
@@ -35,7 +34,7 @@ func (l *linter) template(src string) *parsed {
 	if t, err := l.env.Parse("", src); err != nil {
 		p.mistakes = l.env.Mistakes("", src)
 	} else {
-		p.unknown, p.refs, p.comparisons, p.negative = t.Unknown(), t.Vars(), t.Comparisons(), t.NegativeIndexes()
+		p.Facts = t.Facts()
 	}
 	l.parsed[src] = p
 	return p
@@ -52,8 +51,7 @@ func (l *linter) expression(src string) *parsed {
 	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
 		p.mistakes = []*nunjucks.Error{e}
 	} else {
-		p.expr = x
-		p.unknown, p.refs, p.comparisons, p.negative = x.Unknown(), x.Vars(), x.Comparisons(), x.NegativeIndexes()
+		p.expr, p.Facts = x, x.Facts()
 	}
 	l.parsed[key] = p
 	return p
@@ -89,12 +87,12 @@ func (l *linter) condition(src string, at place) {
 	}
 	p := l.expression(src)
 	l.check(p, "when doesn't parse", at)
-	if p.expr == nil || !strings.ContainsAny(src[:1], `'"`) || len(p.refs) > 0 {
+	if p.expr == nil || !strings.ContainsAny(src[:1], `'"`) || len(p.Vars) > 0 {
 		return
 	}
 	v, err := p.expr.Eval(context.Background(), nil)
 	if text, ok := v.(string); ok && err == nil && text != "" {
-		l.warnf(at.inside(1, 1), "%swhen is the text %q, which always counts as true; write an expression, without quotes round it", at.what, shorten(text))
+		l.warnf(at.inside(1, 1), "%swhen is the text %q, which always counts as true; write an expression, without quotes round it", at.what, pipelines.Shorten(text))
 	}
 }
 
@@ -103,14 +101,14 @@ func (l *linter) check(p *parsed, doing string, at place) {
 	for _, e := range p.mistakes {
 		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Msg)
 	}
-	for _, u := range p.unknown {
-		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, shorten(u.Name))
+	for _, u := range p.Unknown {
+		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, pipelines.Shorten(u.Name))
 	}
-	l.variables(p.refs, at)
-	for _, c := range p.comparisons {
+	l.variables(p.Vars, at)
+	for _, c := range p.Comparisons {
 		l.comparison(c, at)
 	}
-	for _, n := range p.negative {
+	for _, n := range p.NegativeIndexes {
 		if l.p.Settings.Strict {
 			l.warnf(at.inside(n.Line, n.Col), "%sa negative index is undefined here, because settings say strict; use last, or the length less one", at.what)
 			continue
@@ -127,7 +125,7 @@ func (l *linter) variables(refs []nunjucks.Ref, at place) {
 		l.all = l.all || name == "state"
 		pos := at.inside(r.Line, r.Col)
 		if r.Called && r.Name != "now" {
-			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, shorten(r.Name))
+			l.errorf(pos, "%s%q is no function; there are now, range, cycler and joiner", at.what, pipelines.Shorten(r.Name))
 			continue
 		}
 		if l.scoped(r.Name) || l.now.more[name] {
@@ -174,15 +172,15 @@ func (l *linter) makers(name string) (makers []maker, ended bool) {
 	return makers, true
 }
 
-func (l *linter) undefined(name string, pos Pos, what string) {
-	if len(l.found) == maxProblems {
+func (l *linter) undefined(name string, pos pipelines.Pos, what string) {
+	if l.found.Full() {
 		return
 	}
 	if list := l.now.list; list != nil && len(list.makers[name]) > 0 {
 		l.warnf(pos, "%svariable %q is registered only on line %d, after this has run; it is empty here", what, name, list.makers[name][0].pos.Line)
 		return
 	}
-	if s := closest(shorten(name), l.names()); s != "" {
+	if s := modules.Closest(pipelines.Shorten(name), l.names()); s != "" {
 		l.warnf(pos, "%svariable %q is not defined here, did you mean %q? Unless the message brings it, it is empty", what, name, s)
 		return
 	}

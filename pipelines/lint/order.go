@@ -1,28 +1,29 @@
-package pipelines
+package lint
 
 import (
 	"cmp"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 )
 
 // A taskList is one list of tasks: their order, and what they set.
 type taskList struct {
-	tasks  []Task
-	before []taskSet          // of each task, those that have ended when it starts; nil: all that stand before it
-	makers map[string][]maker // by variable, in the order of the document
-	first  map[Pos]int        // of the tasks that stand at one place, the rounds of an expanded loop
+	tasks  []pipelines.Task
+	before []taskSet             // of each task, those that have ended when it starts; nil: all that stand before it
+	makers map[string][]maker    // by variable, in the order of the document
+	first  map[pipelines.Pos]int // of the tasks that stand at one place, the rounds of an expanded loop
 }
 
 // A maker is a task that sets a variable.
 type maker struct {
 	task int
-	pos  Pos
+	pos  pipelines.Pos
 	spec modules.Spec // without outputs where these are not known
 }
 
-func newTaskList(tasks []Task, reg *modules.Registry) *taskList {
-	l := &taskList{tasks: tasks, makers: map[string][]maker{}, first: map[Pos]int{}}
+func newTaskList(tasks []pipelines.Task, reg *modules.Registry) *taskList {
+	l := &taskList{tasks: tasks, makers: map[string][]maker{}, first: map[pipelines.Pos]int{}}
 	for i := range tasks {
 		t := &tasks[i]
 		if _, again := l.first[t.Pos]; !again {
@@ -37,7 +38,7 @@ func newTaskList(tasks []Task, reg *modules.Registry) *taskList {
 		if t.Register != "" {
 			l.makers[t.Register] = append(l.makers[t.Register], maker{i, t.Positions["register"], spec})
 		}
-		for _, key := range written(t.Module, t.Props) {
+		for _, key := range pipelines.Writes(t.Module, t.Props) {
 			if t.Module == "Now" {
 				spec = modules.Spec{}
 			}
@@ -61,7 +62,7 @@ func (s taskSet) addAll(t taskSet) {
 }
 
 // befores follows After. It is nil where each task comes after the one before it, as the document has it.
-func befores(tasks []Task) []taskSet {
+func befores(tasks []pipelines.Task) []taskSet {
 	sequential := true
 	for i, t := range tasks {
 		if i > 0 && (len(t.After) != 1 || t.After[0] != i-1) {
@@ -108,7 +109,7 @@ func (l *taskList) apart(a, b int) bool {
 // wait says how to make a task come after task i.
 func (l *taskList) wait(i int) string {
 	if name := cmp.Or(l.tasks[i].ID, l.tasks[i].Name); name != "" {
-		return "add after: " + shorten(name)
+		return "add after: " + pipelines.Shorten(name)
 	}
 	return "give that one an id, and add it under after"
 }

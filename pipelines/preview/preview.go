@@ -1,4 +1,5 @@
-package main
+// Package preview shows what the tasks of a pipeline would be told, and runs nothing.
+package preview
 
 import (
 	"context"
@@ -11,44 +12,46 @@ import (
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
-	"github.com/millrace/millrace/worker/launch"
 )
 
-// A preview is what a run would be told, as far as that is known before it. Its JSON form is what
-// `millrace render --format json` prints.
-type preview struct {
-	Name      string            `json:"name"`
-	Source    string            `json:"source"`
-	Digest    string            `json:"digest"`
-	Entry     string            `json:"entry,omitzero"`
-	State     map[string]any    `json:"state"`
-	Tasks     []taskPreview     `json:"tasks"`
-	Callbacks []callbackPreview `json:"callbacks,omitempty"`
+// A Preview is what a run would be told, as far as that is known before it. What is secret is masked. Its JSON form is
+// what `millrace render --format json` prints.
+type Preview struct {
+	Name      string         `json:"name"`
+	Source    string         `json:"source"`
+	Digest    string         `json:"digest"`
+	Entry     string         `json:"entry,omitzero"`
+	State     map[string]any `json:"state"`
+	Tasks     []Task         `json:"tasks"`
+	Callbacks []Callback     `json:"callbacks,omitempty"`
 }
 
-type taskPreview struct {
+// A Task is what one task would be told.
+type Task struct {
 	Name      string            `json:"name"` // "#2" where it has none
 	Module    string            `json:"module"`
 	After     []string          `json:"after"` // names of the tasks that must have ended
 	When      string            `json:"when,omitzero"`
 	Runs      *bool             `json:"runs,omitzero"` // what when comes to; left out where only the run can tell
-	GPU       *gpuPreview       `json:"gpu,omitzero"`
+	GPU       *GPU              `json:"gpu,omitzero"`
 	Soft      bool              `json:"soft,omitzero"` // it may fail
 	Register  string            `json:"register,omitzero"`
 	Props     map[string]any    `json:"props"`
 	Notes     map[string]string `json:"notes,omitempty"` // by path of a prop: what its template waits for, or lacks
-	Callbacks []callbackPreview `json:"callbacks,omitempty"`
-	next      bool              // it comes after the task before it, as tasks do where nothing is said
+	Callbacks []Callback        `json:"callbacks,omitempty"`
+	Next      bool              `json:"-"` // it comes after the task before it, as tasks do where nothing is said
 }
 
-type gpuPreview struct {
+// A GPU is what a task needs of GPUs.
+type GPU struct {
 	Count      int    `json:"count"`
 	Memory     int64  `json:"memory,omitzero"` // bytes
 	Capability string `json:"capability,omitzero"`
 	Encoder    bool   `json:"encoder,omitzero"`
 }
 
-type callbackPreview struct {
+// A Callback is what a callback would be told.
+type Callback struct {
 	Event  pipelines.Event   `json:"event"`
 	Module string            `json:"module"`
 	Props  map[string]any    `json:"props"`
@@ -72,18 +75,14 @@ type previewer struct {
 // byCallback is in makers in the place of a task.
 const byCallback = -1
 
-// preview renders a request's pipeline and runs nothing of it. The error lists every template that fails.
-func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview, error) {
-	secrets := new(redact.Set)
-	p, state, err := r.prepare(ctx, req, secrets)
-	if err != nil {
-		return nil, masked(secrets, err)
-	}
+// Of renders p with the state that it starts with. The error lists every template that fails. Neither it nor the preview
+// holds a value of secrets.
+func Of(ctx context.Context, p *pipelines.Pipeline, state *render.State, secrets *redact.Set) (*Preview, error) {
 	v := &previewer{
 		pipeline: p, state: state, env: render.Language(p.Settings.Strict), secrets: secrets,
 		makers: makers(p), runs: map[int]verdict{},
 	}
-	out := &preview{Name: secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []taskPreview{}}
+	out := &Preview{Name: secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []Task{}}
 	if all, ok := state.Get("state"); ok {
 		out.State, _ = v.shown(all).(map[string]any)
 	}
@@ -92,25 +91,20 @@ func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview, er
 		t, err := v.task(ctx, i)
 		out.Tasks, wrong = append(out.Tasks, t), append(wrong, err)
 	}
-	out.Callbacks, err = v.callbacks(ctx, moment{task: -1, state: state}, p.Callbacks)
-	return out, masked(secrets, errors.Join(append(wrong, err)...))
-}
-
-func masked(secrets *redact.Set, err error) error {
-	if err == nil {
-		return nil
+	callbacks, err := v.callbacks(ctx, moment{task: -1, state: state}, p.Callbacks)
+	if err := errors.Join(append(wrong, err)...); err != nil {
+		return nil, errors.New(secrets.String(err.Error()))
 	}
-	return errors.New(secrets.String(err.Error()))
+	out.Callbacks = callbacks
+	return out, nil
 }
 
-// makers returns which tasks set which variables: by register, resultKey, or as Now does.
+// makers returns which tasks set which variables.
 func makers(p *pipelines.Pipeline) map[string][]int {
 	all := map[string][]int{}
 	writes := func(i int, module string, props map[string]any) {
-		for _, name := range []string{"resultKey", "key"} {
-			if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
-				all[key] = append(all[key], i)
-			}
+		for _, key := range pipelines.Writes(module, props) {
+			all[key] = append(all[key], i)
 		}
 	}
 	called := func(cbs map[pipelines.Event][]pipelines.Callback) {
@@ -131,12 +125,12 @@ func makers(p *pipelines.Pipeline) map[string][]int {
 	return all
 }
 
-func (v *previewer) task(ctx context.Context, i int) (taskPreview, error) {
+func (v *previewer) task(ctx context.Context, i int) (Task, error) {
 	t := &v.pipeline.Tasks[i]
 	m := moment{task: i, state: v.state.With(t.Vars), vars: t.Vars}
-	out := taskPreview{
+	out := Task{
 		Name: v.label(i), Module: t.Module, After: []string{}, When: v.secrets.String(t.When), GPU: gpuOf(t.GPU), Soft: t.Soft,
-		Register: t.Register, next: i == 0 && len(t.After) == 0 || slices.Equal(t.After, []int{i - 1}),
+		Register: t.Register, Next: i == 0 && len(t.After) == 0 || slices.Equal(t.After, []int{i - 1}),
 	}
 	for _, p := range t.After {
 		out.After = append(out.After, v.label(p))
@@ -163,11 +157,11 @@ func (v *previewer) task(ctx context.Context, i int) (taskPreview, error) {
 	return out, errors.Join(append(wrong, err)...)
 }
 
-func gpuOf(g *pipelines.GPU) *gpuPreview {
+func gpuOf(g *pipelines.GPU) *GPU {
 	if g == nil {
 		return nil
 	}
-	return &gpuPreview{g.Count, g.Memory, g.Capability, g.Encoder}
+	return &GPU{g.Count, g.Memory, g.Capability, g.Encoder}
 }
 
 // label is what a task is called before it runs.
@@ -183,8 +177,8 @@ func (v *previewer) label(i int) string {
 }
 
 // callbacks renders those of the task of m, or of the whole run.
-func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) ([]callbackPreview, error) {
-	var out []callbackPreview
+func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) ([]Callback, error) {
+	var out []Callback
 	var wrong []error
 	m.event = true
 	for _, ev := range slices.Sorted(maps.Keys(all)) {
@@ -194,7 +188,7 @@ func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.E
 			if err != nil {
 				wrong = append(wrong, fmt.Errorf("%s: callback %s (%s): %w", cb.Pos, cb.Module, ev, err))
 			}
-			out = append(out, callbackPreview{ev, cb.Module, props, notes})
+			out = append(out, Callback{ev, cb.Module, props, notes})
 		}
 	}
 	return out, errors.Join(wrong...)

@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
@@ -69,7 +70,7 @@ func toNumber(text string) (n float64, ok bool) {
 
 func quoted(literal any) string {
 	if s, ok := literal.(string); ok {
-		return strconv.Quote(shorten(s))
+		return strconv.Quote(pipelines.Shorten(s))
 	}
 	return fmt.Sprint(literal)
 }

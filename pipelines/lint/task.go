@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"maps"
@@ -8,12 +8,13 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
 // tasks checks one list of tasks, with the params that it may read.
-func (l *linter) tasks(tasks []Task, params []Param) {
+func (l *linter) tasks(tasks []pipelines.Task, params []pipelines.Param) {
 	clear(l.params)
 	for _, p := range params {
 		l.params[p.Name] = p
@@ -22,7 +23,7 @@ func (l *linter) tasks(tasks []Task, params []Param) {
 	l.lists = append(l.lists, list)
 	outer := l.now
 	defer func() { l.now = outer }()
-	seen, dests := map[string]Pos{}, map[string]int{}
+	seen, dests := map[string]pipelines.Pos{}, map[string]int{}
 	for i := range tasks {
 		t := &tasks[i]
 		l.now = viewpoint{list: list, task: i, vars: t.Vars}
@@ -42,12 +43,12 @@ func (l *linter) tasks(tasks []Task, params []Param) {
 func (l *taskList) label(i int) string {
 	i = l.first[l.tasks[i].Pos]
 	if name := l.tasks[i].Name; name != "" {
-		return strconv.Quote(shorten(name))
+		return strconv.Quote(pipelines.Shorten(name))
 	}
 	return "#" + strconv.Itoa(i)
 }
 
-func (l *linter) task(t *Task, what string) {
+func (l *linter) task(t *pipelines.Task, what string) {
 	if nunjucks.HasTemplate(t.Name) {
 		l.templates(t.Name, place{of: t.Positions, path: "name", fallback: t.Pos, what: what})
 	}
@@ -59,7 +60,7 @@ func (l *linter) task(t *Task, what string) {
 }
 
 // registers looks for other values under the name that a task's output gets.
-func (l *linter) registers(t *Task, what string) {
+func (l *linter) registers(t *pipelines.Task, what string) {
 	at := t.Positions["register"]
 	if t.Register == "" {
 		return
@@ -86,15 +87,15 @@ func (l *linter) registers(t *Task, what string) {
 }
 
 // sameDest looks for tasks that write one file, and may do so at the same time.
-func (l *linter) sameDest(t *Task, what string, dests map[string]int) {
+func (l *linter) sameDest(t *pipelines.Task, what string, dests map[string]int) {
 	dest, ok := t.Props["dest"].(string)
-	if !ok || dest == "" || dynamic(dest) {
+	if !ok || dest == "" || render.IsTemplate(dest) {
 		return
 	}
 	if other, twice := dests[dest]; twice && l.now.list.apart(other, l.now.task) {
 		at := place{of: t.Positions, path: "props.dest", fallback: t.Pos}
 		l.warnf(at.key(), "%stask %s may run at the same time and writes %q too; rename one, or %s",
-			what, l.now.list.label(other), shorten(dest), l.now.list.wait(other))
+			what, l.now.list.label(other), pipelines.Shorten(dest), l.now.list.wait(other))
 	}
 	dests[dest] = l.now.task
 }
@@ -126,16 +127,37 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	for _, p := range modules.CheckProps(spec, props, dynamic) {
+	for _, p := range modules.CheckKnown(m, l.withEvent(spec, props), render.IsTemplate) {
+		if p.Later {
+			l.warnf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+			continue
+		}
 		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
 	l.older(spec.Props, props, at)
 	l.paths(spec, props, at)
 	for _, f := range spec.Props {
-		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !dynamic(v) && !redact.NameIsSecret(f.Name) {
+		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !render.IsTemplate(v) && !redact.NameIsSecret(f.Name) {
 			l.plainSecret(f.Name, at.in(f.Name))
 		}
 	}
+}
+
+// withEvent adds what a callback prints where it is told nothing: the event, as a plugin does.
+func (l *linter) withEvent(spec modules.Spec, props map[string]any) map[string]any {
+	if l.now.task >= 0 || spec.Plugin == nil {
+		return props
+	}
+	all := maps.Clone(spec.Plugin)
+	for _, f := range spec.Props {
+		for _, name := range append([]string{f.Name}, f.Aliases...) {
+			if _, given := props[name]; given {
+				delete(all, f.Name)
+			}
+		}
+	}
+	maps.Copy(all, props)
+	return all
 }
 
 // reads notes the variables that Debug is told to print by name.
@@ -162,7 +184,7 @@ func (l *linter) older(fields []modules.Field, props map[string]any, at place) {
 }
 
 // gpu notes that a task runs only where there is one.
-func (l *linter) gpu(t *Task, props place) {
+func (l *linter) gpu(t *pipelines.Task, props place) {
 	if t.GPU != nil {
 		l.notef(t.Positions["gpu"], "%sneeds a GPU", props.what)
 		return
@@ -174,7 +196,7 @@ func (l *linter) gpu(t *Task, props place) {
 }
 
 // unknown reports a name that a registry does not have.
-func (l *linter) unknown(what, name string, reg *modules.Registry, at Pos) {
+func (l *linter) unknown(what, name string, reg *modules.Registry, at pipelines.Pos) {
 	if l.o.Planned != nil && l.o.Planned(name) {
 		l.warnf(at, "%s %q comes with a later version: here it fails", what, name)
 		return
@@ -186,22 +208,11 @@ func (l *linter) unknown(what, name string, reg *modules.Registry, at Pos) {
 	l.errorf(at, "%s %q is unknown; `millrace modules` lists those there are", what, name)
 }
 
-// dynamic says that a prop's value is known only when its task runs.
-func dynamic(v any) bool {
-	switch x := v.(type) {
-	case string:
-		return nunjucks.HasTemplate(x)
-	case render.Scoped:
-		return true
-	}
-	return false
-}
-
 // plainSecrets warns of values whose names say that they should not stand in a document.
 func (l *linter) plainSecrets(name string, v any, at place) {
 	switch x := v.(type) {
 	case string:
-		if x != "" && !dynamic(x) && redact.NameIsSecret(name) {
+		if x != "" && !render.IsTemplate(x) && redact.NameIsSecret(name) {
 			l.plainSecret(name, at)
 		}
 	case map[string]any:

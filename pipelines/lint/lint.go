@@ -1,4 +1,5 @@
-package pipelines
+// Package lint says what is wrong with a pipeline, and what is worth knowing of it, before anything runs.
+package lint
 
 import (
 	"fmt"
@@ -7,18 +8,19 @@ import (
 	"strconv"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
-// LintOptions is what a document is held against.
-type LintOptions struct {
+// Options is what a document is held against.
+type Options struct {
 	Modules   *modules.Registry      // what tasks may name
 	Callbacks *modules.Registry      // what callbacks and plugins may name
 	Planned   func(name string) bool // names that a later version has, in either; may be nil
 }
 
-// Lint returns everything that is wrong with a pipeline, in the order of the text; nil when it is clean.
+// Pipeline returns everything that is wrong with a pipeline, in the order of the text; nil when it is clean.
 //
 // Errors are what is bound to fail: unknown modules, props that their module refuses, templates that don't parse or name
 // filters and functions that there are not, state keys that refer to each other in a circle (a message could replace one),
@@ -26,15 +28,15 @@ type LintOptions struct {
 // that only a message can bring, or a task that may run at the same time, a name registered twice, a comparison that no
 // value can meet, a secret in plain text, a module of a later version. Notes are what may be good to know: older
 // spellings, a negative index, a need of a GPU.
-func Lint(p *Pipeline, o LintOptions) []Problem {
+func Pipeline(p *pipelines.Pipeline, o Options) []pipelines.Problem {
 	l := linter{
 		o:        o,
 		env:      render.Language(p.Settings.Strict),
 		p:        p,
-		reported: map[Problem]bool{},
+		reported: map[pipelines.Problem]bool{},
 		parsed:   map[string]*parsed{},
 		known:    builtinNames(),
-		params:   map[string]Param{},
+		params:   map[string]pipelines.Param{},
 		used:     map[string]bool{},
 	}
 	l.declare()
@@ -44,30 +46,30 @@ func Lint(p *Pipeline, o LintOptions) []Problem {
 	for _, e := range p.Entries {
 		l.tasks(e.Tasks, slices.Concat(p.Params, e.Params))
 	}
-	if len(p.Entries) == 0 && p.Tasks != nil && len(p.Tasks) == 0 {
-		l.warnf(Pos{File: p.Source, Line: 1, Column: 1}, "the pipeline has no tasks and does nothing; add some under tasks")
+	if len(p.Entries) == 0 && p.Tasks != nil && len(p.Tasks) == 0 && !p.Structural { // there, a job may bring some
+		l.warnf(pipelines.Pos{File: p.Source, Line: 1, Column: 1}, "the pipeline has no tasks and does nothing; add some under tasks")
 	}
 	l.callbacks(p.Callbacks, "")
 	l.unused()
 	if len(l.found) == 0 {
 		return nil
 	}
-	return l.found.sorted()
+	return l.found.Sorted()
 }
 
 // A linter walks a pipeline.
 type linter struct {
-	o        LintOptions
+	o        Options
 	env      *nunjucks.Env
-	p        *Pipeline
-	found    problems
-	reported map[Problem]bool
-	parsed   map[string]*parsed // by the text of a template, "when " before that of a condition
-	known    map[string]bool    // variables that are there from the start, or that callbacks set
-	params   map[string]Param   // of the tasks looked at
-	used     map[string]bool    // variables that something reads
-	all      bool               // something reads the whole state
-	lists    []*taskList        // those looked at, the last one now
+	p        *pipelines.Pipeline
+	found    pipelines.Problems
+	reported map[pipelines.Problem]bool
+	parsed   map[string]*parsed         // by the text of a template, "when " before that of a condition
+	known    map[string]bool            // variables that are there from the start, or that callbacks set
+	params   map[string]pipelines.Param // of the tasks looked at
+	used     map[string]bool            // variables that something reads
+	all      bool                       // something reads the whole state
+	lists    []*taskList                // those looked at, the last one now
 	now      viewpoint
 }
 
@@ -79,31 +81,32 @@ type viewpoint struct {
 	more map[string]bool // what a callback sees besides the state
 }
 
-func (l *linter) errorf(pos Pos, format string, args ...any) {
-	l.report(pos, SeverityError, format, args)
+func (l *linter) errorf(pos pipelines.Pos, format string, args ...any) {
+	l.report(pos, pipelines.SeverityError, format, args)
 }
 
-func (l *linter) warnf(pos Pos, format string, args ...any) {
-	l.report(pos, SeverityWarning, format, args)
+func (l *linter) warnf(pos pipelines.Pos, format string, args ...any) {
+	l.report(pos, pipelines.SeverityWarning, format, args)
 }
 
-func (l *linter) notef(pos Pos, format string, args ...any) {
-	l.report(pos, SeverityNote, format, args)
+func (l *linter) notef(pos pipelines.Pos, format string, args ...any) {
+	l.report(pos, pipelines.SeverityNote, format, args)
 }
 
 // report adds a problem once: the rounds of an expanded loop have the same ones.
-func (l *linter) report(pos Pos, s Severity, format string, args []any) {
-	p := Problem{pos, s, fmt.Sprintf(format, args...)}
-	if !l.reported[p] && len(l.found) < maxProblems {
+func (l *linter) report(pos pipelines.Pos, s pipelines.Severity, format string, args []any) {
+	p := pipelines.Problem{Pos: pos, Severity: s, Msg: fmt.Sprintf(format, args...)}
+	if !l.reported[p] && !l.found.Full() {
 		l.reported[p] = true
-		l.found.add(p)
+		l.found.Add(p)
 	}
 }
 
 // declare learns what is defined before the first task runs.
 func (l *linter) declare() {
 	for _, k := range slices.Sorted(maps.Keys(l.p.State)) {
-		if _, own := l.p.Positions["state."+k]; own && l.known[k] && k != "name" {
+		param := l.paramPos(k).Line > 0 // whose default it is, and which is told of by itself
+		if _, own := l.p.Positions["state."+k]; own && !param && l.known[k] && k != "name" {
 			l.warnf(l.p.Positions["state."+k], "state key %q hides what templates call %q; rename it", k, k)
 		}
 	}
@@ -119,7 +122,7 @@ func (l *linter) declare() {
 	}
 }
 
-func (l *linter) declareParams(params []Param) {
+func (l *linter) declareParams(params []pipelines.Param) {
 	for _, p := range params {
 		if builtinNames()[p.Name] && p.Name != "name" {
 			l.warnf(p.Pos, "param %q hides what templates call %q; rename it", p.Name, p.Name)
@@ -128,32 +131,21 @@ func (l *linter) declareParams(params []Param) {
 	}
 }
 
-func (l *linter) declareTasks(tasks []Task) {
+func (l *linter) declareTasks(tasks []pipelines.Task) {
 	for i := range tasks {
 		l.declareKeys(tasks[i].Callbacks)
 	}
 }
 
 // declareKeys learns the state keys that callbacks write.
-func (l *linter) declareKeys(all map[Event][]Callback) {
+func (l *linter) declareKeys(all map[pipelines.Event][]pipelines.Callback) {
 	for _, cbs := range all {
 		for _, c := range cbs {
-			for _, key := range written(c.Module, c.Props) {
+			for _, key := range pipelines.Writes(c.Module, c.Props) {
 				l.known[key] = true
 			}
 		}
 	}
-}
-
-// written are the state keys that a module writes besides its registered output.
-func written(module string, props map[string]any) []string {
-	var keys []string
-	for _, name := range []string{"resultKey", "key"} {
-		if key, ok := props[name].(string); ok && (name == "resultKey" || module == "Now") {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
 
 func (l *linter) state() {
@@ -166,13 +158,13 @@ func (l *linter) state() {
 }
 
 // paramPos is where the param of a name stands; the zero Pos where there is none.
-func (l *linter) paramPos(name string) Pos {
+func (l *linter) paramPos(name string) pipelines.Pos {
 	for _, p := range l.p.Params {
 		if p.Name == name {
 			return p.Pos
 		}
 	}
-	return Pos{}
+	return pipelines.Pos{}
 }
 
 // unused warns of params that nothing reads. What reads a variable in a {% %} block between values is not seen here.
@@ -180,7 +172,7 @@ func (l *linter) unused() {
 	if l.all || l.p.Structural {
 		return
 	}
-	warn := func(params []Param) {
+	warn := func(params []pipelines.Param) {
 		for _, p := range params {
 			if !l.used[p.Name] {
 				l.warnf(p.Pos, "param %q is used nowhere; remove it, or use it as {{ %s }}", p.Name, p.Name)
@@ -200,18 +192,30 @@ func (l *linter) plugins() {
 		}
 		at := l.p.Positions["plugins["+strconv.Itoa(i)+"]"]
 		m, ok := l.o.Callbacks.Lookup(name)
-		if !ok {
-			l.unknown("plugin", name, l.o.Callbacks, at)
-			continue
-		}
-		if m.Spec().Plugin == nil {
-			l.errorf(at, "%q can't be a plugin: it needs props of yours; name it under callbacks", name)
+		switch {
+		case !ok:
+			l.leftOut(name, at)
+		case m.Spec().Plugin == nil:
+			l.warnf(at, "%q can't be a plugin and is left out: it needs props of yours; name it under callbacks", name)
 		}
 	}
 }
 
+// leftOut warns of a plugin that there is not: a run goes on without it.
+func (l *linter) leftOut(name string, at pipelines.Pos) {
+	if l.o.Planned != nil && l.o.Planned(name) {
+		l.warnf(at, "plugin %q comes with a later version: here it is left out", name)
+		return
+	}
+	if s := l.o.Callbacks.Suggest(name); s != "" {
+		l.warnf(at, "plugin %q is unknown and is left out, did you mean %q?", name, s)
+		return
+	}
+	l.warnf(at, "plugin %q is unknown and is left out; `millrace modules` lists those there are", name)
+}
+
 // callbacks checks those of the run, or of the task looked at.
-func (l *linter) callbacks(all map[Event][]Callback, what string) {
+func (l *linter) callbacks(all map[pipelines.Event][]pipelines.Callback, what string) {
 	outer := l.now
 	defer func() { l.now = outer }()
 	l.now.task = -1
@@ -225,15 +229,15 @@ func (l *linter) callbacks(all map[Event][]Callback, what string) {
 }
 
 // callbackNames are what a callback sees besides the state.
-func callbackNames(on Event) map[string]bool {
+func callbackNames(on pipelines.Event) map[string]bool {
 	names := map[string]bool{
 		"execution_time": true, "processed_count": true, "status": true, "error_message": true, "current_task": true,
 		"callback_id": true, "event": true,
 	}
 	switch on {
-	case OnStdout, OnStderr:
+	case pipelines.OnStdout, pipelines.OnStderr:
 		names["line"] = true
-	case OnLog, OnDebug:
+	case pipelines.OnLog, pipelines.OnDebug:
 		names["line"], names["level"] = true, true
 	}
 	return names

@@ -1,11 +1,12 @@
-package pipelines
+package lint_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
@@ -28,7 +29,7 @@ func TestLintFindsConditionsThatNothingCanMeet(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var want []string
-			got := lint(t, state+"tasks:\n  - {module: Shell, register: out, props: {command: ls}}\n  - module: StdOut\n    when: >-\n      "+tt.when+"\n")
+			got := lintOf(t, state+"tasks:\n  - {module: Shell, register: out, props: {command: ls}}\n  - module: StdOut\n    when: >-\n      "+tt.when+"\n")
 			if tt.want != "" {
 				want = []string{`p.yaml:5:5: warning: task #1: ` + tt.want}
 			}
@@ -52,7 +53,7 @@ func TestLintFollowsOutputsToAnyDepth(t *testing.T) {
 			if tt.want != "" {
 				want = append(want, `p.yaml:5:39: task #3: `+tt.want)
 			}
-			require.Equal(t, want, lint(t, `tasks:
+			require.Equal(t, want, lintOf(t, `tasks:
   - {module: Shell, register: a, props: {command: ls}}
   - {module: Kafka, register: b}
   - {module: Tool, register: c}
@@ -66,7 +67,7 @@ func TestLintFindsEveryMistakeOfATemplate(t *testing.T) {
 	require.Equal(t, []string{
 		"p.yaml:5:20: task #0: the template doesn't parse: expected filter name, got token: }}",
 		"p.yaml:6:20: task #0: the template doesn't parse: expected filter name, got token: }}",
-	}, lint(t, "tasks:\n  - module: StdOut\n    props:\n      msg: |-\n        one {{ a | }}\n        two {{ b | }}\n"))
+	}, lintOf(t, "tasks:\n  - module: StdOut\n    props:\n      msg: |-\n        one {{ a | }}\n        two {{ b | }}\n"))
 }
 
 func TestLintNotesWhatIsGoodToKnow(t *testing.T) {
@@ -102,30 +103,30 @@ func TestLintRefusesCADByName(t *testing.T) {
 	requireLint(t, []lintRow{
 		{
 			"by the file", "tasks:\n  - {module: AssetConverter, props: {src: part.STEP, dest: a.glb}}\n",
-			[]string{later, `p.yaml:2:38: task #0: "step" is a CAD format: ` + noCAD},
+			[]string{later, `p.yaml:2:38: task #0: "step" is a CAD format: ` + pipelines.NoCAD},
 		},
 		{
 			"by the extension", "tasks:\n  - {module: AssetConverter, props: {src: '{{ job.id }}', extension: catpart}}\n",
-			[]string{later, `p.yaml:2:59: task #0: "catpart" is a CAD format: ` + noCAD},
+			[]string{later, `p.yaml:2:59: task #0: "catpart" is a CAD format: ` + pipelines.NoCAD},
 		},
 		{"a mesh", "tasks:\n  - {module: AssetConverter, props: {src: a.fbx, dest: a.glb}}\n", []string{later}},
 	})
-	_, err := NewCatalogue("").Lookup("zip_cad_to_glb.yaml")
-	require.EqualError(t, err, `pipeline "zip_cad_to_glb" is not offered: `+noCAD)
-	require.Equal(t, fault.Permanent, fault.Of(err))
 }
 
 func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
-	at := Pos{"p.yaml", 3, 5}
-	p := &Pipeline{Source: "p.yaml", Positions: map[string]Pos{}}
+	pos := func(line, column int) pipelines.Pos { return pipelines.Pos{File: "p.yaml", Line: line, Column: column} }
+	at := pos(3, 5)
+	p := &pipelines.Pipeline{Source: "p.yaml", Positions: pipelines.Positions{}}
 	for i, asset := range []string{"a", "b", "c"} {
-		task := Task{
+		task := pipelines.Task{
 			Name: "Look at " + asset, Module: "StdOut", Register: "seen", Pos: at, Vars: map[string]any{"asset": asset},
 			When: "asset != wanted",
 			Props: map[string]any{
 				"msg": render.Scoped{Text: "{{ asset }} {{ asset.x }} {{ missing }}", Vars: map[string]any{"asset": asset}},
 			},
-			Positions: map[string]Pos{"name": at, "when": {"p.yaml", 4, 5}, "when:": {"p.yaml", 4, 11}, "register": {"p.yaml", 5, 5}, "props.msg": {"p.yaml", 6, 7}, "props.msg:": {"p.yaml", 6, 13}},
+			Positions: pipelines.Positions{
+				"name": at, "when": pos(4, 5), "when:": pos(4, 11), "register": pos(5, 5), "props.msg": pos(6, 7), "props.msg:": pos(6, 13),
+			},
 		}
 		if i > 0 {
 			task.After = []int{i - 1}
@@ -133,7 +134,7 @@ func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 		p.Tasks = append(p.Tasks, task)
 	}
 	var got []string
-	for _, problem := range Lint(p, lintOptions(t)) {
+	for _, problem := range lint.Pipeline(p, options(t)) {
 		got = append(got, problem.String())
 	}
 	require.Equal(t, []string{
@@ -144,17 +145,6 @@ func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 
 func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
 	require.Equal(t, []string{
-		`p.yaml:1:18: "Http" can't be a plugin: it needs props of yours; name it under callbacks`,
-	}, lint(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
-}
-
-func TestATasksTextIsLocatedInTheDocument(t *testing.T) {
-	p, err := Parse("p.yaml", []byte("tasks:\n  - module: StdOut\n    when: a > b\n    props:\n      msg: \"hello {{ x }}\"\n      args: [a, \"b\\t{{ x }}\"]\n"))
-	require.NoError(t, err)
-	task := &p.Tasks[0]
-	require.Equal(t, Pos{"p.yaml", 5, 22}, task.Locate("props.msg", 1, 10), "inside the value")
-	require.Equal(t, Pos{"p.yaml", 3, 15}, task.Locate("when", 1, 5))
-	require.Equal(t, Pos{"p.yaml", 6, 17}, task.Locate("props.args[1]", 1, 6), "the source has escapes: the value's place")
-	require.Equal(t, Pos{"p.yaml", 5, 7}, task.Locate("props.msg.deeper", 0, 0), "what it is in")
-	require.Equal(t, Pos{"p.yaml", 2, 5}, task.Locate("nowhere", 1, 1))
+		`p.yaml:1:18: warning: "Http" can't be a plugin and is left out: it needs props of yours; name it under callbacks`,
+	}, lintOf(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
 }

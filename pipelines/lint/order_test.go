@@ -1,4 +1,4 @@
-package pipelines
+package lint_test
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ type lintRow struct {
 func requireLint(t *testing.T, rows []lintRow) {
 	t.Helper()
 	for _, tt := range rows {
-		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, lint(t, tt.src)) })
+		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, lintOf(t, tt.src)) })
 	}
 }
 

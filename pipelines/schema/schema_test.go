@@ -1,9 +1,10 @@
-package pipelines_test
+package schema_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/standard"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/schema"
 )
 
 // registries are what the program's tasks and callbacks may name.
@@ -41,7 +43,7 @@ func pipelineSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	tasks, calls := registries(t)
 	c := jsonschema.NewCompiler()
-	require.NoError(t, c.AddResource("pipeline.json", generic(t, pipelines.Schema(pipelines.SchemaOptions{
+	require.NoError(t, c.AddResource("pipeline.json", generic(t, schema.Document(schema.Options{
 		Modules: tasks, Callbacks: calls, PlannedModules: standard.PlannedNames(), PlannedCallbacks: callbacks.PlannedNames(),
 	}))))
 	s, err := c.Compile("pipeline.json")
@@ -59,7 +61,7 @@ func validate(t *testing.T, s *jsonschema.Schema, doc string) error {
 func TestWhatLintFindsCleanIsValidByTheSchema(t *testing.T) {
 	s := pipelineSchema(t)
 	tasks, calls := registries(t)
-	gateway, err := os.ReadFile("testdata/gateway.json")
+	gateway, err := os.ReadFile(filepath.Join("..", "testdata", "gateway.json"))
 	require.NoError(t, err)
 	docs := []string{string(gateway)}
 	c := pipelines.NewCatalogue("")

@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"fmt"
@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // output checks that a registered value has what a template reads of it.
-func (l *linter) output(name string, path []string, makers []maker, pos Pos, what string) {
+func (l *linter) output(name string, path []string, makers []maker, pos pipelines.Pos, what string) {
 	if len(path) == 0 {
 		return
 	}
@@ -53,12 +54,12 @@ func noOutput(field string, makers []maker) string {
 			}
 		}
 	}
-	return "has no output " + strconv.Quote(shorten(field)) + instead(field, known)
+	return "has no output " + strconv.Quote(pipelines.Shorten(field)) + instead(field, known)
 }
 
 // instead ends a sentence about a name that is not known with what to write.
 func instead(name string, known []string) string {
-	if s := closest(name, known); s != "" {
+	if s := modules.Closest(name, known); s != "" {
 		return fmt.Sprintf(", did you mean %q?", s)
 	}
 	return "; it has " + strings.Join(known, ", ")
@@ -94,11 +95,11 @@ func missing(name string, f modules.Field, path []string) string {
 		case next != nil:
 			name, f = name+"."+key, *next
 		case f.Type == modules.Map && i == 0:
-			return "has no output " + strconv.Quote(shorten(key)) + instead(key, fieldNames(f.Fields))
+			return "has no output " + strconv.Quote(pipelines.Shorten(key)) + instead(key, fieldNames(f.Fields))
 		case f.Type == modules.Map:
-			return fmt.Sprintf("has no %q in %s%s", shorten(key), name, instead(key, fieldNames(f.Fields)))
+			return fmt.Sprintf("has no %q in %s%s", pipelines.Shorten(key), name, instead(key, fieldNames(f.Fields)))
 		default:
-			return fmt.Sprintf("makes %s %s, which has no %q", name, kindOf(f), shorten(key))
+			return fmt.Sprintf("makes %s %s, which has no %q", name, kindOf(f), pipelines.Shorten(key))
 		}
 	}
 	return ""
@@ -168,7 +169,7 @@ func (l *linter) typeOf(r nunjucks.Ref) (t typed, ok bool) {
 	}
 	makers, ended := l.makers(name)
 	if p, declared := l.params[name]; declared && len(makers) == 0 {
-		t = typed{field: p.field(), from: "the param says so"}
+		t = typed{field: paramField(p), from: "the param says so"}
 		return t, len(path) == 0 && t.field.Type != modules.Any
 	}
 	if v, own := l.p.State[name]; own && len(makers) == 0 {
@@ -188,13 +189,14 @@ func (l *linter) typeOf(r nunjucks.Ref) (t typed, ok bool) {
 	return typed{field: f, from: "that is what " + makers[0].spec.Name + " makes"}, f.Type != modules.Any
 }
 
-func (p Param) field() modules.Field {
+// paramField is the type that a param declares.
+func paramField(p pipelines.Param) modules.Field {
 	switch p.Type {
-	case ParamString:
+	case pipelines.ParamString:
 		return modules.Field{Type: modules.String}
-	case ParamNumber, ParamInteger:
+	case pipelines.ParamNumber, pipelines.ParamInteger:
 		return modules.Field{Type: modules.Number}
-	case ParamBoolean:
+	case pipelines.ParamBoolean:
 		return modules.Field{Type: modules.Bool}
 	}
 	return modules.Field{Type: modules.Any}

@@ -1,4 +1,4 @@
-package pipelines
+package lint_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 )
 
 // fake makes a module that is nothing but its props and outputs.
@@ -81,7 +83,7 @@ type httpProps struct {
 	Headers map[string]string `json:"headers,omitzero" doc:"Headers."`
 }
 
-func lintOptions(t *testing.T) LintOptions {
+func options(t *testing.T) lint.Options {
 	t.Helper()
 	tasks, err := modules.NewRegistry(
 		fake[shellProps, shellOutput]("Shell"), fake[printProps, printOutput]("StdOut"),
@@ -91,15 +93,15 @@ func lintOptions(t *testing.T) LintOptions {
 	callbacks, err := modules.NewRegistry(
 		fake[httpProps, struct{}]("Http"), fake[nowProps, struct{}]("Now"), plugin())
 	require.NoError(t, err)
-	return LintOptions{tasks, callbacks, func(name string) bool { return slices.Contains([]string{"S3", "Kafka", "AssetConverter"}, name) }}
+	return lint.Options{tasks, callbacks, func(name string) bool { return slices.Contains([]string{"S3", "Kafka", "AssetConverter"}, name) }}
 }
 
-func lint(t *testing.T, src string) []string {
+func lintOf(t *testing.T, src string) []string {
 	t.Helper()
-	p, err := Parse("p.yaml", []byte(src))
+	p, err := pipelines.Parse("p.yaml", []byte(src))
 	require.NoError(t, err)
 	var out []string
-	for _, problem := range Lint(p, lintOptions(t)) {
+	for _, problem := range lint.Pipeline(p, options(t)) {
 		out = append(out, problem.String())
 	}
 	return out
@@ -111,7 +113,7 @@ func TestLintPrintsFourDifferentMistakesWithLineAndColumn(t *testing.T) {
 		`p.yaml:8:5: task "print": module "Shel" is unknown, did you mean "Shell"?`,
 		`p.yaml:12:18: task "list": when doesn't parse: expected expression, got end of file`,
 		`p.yaml:19:16: task #3: listing.stdoutLinez: Shell has no output "stdoutLinez", did you mean "stdoutLines"?`,
-	}, lint(t, `tasks:
+	}, lintOf(t, `tasks:
   - name: render
     module: Render
     props:
@@ -134,7 +136,7 @@ func TestLintPrintsFourDifferentMistakesWithLineAndColumn(t *testing.T) {
 }
 
 func TestACleanPipelineHasNoProblems(t *testing.T) {
-	require.Empty(t, lint(t, `name: Clean
+	require.Empty(t, lintOf(t, `name: Clean
 state: {user: World, list: [a, b]}
 callbacks:
   onStart:
@@ -211,7 +213,7 @@ func TestLintWarnsOfWhatMayBeMeant(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, lint(t, tt.src))
+			require.Equal(t, tt.want, lintOf(t, tt.src))
 		})
 	}
 }
@@ -224,8 +226,8 @@ func TestLintFindsErrors(t *testing.T) {
 		{
 			"a plugin nobody knows", "plugins: [Debug, Debgu, Kafka]\ntasks:\n  - {module: StdOut}\n",
 			[]string{
-				`p.yaml:1:18: plugin "Debgu" is unknown, did you mean "Debug"?`,
-				`p.yaml:1:25: warning: plugin "Kafka" comes with a later version: here it fails`,
+				`p.yaml:1:18: warning: plugin "Debgu" is unknown and is left out, did you mean "Debug"?`,
+				`p.yaml:1:25: warning: plugin "Kafka" comes with a later version: here it is left out`,
 			},
 		},
 		{
@@ -279,13 +281,13 @@ func TestLintFindsErrors(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, lint(t, tt.src))
+			require.Equal(t, tt.want, lintOf(t, tt.src))
 		})
 	}
 }
 
 func TestLintWithoutRegistriesStillChecksTemplates(t *testing.T) {
-	p, err := Parse("p.yaml", []byte("tasks:\n  - {module: Anything, props: {a: \"{{ b | }}\"}}\n"))
+	p, err := pipelines.Parse("p.yaml", []byte("tasks:\n  - {module: Anything, props: {a: \"{{ b | }}\"}}\n"))
 	require.NoError(t, err)
-	require.Len(t, Lint(p, LintOptions{}), 1)
+	require.Len(t, lint.Pipeline(p, lint.Options{}), 1)
 }

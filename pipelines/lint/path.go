@@ -1,4 +1,4 @@
-package pipelines
+package lint
 
 import (
 	"path"
@@ -29,7 +29,7 @@ func (l *linter) path(prop string, v any, at place) {
 	case string:
 		name := path.Clean(x)
 		switch {
-		case dynamic(x):
+		case render.IsTemplate(x):
 		case name == "..", strings.HasPrefix(name, "../"):
 			l.errorf(at.key(), "%sprop %q leads out of the workspace; use a path inside it", at.what, prop)
 		case path.IsAbs(name) && name != workspace.DefaultAlias && !strings.HasPrefix(name, workspace.DefaultAlias+"/"):
