@@ -20,7 +20,11 @@ func expressions(tags []blocks.Expression, p *pipelines.Pipeline, found *pipelin
 	for k := range p.State {
 		state[k] = true
 	}
-	for _, param := range p.Params {
+	params := p.Params
+	for _, e := range p.Entries {
+		params = slices.Concat(params, e.Params)
+	}
+	for _, param := range params {
 		state[param.Name] = true
 	}
 	env := render.Language(p.Settings.Strict)
