@@ -4,11 +4,13 @@ package template
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/document"
@@ -21,9 +23,6 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Writes a file from a template and the state.",
 	Example: "- module: Template\n  props:\n    src: templates/page.html\n    dest: outputs/page.html\n    vars: {title: Chair, parts: [seat, legs]}\n  register: page",
 }, run)
-
-// maxSource is more than a template may have: document.Parse says how much.
-const maxSource = 1 << 20
 
 // Props are what a task writes under props.
 type Props struct {
@@ -56,7 +55,10 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	}
 	format := document.Format(p.Format)
 	if p.Format == "auto" {
-		format = document.FormatOf(p.Dest)
+		var ok bool
+		if format, ok = document.FormatOf(p.Dest); !ok {
+			return Output{}, fault.As(fault.Permanent, fmt.Errorf("the end of dest %s does not tell how values are written; say format: text, html (for XML too), json or yaml", p.Dest))
+		}
 	}
 	t, err := document.Parse(name, format, source)
 	if err != nil {
@@ -88,14 +90,15 @@ func read(c *modules.Call, p Props) (name, source string, err error) {
 	if p.Template != "" {
 		return "template", p.Template, nil
 	}
-	info, err := c.Workspace.Stat(p.Src)
+	f, err := c.Workspace.OpenFile(p.Src, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not block us
 	if err != nil {
 		return "", "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxSource {
-		return "", "", fault.As(fault.Permanent, fmt.Errorf("%s is no template: it is no regular file of at most 64 KiB", p.Src))
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", "", fault.As(fault.Permanent, fmt.Errorf("%s is no template: it is no regular file", p.Src))
 	}
-	all, err := c.Workspace.ReadFile(p.Src)
+	all, err := io.ReadAll(io.LimitReader(f, document.MaxSource+1))
 	return p.Src, string(all), err
 }
 
