@@ -3,6 +3,7 @@ package document_test
 import (
 	"context"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,6 +11,14 @@ import (
 
 	"github.com/millrace/millrace/modules/document"
 )
+
+// used is the processor time of this process so far: it does not go by what else the machine does.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 func TestManyValuesOnALineTakeNoLongerEach(t *testing.T) {
 	list := make([]any, 20_000)
@@ -27,10 +36,10 @@ func TestManyValuesOnALineTakeNoLongerEach(t *testing.T) {
 		{document.JSON, "[{% for x in l %}{{ x }}, {% endfor %}1]"},
 		{document.HTML, `<a href="{% for x in l %}{{ x }}{% endfor %}">`},
 	} {
-		start := time.Now()
+		start := used(t)
 		_, err := render(t, tt.format, tt.source, map[string]any{"l": list})
 		require.NoError(t, err, tt.source)
-		require.Less(t, time.Since(start), time.Second, tt.source)
+		require.Less(t, used(t)-start, time.Second, tt.source)
 	}
 }
 
@@ -54,10 +63,10 @@ func TestARenderEndsWithItsContext(t *testing.T) {
 		require.NoError(t, err)
 		for _, limit := range []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
-			start := time.Now()
+			start := used(t)
 			_, err = tpl.Execute(ctx, map[string]any{"l": list, "s": strings.Repeat("x,", 1<<18)})
 			cancel()
-			require.Less(t, time.Since(start), time.Second, tt.source)
+			require.Less(t, used(t)-start, time.Second, tt.source)
 			if limit == 0 {
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 			}
@@ -73,10 +82,10 @@ func TestWhatExpressionsHandleIsBounded(t *testing.T) {
 		strings.Repeat("{% if 1 in l or 2 in l or 3 in l %}{% endif %}", 100),
 		strings.Repeat("{{ s|length }}{{ 'x' in s }}", 100),
 	} {
-		start := time.Now()
+		start := used(t)
 		_, err := render(t, document.Text, source, vars)
 		require.ErrorContains(t, err, "the template works with more than 64 MiB of values", source)
-		require.Less(t, time.Since(start), 2*time.Second, source[:30])
+		require.Less(t, used(t)-start, 2*time.Second, source[:30])
 	}
 	_, err := render(t, document.Text, "{{ s }}", map[string]any{"s": strings.Repeat("x", 2<<20)})
 	require.EqualError(t, err, "t: s: a text has at most 1 MiB here")

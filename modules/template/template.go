@@ -30,7 +30,7 @@ type Props struct {
 	Template string         `json:"template,omitzero" doc:"The template itself. Pipelines render props first: write it between {% raw %} and {% endraw %}."`
 	Dest     string         `json:"dest" aliases:"dst" doc:"File to write; it appears when it is complete."`
 	Vars     map[string]any `json:"vars,omitzero" aliases:"data" doc:"What the template sees; without it the pipeline's state."`
-	Format   string         `json:"format" enum:"auto,text,html,json,yaml" default:"auto" doc:"How values are written, so that none can break out: auto goes by the end of dest, html is for SVG and XML too."`
+	Format   string         `json:"format" enum:"auto,text,html,json,yaml" default:"auto" doc:"How values are written, so that none can break out: auto goes by the end of dest, and asks for a format where that tells none; html is for SVG and XML too."`
 	Strict   bool           `json:"strict,omitzero" doc:"A value that nothing defines fails the task; else it is empty."`
 }
 
