@@ -68,11 +68,11 @@ func newRenderCmd() *cobra.Command {
 // preview renders a request's pipeline and runs nothing of it. The error lists every template that fails.
 func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview.Preview, error) {
 	secrets := new(redact.Set)
-	p, state, err := r.prepare(ctx, req, secrets)
+	in, err := r.prepare(ctx, req, secrets)
 	if err != nil {
 		return nil, errors.New(secrets.String(err.Error()))
 	}
-	return preview.Of(ctx, p, state, secrets)
+	return preview.Of(ctx, in.Pipeline, in.State, secrets)
 }
 
 // writePreview writes a preview as pipelines are written; what there is to say of it are comments.

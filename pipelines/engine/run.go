@@ -37,8 +37,8 @@ type Run struct {
 
 // A TaskRun is one task of a run.
 type TaskRun struct {
-	Index   int            `json:"index"` // in the document, from 0
-	Name    string         `json:"name,omitzero"`
+	Index   int            `json:"index"`         // in the document, from 0
+	Name    string         `json:"name,omitzero"` // or id
 	Module  string         `json:"module"`
 	Status  Status         `json:"status"`
 	Soft    bool           `json:"soft,omitzero"` // throw: false
@@ -50,7 +50,7 @@ type TaskRun struct {
 	Failure *Failure       `json:"failure,omitzero"`
 }
 
-// Label is what messages call the task: its name, or "#2".
+// Label is what messages call the task: its name or id, or "#2".
 func (t *TaskRun) Label() string { return taskLabel(t.Index, t.Name) }
 
 // A Failure is an error that can cross a process: its text and what may be done about it.
