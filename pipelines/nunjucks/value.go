@@ -76,7 +76,10 @@ func (d *dict) get(key string) (any, bool) {
 	if v, ok := d.looked.get(key); ok {
 		return v, true
 	}
-	v = fromGo(WithOrder(v, d.below.At(key)))
+	if d.below != nil {
+		v = WithOrder(v, d.below.At(key))
+	}
+	v = fromGo(v)
 	d.looked.put(key, v)
 	return v, true
 }
