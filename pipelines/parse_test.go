@@ -263,7 +263,7 @@ func TestTheGatewayMessageParses(t *testing.T) {
 	p, err := Parse("gateway.json", src)
 	require.NoError(t, err)
 	require.Len(t, p.Callbacks[OnStart], 1)
-	require.Len(t, p.Callbacks, 1, "the other six events are empty lists")
+	require.Len(t, p.Callbacks, 2, "the other five events are empty lists")
 	require.Equal(t, "null", p.Tasks[1].Props["config"].(map[string]any)["c0"])
 	require.True(t, p.Tasks[2].Soft)
 }

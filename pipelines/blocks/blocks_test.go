@@ -99,7 +99,7 @@ func TestAMistakeInABlockHasItsPlace(t *testing.T) {
 		{"a value that goes on", "a: {% if x %}one\n  {% else %}two{% endif %}\n", "1:4: a value that starts with a tag ends with its line, and a block of this one does not; put quotes round the value, or write it as a | block"},
 		{"a comment without end", "{# x\n", "1:1: the comment that starts here never ends; close it with #}"},
 		{"a quote without end", "a: \"x\n{% if a %}\n", "1:4: the text that starts with this quote never ends; close it with \""},
-		{"an expression that doesn't parse", "ö: 1\n{% if a ==\n  ) %}\n{% endif %}", "3:3: {% if %}: unexpected token: )"},
+		{"an expression that doesn't parse", "ö: 1\n{% if a ==\n  ) %}\n{% endif %}", `3:3: {% if %}: a value is missing before ")"`},
 		{"a filter that there is not", "{% for x in list | nope %}\n{% endfor %}", "1:20: {% for %}: filter not found: nope"},
 		{"a map by one name", "{% for x in {a: 1} %}\n{% endfor %}", "1:1: this loops over a map, which takes two names: {% for key, value in … %}"},
 		{"an entry that can't be unpacked", "{% for x, y in [[1, 2], 3] %}\n{% endfor %}", "1:1: the loop has 2 names, and entry 1 of its list is no list to take them from"},

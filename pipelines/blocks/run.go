@@ -90,7 +90,7 @@ func (r *runner) eval(ctx context.Context, t *tag) (any, error) {
 	if e.Line > 0 {
 		at += newIndex(t.args).offset(e.Line, e.Col)
 	}
-	return nil, wrong(at, "{%% %s %%}: %s", t.name, e.Msg)
+	return nil, wrong(at, "{%% %s %%}: %s", t.name, e.Text())
 }
 
 // keep is eval for a value that is captured.

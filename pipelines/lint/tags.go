@@ -61,7 +61,7 @@ func (t tag) at(line, column int) pipelines.Pos {
 func (t tag) unparsed(err error) {
 	pos, msg := t.at(1, 1), err.Error()
 	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
-		pos, msg = t.at(e.Line, e.Col), e.Msg
+		pos, msg = t.at(e.Line, e.Col), e.Text()
 	}
 	t.found.Errorf(pos, "{%% %s %%}: the expression doesn't parse: %s", t.Tag, msg)
 }
