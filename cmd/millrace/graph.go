@@ -32,7 +32,7 @@ func newGraphCmd() *cobra.Command {
 		Example: "  millrace graph gear\n  millrace graph pipeline.yaml --format svg --callbacks > pipeline.svg",
 		Args:    args(cobra.MinimumNArgs(1)),
 	}
-	var cfg runConfig
+	var cfg previewConfig
 	load := bind(cmd, &cfg)
 	format := cmd.Flags().String("format", "mermaid", "mermaid or svg")
 	entry := cmd.Flags().String("entry", "", "draw this entry alone (all)")

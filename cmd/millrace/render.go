@@ -32,7 +32,7 @@ func newRenderCmd() *cobra.Command {
 		Example: "  millrace render hello_world name=Modelops\n  millrace render batch.yaml 'assets=[\"a.fbx\",\"b.obj\"]' --format json",
 		Args:    args(cobra.MinimumNArgs(1)),
 	}
-	var cfg runConfig
+	var cfg previewConfig
 	load := bind(cmd, &cfg)
 	format := cmd.Flags().String("format", "yaml", "yaml or json")
 	entry := cmd.Flags().String("entry", "", "which of the document's entries to show (its own tasks)")

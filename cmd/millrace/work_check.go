@@ -111,18 +111,8 @@ func plainPath(err error) error {
 
 // checkDocuments parses what the operator's documents are known to be used for.
 func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
-	if c.Documents != "" {
-		abs, err := filepath.Abs(c.Documents)
-		if err == nil {
-			_, err = os.ReadDir(abs)
-		}
-		if err != nil {
-			return []error{fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), c.Documents, plainPath(err))}
-		}
-		c.Documents = abs
-		if err := (report.Config{Documents: abs}).Check(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("documents"), err))
-		}
+	if err := checkReports(&c.Documents, from); err != nil {
+		errs = append(errs, err)
 	}
 	if c.CallbackBody != "" {
 		var err error
@@ -131,6 +121,25 @@ func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// checkReports makes the folder of documents absolute, and parses what reports are made with.
+func checkReports(documents *string, from func(string) string) error {
+	if *documents == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(*documents)
+	if err == nil {
+		_, err = os.ReadDir(abs)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), *documents, plainPath(err))
+	}
+	*documents = abs
+	if err := (report.Config{Documents: abs}).Check(); err != nil {
+		return fmt.Errorf("%s: %w", from("documents"), err)
+	}
+	return nil
 }
 
 func (c *workConfig) checkHosts(from func(string) string) (errs []error) {
