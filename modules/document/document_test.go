@@ -341,3 +341,9 @@ func mustJSON(t *testing.T, v any) string {
 	require.NoError(t, err)
 	return string(text)
 }
+
+func TestAFolderThatIsGoneIsNotOneWithoutTheDocument(t *testing.T) {
+	f := document.NewFolder(document.Config{Dir: filepath.Join(t.TempDir(), "gone"), Defaults: fstest.MapFS{"a.txt": {Data: []byte("ours")}}})
+	_, err := f.Open("a.txt")
+	require.ErrorContains(t, err, "a.txt: the folder of documents can't be read: ")
+}
