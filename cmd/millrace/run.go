@@ -28,7 +28,7 @@ type runConfig struct {
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	return []error{checkPipelines(c.Pipelines, from)}
+	return append(checkDocuments(&c.Documents, from), checkPipelines(c.Pipelines, from))
 }
 
 const runLong = `Runs one pipeline in this process, in the current folder (or --workspace), which

@@ -21,7 +21,9 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
+	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from))
+	errs = append(errs, checkDocuments(&c.Documents, from)...)
+	errs = append(errs, c.checkBody(from)...)
 	for _, set := range []struct {
 		flag, value string
 		of          []string
@@ -109,20 +111,30 @@ func plainPath(err error) error {
 	return err
 }
 
-// checkDocuments parses what the operator's documents are known to be used for.
-func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
-	if c.Documents != "" {
-		abs, err := filepath.Abs(c.Documents)
-		if err == nil {
-			_, err = os.ReadDir(abs)
-		}
-		if err != nil {
-			return []error{fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), c.Documents, plainPath(err))}
-		}
-		c.Documents = abs
-		if err := (report.Config{Documents: abs}).Check(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("documents"), err))
-		}
+// checkDocuments makes the path of the operator's documents absolute, and refuses a folder that can't be read and documents
+// that can't be parsed.
+func checkDocuments(dir *string, from func(string) string) []error {
+	if *dir == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(*dir)
+	if err == nil {
+		_, err = os.ReadDir(abs)
+	}
+	if err != nil {
+		return []error{fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), *dir, plainPath(err))}
+	}
+	*dir = abs
+	if err := (report.Config{Documents: abs}).Check(); err != nil {
+		return []error{fmt.Errorf("%s: %w", from("documents"), err)}
+	}
+	return nil
+}
+
+// checkBody parses the document that makes the callbacks' bodies.
+func (c *workConfig) checkBody(from func(string) string) (errs []error) {
+	if _, err := os.ReadDir(c.Documents); c.Documents != "" && err != nil {
+		return nil // which is said of the folder
 	}
 	if c.CallbackBody != "" {
 		var err error
