@@ -56,9 +56,9 @@ func (d *defined[P, O]) Run(ctx context.Context, c *Call, raw map[string]any) (m
 		tellSecrets(s.Props, raw, c.Secret)
 	}
 	var p P
-	clean, err := decode(s, raw, &p)
-	if err != nil {
-		return nil, fault.As(fault.Permanent, err)
+	clean, wrong := decode(&checker{}, s, raw, &p)
+	if wrong != nil {
+		return nil, fault.As(fault.Permanent, wrong)
 	}
 	result, err := d.run(ctx, c, p)
 	if err != nil {
@@ -88,8 +88,10 @@ func Check(m Module, props map[string]any) error {
 
 func (d *defined[P, O]) check(props map[string]any) error {
 	var p P
-	_, err := decode(d.spec(), props, &p)
-	return err
+	if _, err := decode(&checker{}, d.spec(), props, &p); err != nil {
+		return err
+	}
+	return nil
 }
 
 // resultKey is the prop that every tool has.

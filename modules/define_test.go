@@ -204,6 +204,54 @@ func TestPropsAreCheckedWithoutTheWork(t *testing.T) {
 	require.NoError(t, modules.Check(m, map[string]any{"a": "x"}))
 }
 
+type ranged struct {
+	From int    `json:"from" aliases:"start" doc:"Low."`
+	To   int    `json:"to,omitzero" doc:"High."`
+	Name string `json:"name,omitzero" doc:"Any."`
+}
+
+func (r *ranged) Validate() error {
+	var problems []modules.Problem
+	if r.From < 0 {
+		problems = append(problems, modules.Problem{Path: "from", Msg: "from is below zero"})
+	}
+	if r.To < r.From {
+		problems = append(problems, modules.Problem{Path: "to", Msg: "to is below from", Also: []string{"from"}})
+	}
+	if r.Name == "bad" {
+		problems = append(problems, modules.Problem{Msg: "all is bad"})
+	}
+	if problems == nil {
+		return nil
+	}
+	return &modules.PropError{Problems: problems}
+}
+
+func TestOwnRulesAreHeldAgainstWhatIsKnown(t *testing.T) {
+	m := modules.Define(modules.Spec{Name: "Range"}, func(context.Context, *modules.Call, ranged) (ranged, error) {
+		return ranged{}, nil
+	})
+	dynamic := func(v any) bool { return v == "?" }
+	for _, tt := range []struct {
+		name  string
+		props map[string]any
+		want  []string
+	}{
+		{"all known", map[string]any{"from": 2, "to": 1, "name": "bad"}, []string{"to: to is below from", ": all is bad"}},
+		{"by an older name", map[string]any{"start": -1, "name": "?"}, []string{"start: from is below zero"}},
+		{"a part not known", map[string]any{"from": "?", "to": -1, "name": "bad"}, nil},
+		{"wrong by itself first", map[string]any{"from": -1, "too": 1}, []string{`too: prop "too" is unknown, did you mean "to"?`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, p := range modules.CheckKnown(m, tt.props, dynamic) {
+				got = append(got, p.Path+": "+p.Msg)
+			}
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
 func TestSecretPropsAreToldBeforeAnythingElse(t *testing.T) {
 	var p props
 	var told []string

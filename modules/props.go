@@ -12,8 +12,10 @@ import (
 
 // A Problem is one thing that is wrong with the props of a task.
 type Problem struct {
-	Path string // of the prop as the author spelt it: "config.width", "args[2]"; empty when it is about all of them
-	Msg  string // one sentence naming the prop and the remedy
+	Path  string   // of the prop as the author spelt it: "config.width", "args[2]"; empty when it is about all of them
+	Msg   string   // one sentence naming the prop and the remedy
+	Also  []string // paths of other props without which it might not be one
+	Later bool     // a later version takes the value
 }
 
 // A PropError is everything that is wrong with the props of a task.
@@ -29,7 +31,7 @@ func (e *PropError) Error() string {
 
 // CheckProps returns what is wrong with props before anything runs: unknown, missing, empty and wrongly typed ones.
 // Values for which dynamic is true are known only later (strings that hold templates) and pass any type check;
-// a nil dynamic is always false. What a module's own Validate would say is not in it.
+// a nil dynamic is always false. What a module's own Validate would say is not in it: CheckKnown has that too.
 //
 // Values are taken as templates yield them: text that reads as a number or as true and false is good where one of
 // those is wanted, and a number is good where text is. An optional prop that is null, or empty and not free-form,
@@ -40,9 +42,8 @@ func CheckProps(s Spec, props map[string]any, dynamic func(v any) bool) []Proble
 	return c.problems
 }
 
-// decode checks props and stores them in the struct that into points to. It returns them, clean. Its error is a *PropError.
-func decode(s Spec, props map[string]any, into any) (map[string]any, error) {
-	var c checker
+// decode checks props and stores them in the struct that into points to. It returns them, clean.
+func decode(c *checker, s Spec, props map[string]any, into any) (map[string]any, *PropError) {
 	clean := c.object("", s.Props, props)
 	if len(c.problems) > 0 {
 		return nil, &PropError{Problems: c.problems}
@@ -67,6 +68,7 @@ func decode(s Spec, props map[string]any, into any) (map[string]any, error) {
 // A checker turns written values into clean ones and gathers what it can't.
 type checker struct {
 	dynamic  func(v any) bool
+	partial  bool // what is missing may come yet
 	problems []Problem
 }
 
@@ -82,6 +84,7 @@ func (c *checker) object(path string, fields []Field, props map[string]any) map[
 		at := join(path, key)
 		v := props[key]
 		switch {
+		case v == nil && f.Required && c.partial:
 		case v == nil && f.Required:
 			c.report(at, "prop %q is missing", at)
 		case v == "" && f.Required:

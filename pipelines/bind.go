@@ -14,7 +14,7 @@ import (
 )
 
 // Bind holds what a job gives against the params of p, and returns the state to run with: given, with text turned into
-// the declared types, a number into text where text is declared, and null left out, so that the default counts. given
+// the declared types, a whole number into text where text is declared, and null left out, so that the default counts. given
 // is not written to. The error is a *ParseError, permanent, and names every param that is wrong or missing.
 func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 	if len(p.Params) == 0 {
@@ -26,7 +26,7 @@ func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 		v := given[param.Name]
 		if v == nil {
 			delete(bound, param.Name)
-			if param.Required {
+			if param.Required && !slices.ContainsFunc(param.Unless, func(name string) bool { return given[name] != nil }) {
 				wrong.Add(Problem{param.Pos, SeverityError, p.missing(param, given)})
 			}
 			continue
@@ -44,13 +44,40 @@ func (p *Pipeline) Bind(given map[string]any) (map[string]any, error) {
 	return bound, nil
 }
 
+// HoldDefaults holds what defaults came to against the params that the job did not give: a template's is known when the
+// state is, of which get returns a key's value. The error is Bind's.
+func (p *Pipeline) HoldDefaults(given map[string]any, get func(key string) (any, bool)) error {
+	var wrong Problems
+	for _, param := range p.Params {
+		if given[param.Name] != nil || p.State[param.Name] == nil {
+			continue
+		}
+		v, _ := get(param.Name)
+		fit, ok := param.Type.take(v)
+		switch {
+		case v == nil:
+		case !ok:
+			wrong.Add(Problem{param.Pos, SeverityError, fmt.Sprintf("param %q must be %s, and its default comes to %s", Shorten(param.Name), param.Type.article(), param.show(v))})
+		case !param.allows(fit):
+			wrong.Add(Problem{param.Pos, SeverityError, fmt.Sprintf("param %q must be one of %s, and its default comes to %s", Shorten(param.Name), param.choices(), param.show(v))})
+		}
+	}
+	if len(wrong) > 0 {
+		return fault.As(fault.Permanent, &ParseError{wrong.Sorted()})
+	}
+	return nil
+}
+
 // bind returns the value of the param that v stands for. v is not nil.
 func (p Param) bind(v any) (any, error) {
 	fit, ok := p.Type.take(v)
 	if !ok {
 		fit, ok = p.Type.convert(v)
 	}
+	_, fraction := v.(float64)
 	switch {
+	case !ok && p.Type == ParamString && fraction:
+		return nil, fmt.Errorf("param %q must be text, and the job gives %s as a number, of which 1.50 and 1.5 are the same; put it in double quotes", Shorten(p.Name), p.show(v))
 	case !ok:
 		return nil, fmt.Errorf("param %q must be %s, and the job gives %s", Shorten(p.Name), p.Type.article(), p.show(v))
 	case !p.allows(fit):
@@ -62,6 +89,9 @@ func (p Param) bind(v any) (any, error) {
 // missing says that the job must give a param, and whether it gave something of nearly that name.
 func (p *Pipeline) missing(param Param, given map[string]any) string {
 	msg := fmt.Sprintf("param %q (%s) is required, and the job gives none", Shorten(param.Name), param.Type)
+	if len(param.Unless) > 0 {
+		msg = fmt.Sprintf("param %q (%s) is required, or in its place %s, and the job gives none", Shorten(param.Name), param.Type, param.standIns())
+	}
 	if param.Description != "" {
 		msg += ": " + oneLine(param.Description)
 	}
@@ -77,6 +107,16 @@ func (p *Pipeline) missing(param Param, given map[string]any) string {
 		return fmt.Sprintf("%s (it gives %q; is that what is meant?)", msg, near)
 	}
 	return msg
+}
+
+// standIns lists the params that the job may give in place of this one.
+func (p Param) standIns() string {
+	const shown = 5
+	var out []string
+	for _, name := range p.Unless[:min(len(p.Unless), shown)] {
+		out = append(out, strconv.Quote(Shorten(name)))
+	}
+	return strings.Join(out, " or ")
 }
 
 // oneLine is the beginning of a text, on one line.
@@ -162,17 +202,14 @@ func (t ParamType) take(v any) (any, bool) {
 	return v, ok || t == ParamAny
 }
 
-// convert turns text into the value that it is written as, and a number, true or false into its text: command lines
-// and attributes of messages don't tell them apart.
+// convert turns text into the value that it is written as, and a whole number, true or false into its text: command
+// lines and attributes of messages don't tell them apart. The text of other numbers is lost.
 func (t ParamType) convert(v any) (any, bool) {
 	switch x := v.(type) {
 	case string:
 		return t.read(strings.TrimSpace(x))
 	case int64:
 		return strconv.FormatInt(x, 10), t == ParamString
-	case float64:
-		b, err := json.Marshal(x)
-		return string(b), t == ParamString && err == nil
 	case bool:
 		return strconv.FormatBool(x), t == ParamString
 	}

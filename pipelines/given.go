@@ -1,6 +1,10 @@
 package pipelines
 
-import "context"
+import (
+	"context"
+
+	"github.com/millrace/millrace/modules/redact"
+)
 
 // Given is what a job brings to a document. The zero Given is what lint and the catalogue assume: nothing.
 type Given struct {
@@ -8,6 +12,10 @@ type Given struct {
 	Env   map[string]string // that templates may read
 	Job   map[string]any    // id, name, attempt, …
 	Entry string            // of Pipeline.Entries; empty is as Select has it
+
+	// Secrets learns what is secret in Env and the document's state before blocks, and what stands in them, are rendered:
+	// problems may quote it. May be nil.
+	Secrets *redact.Set
 }
 
 // ParseGiven is Parse for a job: blocks between values are expanded with what the job gives laid over the document's

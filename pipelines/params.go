@@ -24,6 +24,7 @@ func (p *parser) params(f field) []Param {
 			out = append(out, param)
 		}
 	}
+	p.standIns(out)
 	return out
 }
 
@@ -34,10 +35,10 @@ func (p *parser) param(f field) (Param, bool) {
 		return out, false
 	}
 	if f.value.kind != mapNode && !f.value.empty() {
-		p.Errorf(f.pos, "param %q must be a map with type, description, required, default and enum, got %s", f.key, f.value.what())
+		p.Errorf(f.pos, "param %q must be a map with type, description, required, unless, default and enum, got %s", f.key, f.value.what())
 		return out, false
 	}
-	var otherwise, enum *field
+	var otherwise, enum, unless *field
 	for _, f := range f.value.fields {
 		switch f.key {
 		case "type":
@@ -46,13 +47,18 @@ func (p *parser) param(f field) (Param, bool) {
 			out.Description = p.text(f)
 		case "required":
 			out.Required = p.boolean(f, false)
+		case "unless":
+			unless = &f
 		case "default":
 			otherwise = &f
 		case "enum":
 			enum = &f
 		default:
-			p.unknown(f, "a param", "type", "description", "required", "default", "enum")
+			p.unknown(f, "a param", "type", "description", "required", "unless", "default", "enum")
 		}
+	}
+	if unless != nil {
+		out.Unless = p.unless(*unless, out)
 	}
 	if enum != nil {
 		out.Enum = p.enum(*enum, out)
@@ -61,6 +67,41 @@ func (p *parser) param(f field) (Param, bool) {
 		out.Default = p.paramDefault(*otherwise, out)
 	}
 	return out, true
+}
+
+// unless reads the names of params that may stand in for a required one.
+func (p *parser) unless(f field, of Param) []string {
+	if !of.Required && !f.value.empty() {
+		p.Errorf(f.pos, "param %q is not required, so unless has no meaning; add required: true", Shorten(of.Name))
+	}
+	if f.value.kind == scalarNode {
+		if name := p.text(f); name != "" {
+			return []string{name}
+		}
+		return nil
+	}
+	var out []string
+	for _, e := range p.list(f) {
+		if name := p.text(field{f.key, e.pos, e}); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// standIns reports names in unless that no other param has.
+func (p *parser) standIns(params []Param) {
+	known := map[string]bool{}
+	for _, param := range params {
+		known[param.Name] = true
+	}
+	for _, param := range params {
+		for _, name := range param.Unless {
+			if name == param.Name || !known[name] {
+				p.Errorf(param.Pos, "param %q: unless must name other params of this list, and has %q", Shorten(param.Name), Shorten(name))
+			}
+		}
+	}
 }
 
 func (p *parser) paramName(f field) bool {

@@ -52,9 +52,41 @@ func TestWhatAJobGivesIsTurnedIntoTheTypesDeclared(t *testing.T) {
 	}, got)
 	require.Equal(t, "256", given["width"], "what was given is left as it is")
 
-	got, err = p.Bind(map[string]any{"input": 1.5, "width": 512.0, "ratio": "3"})
+	got, err = p.Bind(map[string]any{"input": "1.50", "width": 512.0, "ratio": "3"})
 	require.NoError(t, err)
-	require.Equal(t, map[string]any{"input": "1.5", "width": int64(512), "ratio": int64(3)}, got)
+	require.Equal(t, map[string]any{"input": "1.50", "width": int64(512), "ratio": int64(3)}, got)
+}
+
+func TestANumberWhoseTextIsLostIsNoText(t *testing.T) {
+	p, err := Parse("p.yaml", []byte("params: {version: {type: string}}\ntasks: []"))
+	require.NoError(t, err)
+	_, err = p.Bind(map[string]any{"version": 1.5})
+	require.EqualError(t, err, `p.yaml:1:10: param "version" must be text, and the job gives 1.5 as a number, of which 1.50 and 1.5 are the same; put it in double quotes`)
+}
+
+func TestADefaultThatIsATemplateIsHeldAgainstItsDeclaration(t *testing.T) {
+	p, err := Parse("p.yaml", []byte(`
+params:
+  d: {type: list, default: "{{ 'abc' }}"}
+  e: {enum: [x, y], default: "{{ d }}"}
+  f: {type: integer, default: "{{ gone }}"}
+  g: {type: integer, default: "{{ 4 / 2 }}"}
+  own: {type: integer, default: 1}
+state: {own: "{{ 'text' }}"}
+tasks: []
+`))
+	require.NoError(t, err)
+	comesTo := func(key string) (any, bool) {
+		v, ok := map[string]any{"d": "abc", "e": "abc", "f": nil, "g": 2.0, "own": "text"}[key]
+		return v, ok
+	}
+	err = p.HoldDefaults(map[string]any{"e": "x"}, comesTo)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	require.EqualError(t, err, `p.yaml:3:3: param "d" must be a list, and its default comes to "abc"; `+
+		`p.yaml:7:3: param "own" must be a whole number, and its default comes to "text"`)
+	err = p.HoldDefaults(map[string]any{"d": []any{}, "own": int64(1)}, comesTo)
+	require.EqualError(t, err, `p.yaml:4:3: param "e" must be one of "x", "y", and its default comes to "abc"`)
+	require.NoError(t, p.HoldDefaults(map[string]any{"d": []any{}, "e": "x", "own": int64(1)}, comesTo))
 }
 
 func TestAllThatIsWrongWithWhatAJobGivesIsSaidAtOnce(t *testing.T) {
@@ -73,6 +105,27 @@ func TestAllThatIsWrongWithWhatAJobGivesIsSaidAtOnce(t *testing.T) {
 		`p.yaml:11:3: param "api_token" must be one of "abc", and the job gives text`)
 }
 
+func TestARequiredParamMayHaveOthersInItsPlace(t *testing.T) {
+	p, err := Parse("p.yaml", []byte(`params:
+  src: {type: string, required: true, unless: [object, link], description: Key of the model.}
+  object: {type: string}
+  link: {}
+  bucket: {required: true, unless: link}
+tasks: []
+`))
+	require.NoError(t, err)
+	require.Equal(t, []string{"object", "link"}, p.Params[0].Unless)
+	for _, given := range []map[string]any{{"src": "a", "bucket": "b"}, {"object": "a", "bucket": "b"}, {"link": "a"}, {"src": "a", "object": "a", "link": "a", "bucket": "b"}} {
+		got, err := p.Bind(given)
+		require.NoError(t, err)
+		require.Equal(t, given, got)
+	}
+	_, err = p.Bind(map[string]any{"object": nil})
+	require.ErrorContains(t, err, `p.yaml:2:3: param "src" (string) is required, or in its place "object" or "link", and the job gives none: Key of the model.`)
+	require.ErrorContains(t, err, `p.yaml:5:3: param "bucket" (any) is required, or in its place "link", and the job gives none`)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
 func TestADeclarationThatContradictsItselfIsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, param, want string }{
 		{"an unknown type", "{type: strng}", `type "strng" is unknown, did you mean "string"?`},
@@ -82,8 +135,12 @@ func TestADeclarationThatContradictsItselfIsRefused(t *testing.T) {
 		{"choices of another type", "{type: number, enum: [1, two]}", `param "a" is a number, and enum has "two"`},
 		{"a choice that is a list", "{enum: [[1]]}", "a value of enum must be text, a number, true or false, got a list"},
 		{"a default nobody sees", "{required: true, default: 1}", `param "a" is required, so its default is never used; remove one of the two`},
+		{"another in its place that is not needed", "{unless: b}", `param "a" is not required, so unless has no meaning; add required: true`},
+		{"itself in its place", "{required: true, unless: a}", `param "a": unless must name other params of this list, and has "a"`},
+		{"no param in its place", "{required: true, unless: [b, c]}", `param "a": unless must name other params of this list, and has "c"`},
+		{"a map in its place", "{required: true, unless: {b: 1}}", "unless must be a list, got a map"},
 		{"a key it has not", "{requried: true}", `a param has no key "requried", did you mean "required"?`},
-		{"no map", "string", `param "a" must be a map with type, description, required, default and enum, got "string"`},
+		{"no map", "string", `param "a" must be a map with type, description, required, unless, default and enum, got "string"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("p", []byte("params: {a: "+tt.param+"}\ntasks: []"))

@@ -50,8 +50,9 @@ type Param struct {
 	Type        ParamType
 	Description string
 	Required    bool
-	Default     any   // nil is none; a template like any state value
-	Enum        []any // allowed values; nil is any
+	Unless      []string // other params: with Required, one that the job gives stands in
+	Default     any      // nil is none; a template like any state value
+	Enum        []any    // allowed values; nil is any
 	Pos         Pos
 }
 

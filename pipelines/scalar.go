@@ -102,6 +102,10 @@ func (p *parser) duration(f field) time.Duration {
 // register returns a name that templates can say.
 func (p *parser) register(f field) string {
 	name := p.text(f)
+	if strings.HasPrefix(name, "__") {
+		p.Errorf(f.pos, "register %q is reserved for the operator; give it a name that does not start with __", Shorten(name))
+		return ""
+	}
 	for i, c := range name {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$'
 		if !letter && (i == 0 || c < '0' || c > '9') {

@@ -55,20 +55,38 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	if e, err := pl.Select(p.given.Entry); err == nil {
 		pl = e
 	}
+	p.learn(pl.State)
 	data, err := pl.Bind(p.given.State)
 	if err != nil {
 		data = p.given.State // whoever runs it reports this
 	}
 	state, err := render.NewState(ctx, render.Config{
 		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
+		OnSecret: p.secret,
 	})
 	switch {
 	case ctx.Err() != nil:
 		p.stopped = err
 	case err != nil:
 		p.Errorf(pl.Positions["state"], "%v", err)
+	default:
+		values, _ := state.Get("state")
+		p.learn(values)
 	}
 	return state
+}
+
+// learn tells Given.Secrets what values has under names of secrets.
+func (p *parser) learn(values any) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.AddNamed(values)
+	}
+}
+
+func (p *parser) secret(value string) {
+	if p.given.Secrets != nil {
+		p.given.Secrets.Add(value)
+	}
 }
 
 // expanded turns what came out of blocks into nodes, with places of the source.
@@ -219,6 +237,8 @@ func (s *settler) settle(ctx context.Context, f field) bool {
 	switch {
 	case err != nil:
 		s.Errorf(n.pos, "%s: %v", f.key, err)
+	case f.key == "register" && slices.Contains([]string{"state", "env", "job", "now", "name"}, text):
+		s.Errorf(n.pos, "register comes to %q, which is built in; put something of your own before it", text)
 	case nunjucks.HasTemplate(text):
 		s.Errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
 	default:

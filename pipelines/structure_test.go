@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -140,6 +141,36 @@ func TestAValueNeverBecomesPartOfTheDocument(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "Process "+value, name)
 	}
+}
+
+func TestAMessageCanNotHaveATaskRegisterWhatIsReserved(t *testing.T) {
+	doc := []byte("tasks:\n  {% for a in assets %}\n  - {module: Stat, register: \"{{ a }}\"}\n  {% endfor %}\n")
+	for value, want := range map[string]string{
+		"__kafka": `register "__kafka" is reserved for the operator; give it a name that does not start with __`,
+		"env":     `register comes to "env", which is built in; put something of your own before it`,
+		"state":   `register comes to "state", which is built in; put something of your own before it`,
+	} {
+		_, err := pipelines.ParseGiven(t.Context(), "p.yaml", doc, pipelines.Given{State: map[string]any{"assets": []any{value}}})
+		require.ErrorContains(t, err, want)
+	}
+	_, err := pipelines.Parse("p.yaml", []byte("tasks: [{module: Stat, register: __kafka}]"))
+	require.ErrorContains(t, err, `register "__kafka" is reserved`)
+}
+
+func TestSecretsAreKnownBeforeAProblemCanQuoteThem(t *testing.T) {
+	doc := []byte(`
+state: {assets: [a], password: own-secret-456, api_key: "{{ env.API_TOKEN }}/made"}
+tasks:
+  {% for a in assets %}
+  - {module: Stat, after: "{{ env.API_TOKEN }} {{ password }} {{ api_key }}{{ a }}"}
+  {% endfor %}
+`)
+	secrets := new(redact.Set)
+	_, err := pipelines.ParseGiven(t.Context(), "p.yaml", doc, pipelines.Given{Env: map[string]string{"API_TOKEN": "s3cr3t-value-123"}, Secrets: secrets})
+	require.ErrorContains(t, err, "s3cr3t-value-123")
+	require.NotContains(t, secrets.String(err.Error()), "s3cr3t-value-123")
+	require.NotContains(t, secrets.String(err.Error()), "own-secret-456")
+	require.NotContains(t, secrets.String(err.Error()), "/made")
 }
 
 func TestAMessageOfAMillionEntriesIsRefusedForGood(t *testing.T) {

@@ -26,7 +26,7 @@ func (p *parser) tasks(f field) []Task {
 }
 
 func (p *parser) task(n *node) (Task, link) {
-	t := Task{Pos: n.pos, Vars: n.vars, Positions: make(Positions)}
+	t := Task{Pos: n.pos, Vars: n.vars, Positions: make(Positions, 2*len(n.fields))}
 	var l link
 	for _, f := range n.fields {
 		if f.key != "callbacks" {
@@ -90,7 +90,7 @@ func (p *parser) callbacks(f field, events []Event) map[Event][]Callback {
 }
 
 func (p *parser) callback(n *node) Callback {
-	c := Callback{Pos: n.pos, Positions: make(Positions)}
+	c := Callback{Pos: n.pos, Positions: make(Positions, 2*len(n.fields))}
 	if n.kind != mapNode {
 		p.Errorf(n.pos, "a callback is a map with module and props, got %s", n.what())
 		return c

@@ -163,6 +163,7 @@ func (w *yamlWalker) list(y *yaml.Node, n *node, depth int) *node {
 	if y.ShortTag() != "!!seq" {
 		w.ps.Errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
+	n.list = make([]*node, 0, len(y.Content))
 	for _, c := range y.Content {
 		if e := w.node(c, depth+1); e != nil {
 			n.list = append(n.list, e)
@@ -176,6 +177,7 @@ func (w *yamlWalker) mapping(y *yaml.Node, n *node, depth int) *node {
 	if y.ShortTag() != "!!map" {
 		w.ps.Errorf(n.pos, "the tag %s is not known here; remove it", y.Tag)
 	}
+	n.fields = make([]field, 0, len(y.Content)/2)
 	var merged []*node
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]

@@ -13,8 +13,8 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// request makes the attempt's request, of the document that the catalogue or the message has now. The error is a
-// sentence.
+// request makes the attempt's request of the document that the message asks for, or the catalogue has now, or says in a
+// sentence why there is none. A later attempt finds the document again, whatever the catalogue has become by then.
 func (a *attempt) request(ctx context.Context) (*launch.Request, error) {
 	j, cfg := a.job, a.worker.cfg
 	switch {
@@ -23,22 +23,27 @@ func (a *attempt) request(ctx context.Context) (*launch.Request, error) {
 			"the message brings its own pipeline, which this worker does not run (MILLRACE_INLINE allows it); name one of the catalogue"))
 	case j.Inline != nil:
 		return a.inline()
-	case j.Pipeline == "":
-		return nil, nil
 	}
 	doc, source, digest, err := cfg.Pipelines.Document(j.Pipeline)
+	if _, gone := errors.AsType[*pipelines.UnknownError](err); gone && j.Version != "" {
+		return nil, fmt.Errorf("the message asks for version %s of a pipeline that is not there, and a version that was kept runs only in jobs that had begun: %w",
+			j.Version, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	req := &launch.Request{Job: j, Document: doc, Source: source, Digest: digest, Trusted: true}
 	if j.Version == "" || j.Version == digest {
-		return req, nil
+		if err := cfg.Records.KeepDocument(ctx, nameOf(source), digest, doc); err != nil {
+			return nil, err
+		}
+		return &launch.Request{Job: j, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
 	}
-	if err := a.load(ctx, req, j.Version); !errors.Is(err, record.ErrNoDocument) {
-		return req, err
+	req, err := a.load(ctx, source, j.Version)
+	if errors.Is(err, record.ErrNoDocument) {
+		return nil, fault.As(fault.Permanent, fmt.Errorf("the message asks for %s in the version %s; the catalogue has %s, and %w",
+			source, j.Version, digest, err))
 	}
-	return nil, fault.As(fault.Permanent, fmt.Errorf("the message asks for %s in the version %s; the catalogue has %s, and %w",
-		source, j.Version, digest, record.ErrNoDocument))
+	return req, err
 }
 
 // inline makes a request of the pipeline that the message brought.
@@ -52,38 +57,33 @@ func (a *attempt) inline() (*launch.Request, error) {
 	return req, nil
 }
 
-// keep makes sure that later attempts find the request's document, whatever the catalogue has become by then.
-func (a *attempt) keep(ctx context.Context, req *launch.Request) error {
-	if req == nil || !req.Trusted {
-		return nil
-	}
-	return a.worker.cfg.Records.KeepDocument(ctx, nameOf(req.Source), req.Digest, req.Document)
-}
-
-// asBegun returns the request for the document that the job's first attempt ran, where that is not the one that the
-// catalogue has now (req), or the catalogue has none any more (why).
+// asBegun returns the request for the document that the job's first attempt ran, where that is not the one that
+// request has found, or request has found none (why). A version that the message asks for is never replaced.
 func (a *attempt) asBegun(ctx context.Context, req *launch.Request, why error) (*launch.Request, error) {
-	begun := a.record.Digest
-	if a.record.N == 1 || begun == "" || a.job.Inline != nil || req != nil && req.Digest == begun {
+	begun, asked := a.record.Digest, a.job.Version
+	switch {
+	case a.record.N == 1 || begun == "" || a.job.Inline != nil:
 		return req, why
+	case req != nil && (req.Digest == begun || asked != ""):
+		return req, nil
+	case asked != "" && asked != begun:
+		return nil, why
 	}
-	req = &launch.Request{Job: a.job, Source: a.record.Pipeline, Trusted: true}
-	err := a.load(ctx, req, begun)
+	req, err := a.load(ctx, a.record.Pipeline, begun)
 	if errors.Is(err, record.ErrNoDocument) {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("the job began with %s in the version %s, which is neither in the catalogue nor in the store any more; send it again to run the present one",
-			req.Source, begun))
+			a.record.Pipeline, begun))
 	}
 	return req, err
 }
 
-// load puts the document that was kept under the request's name and a digest into the request.
-func (a *attempt) load(ctx context.Context, req *launch.Request, digest string) error {
-	doc, err := a.worker.cfg.Records.Document(ctx, nameOf(req.Source), digest)
+// load makes the attempt's request of the document that was kept under the source's name and a digest.
+func (a *attempt) load(ctx context.Context, source, digest string) (*launch.Request, error) {
+	doc, err := a.worker.cfg.Records.Document(ctx, nameOf(source), digest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	req.Document, req.Digest = doc, digest
-	return nil
+	return &launch.Request{Job: a.job, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
 }
 
 // nameOf is a source's name in the catalogue.

@@ -68,10 +68,10 @@ type attempt struct {
 
 // handle claims the attempt, runs it and settles. unfit says that the message is no job.
 func (a *attempt) handle(ctx context.Context, unfit error) {
-	req, noDocument := a.request(ctx)
-	if err := a.keep(ctx, req); err != nil { // without it a later attempt could not run what this one does
-		a.handBack(ctx, jitter(firstBackoff), err.Error())
-		return
+	var req *launch.Request
+	why := unfit // there is no request
+	if unfit == nil {
+		req, why = a.request(ctx)
 	}
 	release, err := a.claim(ctx, req)
 	defer release()
@@ -84,8 +84,10 @@ func (a *attempt) handle(ctx context.Context, unfit error) {
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, jitter(firstBackoff), err.Error())
 	default:
-		req, noDocument = a.asBegun(ctx, req, noDocument)
-		a.run(ctx, req, errors.Join(unfit, noDocument))
+		if unfit == nil {
+			req, why = a.asBegun(ctx, req, why)
+		}
+		a.run(ctx, req, why)
 	}
 }
 
@@ -96,7 +98,8 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 	alone := false
 	c := record.Claim{Worker: w.cfg.Name, Host: w.cfg.Name, Pipeline: a.job.Pipeline}
 	if req != nil {
-		c.Pipeline, c.Digest, c.Inline = req.Source, req.Digest, !req.Trusted
+		c.Pipeline, c.Digest = req.Source, req.Digest
+		c.Chosen = a.job.Inline != nil || a.job.Version != ""
 	}
 	c.Alone = func(died, diedAlone int) (bool, error) {
 		if alone || died < aloneAfter || diedAlone >= maxDiedAlone {

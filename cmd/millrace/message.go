@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/render"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/localqueue"
@@ -70,10 +71,13 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 // parse holds the message against its pipeline, as the job will, and returns the pipeline's name. What it asks for in
 // another version than the one at hand can't be checked.
 func (m *message) parse(ctx context.Context) (name string, err error) {
+	state, _ := m.fields["state"].(map[string]any)
+	if err := render.CheckData(state); err != nil {
+		return "", err
+	}
 	if m.otherVersion() {
 		return strings.TrimSuffix(m.source, filepath.Ext(m.source)), nil
 	}
-	state, _ := m.fields["state"].(map[string]any)
 	entry, _ := m.fields["entry"].(string)
 	p, err := pipelines.ParseGiven(ctx, m.source, m.document, pipelines.Given{State: state, Entry: entry})
 	if err != nil {

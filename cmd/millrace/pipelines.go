@@ -79,6 +79,7 @@ type paramView struct {
 	Type        pipelines.ParamType `json:"type"`
 	Description string              `json:"description,omitzero"`
 	Required    bool                `json:"required,omitzero"`
+	Unless      []string            `json:"unless,omitempty"` // params that stand in for it
 	Default     any                 `json:"default,omitempty"`
 	Enum        []any               `json:"enum,omitempty"`
 }
@@ -115,7 +116,7 @@ func viewListed(l pipelines.Listed) listedView {
 func viewParams(list []pipelines.Param) []paramView {
 	views := []paramView{}
 	for _, p := range list {
-		views = append(views, paramView{p.Name, p.Type, p.Description, p.Required, p.Default, p.Enum})
+		views = append(views, paramView{p.Name, p.Type, p.Description, p.Required, p.Unless, p.Default, p.Enum})
 	}
 	return views
 }
@@ -255,7 +256,7 @@ func printParams(s *screen, p *pipelines.Pipeline) error {
 func taken(p pipelines.Param) string {
 	var parts []string
 	if p.Required {
-		parts = append(parts, "required")
+		parts = append(parts, strings.Join(append([]string{"required"}, p.Unless...), " or "))
 	}
 	if p.Default != nil {
 		parts = append(parts, "default "+oneLine(p.Default))

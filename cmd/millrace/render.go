@@ -91,14 +91,14 @@ func newRenderCmd() *cobra.Command {
 // preview renders a request's pipeline and runs nothing of it. wrong is what lint says of it. The error may be a
 // *pipelines.ParseError, with every template that fails, and tell secrets.
 func (r *runner) preview(ctx context.Context, req *launch.Request, secrets *redact.Set) (shown *preview.Preview, wrong []pipelines.Problem, err error) {
-	p, state, err := r.prepare(ctx, req, secrets)
+	in, err := r.prepare(ctx, req, secrets)
 	if err != nil {
 		return nil, nil, err
 	}
-	if shown, err = preview.Of(ctx, p, state, secrets); err != nil {
+	if shown, err = preview.Of(ctx, in.Pipeline, in.State, secrets); err != nil {
 		return nil, nil, err
 	}
-	wrong = lint.Pipeline(withData(p, req.Job.State), r.lint)
+	wrong = lint.Pipeline(withData(in.Pipeline, req.Job.State), r.lint)
 	for i := range wrong {
 		wrong[i].Msg = secrets.String(wrong[i].Msg)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/pipelines/report"
@@ -16,13 +17,23 @@ import (
 func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Request, run *engine.Run) {
 	c := report.Config{Documents: r.policy.Documents, When: report.When(r.policy.Report)}
 	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact}
-	err := c.Write(ctx, about)
+	var err error
+	run.Report, err = written(ctx, c, about)
 	if r.page != "" {
 		err = errors.Join(err, writePage(ctx, c, about, r.page))
 	}
 	if err != nil {
 		run.Warnings = append(run.Warnings, in.Redact.String(err.Error()))
 	}
+}
+
+// maxReport is how long the page may take: a job that is done is not lost to its report.
+const maxReport = 10 * time.Second
+
+func written(ctx context.Context, c report.Config, in report.Input) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxReport, fmt.Errorf("report: took longer than %s", maxReport))
+	defer cancel()
+	return c.Write(ctx, in)
 }
 
 // writePage writes the report to a file that may lie anywhere: its links lead to the outputs from there.

@@ -57,3 +57,21 @@ func TestDocumentsThatCanNotBeReadKeepAWorkerFromStarting(t *testing.T) {
 		require.Contains(t, r.stderr, want)
 	}
 }
+
+func TestAPageOfTheJobsOwnIsNotNamedAsOurs(t *testing.T) {
+	for _, when := range []string{"never", "auto"} {
+		p := newPlace(t)
+		p.write("p.yaml", "tasks:\n  - {name: Make, module: Shell, props: {command: sh, args: [-c, 'mkdir -p outputs; echo mine > outputs/report.html; mkfifo outputs/report-2.html']}}\n")
+		id := strings.TrimSpace(p.succeeds("jobs", "run", "p.yaml"))
+		p.succeeds("work", "--exit-when-idle", "1s", "--report", when)
+		r := decoded[record.Record](t, p.succeeds("jobs", "describe", id, "--json"))
+		require.Equal(t, record.Succeeded, r.Status, r.Message)
+		if when == "never" {
+			require.Len(t, r.Artifacts, 1)
+			require.Empty(t, r.Report)
+			continue
+		}
+		require.Len(t, r.Artifacts, 2)
+		require.Equal(t, r.ArtifactPath+"report-3.html", r.Report)
+	}
+}

@@ -74,7 +74,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	if req.Job.DryRun {
-		return r.dryRun(in.Pipeline, req.Job.State)
+		return r.dryRun(in, req.Job.State)
 	}
 	if req.Epilogue != nil {
 		return r.engine.Epilogue(ctx, *in, req.Epilogue)
@@ -91,9 +91,10 @@ func newRun(pipeline, digest string, s engine.Status) *engine.Run {
 }
 
 // dryRun checks a pipeline and runs nothing.
-func (r *runner) dryRun(p *pipelines.Pipeline, data map[string]any) *engine.Run {
+func (r *runner) dryRun(in *engine.Input, data map[string]any) *engine.Run {
+	p := in.Pipeline
 	run := newRun(p.Name, p.Digest, engine.Succeeded)
-	run.Warnings = []string{"dry run: the pipeline was checked, and nothing of it was run"}
+	run.Warnings = append(slices.Clone(in.Warnings), "dry run: the pipeline was checked, and nothing of it was run")
 	var wrong []string
 	for _, problem := range lint.Pipeline(withData(p, data), r.lint) {
 		if problem.Severity == pipelines.SeverityError {
@@ -115,7 +116,7 @@ func (r *runner) warm() {
 
 // input makes what the engine needs of a request. Its errors are sentences.
 func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, error) {
-	p, state, err := r.prepare(ctx, req, secrets)
+	in, err := r.prepare(ctx, req, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -123,51 +124,66 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	if err != nil {
 		return nil, err
 	}
-	return &engine.Input{
-		Pipeline: p,
-		State:    state,
-		Redact:   secrets,
-		Last:     req.Last,
-		Trace:    req.Job.Debug,
-		Report:   rep,
-		Call: modules.Call{
-			Log:       r.log.With("job_id", req.Job.ID),
-			Workspace: ws,
-			Exec:      r.exec,
-			Env:       r.jobEnv(dir, req),
-			HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
-		},
-	}, nil
+	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
+	in.Call = modules.Call{
+		Log:       r.log.With("job_id", req.Job.ID),
+		Workspace: ws,
+		Exec:      r.exec,
+		Env:       r.jobEnv(dir, req),
+		HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
+	}
+	return in, nil
 }
 
-// prepare makes a request's pipeline and the state that it starts with, and learns what is secret in them.
-func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *redact.Set) (*pipelines.Pipeline, *render.State, error) {
+// prepare makes what an Input holds of a request's document and values: the pipeline, the state that it starts with, what
+// is secret in them.
+func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *redact.Set) (*engine.Input, error) {
 	secrets.AddNamed(req.Job.State)
 	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
-		State: req.Job.State, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry,
+		State: req.Job.State, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry, Secrets: secrets,
 	})
 	if err != nil {
-		return nil, nil, err
-	}
-	data, err := p.Bind(req.Job.State)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
-		return nil, nil, fault.As(fault.Permanent, err)
-	}
-	if err := r.mayRun(p, req.Trusted); err != nil {
-		return nil, nil, fault.As(fault.Permanent, err)
+		return nil, err
 	}
 	secrets.AddNamed(p.State)
-	state, err := render.NewState(ctx, render.Config{
+	data, err := p.Bind(req.Job.State)
+	if err != nil {
+		return nil, err
+	}
+	if err := addCallbacks(p, req.Job.Callbacks); err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	if err := r.mayRun(p, req.Trusted); err != nil {
+		return nil, fault.As(fault.Permanent, err)
+	}
+	in := &engine.Input{Pipeline: p, Redact: secrets}
+	if !req.Trusted {
+		in.Warnings = keepOperators(p)
+	}
+	in.State, err = render.NewState(ctx, render.Config{
 		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
 		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return p, state, nil
+	if err := p.HoldDefaults(data, in.State.Get); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// keepOperators takes out of the state of a document that a message brought what only the operator may set, and says so.
+func keepOperators(p *pipelines.Pipeline) (warnings []string) {
+	kept := maps.Clone(p.State)
+	for _, key := range slices.Sorted(maps.Keys(p.State)) {
+		if strings.HasPrefix(key, "__") {
+			delete(kept, key)
+			warnings = append(warnings, fmt.Sprintf("%s: state key %q is reserved for the operator, and was left out", p.Positions["state."+key], key))
+		}
+	}
+	p.State = kept
+	return warnings
 }
 
 // mayRun refuses a pipeline whose modules run programs of its author's choice where the operator does not allow it.

@@ -74,12 +74,14 @@ func Bytes(n float64) string {
 	return fmt.Sprintf("%.1f %s", n, units[i])
 }
 
-// Seconds is a duration as people read it: "420 ms", "2.04 s", "12.3 s", "4 m 5 s", "2 h 3 m".
+// Seconds is a duration as people read it: "114 µs", "420 ms", "2.04 s", "12.3 s", "4 m 5 s", "2 h 3 m".
 func Seconds(s float64) string {
 	d := int64(math.Round(s))
 	switch {
 	case s == 0:
 		return "0 s"
+	case math.Abs(s) < 0.001:
+		return fmt.Sprintf("%.0f µs", s*1e6)
 	case math.Abs(s) < 1:
 		return fmt.Sprintf("%.0f ms", s*1000)
 	case math.Abs(s) < 10:

@@ -35,7 +35,7 @@ func (r Request) problems() []modules.Problem {
 		}
 	}
 	if _, _, err := r.payload(); err != nil {
-		report("body", "%v", err)
+		problems = append(problems, modules.Problem{Path: "body", Msg: err.Error(), Also: []string{"data", "base64"}})
 	}
 	return problems
 }

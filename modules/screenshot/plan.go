@@ -32,7 +32,7 @@ type plan struct {
 func newPlan(p *Props) (*plan, []modules.Problem) {
 	pl := &plan{width: p.Config.Width, height: p.Config.Height}
 	if p.Config.UseGPU {
-		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and this version draws in software, without a GPU; `+
+		pl.later("config.use_gpu", `prop "config.use_gpu" is true, and this version draws in software, without a GPU; `+
 			"leave it out, the renderers that use one (three.js, Cycles) come with a later version")
 	}
 	if p.Config.Samples != 0 {
@@ -61,6 +61,17 @@ func (pl *plan) refuse(at, format string, args ...any) {
 	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
 }
 
+// later refuses what a later version takes.
+func (pl *plan) later(at, format string, args ...any) {
+	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...), Later: true})
+}
+
+// depends says which other prop the last problem comes from.
+func (pl *plan) depends(on string) {
+	last := &pl.problems[len(pl.problems)-1]
+	last.Also = append(last.Also, on)
+}
+
 func (pl *plan) warn(format string, args ...any) {
 	pl.warnings = append(pl.warnings, fmt.Sprintf(format, args...))
 }
@@ -71,6 +82,8 @@ func (pl *plan) source(src string) {
 	case ".obj", ".stl":
 	case "":
 		pl.refuse("src", `prop "src" must end in .obj or .stl, got %q`, src)
+	case ".glb", ".gltf":
+		pl.later("src", `prop "src" is %q, and this version draws .obj and .stl, not %s, which comes with a later version; convert it first`, src, extension)
 	default:
 		pl.refuse("src", `prop "src" is %q, and this version draws .obj and .stl, not %s; convert it first`, src, extension)
 	}
@@ -165,6 +178,7 @@ func (pl *plan) size() {
 	if pl.width < 1 || pl.height < 1 || pl.width > raster.MaxSide || pl.height > raster.MaxSide || pl.width*pl.height > raster.MaxPixels {
 		pl.refuse("config", "a picture of %d x %d pixels can't be drawn; choose 1 to %d a side and at most %d megapixels",
 			pl.width, pl.height, raster.MaxSide, raster.MaxPixels>>20)
+		pl.depends("args")
 	}
 }
 
@@ -199,6 +213,7 @@ func (pl *plan) opaque() {
 	}
 	if pl.background.A != 255 {
 		pl.refuse("args", "option --background lets something through, which a JPEG can't; write a PNG or choose a solid colour")
+		pl.depends("dest")
 	}
 }
 

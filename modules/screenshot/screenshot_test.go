@@ -107,7 +107,7 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 		props map[string]any
 		want  string
 	}{
-		{"a format", map[string]any{"src": "a.glb"}, `prop "src" is "a.glb", and this version draws .obj and .stl, not .glb; convert it first`},
+		{"a format", map[string]any{"src": "a.glb"}, `prop "src" is "a.glb", and this version draws .obj and .stl, not .glb, which comes with a later version; convert it first`},
 		{"no format", map[string]any{"src": "a"}, `prop "src" must end in .obj or .stl, got "a"`},
 		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and this version writes .png and .jpg`},
 		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, `prop "config.use_gpu" is true, and this version draws in software, without a GPU; leave it out, the renderers that use one (three.js, Cycles) come with a later version`},

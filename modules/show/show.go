@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/millrace/millrace/modules"
 )
 
 // The formats that Text knows.
@@ -71,7 +73,7 @@ type Message struct {
 // Validate wants something to print.
 func (m *Message) Validate() error {
 	if m.Message == nil && m.Metadata == nil {
-		return errors.New(`prop "message" is missing`)
+		return &modules.PropError{Problems: []modules.Problem{{Path: "message", Msg: `prop "message" is missing`, Also: []string{"metadata"}}}}
 	}
 	return nil
 }

@@ -38,7 +38,9 @@ type Props struct {
 // Validate checks what the tags can't say.
 func (p *Props) Validate() error {
 	if (p.Src == "") == (p.Template == "") {
-		return &modules.PropError{Problems: []modules.Problem{{Path: "src", Msg: `give either prop "src", a file, or prop "template", the text`}}}
+		return &modules.PropError{Problems: []modules.Problem{{
+			Path: "src", Msg: `give either prop "src", a file, or prop "template", the text`, Also: []string{"template"},
+		}}}
 	}
 	return nil
 }

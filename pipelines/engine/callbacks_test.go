@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,8 +78,11 @@ func TestLineCallbacksEndWithTheRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(&engine.Stop{Reason: reason, Message: "enough"}) })
-				run, _ := deafRun(ctx, t, deafLines)
+				run, events := deafRun(ctx, t, strings.Replace(deafLines, "props: {", "props: {sleep: 1m, ", 1))
 				require.Equal(t, time.Second, run.Ended.Sub(run.Started))
+				require.Contains(t, run.Warnings, "3 printed lines were not told to line callbacks: the run was stopped")
+				failed := slices.IndexFunc(events, func(ev engine.Event) bool { return ev.Kind == engine.CallbackFailed })
+				require.Contains(t, events[failed].Error, "enough")
 			})
 		})
 	}

@@ -48,6 +48,7 @@ type Input struct {
 	Call     modules.Call // the job's; the engine adds the task's streams, log and state
 	Redact   *redact.Set  // everything reported goes through it
 	Last     bool         // no attempt follows: a failure is final, and onFailure fires
+	Warnings []string     // that the run begins with
 	Trace    bool         // Call.Log is not used: its lines are Trace events
 	Report   Reporter
 }
@@ -71,6 +72,9 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	})
 	defer r.close()
 	r.emit(ctx, Event{Kind: RunStarted, Task: -1, Total: r.run.Total})
+	for _, w := range in.Warnings {
+		r.warn(ctx, -1, w)
+	}
 	r.listen(ctx)
 	r.trace(ctx, "START")
 	r.fire(ctx, r.event(pipelines.OnStart))

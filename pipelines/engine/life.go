@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ const maxName = 200
 func (r *runner) begin(ctx context.Context, i int) *taskScope {
 	t := &r.in.Pipeline.Tasks[i]
 	if ctx.Err() != nil {
-		r.hold(Fail(ctx, taskLabel(i, t.Name), context.Cause(ctx)))
+		r.hold(Fail(ctx, taskLabel(i, cmp.Or(t.Name, t.ID)), context.Cause(ctx)))
 		return nil
 	}
 	s := &taskScope{runner: r, task: t, index: i, state: r.in.State, changed: map[string]any{}, counts: map[pipelines.Event]int{}}
@@ -41,8 +42,11 @@ func (r *runner) begin(ctx context.Context, i int) *taskScope {
 	return s
 }
 
-// name is the task's name, rendered. One that doesn't render is shown as it is written.
+// name is the task's name, rendered, or else its id. One that doesn't render is shown as it is written.
 func (s *taskScope) name(ctx context.Context) string {
+	if s.task.Name == "" {
+		return s.task.ID
+	}
 	text, err := s.state.Text(ctx, s.task.Name)
 	if err != nil {
 		text = s.task.Name
@@ -68,16 +72,21 @@ func (s *taskScope) reach() {
 func (s *taskScope) work(ctx context.Context) {
 	s.fire(ctx, s.event(pipelines.OnStart))
 	out, err := s.tries(ctx)
+	if err == nil {
+		s.register(out)
+	}
+	s.ended = time.Now().UTC()
 	s.drain(ctx, s.lines, s.index) // what it printed is told before how it ended
-	s.end(ctx, out, err)
+	s.end(ctx, err)
 }
 
 // end notes how the task ended, and tells it.
-func (s *taskScope) end(ctx context.Context, out map[string]any, err error) {
+func (s *taskScope) end(ctx context.Context, err error) {
 	if err != nil {
 		s.failed(ctx, err)
 	} else {
-		s.succeeded(ctx, out)
+		s.fire(ctx, s.event(pipelines.OnSuccess))
+		s.trace(ctx, "SUCCESS")
 	}
 	if f := s.run.Failure; f == nil || !f.Reason.Interruption() {
 		s.fire(ctx, s.event(pipelines.OnEnd))
@@ -93,12 +102,6 @@ func (s *taskScope) trace(ctx context.Context, what string, args ...any) {
 		id += " " + s.run.Name
 	}
 	s.logger().DebugContext(ctx, "Task "+id+": "+what, args...)
-}
-
-func (s *taskScope) succeeded(ctx context.Context, out map[string]any) {
-	s.register(out)
-	s.fire(ctx, s.event(pipelines.OnSuccess))
-	s.trace(ctx, "SUCCESS")
 }
 
 // register ends the task and hands on its output, in one: of two tasks that register the same name, the one that ended
@@ -118,7 +121,7 @@ func (s *taskScope) register(out map[string]any) {
 func (s *taskScope) failed(ctx context.Context, err error) {
 	f := s.failureOf(ctx, err)
 	s.mu.Lock()
-	s.run.Status, s.run.Failure, s.run.Ended = Failed, f, time.Now().UTC()
+	s.run.Status, s.run.Failure, s.run.Ended = Failed, f, s.ended
 	if f.Reason.Interruption() || f.Reason == Cancel {
 		s.run.Status = Canceled
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,17 +75,17 @@ func (l *lineQueue) run(call func(context.Context)) {
 	}
 }
 
-// drain returns when everything queued has run: when ctx ends, and after the time that one callback may take for all
+// drain returns when everything queued has run: when run ends, and after the time that one callback may take for all
 // that wait, the one under way is stopped and the others are dropped. It closes the queue and returns how many were dropped.
-func (l *lineQueue) drain(ctx context.Context) int {
-	ctx, cancel := context.WithTimeout(ctx, l.limit)
+func (l *lineQueue) drain(run context.Context) int {
+	ctx, cancel := context.WithTimeout(run, l.limit)
 	defer cancel()
 	done := ctx.Done()
 	for l.open() {
 		select {
 		case <-l.ended:
 		case <-done:
-			l.close(errors.New("the task had ended, and callbacks of its lines took too long"))
+			l.close(cmp.Or(context.Cause(run), errors.New("callbacks of lines took too long after the last of them")))
 			done = nil
 		}
 	}
@@ -108,7 +109,13 @@ func (l *lineQueue) close(why error) {
 
 // drain drains the lines of a task, or of the run, and warns of those that were dropped.
 func (r *runner) drain(ctx context.Context, l *lineQueue, task int) {
-	if n := l.drain(ctx); n > 0 {
-		r.warn(ctx, task, fmt.Sprintf("%d printed lines were not told to line callbacks: they are slower than the program", n))
+	n := l.drain(ctx)
+	if n == 0 {
+		return
 	}
+	why := "they are slower than the program"
+	if ctx.Err() != nil {
+		why = "the run was stopped"
+	}
+	r.warn(ctx, task, fmt.Sprintf("%d printed lines were not told to line callbacks: %s", n, why))
 }

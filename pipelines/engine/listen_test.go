@@ -138,8 +138,52 @@ func TestEachLineHasACallbackIDThatALaterAttemptRepeats(t *testing.T) {
 	for range 2 {
 		var b bench
 		b.run(t, doc)
-		require.Equal(t, []string{"job-1-talk-onStdout-0-1", "job-1-talk-onStdout-0-2"}, b.told)
+		require.Equal(t, []string{"job-1-0-talk-onStdout-0-1", "job-1-0-talk-onStdout-0-2"}, b.told)
 	}
+}
+
+func TestEveryCallbackOfARunHasAnIDOfItsOwn(t *testing.T) {
+	var b bench
+	b.run(t, `
+tasks:
+  - {name: convert, module: Do, callbacks: {onSuccess: [{module: Tell, props: {say: "{{ callback_id }}"}}]}}
+  - {name: convert, module: Do, callbacks: {onSuccess: [{module: Tell, props: {say: "{{ callback_id }}"}}]}}
+  - {name: convert, module: Do, props: {fail: broken}, callbacks: {onError: [{module: Tell, props: {say: "{{ callback_id }}"}}]}}
+callbacks: {onError: [{module: Tell, props: {say: "{{ callback_id }}"}}], onEnd: [{module: Tell, props: {say: "{{ callback_id }}"}}]}
+`)
+	require.Equal(t, []string{
+		"job-1-0-convert-onSuccess-0", "job-1-1-convert-onSuccess-0", "job-1-2-convert-onError-0",
+		"job-1-run-convert-onError-0", "job-1-run-convert-onEnd-0",
+	}, b.told)
+}
+
+func TestATaskWithoutANameIsCalledByItsID(t *testing.T) {
+	var b bench
+	run := b.run(t, "tasks: [{id: shrink, module: Do, props: {fail: broken}, callbacks: {onError: [{module: Tell, props: {say: '{{ current_task }}'}}]}}]")
+	require.Equal(t, []string{"shrink"}, b.told)
+	require.Equal(t, "shrink", run.Tasks[0].Label())
+	require.Equal(t, "shrink", run.Failure.Task)
+}
+
+func TestASlowOnLogHoldsUpNoTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run, _ := deafRun(t.Context(), t, `
+tasks: [{module: Do, props: {print: a line}}, {module: Do, props: {print: another}}]
+callbacks: {onLog: [{module: Deaf, props: {say: x}}]}
+`)
+		require.Equal(t, engine.Succeeded, run.Status)
+		require.Zero(t, run.Tasks[1].Ended.Sub(run.Started))
+	})
+}
+
+func TestATaskEndsWhenItsModuleDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, props := range []string{"{sleep: 1s, print: a}", "{sleep: 1s, print: a, fail: broken}"} {
+			run, _ := deafRun(t.Context(), t, "tasks: [{module: Do, props: "+props+", callbacks: {onStdout: [{module: Deaf, props: {say: x}}]}}]")
+			require.Equal(t, time.Second, run.Tasks[0].Ended.Sub(run.Started))
+			require.Equal(t, 30*time.Second, run.Ended.Sub(run.Started), "its line is told first")
+		}
+	})
 }
 
 func TestLogCallbacksThatNobodyAnswersAreGivenUpAndCounted(t *testing.T) {

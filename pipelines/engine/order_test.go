@@ -193,7 +193,7 @@ tasks:
 callbacks: {onEnd: [{module: Tell, props: {say: "{{ current_task }} {{ processed_count }} {{ callback_id }}"}}]}
 `, 0, nil, nil)
 		require.Equal(t, engine.Succeeded, run.Status)
-		require.Equal(t, []string{"b b 1 1 job-1", "a a 2 2 job-1", "b 2 job-1--onEnd-0"}, b.told)
+		require.Equal(t, []string{"b b 1 1 job-1", "a a 2 2 job-1", "b 2 job-1-run-onEnd-0"}, b.told)
 	})
 }
 

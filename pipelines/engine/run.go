@@ -32,12 +32,13 @@ type Run struct {
 	Warnings []string       `json:"warnings,omitzero"`
 	Failure  *Failure       `json:"failure,omitzero"` // why Status is failed or canceled
 	Result   map[string]any `json:"result,omitzero"`  // what tasks registered, by key
+	Report   string         `json:"report,omitzero"`  // name of our page about the run in the outputs folder, if it has one
 }
 
 // A TaskRun is one task of a run.
 type TaskRun struct {
-	Index   int            `json:"index"` // in the document, from 0
-	Name    string         `json:"name,omitzero"`
+	Index   int            `json:"index"`         // in the document, from 0
+	Name    string         `json:"name,omitzero"` // or id
 	Module  string         `json:"module"`
 	Status  Status         `json:"status"`
 	Soft    bool           `json:"soft,omitzero"` // throw: false
@@ -49,7 +50,7 @@ type TaskRun struct {
 	Failure *Failure       `json:"failure,omitzero"`
 }
 
-// Label is what messages call the task: its name, or "#2".
+// Label is what messages call the task: its name or id, or "#2".
 func (t *TaskRun) Label() string { return taskLabel(t.Index, t.Name) }
 
 // A Failure is an error that can cross a process: its text and what may be done about it.

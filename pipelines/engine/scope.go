@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"strconv"
 	"time"
 
 	"github.com/millrace/millrace/pipelines"
@@ -12,7 +13,7 @@ type firing struct {
 	on   pipelines.Event
 	cbs  []pipelines.Callback
 	task int            // index; -1 is the run
-	id   string         // of whom it is about, the same on every attempt
+	id   string         // of whom it is about, nobody else's, the same on every attempt
 	line int            // number of the line that it is about, from 1; 0 is none
 	vars map[string]any // besides the state
 }
@@ -25,8 +26,9 @@ func (r *runner) event(on pipelines.Event) firing {
 	if n := len(r.reached); n > 0 {
 		f.vars["current_task"] = r.reached[n-1].Label()
 	}
+	f.id = "run"
 	if r.run.Failure != nil {
-		f.id = r.run.Failure.Task
+		f.id += "-" + r.run.Failure.Task
 		f.vars["error_message"] = r.run.Failure.Message
 	}
 	return f
@@ -43,7 +45,16 @@ func (s *taskScope) event(on pipelines.Event) firing {
 	maps.Copy(vars, s.scope(on))
 	vars["current_task"] = s.label()
 	vars["task"] = s.shape()
-	return firing{on: on, cbs: s.listeners(s.task.Callbacks, on), task: s.index, id: s.label(), vars: vars}
+	return firing{on: on, cbs: s.listeners(s.task.Callbacks, on), task: s.index, id: s.id(), vars: vars}
+}
+
+// id is the task's, which its name is not: a loop makes as many tasks of one name as it likes.
+func (s *taskScope) id() string {
+	id := strconv.Itoa(s.index)
+	if s.run.Name != "" {
+		id += "-" + s.run.Name
+	}
+	return id
 }
 
 // shape is what templates see as `task`. The caller holds mu.

@@ -24,7 +24,8 @@ func (s *taskScope) stream(ctx context.Context, kind EventKind) io.WriteCloser {
 	})
 }
 
-// tellLine queues the callbacks of a line that the task wrote.
+// tellLine queues the callbacks of a line that the task wrote. The document's onLog and onDebug are the run's to wait
+// for: the task and those after it don't.
 func (s *taskScope) tellLine(on pipelines.Event, level slog.Level, line string) {
 	if len(s.listeners(s.task.Callbacks, on)) == 0 {
 		return
@@ -33,7 +34,8 @@ func (s *taskScope) tellLine(on pipelines.Event, level slog.Level, line string) 
 	f.line = s.count(on)
 	f.vars["line"], f.vars["level"] = line, levelName(level)
 	call := func(ctx context.Context) { s.call(ctx, f) }
-	if !s.lines.later(call) {
+	own := on == pipelines.OnStdout || on == pipelines.OnStderr
+	if !own || !s.lines.later(call) {
 		s.runner.lines.later(call)
 	}
 }

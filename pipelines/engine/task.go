@@ -24,7 +24,8 @@ type taskScope struct {
 	changed map[string]any          // by the module, through Set; guarded by mu
 	counts  map[pipelines.Event]int // lines that callbacks were told of; guarded by mu
 	wrong   error                   // with `when`
-	lines   *lineQueue              // callbacks of what it prints and logs, until it ends
+	lines   *lineQueue              // callbacks of what it prints, until it ends
+	ended   time.Time               // of its last try
 }
 
 func (s *taskScope) label() string { return taskLabel(s.index, s.run.Name) }

@@ -108,7 +108,8 @@ func (l *linter) report(pos pipelines.Pos, s pipelines.Severity, format string, 
 // declare learns what is defined before the first task runs.
 func (l *linter) declare() {
 	for _, k := range slices.Sorted(maps.Keys(l.p.State)) {
-		if _, own := l.p.Positions["state."+k]; own && l.known[k] && k != "name" {
+		param := l.paramPos(k).Line > 0 // whose default it is, and which is told of by itself
+		if _, own := l.p.Positions["state."+k]; own && !param && l.known[k] && k != "name" {
 			l.warnf(l.p.Positions["state."+k], "state key %q hides what templates call %q; rename it", k, k)
 		}
 	}
@@ -194,14 +195,26 @@ func (l *linter) plugins() {
 		}
 		at := l.p.Positions["plugins["+strconv.Itoa(i)+"]"]
 		m, ok := l.o.Callbacks.Lookup(name)
-		if !ok {
-			l.unknown("plugin", name, l.o.Callbacks, at)
-			continue
-		}
-		if m.Spec().Plugin == nil {
-			l.errorf(at, "%q can't be a plugin: it needs props of yours; name it under callbacks", name)
+		switch {
+		case !ok:
+			l.leftOut(name, at)
+		case m.Spec().Plugin == nil:
+			l.warnf(at, "%q can't be a plugin and is left out: it needs props of yours; name it under callbacks", name)
 		}
 	}
+}
+
+// leftOut warns of a plugin that there is not: a run goes on without it.
+func (l *linter) leftOut(name string, at pipelines.Pos) {
+	if l.o.Planned != nil && l.o.Planned(name) {
+		l.warnf(at, "plugin %q comes with a later version: here it is left out", name)
+		return
+	}
+	if s := l.o.Callbacks.Suggest(name); s != "" {
+		l.warnf(at, "plugin %q is unknown and is left out, did you mean %q?", name, s)
+		return
+	}
+	l.warnf(at, "plugin %q is unknown and is left out; `millrace modules` lists those there are", name)
 }
 
 // callbacks checks those of the run, or of the task looked at.

@@ -226,8 +226,8 @@ func TestLintFindsErrors(t *testing.T) {
 		{
 			"a plugin nobody knows", "plugins: [Debug, Debgu, Kafka]\ntasks:\n  - {module: StdOut}\n",
 			[]string{
-				`p.yaml:1:18: plugin "Debgu" is unknown, did you mean "Debug"?`,
-				`p.yaml:1:25: warning: plugin "Kafka" comes with a later version: here it fails`,
+				`p.yaml:1:18: warning: plugin "Debgu" is unknown and is left out, did you mean "Debug"?`,
+				`p.yaml:1:25: warning: plugin "Kafka" comes with a later version: here it is left out`,
 			},
 		},
 		{

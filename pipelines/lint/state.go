@@ -82,7 +82,7 @@ func (w *stateWalker) visitRefs(src string) {
 	if !nunjucks.HasTemplate(src) {
 		return
 	}
-	for _, r := range w.template(src).refs {
+	for _, r := range w.template(src).Vars {
 		if to, ok := w.find(r); ok {
 			w.visit(to)
 		}

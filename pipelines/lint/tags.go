@@ -64,10 +64,11 @@ func (t tag) unparsed(err error) {
 
 // check holds the expression against the variables that are known where it stands.
 func (t tag) check(expr *nunjucks.Expr, known map[string]bool) {
-	for _, u := range expr.Unknown() {
+	facts := expr.Facts()
+	for _, u := range facts.Unknown {
 		t.found.Errorf(t.at(u.Line, u.Col), "{%% %s %%}: the %s %q is unknown", t.Tag, u.Kind, pipelines.Shorten(u.Name))
 	}
-	for _, r := range expr.Vars() {
+	for _, r := range facts.Vars {
 		if name, _ := variable(r); !known[name] && !r.Guarded {
 			t.undefined(name, slices.Sorted(maps.Keys(known)), t.at(r.Line, r.Col))
 		}

@@ -127,7 +127,11 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	for _, p := range modules.CheckProps(spec, props, render.IsTemplate) {
+	for _, p := range modules.CheckKnown(m, l.withEvent(spec, props), render.IsTemplate) {
+		if p.Later {
+			l.warnf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+			continue
+		}
 		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
 	l.older(spec.Props, props, at)
@@ -137,6 +141,23 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 			l.plainSecret(f.Name, at.in(f.Name))
 		}
 	}
+}
+
+// withEvent adds what a callback prints where it is told nothing: the event, as a plugin does.
+func (l *linter) withEvent(spec modules.Spec, props map[string]any) map[string]any {
+	if l.now.task >= 0 || spec.Plugin == nil {
+		return props
+	}
+	all := maps.Clone(spec.Plugin)
+	for _, f := range spec.Props {
+		for _, name := range append([]string{f.Name}, f.Aliases...) {
+			if _, given := props[name]; given {
+				delete(all, f.Name)
+			}
+		}
+	}
+	maps.Copy(all, props)
+	return all
 }
 
 // reads notes the variables that Debug is told to print by name.

@@ -20,12 +20,9 @@ func builtinNames() map[string]bool {
 
 // parsed is what there is to know of one template or expression.
 type parsed struct {
-	mistakes    []*nunjucks.Error
-	unknown     []nunjucks.Unknown
-	refs        []nunjucks.Ref
-	comparisons []nunjucks.Comparison
-	negative    []nunjucks.Place
-	expr        *nunjucks.Expr // of a condition
+	mistakes []*nunjucks.Error
+	nunjucks.Facts
+	expr *nunjucks.Expr // of a condition
 }
 
 // template parses a text once, however many rounds of a loop have it.
@@ -37,7 +34,7 @@ func (l *linter) template(src string) *parsed {
 	if t, err := l.env.Parse("", src); err != nil {
 		p.mistakes = l.env.Mistakes("", src)
 	} else {
-		p.unknown, p.refs, p.comparisons, p.negative = t.Unknown(), t.Vars(), t.Comparisons(), t.NegativeIndexes()
+		p.Facts = t.Facts()
 	}
 	l.parsed[src] = p
 	return p
@@ -54,8 +51,7 @@ func (l *linter) expression(src string) *parsed {
 	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
 		p.mistakes = []*nunjucks.Error{e}
 	} else {
-		p.expr = x
-		p.unknown, p.refs, p.comparisons, p.negative = x.Unknown(), x.Vars(), x.Comparisons(), x.NegativeIndexes()
+		p.expr, p.Facts = x, x.Facts()
 	}
 	l.parsed[key] = p
 	return p
@@ -91,7 +87,7 @@ func (l *linter) condition(src string, at place) {
 	}
 	p := l.expression(src)
 	l.check(p, "when doesn't parse", at)
-	if p.expr == nil || !strings.ContainsAny(src[:1], `'"`) || len(p.refs) > 0 {
+	if p.expr == nil || !strings.ContainsAny(src[:1], `'"`) || len(p.Vars) > 0 {
 		return
 	}
 	v, err := p.expr.Eval(context.Background(), nil)
@@ -105,14 +101,14 @@ func (l *linter) check(p *parsed, doing string, at place) {
 	for _, e := range p.mistakes {
 		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Msg)
 	}
-	for _, u := range p.unknown {
+	for _, u := range p.Unknown {
 		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, pipelines.Shorten(u.Name))
 	}
-	l.variables(p.refs, at)
-	for _, c := range p.comparisons {
+	l.variables(p.Vars, at)
+	for _, c := range p.Comparisons {
 		l.comparison(c, at)
 	}
-	for _, n := range p.negative {
+	for _, n := range p.NegativeIndexes {
 		if l.p.Settings.Strict {
 			l.warnf(at.inside(n.Line, n.Col), "%sa negative index is undefined here, because settings say strict; use last, or the length less one", at.what)
 			continue

@@ -145,6 +145,6 @@ func TestTheRoundsOfALoopHaveTheirProblemsOnce(t *testing.T) {
 
 func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
 	require.Equal(t, []string{
-		`p.yaml:1:18: "Http" can't be a plugin: it needs props of yours; name it under callbacks`,
+		`p.yaml:1:18: warning: "Http" can't be a plugin and is left out: it needs props of yours; name it under callbacks`,
 	}, lintOf(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
 }

@@ -50,8 +50,11 @@ func text(v any) string {
 
 // text is String(v).
 func (s *state) text(v any) string {
-	if l, ok := v.(*list); ok {
-		return s.join(l.items(), ",")
+	switch x := v.(type) {
+	case string:
+		return x
+	case *list:
+		return s.join(x.items(), ",")
 	}
 	return text(v)
 }

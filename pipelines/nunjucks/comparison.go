@@ -1,8 +1,5 @@
 package nunjucks
 
-// A Place is where something stands in a source, from 1, columns in characters.
-type Place struct{ Line, Col int }
-
 // A Comparison is one ==, !=, === or !== between a variable that the template does not set itself and a literal.
 type Comparison struct {
 	Ref       Ref
@@ -11,23 +8,8 @@ type Comparison struct {
 	Line, Col int // of the operator
 }
 
-// Comparisons returns the comparisons of a variable with a literal, in the order of the source.
-func (t *Template) Comparisons() []Comparison { return walk(t.env, t.nodes).comparisons }
-
-// Comparisons is Template.Comparisons.
-func (x *Expr) Comparisons() []Comparison { return x.walk().comparisons }
-
-// NegativeIndexes returns the places of the brackets that hold a literal negative index, as in list[-1], in the order of
-// the source. What they mean is Config.NegativeIndex's to say.
-func (t *Template) NegativeIndexes() []Place { return walk(t.env, t.nodes).negative }
-
-// NegativeIndexes is Template.NegativeIndexes.
-func (x *Expr) NegativeIndexes() []Place { return x.walk().negative }
-
-func (x *Expr) walk() *varWalker { return walk(x.env, []node{&outputNode{value: x.root}}) }
-
 // comparison notes x if it is one.
-func (w *varWalker) comparison(x *binaryExpr, in *names) {
+func (w *walker) comparison(x *binaryExpr, in *names) {
 	switch x.op {
 	case "==", "!=", "===", "!==":
 	default:
@@ -46,18 +28,18 @@ func (w *varWalker) comparison(x *binaryExpr, in *names) {
 	default:
 		return
 	}
-	side := &varWalker{env: w.env}
+	side := &walker{env: w.env}
 	side.path(path, nil, in)
-	if len(side.refs) == 1 {
-		w.comparisons = append(w.comparisons, Comparison{side.refs[0], x.op, value, x.line, x.col})
+	if len(side.Vars) == 1 {
+		w.Comparisons = append(w.Comparisons, Comparison{side.Vars[0], x.op, value, x.line, x.col})
 	}
 }
 
 // index notes a literal negative index.
-func (w *varWalker) index(x *lookupExpr) {
+func (w *walker) index(x *lookupExpr) {
 	if f, ok := constant(unwrap(x.key)); ok {
 		if n, ok := f.(float64); ok && n < 0 {
-			w.negative = append(w.negative, Place{x.line, x.col})
+			w.NegativeIndexes = append(w.NegativeIndexes, Place{x.line, x.col})
 		}
 	}
 }

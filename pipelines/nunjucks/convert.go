@@ -20,7 +20,7 @@ func fromGo(v any) any {
 	case []any:
 		return &list{src: x}
 	case []string:
-		return newList(wrapAll(x))
+		return &list{texts: x}
 	case map[string]string:
 		d := &dict{src: make(map[string]any, len(x))}
 		for k, s := range x {

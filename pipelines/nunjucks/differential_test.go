@@ -7,11 +7,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
-	"reflect"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,61 +92,6 @@ func loadFile(name string) (string, error) {
 		return "", fs.ErrNotExist
 	}
 	return src, nil
-}
-
-// The documented disagreements (docs/nunjucks.md).
-const (
-	halfCharacters   = "half characters"
-	emptySwitch      = "a switch without a case"
-	brokenCode       = "Nunjucks' code breaks"
-	lastDigitOfPower = "last digit of **"
-)
-
-// class names the documented disagreement that s shows, or is empty.
-func (p *nodeProcess) class(t testing.TB, s sample, node, ours verdict) string {
-	t.Helper()
-	switch {
-	case s.used["odd "+emptySwitch]:
-		return emptySwitch
-	case s.used["odd "+brokenCode] && broken(node.Err):
-		return brokenCode
-	case s.used["operator **"] && node.Out != nil && ours.Out != nil && rounded(*node.Out) == rounded(*ours.Out):
-		return lastDigitOfPower
-	}
-	// Without characters of two units, both must agree.
-	whole := s.withoutPairs(t)
-	if whole.Src == s.Src && reflect.DeepEqual(whole.Vars, s.Vars) {
-		return ""
-	}
-	require.NoError(t, p.in.Encode(whole))
-	var v verdict
-	require.NoError(t, p.answer(&v))
-	if v.agrees(whole.ours(t.Context())) {
-		return halfCharacters
-	}
-	return ""
-}
-
-// broken reports an error of the JavaScript that Nunjucks made of a template.
-func broken(err string) bool {
-	return slices.ContainsFunc([]string{"SyntaxError: ", "ReferenceError: ", `unknown block "b`}, func(s string) bool { return strings.Contains(err, s) })
-}
-
-// rounded is text with its long numbers cut to 13 digits.
-func rounded(text string) string {
-	return regexp.MustCompile(`(\d[\d.]{12})[\d.]+`).ReplaceAllString(text, "$1")
-}
-
-// withoutPairs is s with every character of two UTF-16 units replaced by one of a single unit.
-func (s sample) withoutPairs(t testing.TB) sample {
-	t.Helper()
-	replace := strings.NewReplacer("𝒳", "Ж", "😀", "☺")
-	vars, err := json.Marshal(s.Vars)
-	require.NoError(t, err)
-	s.Vars = nil
-	require.NoError(t, json.Unmarshal([]byte(replace.Replace(string(vars))), &s.Vars))
-	s.Src = replace.Replace(s.Src)
-	return s
 }
 
 // A tally counts what a comparison came to.

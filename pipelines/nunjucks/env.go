@@ -23,6 +23,9 @@ type Config struct {
 	// NegativeIndex makes list[-1] and string[-1] count from the end. In JavaScript they are undefined.
 	NegativeIndex bool
 
+	// JSON adds the filter json: what dump writes on one line, and null for what is undefined.
+	JSON bool
+
 	Globals map[string]any    // plain Go values or Func; variables of the same name win
 	Filters map[string]Filter // win over built-in filters of the same name
 	Limits  Limits
@@ -37,6 +40,7 @@ type Env struct {
 	autoescape       bool
 	throwOnUndefined bool
 	negativeIndex    bool
+	json             bool
 	globals          map[string]any // *function, or a Go value that each render converts for itself
 	filters          map[string]Filter
 	limits           Limits
@@ -52,6 +56,7 @@ func New(c Config) *Env {
 		autoescape:       c.Autoescape,
 		throwOnUndefined: c.ThrowOnUndefined,
 		negativeIndex:    c.NegativeIndex,
+		json:             c.JSON,
 		globals:          make(map[string]any, len(c.Globals)),
 		filters:          maps.Clone(c.Filters),
 		limits:           c.Limits.withDefaults(),
@@ -74,8 +79,10 @@ func (e *Env) Parse(name, src string) (t *Template, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Template{env: e, name: name, nodes: p.nodes(), blocks: p.blocks, size: min(4*len(src), 4096)}
-	t.lone = loneExpr(src, t.nodes)
+	nodes := p.nodes()
+	t = &Template{env: e, name: name, nodes: nodes, blocks: p.blocks}
+	t.written.Store(int64(2 * len(src)))
+	t.lone = loneExpr(src, nodes)
 	return t, nil
 }
 
@@ -101,7 +108,7 @@ func (e *Env) parser(name, src string) (*parser, error) {
 	if len(src) > e.limits.Source {
 		return nil, &Error{Name: name, Msg: fmt.Sprintf("the template is longer than %d bytes", e.limits.Source), Err: ErrSource}
 	}
-	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}, blocks: map[string]*blockNode{}}, nil
+	return &parser{env: e, lexer: &lexer{src: src, at: pos{1, 1}}}, nil
 }
 
 // maxLoaded bounds the templates an Env keeps; more are parsed each time they are used.

@@ -3,6 +3,7 @@ package nunjucks
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,11 @@ func (x *sequence) eval(s *state) any {
 
 func (x *listExpr) eval(s *state) any {
 	s.chargeList(len(x.items))
-	return newList(evalAll(s, x.items))
+	values := make([]any, len(x.items))
+	for i, item := range x.items {
+		values[i] = item.eval(s)
+	}
+	return newList(values)
 }
 
 func (x *dictExpr) eval(s *state) any {
@@ -38,12 +43,16 @@ func (x *lookupExpr) eval(s *state) any {
 	return s.member(target, key)
 }
 
-func evalAll(s *state, exprs []expr) []any {
-	values := make([]any, len(exprs))
-	for i, x := range exprs {
-		values[i] = x.eval(s)
+// with makes a call with arguments, which stand on the state's stack until it returns.
+func (s *state) with(args []expr, call func(args []any) any) any {
+	before := len(s.args)
+	for _, x := range args {
+		v := x.eval(s)
+		s.args = append(s.args, v)
 	}
-	return values
+	result := call(slices.Clip(s.args[before:]))
+	s.args = s.args[:before]
+	return result
 }
 
 // eval calls a function, or a method without binding it first.
@@ -64,9 +73,10 @@ func (x *callExpr) eval(s *state) any {
 		s.at = look.pos
 		return x.callValue(s, s.member(receiver, key))
 	}
-	args := evalAll(s, x.args)
-	s.at = x.pos
-	return s.during(key, receiver, func() any { return m(s, receiver, args) })
+	return s.with(x.args, func(args []any) any {
+		s.at = x.pos
+		return s.during(key, receiver, func() any { return m.call(s, receiver, args) })
+	})
 }
 
 func (x *callExpr) callValue(s *state, v any) any {
@@ -79,9 +89,10 @@ func (x *callExpr) callValue(s *state, v any) any {
 		}
 		s.fail("unable to call `%s`, which %s", x.name, why)
 	}
-	args := evalAll(s, x.args)
-	s.at = x.pos
-	return f.call(s, args)
+	return s.with(x.args, func(args []any) any {
+		s.at = x.pos
+		return f.call(s, args)
+	})
 }
 
 // during runs a built-in called op that reads all of v, and accounts for a new value that it returns.
@@ -110,7 +121,10 @@ func (s *state) during(op string, v any, run func() any) any {
 
 func (x *filterExpr) eval(s *state) any {
 	s.tick(1)
-	args := evalAll(s, x.args)
+	return s.with(x.args, func(args []any) any { return x.apply(s, args) })
+}
+
+func (x *filterExpr) apply(s *state, args []any) any {
 	s.at = x.pos
 	if f, ok := s.env.filters[x.name]; ok {
 		return s.callHost(x.name, func(ctx context.Context) (any, error) {
@@ -223,13 +237,14 @@ func (x *inExpr) eval(s *state) any {
 }
 
 func (x *isExpr) eval(s *state) any {
-	args := append([]any{x.value.eval(s)}, evalAll(s, x.args)...)
-	s.at = x.pos
-	t := builtinTest(x.name)
-	if t == nil {
-		s.fail("test not found: %s", x.name)
-	}
-	s.tick(1)
-	s.read(args[0])
-	return t(s, args)
+	return s.with(x.args, func(args []any) any {
+		s.at = x.pos
+		t := builtinTest(x.name)
+		if t == nil {
+			s.fail("test not found: %s", x.name)
+		}
+		s.tick(1)
+		s.read(args[0])
+		return t(s, args)
+	})
 }

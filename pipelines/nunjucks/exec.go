@@ -68,7 +68,7 @@ func (n *setNode) exec(s *state) {
 	for _, name := range n.names {
 		s.frame.set(name, v)
 		if s.frame.top {
-			s.page.vars[name] = v
+			s.page.set(name, v)
 			s.page.export(name)
 		}
 	}
@@ -172,7 +172,7 @@ func (n *forNode) turn(s *state, loop *loop, i, length int) {
 		loop.fill()
 	}
 	if loop.hidden {
-		delete(s.frame.vars, "loop")
+		s.frame.vars.remove("loop")
 		loop.hidden = false
 	}
 	s.run(n.body)

@@ -34,6 +34,15 @@ func builtinFilter(name string) builtin {
 	return textFilter(name)
 }
 
+// filter is builtinFilter with what the Config adds. A Filter that multiplies its input must stand here: a host's has no
+// budget.
+func (e *Env) filter(name string) builtin {
+	if name == "json" && e.json {
+		return filterJSON
+	}
+	return builtinFilter(name)
+}
+
 // orEmpty makes null, undefined and false the empty string.
 func orEmpty(v any) any {
 	if isNullish(v) || v == any(false) {
@@ -92,6 +101,17 @@ func filterDump(s *state, args []any) any {
 	w := jsonWriter{s: s, indent: indent}
 	if !w.value(args[0], "") {
 		return undef{}
+	}
+	return w.b.String()
+}
+
+func filterJSON(s *state, args []any) any {
+	if len(args) > 1 {
+		s.fail("takes no arguments, got %d; dump indents", len(args)-1)
+	}
+	w := jsonWriter{s: s}
+	if !w.value(args[0], "") {
+		return "null"
 	}
 	return w.b.String()
 }

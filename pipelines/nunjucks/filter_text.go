@@ -102,9 +102,6 @@ func filterReplace(s *state, args []any) any {
 		s.chargeList(utf16Len(in))
 		return like(args[0], by+s.join(wrapAll(characters(in)), by)+by)
 	}
-	if limit == 0 || !strings.Contains(in, old) {
-		return like(args[0], in)
-	}
 	return like(args[0], s.replaced(in, old, by, limit))
 }
 
@@ -113,6 +110,9 @@ func (s *state) replaced(text, old, by string, limit int) string {
 	count := strings.Count(text, old)
 	if limit >= 0 {
 		count = min(count, limit)
+	}
+	if count == 0 {
+		return text
 	}
 	if grow := len(by) - len(old); grow > 0 && count > s.env.limits.Output/grow {
 		s.chargeText(s.env.limits.Output + 1)

@@ -1,6 +1,9 @@
 package nunjucks
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // builtinGlobal returns a function that every template may call, or nil.
 func builtinGlobal(name string) builtin {
@@ -42,6 +45,7 @@ func globalRange(s *state, args []any) any {
 
 // globalCycler is an object whose next() goes round the arguments.
 func globalCycler(_ *state, args []any) any {
+	args = slices.Clone(args)
 	d, i := &dict{}, -1
 	d.set("current", nil)
 	d.set("reset", &function{"reset", func(*state, []any) any {

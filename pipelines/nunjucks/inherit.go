@@ -18,6 +18,9 @@ func (s *state) renderTemplate(t *Template) {
 }
 
 func (s *state) addBlocks(t *Template) {
+	if s.page.blocks == nil && len(t.blocks) > 0 {
+		s.page.blocks = map[string][]*blockNode{}
+	}
 	for name, b := range t.blocks {
 		s.page.blocks[name] = append(s.page.blocks[name], b)
 	}
@@ -84,7 +87,7 @@ func (n *includeNode) exec(s *state) {
 
 func (n *importNode) exec(s *state) {
 	t := s.load(n.pos, n.name.eval(s), false)
-	p, f := newPage(&dict{}), &frame{top: true}
+	p, f := &page{input: &dict{}}, &frame{top: true}
 	if n.withContext {
 		p, f = s.page.inherit(), &frame{top: true, parent: s.frame}
 	}
@@ -113,7 +116,7 @@ func (n *importNode) define(s *state, name string, v any) {
 		s.frame.put(name, v)
 		return
 	}
-	s.page.vars[name] = v
+	s.page.set(name, v)
 }
 
 func (n *extendsNode) exec(s *state) {

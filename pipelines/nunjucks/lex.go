@@ -113,13 +113,14 @@ func (l *lexer) next() token {
 	if l.i >= len(l.src) {
 		return token{kind: tokenEOF, pos: start}
 	}
-	t := l.code
-	if !l.inCode {
-		t = l.outside
+	var t token
+	if l.inCode {
+		t = l.code()
+	} else {
+		t = l.outside()
 	}
-	tok := t()
-	tok.pos = start
-	return tok
+	t.pos = start
+	return t
 }
 
 // outside lexes text, comments and the start of tags.

@@ -2,6 +2,7 @@ package nunjucks
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -48,29 +49,35 @@ const stepsPerLook = 1024
 type budget struct {
 	steps, memory int
 	regex         time.Duration
-	nextLook      int          // ask stop when steps falls below it
-	stop          func() error // why the render must end now; nil to go on
+	nextLook      int // look round when steps falls below it
 }
 
-func newBudget(l Limits, stop func() error) *budget {
-	return &budget{steps: l.Steps, memory: l.Memory, regex: l.Regex, nextLook: l.Steps, stop: stop}
+func newBudget(l Limits) budget {
+	return budget{steps: l.Steps, memory: l.Memory, regex: l.Regex, nextLook: l.Steps}
 }
 
 // tick takes n steps.
 func (s *state) tick(n int) {
+	s.budget.steps -= n
+	if s.budget.steps < s.budget.nextLook {
+		s.look()
+	}
+}
+
+// look ends the render that has no steps left or whose context is done.
+func (s *state) look() {
 	b := s.budget
-	b.steps -= n
 	if b.steps < 0 {
 		s.failWith(ErrSteps, "the template takes more than %d steps", s.env.limits.Steps)
 	}
-	if b.steps >= b.nextLook {
-		return
-	}
-	b.nextLook = b.steps - stepsPerLook
-	if err := b.stop(); err != nil {
+	b.nextLook = max(0, b.steps-stepsPerLook)
+	if _, err := s.host(cause); err != nil {
 		s.failWith(err, "stopped: %v", err)
 	}
 }
+
+// cause is why the render must end now; nil to go on.
+func cause(ctx context.Context) (any, error) { return nil, context.Cause(ctx) }
 
 // charge takes n bytes of memory. Call it before building what multiplies its input.
 func (s *state) charge(n int) {

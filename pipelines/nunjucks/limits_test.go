@@ -46,10 +46,12 @@ func TestHostileTemplatesEndWithANamedError(t *testing.T) {
 		{"digits of a power", "{% for i in range(999999) %}{{ 1.000001 ** 1000 }}{% endfor %}", ErrSteps},
 		{"a thousand patterns", "{% for i in range(99999) %}{{ big.search(r/(x+x+)+y/) }}{% endfor %}", ErrRegexTime},
 		{"a dict that grows", "{% for i in range(999999) %}{% set d = {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8, i: 9, j: big ~ i} %}{% endfor %}", ErrMemory},
+		{"JSON of what is shared", "{{ [big, big, big, big, big, big, big, big, big, big, big, big, big, big, big, big, big] | json }}", ErrOutput},
+		{"lists that hold each other twice, as JSON", "{% set l = ['xxxxxxxx'] %}{% for i in range(60) %}{% set l = [l, l] %}{% endfor %}{{ l | json }}", ErrSteps},
 		{"a pattern that backtracks for ever", `{{ r/^(a+)+$/.test("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab") }}`, ErrRegexTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := renderOnce(t, Config{Loader: loader}, tt.src, vars)
+			_, err := renderOnce(t, Config{Loader: loader, JSON: true}, tt.src, vars)
 			require.ErrorIs(t, err, tt.want)
 			e, ok := errors.AsType[*Error](err)
 			require.True(t, ok)
@@ -177,8 +179,7 @@ func FuzzTemplate(f *testing.F) {
 			require.NotErrorIs(t, m, errBug)
 		}
 		if err == nil {
-			tmpl.Comparisons()
-			tmpl.Vars()
+			tmpl.Facts()
 			_, err = tmpl.Render(t.Context(), vars)
 			require.NotErrorIs(t, err, errBug)
 			_, err = tmpl.Value(t.Context(), vars)
@@ -187,7 +188,7 @@ func FuzzTemplate(f *testing.F) {
 		x, err := e.ParseExpr("fuzz", src)
 		require.NotErrorIs(t, err, errBug)
 		if err == nil {
-			x.Vars()
+			x.Facts()
 			_, err = x.Eval(t.Context(), vars)
 			require.NotErrorIs(t, err, errBug)
 		}

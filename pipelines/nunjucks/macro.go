@@ -8,7 +8,7 @@ func (n *macroNode) exec(s *state) {
 		return
 	}
 	s.page.export(n.name)
-	s.page.vars[n.name] = f
+	s.page.set(n.name, f)
 }
 
 // bind makes the macro a function that sees the page it was defined on. A call block sees the loop variables and

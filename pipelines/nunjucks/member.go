@@ -14,7 +14,7 @@ func (s *state) member(target, key any) any {
 			if i < 0 || i >= t.len() {
 				return undef{}
 			}
-			return t.items()[i]
+			return t.at(i)
 		}
 	case string:
 		if v, ok := s.character(t, key); ok {
@@ -96,6 +96,6 @@ func (s *state) property(target any, name string) any {
 		return undef{}
 	}
 	return &function{name, func(s *state, args []any) any {
-		return s.during(name, target, func() any { return m(s, target, args) })
+		return s.during(name, target, func() any { return m.call(s, target, args) })
 	}}
 }

@@ -1,7 +1,20 @@
 package nunjucks
 
 // A method runs on a receiver of the type it was listed for.
-type method func(s *state, receiver any, args []any) any
+type method interface {
+	call(s *state, receiver any, args []any) any
+}
+
+// The kinds of methods, by their receiver.
+type (
+	onAny  func(s *state, receiver any, args []any) any
+	onText func(s *state, text string, args []any) any
+	onList func(s *state, l *list, args []any) any
+)
+
+func (m onAny) call(s *state, receiver any, args []any) any  { return m(s, receiver, args) }
+func (m onText) call(s *state, receiver any, args []any) any { return m(s, text(receiver), args) }
+func (m onList) call(s *state, receiver any, args []any) any { return m(s, receiver.(*list), args) }
 
 // methodOf returns a method of the value's closed list, or nil. This is the whole of what templates can call on values.
 func methodOf(receiver any, name string) method {
@@ -10,9 +23,9 @@ func methodOf(receiver any, name string) method {
 	}
 	switch name {
 	case "hasOwnProperty":
-		return methodHasOwnProperty
+		return onAny(methodHasOwnProperty)
 	case "valueOf":
-		return methodValueOf
+		return onAny(methodValueOf)
 	}
 	switch r := receiver.(type) {
 	case string, Safe:
@@ -23,13 +36,13 @@ func methodOf(receiver any, name string) method {
 		return numberMethod(name)
 	case *dict:
 		if name == "toString" && !r.keywords {
-			return methodToString
+			return onAny(methodToString)
 		}
 	case *regex:
 		return regexMethod(name)
 	case bool:
 		if name == "toString" {
-			return methodToString
+			return onAny(methodToString)
 		}
 	}
 	return nil
@@ -65,16 +78,16 @@ func methodHasOwnProperty(s *state, receiver any, args []any) any {
 func regexMethod(name string) method {
 	switch name {
 	case "test":
-		return func(s *state, receiver any, args []any) any {
+		return onAny(func(s *state, receiver any, args []any) any {
 			m, _ := s.firstMatch(receiver.(*regex), s.text(arg(args, 0)))
 			return m != nil
-		}
+		})
 	case "exec":
-		return func(s *state, receiver any, args []any) any {
+		return onAny(func(s *state, receiver any, args []any) any {
 			return s.exec(receiver.(*regex), s.text(arg(args, 0)))
-		}
+		})
 	case "toString":
-		return methodToString
+		return onAny(methodToString)
 	}
 	return nil
 }
@@ -82,11 +95,11 @@ func regexMethod(name string) method {
 func numberMethod(name string) method {
 	switch name {
 	case "toString":
-		return numberToString
+		return onAny(numberToString)
 	case "toFixed":
-		return numberToFixed
+		return onAny(numberToFixed)
 	case "toPrecision":
-		return numberToPrecision
+		return onAny(numberToPrecision)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func listMethod(name string) method {
 	case "map", "filter", "some", "every", "find":
 		return listCallback(name)
 	case "toString":
-		return methodToString
+		return onAny(methodToString)
 	case "join":
 		return onList(listJoin)
 	case "concat":
@@ -29,10 +29,6 @@ func listMethod(name string) method {
 		return onList(listAt)
 	}
 	return nil
-}
-
-func onList(f func(s *state, l *list, args []any) any) method {
-	return func(s *state, receiver any, args []any) any { return f(s, receiver.(*list), args) }
 }
 
 func position(items []any, v any) int {
@@ -87,7 +83,7 @@ func listAt(s *state, l *list, args []any) any {
 	if i < 0 || i >= l.len() {
 		return undef{}
 	}
-	return l.items()[i]
+	return l.at(i)
 }
 
 // listChange returns a method that changes its list. A list from Go is changed in the render's copy only.

@@ -13,7 +13,7 @@ func stringMethod(name string) method {
 	case "toUpperCase", "toLocaleUpperCase":
 		return onText(func(_ *state, text string, _ []any) any { return upper(text) })
 	case "toString":
-		return methodToString
+		return onAny(methodToString)
 	case "trim":
 		return onText(func(_ *state, text string, _ []any) any { return strings.Trim(text, jsSpace) })
 	case "trimStart":
@@ -100,11 +100,6 @@ func stringSearchMethod(name string) method {
 	return nil
 }
 
-// onText makes a method of a function on its receiver's text.
-func onText(f func(s *state, text string, args []any) any) method {
-	return func(s *state, receiver any, args []any) any { return f(s, text(receiver), args) }
-}
-
 // from16 is text from position i on.
 func from16(text string, i int) string { return slice16(text, i, len(text)) }
 
@@ -178,13 +173,14 @@ func stringSplit(s *state, text string, args []any) any {
 			parts = characters(text)
 			break
 		}
-		s.chargeList(strings.Count(text, by))
-		parts = strings.Split(text, by)
+		n := strings.Count(text, by)
+		s.chargeList(n)
+		parts = strings.SplitN(text, by, n+1)
 	}
 	if limit := arg(args, 1); !isUndef(limit) {
 		parts = parts[:max(0, min(len(parts), s.integer(limit)))]
 	}
-	return newList(wrapAll(parts))
+	return &list{texts: parts}
 }
 
 func stringMatch(s *state, text string, args []any) any {

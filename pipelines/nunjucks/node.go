@@ -55,9 +55,8 @@ type (
 	}
 	isExpr struct {
 		pos
-		value expr
-		name  string
-		args  []expr
+		name string
+		args []expr // the first is the value
 	}
 	callerExpr  struct{ macro *macroNode }
 	captureExpr struct{ body []node }

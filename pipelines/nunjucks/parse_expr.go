@@ -75,13 +75,13 @@ func (p *parser) isExpr() expr {
 		return x
 	}
 	not := p.skipWord("not")
-	n := &isExpr{pos: t.pos, value: byJavaScript(x), name: "undefined"}
+	n := &isExpr{pos: t.pos, name: "undefined", args: []expr{byJavaScript(x)}}
 	switch test := p.comparison().(type) {
 	case *callExpr:
 		if f, ok := test.target.(*nameExpr); ok {
 			n.name = f.name
 		}
-		n.args = test.args
+		n.args = append(n.args, test.args...)
 	case *nameExpr:
 		n.name = test.name
 	case *literal:
@@ -150,7 +150,7 @@ func (p *parser) filtered() expr {
 		t := p.peek()
 		p.deeper(t)
 		name := p.filterName()
-		f := &filterExpr{pos: t.pos, name: name, run: builtinFilter(name), args: []expr{byJavaScript(x)}}
+		f := &filterExpr{pos: t.pos, name: name, run: p.env.filter(name), args: []expr{byJavaScript(x)}}
 		if p.peek().kind == tokenLeftParen {
 			f.args = append(f.args, p.arguments()...)
 		}

@@ -239,7 +239,7 @@ func (p *parser) filterTag(start token) node {
 	p.closeTag("filter")
 	body := p.until("endfilter")
 	p.endTag()
-	f := &filterExpr{pos: start.pos, name: name, run: builtinFilter(name)}
+	f := &filterExpr{pos: start.pos, name: name, run: p.env.filter(name)}
 	f.args = append([]expr{&captureExpr{body}}, args...)
 	return &outputNode{start.pos, f}
 }

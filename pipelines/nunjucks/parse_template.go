@@ -8,6 +8,9 @@ func (p *parser) blockTag(start token) node {
 	if p.blocks[n.name] != nil {
 		p.fail(name, `block "%s" defined more than once.`, n.name)
 	}
+	if p.blocks == nil {
+		p.blocks = map[string]*blockNode{}
+	}
 	p.blocks[n.name] = n
 	p.closeTag("block")
 	outer := p.callsSuper

@@ -49,6 +49,9 @@ func (p *parser) nextRaw() token {
 func (p *parser) push(t token) { p.peeked = append(p.peeked, t) }
 
 func (p *parser) peek() token {
+	if last := len(p.peeked) - 1; last >= 0 && p.peeked[last].kind != tokenSpace {
+		return p.peeked[last]
+	}
 	t := p.next()
 	p.push(t)
 	return t

@@ -5,7 +5,8 @@ package nunjucks
 func byJavaScript(x expr) expr {
 	switch x.(type) {
 	case *binaryExpr, *unaryExpr, *isExpr:
-		r := rebinder{terms: appendTerms(nil, x)}
+		var few [8]term
+		r := rebinder{terms: appendTerms(few[:0], x)}
 		return &sequence{[]expr{r.climb(1)}}
 	}
 	return x

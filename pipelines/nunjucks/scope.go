@@ -1,10 +1,13 @@
 package nunjucks
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // A frame holds the names of one tag's body; an inner frame sees the outer ones.
 type frame struct {
-	vars     map[string]any
+	vars     vars
 	loop     *loop // of the for tag whose body this is, once it runs
 	parent   *frame
 	lexical  []string // loop variables and parameters without defaults in vars
@@ -17,7 +20,7 @@ type unfilled struct{}
 
 func (f *frame) lookup(name string) (any, bool) {
 	for ; f != nil; f = f.parent {
-		v, ok := f.vars[name]
+		v, ok := f.vars.get(name)
 		switch v.(type) {
 		case unfilled:
 			return undef{}, true
@@ -39,8 +42,8 @@ func (f *frame) lexicals() *frame {
 	all := &frame{}
 	for ; f != nil; f = f.parent {
 		for _, name := range f.lexical {
-			v, ok := f.vars[name]
-			if _, hidden := all.vars[name]; ok && !hidden {
+			v, ok := f.vars.get(name)
+			if _, hidden := all.vars.get(name); ok && !hidden {
 				all.put(name, v)
 				all.lexical = append(all.lexical, name)
 			}
@@ -61,16 +64,11 @@ func (f *frame) bind(name string, v any) {
 	f.put(name, v)
 }
 
-func (f *frame) put(name string, v any) {
-	if f.vars == nil {
-		f.vars = map[string]any{}
-	}
-	f.vars[name] = v
-}
+func (f *frame) put(name string, v any) { f.vars.put(name, v) }
 
 // set writes where the name already stands, in this frame or one it may write to; else here.
 func (f *frame) set(name string, v any) {
-	if _, ok := f.vars[name].(unfilled); ok {
+	if old, _ := f.vars.get(name); old == any(unfilled{}) {
 		f.put(name, v)
 		return
 	}
@@ -80,7 +78,7 @@ func (f *frame) set(name string, v any) {
 			g.put(name, v)
 			return
 		}
-		if old, ok := g.vars[name]; ok && !isUndef(old) {
+		if old, ok := g.vars.get(name); ok && !isUndef(old) {
 			g.put(name, v)
 			return
 		}
@@ -91,6 +89,55 @@ func (f *frame) set(name string, v any) {
 	f.put(name, v)
 }
 
+// vars are the variables of a frame: a few in a row, which is the quickest to search, the rest in a map.
+type vars struct {
+	row  []variable
+	rest map[string]any
+}
+
+type variable struct {
+	name  string
+	value any
+}
+
+// maxRow is how many variables stand in a row.
+const maxRow = 8
+
+func (v *vars) get(name string) (any, bool) {
+	for i := range v.row {
+		if v.row[i].name == name {
+			return v.row[i].value, true
+		}
+	}
+	if v.rest == nil {
+		return nil, false
+	}
+	value, ok := v.rest[name]
+	return value, ok
+}
+
+func (v *vars) put(name string, value any) {
+	for i := range v.row {
+		if v.row[i].name == name {
+			v.row[i].value = value
+			return
+		}
+	}
+	if len(v.row) < maxRow {
+		v.row = append(v.row, variable{name, value})
+		return
+	}
+	if v.rest == nil {
+		v.rest = map[string]any{}
+	}
+	v.rest[name] = value
+}
+
+func (v *vars) remove(name string) {
+	v.row = slices.DeleteFunc(v.row, func(x variable) bool { return x.name == name })
+	delete(v.rest, name)
+}
+
 // A page is what one template of a render sees outside all frames.
 type page struct {
 	input    *dict          // the caller's variables
@@ -99,15 +146,16 @@ type page struct {
 	blocks   map[string][]*blockNode
 }
 
-func newPage(input *dict) *page {
-	return &page{input: input, vars: map[string]any{}, blocks: map[string][]*blockNode{}}
-}
-
 // inherit returns a page for an included template: it sees this page's variables and sets its own.
 func (p *page) inherit() *page {
-	q := newPage(p.input)
-	maps.Copy(q.vars, p.vars)
-	return q
+	return &page{input: p.input, vars: maps.Clone(p.vars)}
+}
+
+func (p *page) set(name string, v any) {
+	if p.vars == nil {
+		p.vars = map[string]any{}
+	}
+	p.vars[name] = v
 }
 
 func (p *page) export(name string) {
@@ -130,7 +178,7 @@ func (s *state) lookup(name string) any {
 	if v, ok := s.env.globals[name]; ok {
 		if _, ok := v.(*function); !ok {
 			v = fromGo(v)
-			s.page.vars[name] = v
+			s.page.set(name, v)
 		}
 		return v
 	}

@@ -3,16 +3,18 @@ package nunjucks
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 )
 
-// A Template is one parsed source. It never changes.
+// A Template is one parsed source. It is safe for concurrent use.
 type Template struct {
 	env    *Env
 	name   string
 	nodes  []node
 	blocks map[string]*blockNode
-	size   int  // a guess at the length of the output
 	lone   expr // nil unless the source is exactly one {{ expr }}
+
+	written atomic.Int64 // bytes of the last output, which the next one starts with room for
 }
 
 // An Expr is one parsed bare expression. It never changes.
@@ -28,10 +30,14 @@ type Expr struct {
 func (t *Template) Render(ctx context.Context, vars map[string]any) (out string, err error) {
 	defer rescue(&err, t.name)
 	s := newState(ctx, t.env, t, vars)
-	s.out.Grow(t.size)
+	s.out.Grow(int(min(t.written.Load(), maxRoom)))
 	s.renderTemplate(t)
+	t.written.Store(int64(s.out.Len()))
 	return s.out.String(), nil
 }
+
+// maxRoom bounds what an output gets in advance.
+const maxRoom = 16 << 10
 
 // Lone reports whether the source is exactly one {{ expr }} with nothing round it, not even a blank.
 func (t *Template) Lone() bool { return t.lone != nil }
@@ -47,11 +53,11 @@ func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err e
 	return newState(ctx, t.env, t, vars).value(t.lone), nil
 }
 
-// Vars returns what the template reads and does not set itself, in the order of the source, repetitions included.
-func (t *Template) Vars() []Ref { return walk(t.env, t.nodes).refs }
+// Facts returns what there is to know of the template without rendering it.
+func (t *Template) Facts() Facts { return walk(t.env, t.nodes) }
 
-// Unknown returns the filters and tests that the template names and that there are not, in the order of the source.
-func (t *Template) Unknown() []Unknown { return walk(t.env, t.nodes).unknown }
+// Vars is the Vars of Facts.
+func (t *Template) Vars() []Ref { return t.Facts().Vars }
 
 // Eval returns the expression's value as Template.Value does.
 func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error) {
@@ -59,11 +65,11 @@ func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error)
 	return newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).value(x.root), nil
 }
 
-// Vars returns the variables the expression reads, in the order of the source, repetitions included.
-func (x *Expr) Vars() []Ref { return x.walk().refs }
+// Facts is Template.Facts.
+func (x *Expr) Facts() Facts { return walk(x.env, []node{&outputNode{value: x.root}}) }
 
-// Unknown is Template.Unknown.
-func (x *Expr) Unknown() []Unknown { return x.walk().unknown }
+// Vars is Template.Vars.
+func (x *Expr) Vars() []Ref { return x.Facts().Vars }
 
 // value evaluates x to plain Go.
 func (s *state) value(x expr) any {
@@ -100,20 +106,37 @@ type state struct {
 	parent   *Template // set by extends
 	inBlock  bool
 	depth    int
+	args     []any  // of the calls that are running
 	at       pos    // of the node that is running
 	op       string // filter or method that is running
 }
 
 func newState(ctx context.Context, e *Env, t *Template, vars map[string]any) *state {
-	stop := func() error { return context.Cause(ctx) }
-	return &state{
+	all := &struct { // in one piece, which is cheaper than one by one
+		state  state
+		budget budget
+		page   page
+		input  dict
+		frame  frame
+		unit   unit
+		out    strings.Builder
+		args   [8]any
+	}{
+		budget: newBudget(e.limits),
+		input:  dict{src: vars},
+		frame:  frame{top: true},
+	}
+	all.page.input = &all.input
+	all.state = state{
 		env:      e,
-		budget:   newBudget(e.limits, stop),
+		budget:   &all.budget,
 		host:     func(call func(context.Context) (any, error)) (any, error) { return call(ctx) },
 		template: t,
-		page:     newPage(&dict{src: vars}),
-		frame:    &frame{top: true},
-		unit:     new(unit),
-		out:      &strings.Builder{},
+		page:     &all.page,
+		frame:    &all.frame,
+		unit:     &all.unit,
+		out:      &all.out,
+		args:     all.args[:0],
 	}
+	return &all.state
 }

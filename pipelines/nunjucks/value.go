@@ -17,54 +17,60 @@ type undef struct{}
 // Safe is text that autoescape leaves as it is.
 type Safe string
 
-// A list that comes from Go is converted when it is first looked at.
+// A list that comes from Go, or is of strings, is converted when it is first looked at as a whole.
 type list struct {
 	values []any
-	src    []any // not converted yet
+	src    []any    // not converted yet
+	texts  []string // not converted yet
 }
 
 func newList(values []any) *list { return &list{values: values} }
 
 func (l *list) items() []any {
-	if l.src != nil {
-		l.values = make([]any, len(l.src))
-		for i, v := range l.src {
-			l.values[i] = fromGo(v)
-		}
-		l.src = nil
+	switch {
+	case l.src != nil:
+		l.values, l.src = wrapAll(l.src), nil
+	case l.texts != nil:
+		l.values, l.texts = wrapAll(l.texts), nil
 	}
 	return l.values
 }
 
-func (l *list) len() int {
-	if l.src != nil {
-		return len(l.src)
+// at is items()[i].
+func (l *list) at(i int) any {
+	if l.texts != nil {
+		return l.texts[i]
 	}
-	return len(l.values)
+	return l.items()[i]
 }
+
+func (l *list) len() int { return len(l.values) + len(l.src) + len(l.texts) }
 
 // A dict keeps the order in which keys were set. One that comes from Go is converted key by key, as they are read.
 type dict struct {
 	values   map[string]any
 	order    []string
-	src      map[string]any // under values; never written
+	src      map[string]any // of one that comes from Go, instead of values; never written
+	looked   vars           // what is no plain value in src, once it was looked at
 	keywords bool           // the keyword arguments of a call
 	indexed  bool           // has keys that look like list indexes, which JavaScript puts first
 }
 
 func (d *dict) get(key string) (any, bool) {
-	if v, ok := d.values[key]; ok {
-		return v, true
+	if d.src == nil {
+		v, ok := d.values[key]
+		return v, ok
 	}
 	v, ok := d.src[key]
-	if !ok {
-		return nil, false
+	switch v.(type) {
+	case nil, string, float64, bool:
+		return v, ok
+	}
+	if v, ok := d.looked.get(key); ok {
+		return v, true
 	}
 	v = fromGo(v)
-	if d.values == nil {
-		d.values = map[string]any{}
-	}
-	d.values[key] = v
+	d.looked.put(key, v)
 	return v, true
 }
 
@@ -129,7 +135,8 @@ func indexOf(key string) int {
 	return i
 }
 
-// A builtin is a function, filter or test of the language. A filter's or test's first argument is its value.
+// A builtin is a function, filter or test of the language. A filter's or test's first argument is its value. The slice of
+// arguments is the caller's again when it returns.
 type builtin func(s *state, args []any) any
 
 type function struct {

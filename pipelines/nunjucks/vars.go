@@ -5,6 +5,20 @@ import (
 	"strconv"
 )
 
+// Facts are what a source says, each list in its order, repetitions included.
+type Facts struct {
+	Vars        []Ref        // what it reads and does not set itself
+	Unknown     []Unknown    // filters and tests that there are not
+	Comparisons []Comparison // of a variable with a literal
+
+	// NegativeIndexes are the brackets that hold a literal negative index, as in list[-1]. What they mean is
+	// Config.NegativeIndex's to say.
+	NegativeIndexes []Place
+}
+
+// A Place is where something stands in a source, from 1, columns in characters.
+type Place struct{ Line, Col int }
+
 // A Ref is one place where a template reads a variable.
 type Ref struct {
 	Name      string   // the variable: a of a.b.c
@@ -25,10 +39,10 @@ type Unknown struct {
 
 // walk looks for what nodes read and did not set before, loop variables and macro parameters apart. A name set in one
 // branch of an if counts as set behind it. A global function that is called is no variable.
-func walk(e *Env, nodes []node) *varWalker {
-	w := &varWalker{env: e}
+func walk(e *Env, nodes []node) Facts {
+	w := &walker{env: e}
 	w.nodes(nodes, &names{page: true})
-	return w
+	return w.Facts
 }
 
 // names are the variables that a stretch of template has set.
@@ -69,21 +83,18 @@ func (n *names) inner(added ...string) *names {
 	return in
 }
 
-type varWalker struct {
-	env         *Env
-	refs        []Ref
-	unknown     []Unknown
-	comparisons []Comparison
-	negative    []Place
+type walker struct {
+	env *Env
+	Facts
 }
 
-func (w *varWalker) nodes(nodes []node, in *names) {
+func (w *walker) nodes(nodes []node, in *names) {
 	for _, n := range nodes {
 		w.node(n, in)
 	}
 }
 
-func (w *varWalker) node(n node, in *names) {
+func (w *walker) node(n node, in *names) {
 	switch n := n.(type) {
 	case *outputNode:
 		w.expr(n.value, in)
@@ -122,7 +133,7 @@ func (w *varWalker) node(n node, in *names) {
 	}
 }
 
-func (w *varWalker) setTag(n *setNode, in *names) {
+func (w *walker) setTag(n *setNode, in *names) {
 	if n.value != nil {
 		w.expr(n.value, in)
 	}
@@ -132,7 +143,7 @@ func (w *varWalker) setTag(n *setNode, in *names) {
 	}
 }
 
-func (w *varWalker) macro(n *macroNode, in *names) {
+func (w *walker) macro(n *macroNode, in *names) {
 	body := in.inner(n.params...)
 	body.add("caller")
 	for i, name := range n.keywords {
@@ -142,13 +153,13 @@ func (w *varWalker) macro(n *macroNode, in *names) {
 	w.nodes(n.body, body)
 }
 
-func (w *varWalker) exprs(list []expr, in *names) {
+func (w *walker) exprs(list []expr, in *names) {
 	for _, x := range list {
 		w.expr(x, in)
 	}
 }
 
-func (w *varWalker) expr(x expr, in *names) {
+func (w *walker) expr(x expr, in *names) {
 	switch x := x.(type) {
 	case *nameExpr, *lookupExpr:
 		w.path(x, nil, in)
@@ -162,16 +173,16 @@ func (w *varWalker) expr(x expr, in *names) {
 		w.exprs(x.values, in)
 	case *filterExpr:
 		if _, ours := w.env.filters[x.name]; !ours && x.run == nil {
-			w.unknown = append(w.unknown, Unknown{"filter", x.name, x.line, x.col})
+			w.Unknown = append(w.Unknown, Unknown{"filter", x.name, x.line, x.col})
 		}
 		w.guardedIf(x.name == "default" || x.name == "d", x.args[0], in)
 		w.exprs(x.args[1:], in)
 	case *isExpr:
 		if builtinTest(x.name) == nil {
-			w.unknown = append(w.unknown, Unknown{"test", x.name, x.line, x.col})
+			w.Unknown = append(w.Unknown, Unknown{"test", x.name, x.line, x.col})
 		}
-		w.guardedIf(x.name == "defined" || x.name == "undefined", x.value, in)
-		w.exprs(x.args, in)
+		w.guardedIf(x.name == "defined" || x.name == "undefined", x.args[0], in)
+		w.exprs(x.args[1:], in)
 	case *condExpr:
 		w.exprs([]expr{x.cond, x.yes, x.no}, in)
 	case *binaryExpr:
@@ -193,12 +204,12 @@ func (w *varWalker) expr(x expr, in *names) {
 }
 
 // path records a.b.c; keys is what follows x.
-func (w *varWalker) path(x expr, keys []string, in *names) {
+func (w *walker) path(x expr, keys []string, in *names) {
 	switch x := x.(type) {
 	case *nameExpr:
 		if !in.has(x.name) {
 			slices.Reverse(keys)
-			w.refs = append(w.refs, Ref{Name: x.name, Path: keys, Line: x.line, Col: x.col})
+			w.Vars = append(w.Vars, Ref{Name: x.name, Path: keys, Line: x.line, Col: x.col})
 		}
 	case *lookupExpr:
 		w.index(x)
@@ -214,7 +225,7 @@ func (w *varWalker) path(x expr, keys []string, in *names) {
 }
 
 // call leaves out a method's name and a global function's.
-func (w *varWalker) call(x *callExpr, in *names) {
+func (w *walker) call(x *callExpr, in *names) {
 	switch f := x.target.(type) {
 	case *lookupExpr:
 		w.index(f)
@@ -222,10 +233,10 @@ func (w *varWalker) call(x *callExpr, in *names) {
 		w.expr(f.key, in)
 	case *nameExpr:
 		if _, global := w.env.globals[f.name]; !global && builtinGlobal(f.name) == nil {
-			before := len(w.refs)
+			before := len(w.Vars)
 			w.expr(f, in)
-			for i := before; i < len(w.refs); i++ {
-				w.refs[i].Called = true
+			for i := before; i < len(w.Vars); i++ {
+				w.Vars[i].Called = true
 			}
 		}
 	default:
@@ -235,11 +246,11 @@ func (w *varWalker) call(x *callExpr, in *names) {
 }
 
 // guardedIf walks x, whose variables are guarded if guard says so.
-func (w *varWalker) guardedIf(guard bool, x expr, in *names) {
-	before := len(w.refs)
+func (w *walker) guardedIf(guard bool, x expr, in *names) {
+	before := len(w.Vars)
 	w.expr(x, in)
-	for i := before; guard && i < len(w.refs); i++ {
-		w.refs[i].Guarded = true
+	for i := before; guard && i < len(w.Vars); i++ {
+		w.Vars[i].Guarded = true
 	}
 }
 

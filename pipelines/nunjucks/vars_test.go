@@ -62,7 +62,7 @@ func TestUnknownFiltersTestsAndFunctionsAreKnownBeforeATemplateRuns(t *testing.T
 	e := New(Config{Filters: map[string]Filter{"mine": nil}})
 	tmpl, err := e.Parse("test", "{{ a | mine | upper | nope }}\n{% if a is weird %}{{ f(a) }}{% endif %}{% macro g() %}{% endmacro %}{{ g() }}{{ range(3) }}{{ a.b() }}")
 	require.NoError(t, err)
-	require.Equal(t, []Unknown{{"filter", "nope", 1, 23}, {"test", "weird", 2, 9}}, tmpl.Unknown())
+	require.Equal(t, []Unknown{{"filter", "nope", 1, 23}, {"test", "weird", 2, 9}}, tmpl.Facts().Unknown)
 	var called []string
 	for _, r := range tmpl.Vars() {
 		if r.Called {
@@ -72,7 +72,7 @@ func TestUnknownFiltersTestsAndFunctionsAreKnownBeforeATemplateRuns(t *testing.T
 	require.Equal(t, []string{"f"}, called)
 	x, err := e.ParseExpr("when", "a | nope")
 	require.NoError(t, err)
-	require.Equal(t, []Unknown{{"filter", "nope", 1, 5}}, x.Unknown())
+	require.Equal(t, []Unknown{{"filter", "nope", 1, 5}}, x.Facts().Unknown)
 }
 
 func TestComparisonsOfVariablesWithLiterals(t *testing.T) {
@@ -85,17 +85,17 @@ func TestComparisonsOfVariablesWithLiterals(t *testing.T) {
 		{Ref{Name: "c", Line: 1, Col: 32}, "!=", true, 1, 28},
 		{Ref{Name: "d", Line: 1, Col: 39}, "===", nil, 1, 41},
 		{Ref{Name: "e", Line: 1, Col: 66}, "!==", -1.0, 1, 68},
-	}, tmpl.Comparisons())
+	}, tmpl.Facts().Comparisons)
 	x, err := New(Config{}).ParseExpr("when", "not (a == 'true')")
 	require.NoError(t, err)
-	require.Equal(t, []Comparison{{Ref{Name: "a", Line: 1, Col: 6}, "==", "true", 1, 8}}, x.Comparisons())
+	require.Equal(t, []Comparison{{Ref{Name: "a", Line: 1, Col: 6}, "==", "true", 1, 8}}, x.Facts().Comparisons)
 }
 
 func TestNegativeIndexesHaveAPlace(t *testing.T) {
 	tmpl, err := New(Config{}).Parse("test", "{{ a[-1] }}{{ a[1] }}{{ b.split('.')[ -2 ].c }}\n{% if l[(-1)].d() %}{% endif %}{{ a[-n] }}")
 	require.NoError(t, err)
-	require.Equal(t, []Place{{1, 5}, {1, 37}, {2, 8}}, tmpl.NegativeIndexes())
+	require.Equal(t, []Place{{1, 5}, {1, 37}, {2, 8}}, tmpl.Facts().NegativeIndexes)
 	x, err := New(Config{}).ParseExpr("when", "a[-1]")
 	require.NoError(t, err)
-	require.Equal(t, []Place{{1, 2}}, x.NegativeIndexes())
+	require.Equal(t, []Place{{1, 2}}, x.Facts().NegativeIndexes)
 }

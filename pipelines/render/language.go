@@ -1,9 +1,7 @@
 package render
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -16,12 +14,11 @@ import (
 // dirname, ext and json. A negative index counts from the end, which the seed's pipelines mean and JavaScript does not;
 // strict leaves it undefined, as JavaScript does.
 func Language(strict bool) *nunjucks.Env {
-	return nunjucks.New(nunjucks.Config{NegativeIndex: !strict, Filters: map[string]nunjucks.Filter{
+	return nunjucks.New(nunjucks.Config{NegativeIndex: !strict, JSON: true, Filters: map[string]nunjucks.Filter{
 		"basename": ofPath(path.Base),
 		"dirname":  ofPath(path.Dir),
 		"ext":      ofPath(extension),
 		"stem":     ofPath(func(p string) string { return strings.TrimSuffix(path.Base(p), extension(p)) }),
-		"json":     toJSON,
 	}})
 }
 
@@ -49,18 +46,4 @@ func extension(p string) string {
 		return base[i:]
 	}
 	return ""
-}
-
-// toJSON writes a value as JSON, in one line, maps by sorted key.
-func toJSON(_ context.Context, v any, args []any) (any, error) {
-	if len(args) > 0 {
-		return nil, fmt.Errorf("takes no arguments, got %d; dump indents", len(args))
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,14 +30,14 @@ func (s *State) Text(ctx context.Context, tmpl string) (string, error) {
 // {{ expr }} becomes what the expression is: a number, a list; nil where that is undefined, and "" for that in a list,
 // so that what follows keeps its place.
 func (s *State) Value(ctx context.Context, v any) (any, error) {
-	w := walker{templates: s.templates, vars: s.vars()}
+	w := walker{templates: s.templates, vars: s.vars(), scale: newScale()}
 	return w.value(ctx, v, "")
 }
 
 // Props renders a task's props as Value does. missing has, by the path of a prop ("src", "config.tris", "args[0]"), the
 // first variable that its template reads and nothing defines: why it may have come out empty.
 func (s *State) Props(ctx context.Context, props map[string]any) (out map[string]any, missing map[string]string, err error) {
-	w := walker{templates: s.templates, vars: s.vars(), missing: map[string]string{}}
+	w := walker{templates: s.templates, vars: s.vars(), scale: newScale(), missing: map[string]string{}}
 	out = make(map[string]any, len(props))
 	for _, name := range slices.Sorted(maps.Keys(props)) {
 		if out[name], err = w.value(ctx, props[name], name); err != nil {
@@ -101,6 +100,7 @@ func (e *ValueError) Unwrap() error { return e.Err }
 type walker struct {
 	templates *templates
 	vars      map[string]any
+	scale     *scale
 	missing   map[string]string // nil: don't look
 }
 
@@ -113,7 +113,7 @@ func (w *walker) value(ctx context.Context, v any, path string) (any, error) {
 		}
 		return out, err
 	case Scoped:
-		inner := walker{templates: w.templates, vars: over(w.vars, x.Vars), missing: w.missing}
+		inner := walker{templates: w.templates, vars: over(w.vars, x.Vars), scale: w.scale, missing: w.missing}
 		return inner.value(ctx, x.Text, path)
 	case map[string]any:
 		return w.mapping(ctx, x, path)
@@ -163,42 +163,8 @@ func (w *walker) text(ctx context.Context, src, path string) (any, error) {
 			w.missing[path] = name
 		}
 	}
-	v, err := value(ctx, t, w.vars)
+	v, err := w.scale.value(ctx, t, w.vars)
 	return v, fail(ctx, err)
-}
-
-// value is what a template comes to: something that JSON can hold, since outputs, records and requests are JSON.
-func value(ctx context.Context, t *template, vars map[string]any) (any, error) {
-	v, err := t.tmpl.Value(ctx, vars)
-	if err != nil {
-		return nil, err
-	}
-	if f, ok := noJSON(v); ok {
-		name := map[bool]string{true: "NaN", false: "Infinity"}[math.IsNaN(f)]
-		return nil, fmt.Errorf("the template comes to %s, which JSON can't hold; look for a division by zero or a number that is missing", name)
-	}
-	return v, nil
-}
-
-// noJSON finds a number in v that JSON does not have.
-func noJSON(v any) (f float64, found bool) {
-	switch x := v.(type) {
-	case float64:
-		return x, math.IsInf(x, 0) || math.IsNaN(x)
-	case []any:
-		for _, e := range x {
-			if f, found = noJSON(e); found {
-				return f, true
-			}
-		}
-	case map[string]any:
-		for _, e := range x {
-			if f, found = noJSON(e); found {
-				return f, true
-			}
-		}
-	}
-	return 0, false
 }
 
 // over returns vars with scope hiding what it has too.

@@ -149,7 +149,11 @@ func TestReservedKeysAreNotPassedOn(t *testing.T) {
 	_, err := render.NewState(t.Context(), render.Config{Data: kafka})
 	require.EqualError(t, err, `state key "__kafka" is reserved for the operator; give it a name that does not start with __`)
 	require.Equal(t, fault.Permanent, fault.Of(err))
-	newState(t, render.Config{Data: kafka, TrustData: true})
+	s = newState(t, render.Config{Document: map[string]any{"__kafka": "own", "b": "[{{ __kafka }}]"}, Data: kafka, TrustData: true})
+	require.Equal(t, "[] [] 1", text(t, s, "{{ b }} [{{ __kafka }}] {{ a }}"), "what the operator gives is nobody's to print")
+	_, ok = s.Get("__kafka")
+	require.False(t, ok)
+	require.Contains(t, kafka, "__kafka", "what was given is left as it is")
 }
 
 func TestALoneExpressionKeepsItsType(t *testing.T) {

@@ -19,7 +19,7 @@ const maxChain = 1000
 // it. The unit is the single text, not the top-level key: renders.width may refer to renders.height.
 func resolve(ctx context.Context, templates *templates, c Config, builtins map[string]any) (map[string]any, error) {
 	data := c.Data
-	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}}
+	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}, scale: newScale()}
 	for k, v := range c.Document {
 		if _, given := data[k]; !given {
 			r.root[k] = r.plant(v, []string{k})
@@ -45,7 +45,8 @@ type resolver struct {
 	at             func(key string) string // Config.At
 	root           map[string]any
 	plain          map[string]any // top-level values without any leaf left in them
-	chain          []*leaf        // being resolved, each for the one before it
+	scale          *scale
+	chain          []*leaf // being resolved, each for the one before it
 }
 
 type leaf struct {
@@ -108,7 +109,7 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 			return err
 		}
 	}
-	if l.value, err = value(ctx, t, over(r.vars(t.refs), l.scope)); err != nil {
+	if l.value, err = r.scale.value(ctx, t, over(r.vars(t.refs), l.scope)); err != nil {
 		return r.fail(ctx, l, err)
 	}
 	l.solved = true

@@ -72,6 +72,7 @@ func TestFiltersTakePathsApartAndWriteJSON(t *testing.T) {
 		"{{ 'chair.fbx' | dirname }}":      ".",
 		"{{ gone | basename }}":            "",
 		"{{ map | json }}":                 `{"a":[1,0.5,null],"b":"<&>"}`,
+		"{{ gone | json }}":                "null",
 		"{{ src | basename | upper }}":     "CHAIR.TAR.GZ",
 		"{{ gone | default(src) | stem }}": "chair.tar",
 	} {

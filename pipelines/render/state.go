@@ -7,13 +7,12 @@ package render
 
 import (
 	"context"
-	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 )
@@ -27,7 +26,8 @@ type Config struct {
 	At func(key string) string
 	// Data is what a message or a person gave. It wins over Document, key by key, and is never rendered.
 	Data map[string]any
-	// TrustData lets Data set reserved keys, those that start with "__".
+	// TrustData lets Data have reserved keys, those that start with "__". No template sees them, nor what Document has
+	// under such a key.
 	TrustData bool
 	Env       map[string]string // those that templates may read; JOB_NAME is added where it is missing
 	Job       map[string]any    // id, name, attempt, …
@@ -56,11 +56,10 @@ type shared struct {
 // NewState resolves the document's state. Its errors are permanent and name the key: a template that doesn't parse or
 // run or comes to what JSON can't hold, keys that refer to each other in a circle ("a → b → a"), a reserved key in Data.
 func NewState(ctx context.Context, c Config) (*State, error) {
-	for k := range c.Data {
-		if reserved(k) && !c.TrustData {
-			return nil, fault.As(fault.Permanent, fmt.Errorf("state key %q is reserved for the operator; give it a name that does not start with __", k))
-		}
+	if err := CheckData(c.Data); err != nil && !c.TrustData {
+		return nil, err
 	}
+	c.Data, c.Document = withoutReserved(c.Data, c.Data), withoutReserved(c.Document, c.Data)
 	cache := c.Templates
 	if cache == nil {
 		cache = NewCache()
@@ -75,6 +74,16 @@ func NewState(ctx context.Context, c Config) (*State, error) {
 	}
 	s.shared.values = values
 	return s, nil
+}
+
+// CheckData refuses reserved keys in what a message gives. The error is permanent and names one of them.
+func CheckData(data map[string]any) error {
+	for _, k := range slices.Sorted(maps.Keys(data)) {
+		if reserved(k) {
+			return permanent("state key %q is reserved for the operator; give it a name that does not start with __", k)
+		}
+	}
+	return nil
 }
 
 func builtins(c Config) map[string]any {
@@ -159,6 +168,21 @@ func layer(builtins, values map[string]any) map[string]any {
 	maps.Copy(out, builtins)
 	out["state"] = visible
 	maps.Copy(out, values)
+	return out
+}
+
+// withoutReserved is values without the reserved keys of given.
+func withoutReserved(values, given map[string]any) map[string]any {
+	out := values
+	for k := range given {
+		if _, has := out[k]; !has || !reserved(k) {
+			continue
+		}
+		if len(out) == len(values) {
+			out = maps.Clone(values)
+		}
+		delete(out, k)
+	}
 	return out
 }
 

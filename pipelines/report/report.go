@@ -5,10 +5,14 @@ package report
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/modules/document"
@@ -20,8 +24,8 @@ import (
 // Name is the document that a report is made with: the operator's, which may extend "default/report.html", else ours.
 const Name = "report.html"
 
-// Aside is what the report is called where the job has a report.html of its own.
-const Aside = "millrace-report.html"
+// maxNames is how many names are tried for the page: report.html, report-2.html, …
+const maxNames = 100
 
 const outputs = "outputs" // the workspace's folder that is published
 
@@ -51,36 +55,87 @@ type Input struct {
 	Redact    *redact.Set // everything shown goes through it
 }
 
-// Write puts the report of a run that succeeded into its outputs folder, if it is to have one. A run that did not
-// publishes no outputs.
-func (c Config) Write(ctx context.Context, in Input) error {
+// Write puts the report of a run that succeeded into its outputs folder, if it is to have one, and returns its name
+// there: report.html, or the first of report-2.html, report-3.html, … that the job left free. "" is no report: a run
+// that did not succeed publishes no outputs.
+func (c Config) Write(ctx context.Context, in Input) (name string, err error) {
 	if c.When != Always && c.When != Auto || in.Run.Status != engine.Succeeded {
-		return nil
+		return "", nil
 	}
-	files, err := published(in.Workspace)
+	files, err := published(ctx, in.Workspace)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if c.When == Auto && len(files) == 0 {
-		return nil
-	}
-	name := outputs + "/" + Name
-	if _, err := in.Workspace.Lstat(name); err == nil {
-		name = outputs + "/" + Aside
+		return "", nil
 	}
 	page, err := c.render(ctx, in, files, "")
 	if err != nil {
+		return "", err
+	}
+	if name, err = place(in.Workspace, page); err != nil {
+		return "", fmt.Errorf("report: %w", err)
+	}
+	return name, nil
+}
+
+// place writes a page into the outputs folder under a name that nothing has there, and returns the name. It follows no
+// link and replaces nothing, whatever the job has left.
+func place(ws *workspace.Dir, page string) (string, error) {
+	err := ws.MkdirAll(outputs)
+	if err != nil {
+		return "", err
+	}
+	found, err := ws.Lstat(outputs)
+	if err != nil {
+		return "", err
+	}
+	root, err := os.OpenRoot(filepath.Join(ws.Real(), outputs))
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	opened, err := root.Stat(".")
+	if err != nil {
+		return "", err
+	}
+	if !os.SameFile(found, opened) {
+		return "", errors.New("outputs is a link and no folder")
+	}
+	for n := 1; n <= maxNames; n++ {
+		name := Name
+		if n > 1 {
+			name = fmt.Sprintf("report-%d.html", n)
+		}
+		err := create(root, name, page)
+		if !errors.Is(err, fs.ErrExist) {
+			return name, err
+		}
+	}
+	return "", fmt.Errorf("the job left files of all the names from %s to report-%d.html", Name, maxNames)
+}
+
+// create writes a page under a name of its own and then links it to name, if nothing has that name.
+func create(root *os.Root, name, page string) (err error) {
+	if _, err := root.Lstat(name); err == nil {
+		return fs.ErrExist
+	}
+	own := ".report-" + rand.Text() + ".tmp"
+	f, err := root.OpenFile(own, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+	if err != nil {
 		return err
 	}
-	if err := in.Workspace.MkdirAll(outputs); err != nil {
+	defer func() { err = errors.Join(err, root.Remove(own)) }()
+	_, err = f.WriteString(page)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return in.Workspace.WriteFile(name, []byte(page))
+	return root.Link(own, name)
 }
 
 // Page is the report of a run. base is where the outputs lie from there: a relative path that ends with a slash.
 func (c Config) Page(ctx context.Context, in Input, base string) (string, error) {
-	files, err := published(in.Workspace)
+	files, err := published(ctx, in.Workspace)
 	if err != nil {
 		return "", err
 	}
@@ -127,7 +182,7 @@ type file struct {
 const maxFiles = 500
 
 // published lists the plain files in the outputs folder; there may be none of them, and no folder.
-func published(ws *workspace.Dir) ([]file, error) {
+func published(ctx context.Context, ws *workspace.Dir) ([]file, error) {
 	var files []file
 	info, err := ws.Lstat(outputs)
 	if err != nil || !info.IsDir() {
@@ -136,6 +191,9 @@ func published(ws *workspace.Dir) ([]file, error) {
 	err = fs.WalkDir(ws.FS(), outputs, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if !d.Type().IsRegular() {
 			return nil

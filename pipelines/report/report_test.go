@@ -72,14 +72,14 @@ func TestAReportShowsTheRunAndItsFiles(t *testing.T) {
 	in.Run.Tasks[1].Failure = &engine.Failure{Message: "exit code 2: <oops>"}
 	in.Run.Tasks[2].Status, in.Run.Tasks[2].Started = engine.Skipped, time.Time{}
 	in.Redact.Add("s3cr3t-value")
-	require.NoError(t, report.Config{When: report.Auto}.Write(t.Context(), in))
+	written(t, report.Auto, in)
 	page, err := in.Workspace.ReadFile("outputs/report.html")
 	require.NoError(t, err)
 	for _, want := range []string{
 		"<h1>Chair &lt;script&gt;</h1>", `<span class="pill succeeded">`, `<span class="mono">job-7</span>`, "1 March 2026, 10:20:30 UTC",
 		`<img src="views/front%20view.png" alt="views/front view.png"`, `<a href="./a:b%3Ci%3E.txt">a:b&lt;i&gt;.txt</a>`,
 		"39.3 MiB → 3.0 MiB (−92 %)", "exit code 2: &lt;oops&gt;", `class="row failed soft"`, ">skipped<", "&lt;b&gt;no GPU",
-		`style="left: 33.33%; width: 50%"`, "<b>3 / 3</b>",
+		`style="left: 33.33%; width: 50%"`, "<b>2 / 3</b><span>tasks done, 1 skipped",
 	} {
 		require.Contains(t, string(page), want)
 	}
@@ -112,7 +112,7 @@ func TestARunGetsAReportWhenItIsToHaveOne(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := tt.input(t)
-			require.NoError(t, report.Config{When: tt.when}.Write(t.Context(), in))
+			written(t, tt.when, in)
 			_, err := in.Workspace.Stat("outputs/report.html")
 			require.Equal(t, tt.want, err == nil)
 		})
@@ -122,13 +122,20 @@ func TestARunGetsAReportWhenItIsToHaveOne(t *testing.T) {
 func TestAJobsOwnReportIsKept(t *testing.T) {
 	in := input(t, 1)
 	require.NoError(t, in.Workspace.WriteFile("outputs/report.html", []byte("mine")))
-	require.NoError(t, report.Config{When: report.Auto}.Write(t.Context(), in))
+	written(t, report.Auto, in)
 	own, err := in.Workspace.ReadFile("outputs/report.html")
 	require.NoError(t, err)
 	require.Equal(t, "mine", string(own))
-	page, err := in.Workspace.ReadFile("outputs/millrace-report.html")
+	page, err := in.Workspace.ReadFile("outputs/report-2.html")
 	require.NoError(t, err)
 	require.Contains(t, string(page), "</html>")
+}
+
+func written(t *testing.T, when report.When, in report.Input) string {
+	t.Helper()
+	name, err := report.Config{When: when}.Write(t.Context(), in)
+	require.NoError(t, err)
+	return name
 }
 
 func TestOperatorsShapeTheReport(t *testing.T) {

@@ -12,39 +12,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// maxResult is how much of one value of the result is shown, in characters.
-const maxResult = 2000
+// What a page shows at most, so that one of the largest run is still a page.
+const (
+	maxTasks    = 500
+	maxWarnings = 100
+	maxResults  = 100
+	maxResult   = 2000    // characters of one value of the result, and of one message
+	maxOutput   = 2 << 20 // bytes of all tasks' outputs, as JSON; the tasks after that are without theirs
+)
 
 // view is what the document sees: docs/documents.md names the fields.
 func view(in Input, files []file, base string) map[string]any {
 	r := in.Run
 	took := seconds(r.Started, r.Ended)
 	tasks := tasksOf(r, took, in.Workspace)
-	var total int64
-	list, pictures := []any{}, []any{}
-	for i, f := range files {
-		total += f.size
-		if i == maxFiles {
-			break
-		}
-		v := map[string]any{"path": f.path, "size": f.size, "link": link(base + f.path), "kind": strings.TrimPrefix(path.Ext(f.path), ".")}
-		list = append(list, v)
-		if isPicture(f.path) {
-			pictures = append(pictures, v)
-		}
+	list, pictures, total := filesOf(in, files, base)
+	warnings := []any{}
+	for _, w := range r.Warnings[:min(len(r.Warnings), maxWarnings)] {
+		warnings = append(warnings, cut(masked(in.Redact, w)))
 	}
+	result := resultOf(r.Result, in.Redact)
 	v := map[string]any{
 		"pipeline": r.Pipeline, "digest": r.Digest, "entry": r.Entry, "status": string(r.Status), "job": in.Job,
 		"title":   title(in.Job, r.Pipeline),
 		"started": stamp(r.Started), "ended": stamp(r.Ended), "seconds": took, "ticks": ticks(took),
-		"tasks": tasks, "total": r.Total, "done": ended(r), "sizes": sizesOf(tasks),
+		"tasks": tasks, "more_tasks": len(r.Tasks) - len(tasks), "total": r.Total, "sizes": sizesOf(tasks),
+		"done": done(r), "skipped": skipped(r),
 		"files": list, "bytes": total, "more_files": len(files) > maxFiles, "pictures": pictures,
-		"warnings": r.Warnings, "result": resultOf(r.Result),
+		"warnings": warnings, "more_warnings": len(r.Warnings) - len(warnings),
+		"result": result, "more_result": len(r.Result) - len(result),
 	}
 	if r.Failure != nil {
 		v["failure"] = failureOf(r.Failure)
@@ -68,11 +70,58 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// ended counts the tasks that have an outcome that is not a hard failure.
-func ended(r *engine.Run) int {
+// filesOf are the outputs, the pictures among them, and their size in all.
+func filesOf(in Input, files []file, base string) (list, pictures []any, total int64) {
+	list, pictures = []any{}, []any{}
+	for i, f := range files {
+		total += f.size
+		if i == maxFiles {
+			break
+		}
+		name := masked(in.Redact, f.path) // before a URL's escapes hide what is to be masked
+		v := map[string]any{"path": name, "size": f.size, "link": link(base + name), "kind": strings.TrimPrefix(path.Ext(name), ".")}
+		list = append(list, v)
+		if isPicture(f.path) {
+			pictures = append(pictures, v)
+		}
+	}
+	return list, pictures, total
+}
+
+// masked is s without secrets. It comes before any cut, which could leave a part of one.
+func masked(secrets *redact.Set, s string) string {
+	if secrets == nil {
+		return s
+	}
+	return secrets.String(s)
+}
+
+// cut is s in at most maxResult characters.
+func cut(s string) string {
+	if len(s) <= maxResult {
+		return s
+	}
+	if runes := []rune(s); len(runes) > maxResult {
+		return string(runes[:maxResult]) + "…"
+	}
+	return s
+}
+
+// done counts the tasks that ran and did not stop the job.
+func done(r *engine.Run) int {
 	n := 0
 	for _, t := range r.Tasks {
-		if t.Status == engine.Succeeded || t.Status == engine.Skipped || t.Status == engine.Failed && t.Soft {
+		if t.Status == engine.Succeeded || t.Status == engine.Failed && t.Soft {
+			n++
+		}
+	}
+	return n
+}
+
+func skipped(r *engine.Run) int {
+	n := 0
+	for _, t := range r.Tasks {
+		if t.Status == engine.Skipped {
 			n++
 		}
 	}
@@ -90,7 +139,8 @@ func ticks(took float64) []any {
 
 func tasksOf(r *engine.Run, took float64, ws *workspace.Dir) []any {
 	all := []any{}
-	for _, t := range r.Tasks {
+	room := maxOutput
+	for _, t := range r.Tasks[:min(len(r.Tasks), maxTasks)] {
 		label := t.Name
 		if label == "" {
 			label = "#" + strconv.Itoa(t.Index)
@@ -98,7 +148,10 @@ func tasksOf(r *engine.Run, took float64, ws *workspace.Dir) []any {
 		v := map[string]any{
 			"index": t.Index, "label": label, "name": t.Name, "module": t.Module, "status": string(t.Status), "soft": t.Soft,
 			"tries": t.Tries, "started": stamp(t.Started), "seconds": seconds(t.Started, t.Ended), "left": 0.0, "width": 0.0,
-			"output": t.Output,
+		}
+		raw, err := json.Marshal(t.Output)
+		if room -= len(raw); err == nil && room > 0 {
+			v["output"] = t.Output
 		}
 		if took > 0 && !t.Started.IsZero() {
 			left := percent(seconds(r.Started, t.Started), took)
@@ -160,7 +213,7 @@ func sizesOf(tasks []any) []any {
 		t, _ := t.(map[string]any)
 		before, ok := t["before"].(int64)
 		after, _ := t["after"].(int64)
-		if !ok || before == 0 {
+		if !ok || before == 0 || !alike(t["src"], t["dest"]) {
 			continue
 		}
 		largest := float64(max(before, after))
@@ -174,24 +227,46 @@ func sizesOf(tasks []any) []any {
 }
 
 func failureOf(f *engine.Failure) map[string]any {
-	return map[string]any{"message": f.Message, "task": f.Task, "place": f.Place, "reason": string(f.Reason), "kind": string(f.Kind)}
+	return map[string]any{"message": cut(f.Message), "task": f.Task, "place": f.Place, "reason": string(f.Reason), "kind": string(f.Kind)}
 }
 
 // resultOf is what tasks registered, as text.
-func resultOf(result map[string]any) []any {
+func resultOf(result map[string]any, secrets *redact.Set) []any {
 	all := []any{}
 	for _, key := range slices.Sorted(maps.Keys(result)) {
-		text, err := show.Text(result[key], show.YAML)
+		if len(all) == maxResults {
+			break
+		}
+		value := result[key]
+		if secrets != nil {
+			value = secrets.Value(value)
+		}
+		text, err := show.Text(value, show.YAML)
 		if err != nil {
-			raw, _ := json.Marshal(result[key])
+			raw, _ := json.Marshal(value)
 			text = string(raw)
 		}
-		if runes := []rune(text); len(runes) > maxResult {
-			text = string(runes[:maxResult]) + "…"
-		}
-		all = append(all, map[string]any{"name": key, "text": text})
+		all = append(all, map[string]any{"name": cut(masked(secrets, key)), "text": cut(masked(secrets, text))})
 	}
 	return all
+}
+
+// alike says whether the sizes of two files can be held against each other: models with models, pictures with
+// pictures, others with their own kind.
+func alike(src, dest any) bool {
+	from, _ := src.(string)
+	to, _ := dest.(string)
+	if isModel(from) || isPicture(from) {
+		return isModel(from) == isModel(to) && isPicture(from) == isPicture(to)
+	}
+	return strings.EqualFold(path.Ext(from), path.Ext(to))
+}
+
+func isModel(name string) bool {
+	return slices.Contains([]string{
+		".3ds", ".3mf", ".blend", ".dae", ".fbx", ".glb", ".gltf", ".iges", ".igs", ".obj", ".ply", ".step", ".stl",
+		".stp", ".usd", ".usda", ".usdc", ".usdz", ".x3d",
+	}, strings.ToLower(path.Ext(name)))
 }
 
 func isPicture(name string) bool {

@@ -147,8 +147,11 @@ func paramSchema() map[string]any {
 			)}, "What the value must be."),
 			"description": documented(scalarSchema(), "For people."),
 			"required":    documented(orNothing("boolean"), "A job must give it."),
-			"default":     documented(map[string]any{}, "Where the job gives none. It may be a template."),
-			"enum":        documented(map[string]any{"type": []any{"array", "null"}}, "The values allowed."),
+			"unless": documented(map[string]any{
+				"type": []any{"string", "array", "null"}, "items": map[string]any{"type": "string"},
+			}, "Other params, of which one stands in for a required one."),
+			"default": documented(map[string]any{}, "Where the job gives none. It may be a template."),
+			"enum":    documented(map[string]any{"type": []any{"array", "null"}}, "The values allowed."),
 		},
 		"additionalProperties": false,
 	}

@@ -115,6 +115,9 @@ func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte,
 	if err != nil {
 		return nil, err
 	}
+	if err := p.HoldDefaults(data, state.Get); err != nil {
+		return nil, err
+	}
 	rec := &recording{pipeline: p, tasks: map[int]*taskRecord{}, outputs: j.outputs(p), later: j.later()}
 	rec.unchecked = slices.Clone(rec.later)
 	eng, err := r.engine(rec)

@@ -36,12 +36,12 @@ type Book struct {
 	now   func() time.Time
 
 	mu   sync.Mutex
-	kept map[string]bool // keys of documents that are known to stand, guarded by mu
+	kept map[string]time.Time // when documents were last seen to stand, by key; guarded by mu
 }
 
 // New returns the Book of a store. now is the clock; every time in a record comes from it, in UTC.
 func New(store blob.Store, now func() time.Time) *Book {
-	return &Book{store: store, now: func() time.Time { return now().UTC() }, kept: map[string]bool{}}
+	return &Book{store: store, now: func() time.Time { return now().UTC() }, kept: map[string]time.Time{}}
 }
 
 // create puts r under a key that is free, durably, and returns r. When r's owner has done so before it returns what

@@ -21,7 +21,7 @@ type Claim struct {
 	Host     string // its pod or host
 	Pipeline string // as it was resolved; empty takes the job's
 	Digest   string // of the document; may be empty when it is not known yet. That of an earlier attempt wins over it
-	Inline   bool   // the message brought the document: it wins over an earlier attempt's
+	Chosen   bool   // the message says which document this is: it wins over an earlier attempt's
 	// Alone, when it is set, decides before every claim but a job's first whether the attempt will have its worker to
 	// itself. died is how many earlier claims never ended, diedAlone how many of those had. An error ends Claim.
 	Alone func(died, diedAlone int) (bool, error)
@@ -157,7 +157,7 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 	for _, e := range earlier {
 		r.Attempts = append(r.Attempts, *e.last())
 	}
-	if first := slices.IndexFunc(earlier, func(e *Record) bool { return e.Digest != "" }); first >= 0 && !c.Inline {
+	if first := slices.IndexFunc(earlier, func(e *Record) bool { return e.Digest != "" }); first >= 0 && !c.Chosen {
 		r.Pipeline, r.Digest = earlier[first].Pipeline, earlier[first].Digest
 	}
 	r.Attempts = append(r.Attempts, AttemptRecord{

@@ -9,7 +9,6 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/pipelines/report"
 )
 
 // An Outcome is how an attempt went.
@@ -87,6 +86,7 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 		r.Result, r.Warnings = o.Run.Result, o.Run.Warnings
 		r.Digest = cmp.Or(r.Digest, o.Run.Digest)
 		r.Entry = o.Run.Entry
+		r.Report = reportOf(o.Run, r.Artifacts)
 		failure = cmp.Or(failure, o.Run.Failure)
 	}
 	last.Reason = o.Reason
@@ -102,13 +102,14 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 	return r
 }
 
-// reportOf is the key of our page about the job: it stands aside where the job left a report of its own.
-func reportOf(artifacts []Artifact) string {
-	for _, name := range []string{report.Aside, report.Name} {
-		for _, a := range artifacts {
-			if a.Path == name {
-				return a.Key
-			}
+// reportOf is the key of the page that the run says is ours. A file of such a name alone is the job's own.
+func reportOf(run *engine.Run, artifacts []Artifact) string {
+	if run.Report == "" {
+		return ""
+	}
+	for _, a := range artifacts {
+		if a.Path == run.Report {
+			return a.Key
 		}
 	}
 	return ""
@@ -124,7 +125,6 @@ func (a *Attempt) snapshot() *Record {
 	a.mu.Unlock()
 	if len(r.Artifacts) > 0 {
 		r.ArtifactPath = artifactDir(r.ID, a.N)
-		r.Report = reportOf(r.Artifacts)
 	}
 	if a.log != nil {
 		a.log.reached(&r)

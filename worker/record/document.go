@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/fault"
@@ -15,21 +17,22 @@ import (
 // maxDocumentBytes is the largest pipeline that is read.
 const maxDocumentBytes = 8 << 20
 
+// keptFor is how long a Book relies on a document that it has seen in the store: one that is removed there is written
+// again when a job runs it later than that.
+const keptFor = time.Hour
+
 // ErrNoDocument says that no worker has kept a document of this name and digest.
 var ErrNoDocument = errors.New("no worker has run this version of the pipeline with this store")
 
 // KeepDocument puts a pipeline under its name and digest ("sha256:…"), where Document finds it however the catalogue
-// changes. Only what is the operator's own may be kept: it is trusted when it is read. One that this Book has kept
-// before costs nothing.
+// changes. Only what is the operator's own may be kept: it is trusted when it is read. One that this Book
+// has kept within the last hour costs nothing.
 func (b *Book) KeepDocument(ctx context.Context, name, digest string, doc []byte) error {
 	key, err := documentKey(name, digest)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	kept := b.kept[key]
-	b.mu.Unlock()
-	if kept {
+	if b.hasKept(key) {
 		return nil
 	}
 	if err := b.store.Create(ctx, key, doc); err != nil && !errors.Is(err, blob.ErrExists) {
@@ -37,8 +40,18 @@ func (b *Book) KeepDocument(ctx context.Context, name, digest string, doc []byte
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.kept[key] = true
+	b.kept[key] = b.now()
 	return nil
+}
+
+// hasKept says whether the document was seen in the store within keptFor, and forgets those that were not.
+func (b *Book) hasKept(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	maps.DeleteFunc(b.kept, func(_ string, seen time.Time) bool { return now.Sub(seen) >= keptFor })
+	_, ok := b.kept[key]
+	return ok
 }
 
 // Document returns a pipeline that KeepDocument was given, or ErrNoDocument. One that is not what its digest says is a

@@ -3,6 +3,7 @@ package record_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,6 +30,25 @@ func TestAKeptDocumentIsWrittenOnceAndReadBack(t *testing.T) {
 	require.Equal(t, doc, got)
 	_, err = b.Document(t.Context(), "other", digest)
 	require.ErrorIs(t, err, record.ErrNoDocument, "a digest is one of its pipeline, not of another")
+}
+
+func TestADocumentThatWasRemovedIsWrittenAgainAnHourLater(t *testing.T) {
+	store := newStore(t)
+	now := noon
+	b := record.New(store, func() time.Time { return now })
+	doc := []byte("tasks: []")
+	digest := pipelines.Digest(doc)
+	require.NoError(t, b.KeepDocument(t.Context(), "p", digest, doc))
+	require.NoError(t, store.Delete(t.Context(), "pipelines/p/"+strings.TrimPrefix(digest, "sha256:")))
+	now = now.Add(59 * time.Minute)
+	require.NoError(t, b.KeepDocument(t.Context(), "p", digest, doc))
+	_, err := b.Document(t.Context(), "p", digest)
+	require.ErrorIs(t, err, record.ErrNoDocument)
+	now = now.Add(time.Minute)
+	require.NoError(t, b.KeepDocument(t.Context(), "p", digest, doc))
+	got, err := b.Document(t.Context(), "p", digest)
+	require.NoError(t, err)
+	require.Equal(t, doc, got)
 }
 
 func TestADocumentThatIsNotWhatItsDigestSaysIsNotRun(t *testing.T) {
@@ -62,7 +82,7 @@ func TestLaterAttemptsCarryTheDocumentOfTheFirst(t *testing.T) {
 	later := claimed(record.Claim{Pipeline: "p.json", Digest: "sha256:2"})
 	require.Equal(t, []string{"p.yaml", "sha256:1"}, []string{later.Pipeline, later.Digest})
 	require.Equal(t, "sha256:1", claimed(record.Claim{}).Digest)
-	require.Equal(t, "sha256:3", claimed(record.Claim{Digest: "sha256:3", Inline: true}).Digest)
+	require.Equal(t, "sha256:3", claimed(record.Claim{Digest: "sha256:3", Chosen: true}).Digest)
 	r, err := b.Load(t.Context(), "j")
 	require.NoError(t, err)
 	require.Equal(t, "sha256:3", r.Digest)
