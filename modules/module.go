@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -33,6 +34,24 @@ type Spec struct {
 	Shell    bool     // runs commands of the pipeline author's choice: operators may forbid it
 	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
 	Plugin map[string]any
+}
+
+// CallbackProps is what a callback's props, unrendered, stand for. One that could be a plugin, and says at most how to
+// do its work (a prop with a default) and not on what, does it on the event, as a plugin does.
+func (s Spec) CallbackProps(props map[string]any) map[string]any {
+	if s.Plugin == nil {
+		return props
+	}
+	for _, f := range s.Props {
+		for _, name := range append([]string{f.Name}, f.Aliases...) {
+			if _, given := props[name]; given && f.Default == "" {
+				return props
+			}
+		}
+	}
+	all := maps.Clone(s.Plugin)
+	maps.Copy(all, props)
+	return all
 }
 
 // A Field is one prop or output.

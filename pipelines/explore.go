@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/millrace/millrace/pipelines/blocks"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -13,10 +14,13 @@ type View struct {
 	Pipeline *Pipeline    // nil where it comes to none
 	Problems []Problem    // of its shape
 	Lines    map[int]bool // of the source that came out; empty where it has no blocks
+
+	// Unresolved is why the state is not known that the blocks read, which Parse refuses; nil where it is.
+	Unresolved *Problem
 }
 
-// maxViews bounds how often a document is expanded to see all of it.
-const maxViews = 16
+// maxViewed bounds what a document is expanded to, all views but the first together, to see all of it: in bytes.
+const maxViewed = 8 << 20
 
 // Explore reads a document for those who check it, so that all of it is seen. The first view is what Parse returns. Where
 // blocks hide lines from it others follow, in which each loop runs once, until all lines were seen: what variables come to
@@ -27,18 +31,24 @@ func Explore(name string, doc []byte) (views []View, tags []blocks.Expression) {
 	if pl == nil || p.blocks == nil {
 		return []View{{Pipeline: pl, Problems: p.Problems}}, nil
 	}
-	views = []View{{pl, p.Problems, p.expansion.Emitted()}}
-	ran := []*blocks.Expansion{p.expansion}
-	for x := p.blocks.Cover(ran...); x != nil && len(ran) < maxViews; x = p.blocks.Cover(ran...) {
-		views = append(views, explored(name, x))
+	views = []View{{pl, p.Problems, p.expansion.Emitted(), p.unresolved}}
+	ran, size := []*blocks.Expansion{p.expansion}, 0
+	for x := p.blocks.Cover(ran...); x != nil; x = p.blocks.Cover(ran...) {
+		if size += len(x.Text); size > maxViewed {
+			n, line, column := p.blocks.Unseen(ran...)
+			views[0].Problems = append(views[0].Problems, Problem{Pos{name, line, column}, SeverityWarning, fmt.Sprintf(
+				"%d branches, from here on, were not looked at, as that takes too long; split the document", n)})
+			break
+		}
+		views = append(views, p.explored(x))
 		ran = append(ran, x)
 	}
 	return views, p.blocks.Expressions()
 }
 
 // explored reads what came out of blocks whose variables are not known.
-func explored(name string, x *blocks.Expansion) View {
-	p := parser{file: name, structural: true}
+func (of *parser) explored(x *blocks.Expansion) View {
+	p := parser{file: of.file, structural: true, strict: of.strict}
 	root := p.expanded(x)
 	if root != nil {
 		s := settler{parser: &p, env: render.Language(false)}
@@ -46,20 +56,22 @@ func explored(name string, x *blocks.Expansion) View {
 	}
 	pl := p.root(root)
 	if pl != nil {
-		unnamed(pl.Tasks)
-		for _, e := range pl.Entries {
-			unnamed(e.Tasks)
-		}
+		unnamed(pl)
 	}
-	return View{pl, p.Problems, x.Emitted()}
+	return View{Pipeline: pl, Problems: p.Problems, Lines: x.Emitted()}
 }
 
 // unnamed takes from tasks the modules that variables name which are not known.
-func unnamed(tasks []Task) {
-	for i := range tasks {
-		t := &tasks[i]
-		if nunjucks.HasTemplate(t.Module) && t.Vars != nil {
-			t.Module = ""
+func unnamed(pl *Pipeline) {
+	all := [][]Task{pl.Tasks}
+	for _, e := range pl.Entries {
+		all = append(all, e.Tasks)
+	}
+	for _, tasks := range all {
+		for i := range tasks {
+			if t := &tasks[i]; nunjucks.HasTemplate(t.Module) && t.Vars != nil {
+				t.Module = ""
+			}
 		}
 	}
 }

@@ -21,7 +21,7 @@ type Given struct {
 // ParseGiven is Parse for a job: blocks between values are expanded with what the job gives laid over the document's
 // state, and Given.Entry selects the tasks. What the job gives is not held against the params: Bind does that.
 func ParseGiven(ctx context.Context, name string, doc []byte, g Given) (*Pipeline, error) {
-	p := parser{file: name, given: g}
+	p := parser{file: name, given: g, job: true}
 	pl, err := p.parse(ctx, doc)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,9 @@ func Parse(name string, doc []byte) (*Pipeline, error) {
 
 func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {
 	pl := p.document(ctx, doc)
+	if p.unresolved != nil {
+		p.Add(*p.unresolved)
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -36,6 +39,9 @@ func (p *parser) parse(ctx context.Context, doc []byte) (*Pipeline, error) {
 func (p *parser) document(ctx context.Context, doc []byte) *Pipeline {
 	pl := p.root(p.read(ctx, doc))
 	if pl != nil {
+		if p.assumed {
+			unnamed(pl)
+		}
 		pl.Digest = Digest(doc)
 	}
 	return pl
@@ -94,9 +100,13 @@ type parser struct {
 	Problems
 	file       string
 	given      Given
+	job        bool              // given is what a job gives: a param that it lacks is a mistake
 	structural bool              // the document's blocks were expanded
 	blocks     *blocks.Document  // that were; nil where they could not be
 	expansion  *blocks.Expansion // of blocks
+	strict     *bool             // how blocks read variables; nil where there are none
+	assumed    bool              // expansion is not what anything given leads to, and its variables are not known
+	unresolved *Problem          // why the state that blocks read is not known
 	stopped    error             // why reading ended before it was done
 }
 
@@ -205,6 +215,9 @@ func (p *parser) settings(f field, s *Settings) {
 			s.Parallel = p.parallel(f)
 		case "strict":
 			s.Strict = p.boolean(f, false)
+			if p.strict != nil && s.Strict != *p.strict {
+				p.Errorf(f.pos, "a block can't set strict, which holds in the blocks themselves; set it outside")
+			}
 		default:
 			p.unknown(f, "settings", "global_retry", "global_retry_sleep", "retry", "retry_sleep", "timeout", "parallel", "strict")
 		}

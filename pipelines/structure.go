@@ -3,35 +3,34 @@ package pipelines
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/millrace/millrace/pipelines/blocks"
-	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
 // expand reads a document whose blocks have to run before it is YAML. What they read is the document's state as it is
-// without them, under what the job gives.
+// without them, under what the job gives. Where that can't be known, each block takes its first branch.
 func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	p.structural = true
 	for _, key := range []string{"state", "params"} {
 		if line, column, found := b.In(key); found {
 			p.Errorf(Pos{p.file, line, column}, "a block can't stand in or round %s, which blocks are expanded from; put the choice into a value: \"{{ a if b else c }}\"", key)
 		}
+		if line, column, found := b.Borrows(key); found {
+			p.Errorf(Pos{p.file, line, column}, "%s can't use an anchor that stands in a block, as blocks are expanded from it; put the anchor before the blocks", key)
+		}
 	}
 	if len(p.Problems) > 0 {
 		return nil
 	}
-	state := p.skeleton(ctx, b)
-	if state == nil {
+	state, x := p.run(ctx, b)
+	if x == nil {
 		return nil
 	}
-	x, err := b.Expand(ctx, state)
-	if err != nil {
-		p.blockError(err)
-		return nil
-	}
-	p.blocks, p.expansion = b, x
+	p.blocks, p.expansion, p.assumed = b, x, state == nil
 	n := p.expanded(x)
 	if n != nil {
 		s := settler{parser: p, env: render.Language(false), state: state}
@@ -40,8 +39,51 @@ func (p *parser) expand(ctx context.Context, b *blocks.Document) *node {
 	return n
 }
 
-// skeleton returns the state that a document has without its blocks; nil where it reported why there is none.
-func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State {
+// run expands blocks; the state that they read is nil where it is not known. It returns no expansion where it reported
+// why there can be none.
+func (p *parser) run(ctx context.Context, b *blocks.Document) (*render.State, *blocks.Expansion) {
+	pl := p.skeleton(b)
+	if pl == nil {
+		return nil, nil
+	}
+	p.strict = &pl.Settings.Strict
+	p.learn(pl.State)
+	data, unfit := pl.Bind(p.given.State)
+	if unfit != nil {
+		data = p.given.State // whoever runs it reports this, where the blocks can do without
+	}
+	state, err := render.NewState(ctx, render.Config{
+		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
+		OnSecret: p.secret,
+	})
+	switch {
+	case err == nil:
+		values, _ := state.Get("state")
+		p.learn(values)
+		var x *blocks.Expansion
+		if x, err = b.Expand(ctx, state); err == nil {
+			return state, x
+		}
+	case ctx.Err() == nil:
+		p.unresolved = &Problem{Pos: pl.Positions["state"], Severity: SeverityError, Msg: err.Error()}
+	}
+	switch wrong, _ := errors.AsType[*ParseError](unfit); {
+	case ctx.Err() != nil:
+		p.stopped = err
+		return nil, nil
+	case wrong == nil && p.unresolved == nil:
+		p.blockError(err)
+	case wrong != nil && p.job:
+		p.Problems = append(p.Problems, wrong.Problems...)
+		return nil, nil
+	case wrong != nil:
+		p.unresolved = nil // for want of a param
+	}
+	return nil, b.Cover()
+}
+
+// skeleton reads a document without its blocks; nil where it reported why there is none.
+func (p *parser) skeleton(b *blocks.Document) *Pipeline {
 	sub := parser{file: p.file, structural: true}
 	root := sub.expanded(b.Skeleton())
 	if root == nil {
@@ -50,30 +92,12 @@ func (p *parser) skeleton(ctx context.Context, b *blocks.Document) *render.State
 	}
 	pl := sub.root(root)
 	if pl == nil {
-		pl = &Pipeline{}
+		return &Pipeline{}
 	}
 	if e, err := pl.Select(p.given.Entry); err == nil {
-		pl = e
+		return e
 	}
-	p.learn(pl.State)
-	data, err := pl.Bind(p.given.State)
-	if err != nil {
-		data = p.given.State // whoever runs it reports this
-	}
-	state, err := render.NewState(ctx, render.Config{
-		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
-		OnSecret: p.secret,
-	})
-	switch {
-	case ctx.Err() != nil:
-		p.stopped = err
-	case err != nil:
-		p.Errorf(pl.Positions["state"], "%v", err)
-	default:
-		values, _ := state.Get("state")
-		p.learn(values)
-	}
-	return state
+	return pl
 }
 
 // learn tells Given.Secrets what values has under names of secrets.
@@ -93,7 +117,7 @@ func (p *parser) secret(value string) {
 func (p *parser) expanded(x *blocks.Expansion) *node {
 	doc, err := decodeYAML([]byte(x.Text))
 	if err != nil {
-		msg, line := yamlMistake(err)
+		msg, line := yamlMistake(x.Text, err)
 		line, _, _ = x.Place(line, 1)
 		p.Errorf(Pos{p.file, line, 1}, "this is not YAML, its blocks expanded: %s", msg)
 		return nil
@@ -103,7 +127,47 @@ func (p *parser) expanded(x *blocks.Expansion) *node {
 		line, column, vars := x.Place(line, column)
 		return Pos{p.file, line, column}, vars
 	}
+	w.seam = func(scalar *yaml.Node) (Pos, bool) {
+		line, column, found := x.Seam(scalar.Line, scalar.Column, extent(scalar, x.Rest(scalar.Line, scalar.Column)))
+		return Pos{p.file, line, column}, found
+	}
 	return w.document(doc)
+}
+
+// extent returns how many bytes of the text that starts with a scalar are the scalar.
+func extent(scalar *yaml.Node, text string) int {
+	i := 0
+	switch scalar.Style &^ yaml.TaggedStyle {
+	case yaml.DoubleQuotedStyle:
+		for i = 1; i < len(text) && text[i] != '"'; i++ {
+			if text[i] == '\\' {
+				i++
+			}
+		}
+		return min(i+1, len(text))
+	case yaml.SingleQuotedStyle:
+		for i = 1; i < len(text); i++ {
+			if text[i] == '\'' && !strings.HasPrefix(text[i+1:], "'") {
+				return i + 1
+			} else if text[i] == '\'' {
+				i++
+			}
+		}
+		return i
+	case yaml.LiteralStyle, yaml.FoldedStyle:
+		if i = strings.IndexByte(text, '\n'); i < 0 {
+			return len(text)
+		}
+	}
+	// All of the value stands there, with other blanks between its words.
+	for word := range strings.FieldsSeq(scalar.Value) {
+		n := strings.Index(text[i:], word)
+		if n < 0 {
+			return i
+		}
+		i += n + len(word)
+	}
+	return i
 }
 
 // blockError reports why blocks can't be expanded.
@@ -113,147 +177,4 @@ func (p *parser) blockError(err error) {
 		return
 	}
 	p.stopped = err
-}
-
-// A settler renders the texts of an expanded document that must be known before anything runs: they may say what blocks
-// set, and the state at the start.
-type settler struct {
-	*parser
-	env   *nunjucks.Env
-	state *render.State // nil: variables are not known, and such texts are dropped
-}
-
-func (s *settler) document(ctx context.Context, root *node) {
-	for _, f := range root.fields {
-		switch f.key {
-		case "state", "params":
-			s.blind(f.value)
-		case "tasks":
-			s.tasks(ctx, f.value)
-		case "callbacks":
-			s.callbacks(ctx, f.value)
-		case "entries":
-			for _, e := range f.value.fields {
-				for _, f := range e.value.fields {
-					if f.key == "tasks" {
-						s.tasks(ctx, f.value)
-					}
-				}
-			}
-		}
-	}
-}
-
-// blind takes from the state what blocks set above it, which it can't see: it is known before they run.
-func (s *settler) blind(n *node) {
-	for _, e := range n.list {
-		s.blind(e)
-	}
-	for _, f := range n.fields {
-		s.blind(f.value)
-	}
-	vars := n.vars
-	n.vars = nil
-	text, ok := n.value.(string)
-	if !ok || len(vars) == 0 {
-		return
-	}
-	t, err := s.env.Parse("", text)
-	if err != nil {
-		return // lint and the run say it
-	}
-	for _, r := range t.Vars() {
-		if _, set := vars[r.Name]; set {
-			s.Errorf(n.pos, "the state can't see %q, which {%% set %%} sets: the state is known first; make it a state key", r.Name)
-			return
-		}
-	}
-}
-
-func (s *settler) tasks(ctx context.Context, list *node) {
-	for _, t := range list.list {
-		t.fields = slices.DeleteFunc(t.fields, func(f field) bool {
-			switch f.key {
-			case "name":
-				s.name(ctx, f.value)
-			case "module", "id", "register", "after", "depends_on", "dependsOn":
-				return !s.settle(ctx, f)
-			case "callbacks":
-				s.callbacks(ctx, f.value)
-			}
-			return false
-		})
-	}
-}
-
-func (s *settler) callbacks(ctx context.Context, events *node) {
-	for _, on := range events.fields {
-		for _, c := range on.value.list {
-			for _, f := range c.fields {
-				if f.key == "module" {
-					s.settle(ctx, f)
-				}
-			}
-		}
-	}
-}
-
-// name renders a task's name where all that it reads is known; else it stays as it is.
-func (s *settler) name(ctx context.Context, n *node) {
-	if s.state == nil || !scoped(n) {
-		return
-	}
-	scope := s.state.With(n.vars)
-	if !scope.Defines(n.text) {
-		return
-	}
-	// What data brings is never a template.
-	if text, err := scope.Text(ctx, n.text); err == nil && !nunjucks.HasTemplate(text) {
-		n.becomes(text)
-	}
-}
-
-// settle renders a text, or a list of them. It returns false where the key is to be dropped, as nothing can be said of
-// it: a problem was reported, or variables are not known. A module's template is left.
-func (s *settler) settle(ctx context.Context, f field) bool {
-	for _, e := range f.value.list {
-		if !s.settle(ctx, field{f.key, e.pos, e}) {
-			return false
-		}
-	}
-	n := f.value
-	if !scoped(n) {
-		return true
-	}
-	if s.state == nil {
-		return f.key == "module"
-	}
-	scope := s.state.With(n.vars)
-	if !scope.Defines(n.text) {
-		s.Errorf(n.pos, "%s must be known before the tasks run, and %q reads what is not; use what blocks set, or the state", f.key, Shorten(n.text))
-		return f.key == "module"
-	}
-	text, err := scope.Text(ctx, n.text)
-	switch {
-	case err != nil:
-		s.Errorf(n.pos, "%s: %v", f.key, err)
-	case f.key == "register" && slices.Contains([]string{"state", "env", "job", "now", "name"}, text):
-		s.Errorf(n.pos, "register comes to %q, which is built in; put something of your own before it", text)
-	case nunjucks.HasTemplate(text):
-		s.Errorf(n.pos, "%s comes to text that is a template again; a value is never rendered", f.key)
-	default:
-		n.becomes(text)
-		return true
-	}
-	return f.key == "module"
-}
-
-// scoped says that a node is a template with variables that blocks set round it.
-func scoped(n *node) bool {
-	return n.kind == scalarNode && len(n.vars) > 0 && nunjucks.HasTemplate(n.text)
-}
-
-// becomes makes a text another, which does not stand in the source.
-func (n *node) becomes(text string) {
-	n.text, n.value, n.inner = text, text, Pos{}
 }

@@ -65,6 +65,9 @@ func (p *parser) task(n *node) (Task, link) {
 				"retry_sleep", "timeout", "gpu", "depends_on", "dependsOn")
 		}
 	}
+	if _, hidden := t.Vars[t.Register]; hidden {
+		p.Errorf(t.Positions["register"], "register %q is the name of a variable that a block sets here, which hides what the task registers; give one of them another name", t.Register)
+	}
 	if t.Module == "" {
 		p.Errorf(n.pos, "the task names no module; add module: and one of those that `millrace modules` lists")
 	}

@@ -73,13 +73,18 @@ func reportYAML(file string, src []byte, err error, ps *Problems) {
 		reportJSON(file, src, ps)
 		return
 	}
-	msg, line := yamlMistake(err)
+	msg, line := yamlMistake(string(src), err)
 	ps.Errorf(Pos{file, line, 1}, "this is not YAML: %s", msg)
 }
 
-// yamlMistake takes apart an error of yaml.v3: the line stands in its text alone.
-func yamlMistake(err error) (msg string, line int) {
+// yamlMistake takes apart an error of yaml.v3: the line stands in its text alone, or nowhere.
+func yamlMistake(text string, err error) (msg string, line int) {
 	msg, line = strings.TrimPrefix(err.Error(), "yaml: "), 1
+	if name, ok := strings.CutPrefix(msg, "unknown anchor '"); ok {
+		name, _, _ = strings.Cut(name, "'")
+		before, _, _ := strings.Cut(text, "*"+name)
+		return fmt.Sprintf("no &%s stands before *%s", name, name), 1 + strings.Count(before, "\n")
+	}
 	if _, serr := fmt.Sscanf(msg, "line %d:", &line); serr == nil {
 		_, msg, _ = strings.Cut(msg, ": ")
 	}
@@ -90,6 +95,7 @@ func yamlMistake(err error) (msg string, line int) {
 type yamlWalker struct {
 	lines []string
 	at    func(line, column int) (Pos, map[string]any) // the source's place of one in lines, and the variables there
+	seam  func(scalar *yaml.Node) (Pos, bool)          // where in it the variables change; nil where there are none
 	ps    *Problems
 	alias int  // how deep in aliases we are
 	spent int  // nodes that aliases stood for
@@ -149,6 +155,7 @@ func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
 		return w.node(y.Alias, depth+1)
 	}
 	n := &node{pos: pos, vars: vars}
+	w.whole(y)
 	switch y.Kind {
 	case yaml.SequenceNode:
 		return w.list(y, n, depth)
@@ -156,6 +163,16 @@ func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
 		return w.mapping(y, n, depth)
 	}
 	return w.scalar(y, n)
+}
+
+// whole refuses a scalar that is made of pieces with different variables: all of it is rendered with those of its start.
+func (w *yamlWalker) whole(y *yaml.Node) {
+	if w.seam == nil || y.Kind != yaml.ScalarNode {
+		return
+	}
+	if at, found := w.seam(y); found {
+		w.ps.Errorf(at, "a block can't begin or end inside a value; put quotes round the value, or indent the block as far as its text")
+	}
 }
 
 func (w *yamlWalker) list(y *yaml.Node, n *node, depth int) *node {
@@ -182,6 +199,7 @@ func (w *yamlWalker) mapping(y *yaml.Node, n *node, depth int) *node {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
 		at, _ := w.at(k.Line, k.Column)
+		w.whole(k)
 		switch {
 		case k.Kind == yaml.ScalarNode && k.ShortTag() == "!!merge":
 			if m := w.node(v, depth+1); m != nil {

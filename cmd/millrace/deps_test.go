@@ -120,6 +120,7 @@ var owners = []struct {
 	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
+	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},

@@ -30,16 +30,6 @@ FILE, NAME, - and the values are those of millrace run.
 Exit codes: 0 done · 1 the document is unreadable or invalid, a template fails, a
 param is missing or a task is bound to fail · 2 the command line is wrong.`
 
-// previewConfig is what looking at a pipeline can be told.
-type previewConfig struct {
-	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
-	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
-}
-
-func (c *previewConfig) complete(from func(string) string) []error {
-	return []error{checkPipelines(c.Pipelines, from)}
-}
-
 func newRenderCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "render FILE|NAME|- [key=value…]",

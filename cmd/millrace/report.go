@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,11 +21,36 @@ func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Reque
 	var err error
 	run.Report, err = written(ctx, c, about)
 	if r.page != "" {
-		err = errors.Join(err, writePage(ctx, c, about, r.page))
+		page := writePage(ctx, c, about, r.page)
+		if page != nil {
+			r.unwritten = in.Redact.String(page.Error())
+		}
+		err = errors.Join(err, page)
 	}
 	if err != nil {
 		run.Warnings = append(run.Warnings, in.Redact.String(err.Error()))
 	}
+}
+
+// checkPage says why a report can't be written to file, as far as it shows before there is a run.
+func checkPage(file string) error {
+	if file == "" {
+		return nil
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name a file in it", file)
+	}
+	dir := filepath.Dir(file)
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s; make it, or name another", dir)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder; name another", dir)
+	}
+	return nil
 }
 
 // maxReport is how long the page may take: a job that is done is not lost to its report.

@@ -28,7 +28,17 @@ type runConfig struct {
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	return append(checkDocuments(&c.Documents, from), checkPipelines(c.Pipelines, from))
+	return []error{checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from)}
+}
+
+// previewConfig is what commands can be told that show a pipeline and run nothing.
+type previewConfig struct {
+	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
+}
+
+func (c *previewConfig) complete(from func(string) string) []error {
+	return []error{checkPipelines(c.Pipelines, from)}
 }
 
 const runLong = `Runs one pipeline in this process, in the current folder (or --workspace), which
@@ -39,8 +49,8 @@ out.
 It trusts the person at the keyboard: nothing is confined, private hosts may be
 reached, and absolute paths given as values may be read and written.
 
-Exit codes: 0 the pipeline succeeded · 1 it failed, or the document is
-unreadable or invalid · 2 the command line is wrong · 130 stopped by a signal.`
+Exit codes: 0 the pipeline succeeded · 1 it failed, the document is unreadable or
+invalid, or the --report could not be written · 2 the command line is wrong · 130 stopped by a signal.`
 
 func newRunCmd() *cobra.Command {
 	cmd := &cobra.Command{
@@ -67,6 +77,9 @@ func newRunCmd() *cobra.Command {
 		log, form, err := logs(os.Stderr)
 		if err != nil {
 			return err
+		}
+		if err := checkPage(page); err != nil {
+			return usage("--report: %w", err)
 		}
 		src, a := splitSource(file, a)
 		req, err := readRequest(c.InOrStdin(), src, a, newCatalogue(cfg.Pipelines))
@@ -135,10 +148,13 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
 		return err
 	}
+	if r.unwritten != "" && show.json == nil {
+		show.line("!", "", r.unwritten)
+	}
 	switch {
 	case stoppedBySignal(soft):
 		return &codeError{exitStopped, errSaid}
-	case run.Status != engine.Succeeded:
+	case run.Status != engine.Succeeded || r.unwritten != "":
 		return &codeError{exitFailed, errSaid}
 	}
 	return nil

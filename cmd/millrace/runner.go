@@ -37,6 +37,7 @@ type runner struct {
 	programs  []string // the environment of external programs, less the folders
 	admit     []string // absolute paths outside the workspace that a person gave; nil in a worker
 	page      string   // file that a person wants the report in; empty is none
+	unwritten string   // why page could not be written
 	log       *slog.Logger
 }
 

@@ -21,9 +21,7 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from))
-	errs = append(errs, checkDocuments(&c.Documents, from)...)
-	errs = append(errs, c.checkBody(from)...)
+	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
@@ -111,30 +109,10 @@ func plainPath(err error) error {
 	return err
 }
 
-// checkDocuments makes the path of the operator's documents absolute, and refuses a folder that can't be read and documents
-// that can't be parsed.
-func checkDocuments(dir *string, from func(string) string) []error {
-	if *dir == "" {
-		return nil
-	}
-	abs, err := filepath.Abs(*dir)
-	if err == nil {
-		_, err = os.ReadDir(abs)
-	}
-	if err != nil {
-		return []error{fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), *dir, plainPath(err))}
-	}
-	*dir = abs
-	if err := (report.Config{Documents: abs}).Check(); err != nil {
-		return []error{fmt.Errorf("%s: %w", from("documents"), err)}
-	}
-	return nil
-}
-
-// checkBody parses the document that makes the callbacks' bodies.
-func (c *workConfig) checkBody(from func(string) string) (errs []error) {
-	if _, err := os.ReadDir(c.Documents); c.Documents != "" && err != nil {
-		return nil // which is said of the folder
+// checkDocuments parses what the operator's documents are known to be used for.
+func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
+	if err := checkReports(&c.Documents, from); err != nil {
+		errs = append(errs, err)
 	}
 	if c.CallbackBody != "" {
 		var err error
@@ -143,6 +121,25 @@ func (c *workConfig) checkBody(from func(string) string) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// checkReports makes the folder of documents absolute, and parses what reports are made with.
+func checkReports(documents *string, from func(string) string) error {
+	if *documents == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(*documents)
+	if err == nil {
+		_, err = os.ReadDir(abs)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: the folder of documents %s can't be read: %w", from("documents"), *documents, plainPath(err))
+	}
+	*documents = abs
+	if err := (report.Config{Documents: abs}).Check(); err != nil {
+		return fmt.Errorf("%s: %w", from("documents"), err)
+	}
+	return nil
 }
 
 func (c *workConfig) checkHosts(from func(string) string) (errs []error) {

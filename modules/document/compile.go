@@ -17,15 +17,11 @@ import (
 func compile(pieces []piece, hyphened []string) (t *pongo2.Template, err error) {
 	var b strings.Builder
 	for i, p := range pieces {
-		code := joinHyphens(p.text, hyphened)
-		switch p.kind {
-		case isText:
-			fmt.Fprintf(&b, "{%% put %d %%}\n", i)
-		case isValue:
-			fmt.Fprintf(&b, "{%% show %d %s %%}\n", i, code)
-		default:
-			fmt.Fprintf(&b, "{%% %s %%}\n", code)
+		code, err := tagOf(i, p, hyphened)
+		if err != nil {
+			return nil, err
 		}
+		b.WriteString("{% " + code + " %}\n")
 	}
 	set, err := engine()
 	if err != nil {
@@ -33,31 +29,86 @@ func compile(pieces []piece, hyphened []string) (t *pongo2.Template, err error) 
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = &Error{Msg: fmt.Sprintf("it can't be parsed: %v", r)}
+			err = &Error{Msg: "it can't be parsed"}
 		}
 	}()
 	t, err = set.FromString(b.String())
 	return t, explain(err, pieces)
 }
 
-// joinHyphens writes the names that have hyphens in them as pongo2 can read them.
-func joinHyphens(code string, hyphened []string) string {
-	for _, name := range hyphened {
-		for from := 0; ; {
-			i := strings.Index(code[from:], name)
-			if i < 0 {
-				break
-			}
-			i += from
-			from = i + len(name)
-			alone := (i == 0 || !inName(code[i-1]) && !strings.ContainsRune(".\"'-", rune(code[i-1]))) &&
-				(from == len(code) || !inName(code[from]) && !strings.ContainsRune("\"'-", rune(code[from])))
-			if alone {
-				code = code[:i] + strings.ReplaceAll(name, "-", "_") + code[from:]
-			}
-		}
+// tagOf is the tag that piece i becomes.
+func tagOf(i int, p piece, hyphened []string) (string, error) {
+	code := joinHyphens(p.text, hyphened)
+	word, head := "show", ""
+	switch {
+	case p.kind == isText:
+		return fmt.Sprintf("put %d", i), nil
+	case p.kind == isTag:
+		word = p.word()
+		code = code[len(word):]
 	}
-	return code
+	var ok bool
+	switch word {
+	case "show", "if", "elif":
+	case "set":
+		if head, code, ok = strings.Cut(code, "="); !ok || !isName(head) {
+			return "", p.at.errorf("%s: write {%% set NAME = VALUE %%}", clip(p.text))
+		}
+	case "for":
+		head, code, ok = strings.Cut(code, " in ")
+		key, value, both := strings.Cut(head, ",")
+		if !ok || !isName(key) || both && !isName(value) {
+			return "", p.at.errorf("%s: write {%% for NAME in LIST %%} or {%% for KEY, VALUE in MAP %%}", clip(p.text))
+		}
+		head = key + " " + value
+	default:
+		if strings.TrimSpace(code) != "" {
+			return "", p.at.errorf("{%% %s %%} takes no value: %s", word, clip(p.text))
+		}
+		return word, nil
+	}
+	expr, err := encode(code, p)
+	return fmt.Sprintf("%s %d %s %s", word, i, head, expr), err
+}
+
+func isName(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && nameLen(s) == len(s) && !slices.Contains(pongo2.TokenKeywords, s)
+}
+
+// joinHyphens writes the names that have hyphens in them as pongo2 can read them. What stands in quotes stays.
+func joinHyphens(code string, hyphened []string) string {
+	if len(hyphened) == 0 {
+		return code
+	}
+	var b strings.Builder
+	for i := 0; i < len(code); {
+		n := hyphenedLen(code[i:])
+		word := code[i : i+n]
+		switch {
+		case code[i] == '"' || code[i] == '\'':
+			n = quoted(code[i:])
+			b.WriteString(code[i : i+n])
+		case n == 0:
+			n = 1
+			b.WriteByte(code[i])
+		case slices.Contains(hyphened, word) && (i == 0 || code[i-1] != '.'):
+			b.WriteString(strings.ReplaceAll(word, "-", "_"))
+		default:
+			b.WriteString(word)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// hyphenedLen is the length of the name at the start of s, with hyphens between its letters.
+func hyphenedLen(s string) int {
+	n := 0
+	for n < len(s) && (inName(s[n]) || s[n] == '-' && n > 0 && n+1 < len(s) && inName(s[n+1])) {
+		n++
+	}
+	return n
 }
 
 // explain puts an error of pongo2's into our words, and at the place in the template.
@@ -94,7 +145,7 @@ var engine = sync.OnceValues(func() (*pongo2.TemplateSet, error) {
 	pongo2.SetAutoescape(false)
 	errs := []error{
 		pongo2.RegisterTag("put", parsePut), pongo2.RegisterTag("show", parseShow),
-		pongo2.ReplaceTag("set", parseSet), pongo2.ReplaceTag("for", parseFor),
+		pongo2.ReplaceTag("set", parseSet), pongo2.ReplaceTag("for", parseFor), pongo2.ReplaceTag("if", parseIf),
 	}
 	for name, f := range ownFilters() {
 		register := pongo2.RegisterFilter

@@ -13,19 +13,24 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/flosch/pongo2/v6"
 )
 
+// MaxSource is how long a template may be, in bytes.
+const MaxSource = 64 << 10
+
 const (
-	maxSource   = 64 << 10        // bytes of one template
+	maxSource   = MaxSource
 	maxExpanded = 256 << 10       // bytes of a template with all that it inherits
 	maxPieces   = 20_000          // texts, values and tags of it
 	maxOutput   = 4 << 20         // bytes of a document
-	maxText     = 1 << 20         // bytes of one text while a template works with it
-	maxSteps    = 200_000         // turns of loops and values shown
+	maxText     = 1 << 20         // bytes of one text that a template works with
+	maxHandled  = 64 << 20        // bytes that its expressions read and make
+	maxSteps    = 200_000         // turns of loops, values and conditions
 	maxTime     = 5 * time.Second // of one render
 )
 
@@ -39,17 +44,28 @@ const (
 	YAML Format = "yaml" // as scalars, quoted where they need it
 )
 
-// FormatOf is the format of a file by the end of its name.
-func FormatOf(name string) Format {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".html", ".htm", ".svg", ".xml":
-		return HTML
-	case ".json":
-		return JSON
-	case ".yaml", ".yml":
-		return YAML
+// formats are those of files, by the end of their names.
+var formats = map[Format][]string{
+	HTML: {
+		".html", ".htm", ".xhtml", ".svg", ".xml", ".dae", ".x3d", ".kml", ".gpx", ".rss", ".atom", ".xsd", ".xsl", ".xslt",
+		".plist", ".collada", ".mtlx", ".urdf", ".sdf", ".xmp",
+	},
+	JSON: {".json", ".gltf", ".geojson", ".topojson", ".webmanifest", ".jsonld", ".map", ".ipynb", ".har"},
+	YAML: {".yaml", ".yml"},
+	Text: {
+		".txt", ".text", ".md", ".markdown", ".csv", ".tsv", ".obj", ".mtl", ".off", ".ply", ".stl", ".log", ".rst", ".adoc",
+	},
+}
+
+// FormatOf is the format of a file by the end of its name; ok is false where that tells nothing.
+func FormatOf(name string) (f Format, ok bool) {
+	end := strings.ToLower(path.Ext(name))
+	for f, ends := range formats {
+		if slices.Contains(ends, end) {
+			return f, true
+		}
 	}
-	return Text
+	return Text, false
 }
 
 // An Error is what is wrong with a template, or with what it makes of its values.
@@ -95,8 +111,13 @@ func newTemplate(name string, format Format, pieces []piece) (*Template, error) 
 		return nil, err
 	}
 	var err error
-	t.compiled, err = compile(pieces, nil)
-	return t, err
+	if t.compiled, err = compile(pieces, nil); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && e.Name == "" {
+			e.Name = name
+		}
+		return nil, err
+	}
+	return t, nil
 }
 
 // Format is how t writes values.
@@ -104,12 +125,26 @@ func (t *Template) Format() Format { return t.format }
 
 // Execute renders t. vars may hold text, numbers, booleans, nil, lists and maps of those; names that are no
 // identifiers can't be named by a template, except those that have hyphens in them. Its errors are *Error, or ctx's.
-func (t *Template) Execute(ctx context.Context, vars map[string]any) (text string, err error) {
+func (t *Template) Execute(ctx context.Context, vars map[string]any) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("%s: took longer than %s", t.name, maxTime))
 	defer cancel()
-	public, hyphened, err := variables(vars)
+	text, err := t.execute(ctx, vars)
+	if e, ok := errors.AsType[*Error](err); ok && e.Name == "" {
+		e.Name = t.name
+	}
 	if err != nil {
-		return "", &Error{Name: t.name, Msg: err.Error()}
+		return "", err
+	}
+	return text, nil
+}
+
+func (t *Template) execute(ctx context.Context, vars map[string]any) (string, error) {
+	public, hyphened, err := t.variables(vars)
+	if e, ok := errors.AsType[*Error](err); ok {
+		return "", e
+	}
+	if err != nil {
+		return "", &Error{Msg: err.Error()}
 	}
 	if t.Strict {
 		if err := checkNames(t.pieces, public, hyphened); err != nil {
@@ -127,12 +162,9 @@ func (t *Template) Execute(ctx context.Context, vars map[string]any) (text strin
 	if err := s.fill(compiled, public); err != nil {
 		return "", err
 	}
-	text, err = s.write(t.format)
+	text, err := s.write(t.format)
 	if err == nil && len(text) > maxOutput {
 		err = s.tooLong()
-	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Name == "" {
-		e.Name = t.name
 	}
 	return text, err
 }

@@ -35,7 +35,7 @@ func filter(name string, f func(in any, param *pongo2.Value) (any, error)) pongo
 			v, err = f(v, param)
 		}
 		if text, ok := v.(string); ok && len(text) > maxText {
-			err = fmt.Errorf("makes a text of more than %d MiB", maxText>>20)
+			err = errLongText
 		}
 		if err != nil {
 			return nil, &pongo2.Error{Sender: "filter:" + name, OrigError: fmt.Errorf("|%s: %w", name, err)}
@@ -53,6 +53,8 @@ func onNumber(in any, f func(float64) string) (any, error) {
 		return f(float64(v)), nil
 	case float64:
 		return f(v), nil
+	case decimal:
+		return onNumber(string(v), f)
 	case string:
 		if n, err := strconv.ParseFloat(v, 64); err == nil {
 			return f(n), nil
@@ -117,7 +119,11 @@ func fixed(in any, param *pongo2.Value) (any, error) {
 	if n < 0 || n > 15 {
 		return nil, errors.New("takes 0 to 15 decimals")
 	}
-	return onNumber(in, func(f float64) string { return strconv.FormatFloat(f, 'f', n, 64) })
+	v, err := onNumber(in, func(f float64) string { return strconv.FormatFloat(f, 'f', n, 64) })
+	if text, ok := v.(string); ok {
+		return decimal(text), err
+	}
+	return v, err
 }
 
 func join(in any, param *pongo2.Value) (any, error) {
@@ -125,15 +131,19 @@ func join(in any, param *pongo2.Value) (any, error) {
 	if !ok {
 		return in, nil
 	}
+	between, ok := param.Interface().(string)
+	if !ok {
+		return nil, errors.New("takes a text to stand between")
+	}
 	parts := make([]string, len(list))
 	size := 0
 	for i, e := range list {
 		parts[i] = textOf(e)
-		if size += len(parts[i]) + len(param.String()); size > maxText {
-			return nil, fmt.Errorf("makes a text of more than %d MiB", maxText>>20)
+		if size += len(parts[i]) + len(between); size > maxText {
+			return nil, errLongText
 		}
 	}
-	return strings.Join(parts, param.String()), nil
+	return strings.Join(parts, between), nil
 }
 
 // entities writes &, < and > as Slack wants them in text that is to mean nothing.

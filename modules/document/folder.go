@@ -36,7 +36,11 @@ func (f *Folder) Open(name string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTemplate(name, FormatOf(name), withoutBlocks(pieces))
+	format, ok := FormatOf(name)
+	if !ok {
+		return nil, &Error{Name: name, Msg: "its name does not tell how values are written; end it as .html, .json, .yaml or .txt"}
+	}
+	return newTemplate(name, format, withoutBlocks(pieces))
 }
 
 // Own says whether the operator's folder has a document of that name; not where the folder can't be read.

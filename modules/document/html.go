@@ -1,30 +1,44 @@
 package document
 
 import (
+	"context"
 	"html"
 	"slices"
 	"strings"
 	"unicode"
 )
 
-// writeHTML writes each value with entities, in text and in quoted attributes. Elsewhere a value has no safe form.
-func writeHTML(spans []span) (string, error) {
+// writeHTML writes each value with entities, in text and in attributes that mean nothing but text. Elsewhere a value has
+// no safe form.
+func writeHTML(ctx context.Context, spans []span) (string, error) {
 	var b strings.Builder
 	m := markup{}
+	beat := pulse{ctx: ctx}
+	var value piece // the last
 	for _, s := range spans {
+		if err := beat.beat(); err != nil {
+			return "", err
+		}
 		if s.isText() {
 			for _, c := range []byte(s.piece.text) {
-				m.read(c)
+				if m.read(c); m.badLink {
+					return "", value.at.errorf("{{ %s }} is part of a link that begins neither with http:, https: or mailto:, nor with a path", clip(value.text))
+				}
 			}
 			b.WriteString(s.piece.text)
 			continue
 		}
-		if why := m.refuse(s.value); why != "" {
-			return "", s.piece.at.errorf("{{ %s }} %s", clip(s.piece.text), why)
+		if value = s.piece; m.state != inText || m.unsure != "" {
+			if why := m.refuse(s.value); why != "" {
+				return "", value.at.errorf("{{ %s }} %s", clip(value.text), why)
+			}
 		}
-		text := strings.Map(printable, textOf(s.value))
-		m.soFar = append(m.soFar, text...)
-		b.WriteString(html.EscapeString(text))
+		text := html.EscapeString(strings.Map(printable, textOf(s.value)))
+		if m.state == inDouble || m.state == inSingle {
+			m.soFar = append(m.soFar, text...)
+			m.filled = true
+		}
+		b.WriteString(text)
 	}
 	return b.String(), nil
 }
@@ -37,187 +51,90 @@ func printable(r rune) rune {
 	return r
 }
 
-// A markup follows HTML as far as it must know where a value would stand.
-type markup struct {
-	state markupState
-	word  []byte // of the tag, attribute or end under way
-	tag   string
-	attr  string
-	soFar []byte // of the attribute's value
-}
-
-type markupState int
-
-const (
-	inText markupState = iota
-	atTag              // after <
-	inTagName
-	inTag
-	inAttr
-	afterAttr // after =
-	inDouble
-	inSingle
-	inBare
-	inComment
-	inDeclaration
-	inRaw // what a script or style holds
-)
-
-// read moves on by one byte of the template's.
-func (m *markup) read(c byte) {
-	switch m.state {
-	case inText:
-		if c == '<' {
-			m.to(atTag)
-		}
-	case atTag, inTagName:
-		m.readTagName(c)
-	case inTag, inAttr, afterAttr:
-		m.readTag(c)
-	case inDouble, inSingle:
-		if c == '"' && m.state == inDouble || c == '\'' && m.state == inSingle {
-			m.to(inTag)
-			return
-		}
-		m.soFar = append(m.soFar, c)
-	case inBare:
-		if c == '>' {
-			m.endTag()
-		} else if isSpace(c) {
-			m.to(inTag)
-		}
-	case inDeclaration:
-		if m.word = append(m.word, c); string(m.word) == "--" {
-			m.to(inComment)
-		} else if c == '>' {
-			m.to(inText)
-		}
-	case inComment, inRaw:
-		m.readRaw(c)
-	}
-}
-
-func (m *markup) to(s markupState) {
-	m.state, m.word = s, m.word[:0]
-}
-
-func (m *markup) readTagName(c byte) {
-	switch {
-	case c == '>':
-		m.tag = strings.ToLower(string(m.word))
-		m.endTag()
-	case m.state == atTag && (c == '!' || c == '?'):
-		m.to(inDeclaration)
-	case m.state == atTag && c != '/' && !inName(c):
-		m.to(inText)
-	case isSpace(c):
-		m.tag = strings.ToLower(string(m.word))
-		m.to(inTag)
-	default:
-		m.state = inTagName
-		m.word = append(m.word, c)
-	}
-}
-
-func (m *markup) readTag(c byte) {
-	switch {
-	case c == '>' && m.state != afterAttr:
-		m.endTag()
-	case m.state == afterAttr:
-		m.soFar = m.soFar[:0]
-		switch {
-		case c == '"':
-			m.to(inDouble)
-		case c == '\'':
-			m.to(inSingle)
-		case c == '>':
-			m.endTag()
-		case !isSpace(c):
-			m.to(inBare)
-		}
-	case c == '=':
-		m.attr = strings.ToLower(string(m.word))
-		m.to(afterAttr)
-	case isSpace(c) || c == '/':
-		m.state = inTag // the word stays: a = may follow
-	default:
-		if m.state == inTag {
-			m.word = m.word[:0]
-		}
-		m.state = inAttr
-		m.word = append(m.word, c)
-	}
-}
-
-func (m *markup) endTag() {
-	if slices.Contains([]string{"script", "style", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext"}, m.tag) {
-		m.to(inRaw)
-		return
-	}
-	m.to(inText)
-}
-
-// readRaw looks for the end of a comment, a script or a style.
-func (m *markup) readRaw(c byte) {
-	end := "-->"
-	if m.state == inRaw {
-		end = "</" + m.tag
-	}
-	m.word = append(m.word, c)
-	if n := len(m.word) - len(end); n >= 0 && strings.EqualFold(string(m.word[n:]), end) {
-		if m.state == inRaw {
-			m.tag = "/"
-			m.to(inTag)
-			return
-		}
-		m.to(inText)
-	} else if n > 0 {
-		m.word = m.word[n:]
-	}
-}
-
-func isSpace(c byte) bool { return strings.IndexByte(" \t\r\n\f", c) >= 0 }
-
 // refuse says why v can't stand here.
 func (m *markup) refuse(v any) string {
-	switch m.state {
-	case inText:
+	switch {
+	case m.unsure != "":
+		return "stands after " + m.unsure + ", which HTML and XML read in different ways"
+	case m.state == inTitle:
 		return ""
-	case inDouble, inSingle:
+	case m.state == inDouble || m.state == inSingle:
 		return m.refuseAttr(v)
-	case inComment, inDeclaration:
+	case m.state == inComment || m.state == inDeclaration:
 		return "stands in a comment or declaration, where no value is safe"
-	case inRaw:
+	case m.state == inRaw:
 		return "stands in a " + m.tag + " element, where no value is safe"
 	}
 	return "stands within a tag; values belong into text, or between the quotes of an attribute"
 }
 
-func (m *markup) refuseAttr(v any) string {
-	_, isText := v.(string)
-	switch {
-	case strings.HasPrefix(m.attr, "on"), m.attr == "srcdoc":
-		return "stands in the attribute " + m.attr + ", which is a program"
-	case m.attr == "style" && isText:
-		return "stands in a style, where numbers are safe and text is not"
-	case isLink(m.attr) && !harmlessLink(string(m.soFar)+textOf(v)):
-		return "is a link that begins neither with http:, https: or mailto:, nor with a path"
+// Attributes in which any text is nothing but text.
+var plainAttrs = []string{
+	"abbr", "alt", "class", "colspan", "coords", "datetime", "dir", "for", "headers", "height", "hreflang", "id", "label", "lang",
+	"name", "placeholder", "role", "rowspan", "scope", "span", "start", "summary", "title", "value", "width",
+}
+
+// Attributes that lead somewhere, and tags that would run or take over what they lead to.
+var (
+	linkAttrs = []string{"href", "src", "poster", "cite", "longdesc"}
+	runTags   = []string{
+		"script", "iframe", "frame", "object", "embed", "applet", "base", "link", "use", "animate", "animatemotion",
+		"animatetransform", "set", "discard", "feimage", "style", "meta", "param", "include", "import", "portal",
 	}
-	return ""
+)
+
+func (m *markup) refuseAttr(v any) string {
+	prefix, local, has := strings.Cut(m.attr, ":")
+	if !has {
+		prefix, local = "", m.attr
+	}
+	switch {
+	case strings.HasPrefix(local, "on"), local == "srcdoc", strings.ContainsAny(m.attr, "@#([{.*"), has && nameLen(prefix) != max(1, len(prefix)):
+		return "stands in the attribute " + m.attr + ", which is a program"
+	case !mayBeText(v):
+		return "" // a number does nothing
+	case local == "style":
+		return "stands in a style, where numbers are safe and text is not"
+	case slices.Contains(linkAttrs, local) && !slices.Contains(runTags, localName(m.tag)):
+		return "" // judged where it ends
+	case has && prefix != "xml", slices.Contains(runTags, localName(m.tag)):
+	case slices.Contains(plainAttrs, local), strings.HasPrefix(local, "aria-"):
+		return ""
+	case strings.HasPrefix(local, "data-"):
+		first, _, _ := strings.Cut(local[len("data-"):], "-")
+		if !slices.Contains([]string{"ng", "hx", "v", "x", "on", "bind", "action", "turbo"}, first) {
+			return ""
+		}
+	}
+	return "is a text in the attribute " + m.attr + " of a tag " + m.tag + ", where only numbers are known to be safe; texts may stand in href, src, data-…, aria-…, " + strings.Join(plainAttrs, ", ")
 }
 
-func isLink(attr string) bool {
-	return slices.Contains([]string{
-		"href", "xlink:href", "src", "srcset", "action", "formaction", "poster", "data", "cite", "background", "ping",
-		"manifest", "from", "to", "values", "by",
-	}, attr)
+// mayBeText says whether a value may hold more than a number or a boolean.
+func mayBeText(v any) bool {
+	switch v.(type) {
+	case bool, int64, float64, decimal:
+		return false
+	}
+	return true
 }
 
-func harmlessLink(link string) bool {
+// localName is a tag's name without its namespace.
+func localName(tag string) string { return tag[strings.LastIndexByte(tag, ':')+1:] }
+
+// harmlessLink judges a whole link as a browser reads it.
+func harmlessLink(attr string) bool {
+	link := strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r == '\r' {
+			return -1
+		}
+		return r
+	}, html.UnescapeString(attr))
+	link = strings.TrimLeftFunc(link, func(r rune) bool {
+		return r <= ' ' || unicode.IsSpace(r) || unicode.IsControl(r) || r == unicode.ReplacementChar
+	})
 	scheme, _, has := strings.Cut(link, ":")
-	if !has || strings.ContainsAny(scheme, "/?#") {
+	if !has || strings.ContainsAny(scheme, "/?#\\") {
 		return true
 	}
-	scheme = strings.ToLower(strings.TrimSpace(scheme))
-	return scheme == "http" || scheme == "https" || scheme == "mailto"
+	return slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme))
 }

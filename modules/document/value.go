@@ -15,35 +15,78 @@ import (
 )
 
 const (
-	maxVars  = 8 << 20 // bytes of all values
+	maxVars  = 8 << 20 // bytes of all values that a template names
 	maxValue = 100     // lists and maps in each other
+	perValue = 16      // bytes that a value has besides its text
 )
 
-// variables copies what a template may see, as plain data, so that nothing in it can be called. hyphened are the names
+// variables copies what the template names, as plain data, so that nothing in it can be called. hyphened are the names
 // with a hyphen; they are given as names with an underscore.
-func variables(vars map[string]any) (public pongo2.Context, hyphened []string, err error) {
-	public = pongo2.Context{}
-	size := 0
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		as := strings.ReplaceAll(name, "-", "_")
-		if n := nameLen(as); n == 0 || n != len(as) {
+func (t *Template) variables(vars map[string]any) (public pongo2.Context, hyphened []string, err error) {
+	words := map[string]place{}
+	for _, p := range t.pieces {
+		if p.kind != isText {
+			eachHyphened(p.text, func(word string) { words[word] = p.at })
+		}
+	}
+	for _, word := range slices.Sorted(maps.Keys(words)) {
+		if _, ok := vars[word]; !ok {
 			continue
 		}
-		v, n, err := plain(vars[name])
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		for _, other := range append(strings.Split(word, "-"), strings.ReplaceAll(word, "-", "_")) {
+			if _, both := vars[other]; both {
+				return nil, nil, words[word].errorf("{{ %s }} may be the value %q, or what %q has a part in; rename one, or write blanks around a minus", word, word, other)
+			}
 		}
-		if size += n; size > maxVars {
-			return nil, nil, fmt.Errorf("its values are longer than %d MiB", maxVars>>20)
-		}
-		if as != name {
-			hyphened = append(hyphened, name)
-		}
-		public[as] = v
+		hyphened = append(hyphened, word)
 	}
-	slices.SortFunc(hyphened, func(a, b string) int { return len(b) - len(a) }) // a-b-c before a-b
+	public = pongo2.Context{}
+	size := 0
+	for _, p := range t.pieces {
+		if p.kind == isText {
+			continue
+		}
+		for _, name := range namesIn(joinHyphens(p.text, hyphened)) {
+			given := name
+			if i := slices.IndexFunc(hyphened, func(h string) bool { return strings.ReplaceAll(h, "-", "_") == name }); i >= 0 {
+				given = hyphened[i]
+			}
+			v, ok := vars[given]
+			if _, done := public[name]; !ok || done {
+				continue
+			}
+			v, n, err := plain(v)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", given, err)
+			}
+			if size += n; size > maxVars {
+				return nil, nil, fmt.Errorf("its values are longer than %d MiB", maxVars>>20)
+			}
+			public[name] = v
+		}
+	}
 	return public, hyphened, nil
 }
+
+// eachHyphened calls f with each word of code that has a hyphen in it and may be a name.
+func eachHyphened(code string, f func(word string)) {
+	for i := 0; i < len(code); {
+		n := hyphenedLen(code[i:])
+		if word := code[i : i+n]; strings.Contains(word, "-") && nameLen(word) > 0 {
+			f(word)
+		}
+		if code[i] == '"' || code[i] == '\'' {
+			n = quoted(code[i:])
+		}
+		i += max(n, 1)
+	}
+}
+
+// A decimal is a number with decimals of its own.
+type decimal string
+
+// MarshalJSON writes d as the number that it is.
+func (d decimal) MarshalJSON() ([]byte, error) { return []byte(d), nil }
 
 // plain returns v as text, bool, int64, float64, nil, []any or map[string]any, and its size in bytes, about.
 func plain(v any) (any, int, error) {
@@ -58,13 +101,57 @@ func (c *copier) copy(v any, depth int) (any, error) {
 	if depth > maxValue {
 		return nil, fmt.Errorf("values stand in each other more than %d deep", maxValue)
 	}
-	c.size += 8
+	c.size += perValue
 	switch v := v.(type) {
-	case nil, bool, int64:
+	case nil, bool, int64, decimal:
 		return v, nil
 	case string:
+		if len(v) > maxText {
+			return nil, fmt.Errorf("a text has at most %d MiB here", maxText>>20)
+		}
 		c.size += len(v)
 		return strings.ToValidUTF8(v, "\uFFFD"), nil
+	case []string:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = e
+		}
+		return c.copyList(list, depth)
+	case []any:
+		return c.copyList(v, depth)
+	case map[string]any:
+		return c.copyMap(v, depth)
+	}
+	return number(v)
+}
+
+func (c *copier) copyList(v []any, depth int) (any, error) {
+	list := make([]any, len(v))
+	for i, e := range v {
+		var err error
+		if list[i], err = c.copy(e, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (c *copier) copyMap(v map[string]any, depth int) (any, error) {
+	m := make(map[string]any, len(v))
+	for k, e := range v {
+		c.size += len(k)
+		e, err := c.copy(e, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		m[strings.ToValidUTF8(k, "\uFFFD")] = e
+	}
+	return m, nil
+}
+
+// number is v as int64, or as float64 where it is none.
+func number(v any) (any, error) {
+	switch v := v.(type) {
 	case int:
 		return int64(v), nil
 	case uint64:
@@ -83,32 +170,6 @@ func (c *copier) copy(v any, depth int) (any, error) {
 			return i, nil
 		}
 		return f, err
-	case []string:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = e
-		}
-		return c.copy(list, depth)
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			var err error
-			if list[i], err = c.copy(e, depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return list, nil
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			c.size += len(k)
-			e, err := c.copy(e, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			m[strings.ToValidUTF8(k, "\uFFFD")] = e
-		}
-		return m, nil
 	}
 	return nil, fmt.Errorf("a value of type %T has no place in a document", v)
 }
@@ -120,6 +181,8 @@ func textOf(v any) string {
 		return ""
 	case string:
 		return v
+	case decimal:
+		return string(v)
 	}
 	return jsonOf(v)
 }
@@ -141,7 +204,7 @@ func jsonOf(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func writeText(spans []span) (string, error) {
+func writeText(spans []span) string {
 	var b strings.Builder
 	for _, s := range spans {
 		if s.isText() {
@@ -150,5 +213,5 @@ func writeText(spans []span) (string, error) {
 		}
 		b.WriteString(textOf(s.value))
 	}
-	return b.String(), nil
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,8 +14,8 @@ import (
 // writeYAML writes each value as a scalar, or as a part of the scalar that it stands in, and then proves it: the text is
 // read, and so is what comes out with a harmless word in place of each value. Both must be the same tree, and each value
 // must be found where its word was.
-func writeYAML(spans []span) (string, error) {
-	real, err := yamlText(spans)
+func writeYAML(ctx context.Context, spans []span) (string, error) {
+	real, err := yamlText(ctx, spans)
 	if err != nil {
 		return "", err
 	}
@@ -24,84 +25,34 @@ func writeYAML(spans []span) (string, error) {
 			words[i].value = word(i)
 		}
 	}
-	harmless, err := yamlText(words)
+	harmless, err := yamlText(ctx, words)
 	if err == nil {
-		err = proveYAML(real, harmless, spans)
+		err = proveYAML(ctx, real, harmless, spans)
 	}
 	return real, err
 }
 
 func word(i int) string { return "zq" + strconv.Itoa(i) + "qz" }
 
-func yamlText(spans []span) (string, error) {
+func yamlText(ctx context.Context, spans []span) (string, error) {
 	var b strings.Builder
-	line := 0 // where the line begins
+	at := spot{lead: true}
+	beat := pulse{ctx: ctx}
 	for i, s := range spans {
-		if s.isText() {
-			b.WriteString(s.piece.text)
-			line = strings.LastIndexByte(b.String(), '\n') + 1
-			continue
+		if err := beat.beat(); err != nil {
+			return "", err
 		}
-		text, err := yamlValue(s.value, look(b.String()[line:]), spans[i+1:])
-		if err != nil {
-			return "", s.piece.at.errorf("{{ %s }} %s", clip(s.piece.text), err)
+		text := s.piece.text
+		if !s.isText() {
+			var err error
+			if text, err = yamlValue(s.value, at, spans[i+1:]); err != nil {
+				return "", s.piece.at.errorf("{{ %s }} %s", clip(s.piece.text), err)
+			}
 		}
+		at.read(text)
 		b.WriteString(text)
 	}
 	return b.String(), nil
-}
-
-// A spot is where in a line of YAML a value stands.
-type spot struct {
-	in     spotKind
-	flow   int  // brackets and braces that are open
-	indent int  // of the line
-	key    bool // a "key: " or a "- " stands before it, and the line ends after it
-}
-
-type spotKind int
-
-const (
-	atStart spotKind = iota // of a scalar
-	within                  // a plain scalar
-	doubleQuoted
-	singleQuoted
-	inRemark
-)
-
-// look finds out where the end of a line's beginning stands. It knows no more than the line; proveYAML does.
-func look(line string) spot {
-	s := spot{indent: len(line) - len(strings.TrimLeft(line, " "))}
-	for i := 0; i < len(line); i++ {
-		c, next := line[i], byte(' ')
-		if i+1 < len(line) {
-			next = line[i+1]
-		}
-		switch {
-		case s.in == inRemark:
-			return s
-		case s.in == doubleQuoted && c == '\\':
-			i++
-		case s.in == doubleQuoted && c == '"', s.in == singleQuoted && c == '\'':
-			s.in = within
-		case s.in == doubleQuoted, s.in == singleQuoted:
-		case c == '#' && (i == 0 || line[i-1] == ' '):
-			s.in = inRemark
-		case s.in == atStart && c == '"':
-			s.in = doubleQuoted
-		case s.in == atStart && c == '\'':
-			s.in = singleQuoted
-		case s.in == atStart && strings.IndexByte("[{", c) >= 0:
-			s.flow++
-		case s.flow > 0 && strings.IndexByte("]}", c) >= 0:
-			s.in, s.flow = within, s.flow-1
-		case s.flow > 0 && c == ',', c == ':' && next == ' ' && i+1 < len(line), s.in == atStart && c == '-' && next == ' ' && i+1 < len(line):
-			s.in, s.key = atStart, true
-		case c != ' ':
-			s.in = within
-		}
-	}
-	return s
 }
 
 // yamlValue writes v for the spot. Its errors complete a sentence about the value.
@@ -118,38 +69,47 @@ func yamlValue(v any, at spot, after []span) (string, error) {
 			return "", fmt.Errorf("holds characters that single quotes can't; use double quotes")
 		}
 		return strings.ReplaceAll(text, "'", "''"), nil
-	case at.in == atStart && endsScalar(after, at.flow > 0):
-		if s, ok := v.(string); ok {
-			at.key = at.key && len(after) > 0 && strings.HasPrefix(after[0].piece.text, "\n")
+	case at.in == atStart:
+		ends, line := endsScalar(after, at.flow > 0)
+		s, ok := v.(string)
+		switch {
+		case ends && ok:
+			at.key = at.key && line && !at.dash
 			return yamlScalar(s, at), nil
+		case ends:
+			return flowYAML(v), nil
 		}
-		return flowYAML(v), nil
+	}
+	switch {
 	case !plainPart(text):
 		return "", fmt.Errorf("stands within plain text, where %s can't; put double quotes around all of it", strconv.QuoteToASCII(clip(text)))
 	}
 	return text, nil
 }
 
-// endsScalar says whether the scalar ends where the spans after a value begin.
-func endsScalar(after []span, flow bool) bool {
-	rest := ""
+// endsScalar says whether the scalar ends where the spans after a value begin, and whether the line does.
+func endsScalar(after []span, flow bool) (ends, line bool) {
+	var b strings.Builder
+	more := false // another value, in this line
 	for _, s := range after {
-		if !s.isText() {
-			return false
-		}
-		rest += s.piece.text
-		if strings.ContainsRune(rest, '\n') {
+		if more = !s.isText(); more || strings.ContainsRune(s.piece.text, '\n') {
+			if !more {
+				b.WriteString(s.piece.text)
+			}
 			break
 		}
+		b.WriteString(s.piece.text)
 	}
-	rest, _, _ = strings.Cut(rest, "\n")
+	rest, _, _ := strings.Cut(b.String(), "\n")
 	rest = strings.TrimSuffix(rest, "\r")
 	t := strings.TrimLeft(rest, " ")
 	switch {
-	case t == "", t == ":", strings.HasPrefix(t, ": "), t != rest && t[0] == '#':
-		return true
+	case t == "" || t == ":":
+		return !more, rest == "" && !more && b.Len() > 0
+	case strings.HasPrefix(t, ": "), t != rest && t[0] == '#':
+		return true, false
 	}
-	return flow && strings.IndexByte(",]}", t[0]) >= 0
+	return flow && strings.IndexByte(",]}", t[0]) >= 0, false
 }
 
 // yamlScalar is s alone: plain where that can only be text, a block where it has lines, else in double quotes.

@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/millrace/millrace/modules"
 )
 
 // The formats that Text knows.
@@ -68,14 +66,6 @@ type Message struct {
 	Message  any            `json:"message,omitzero" aliases:"msg" peers:"true" doc:"What to print; anything that is not text is shown as JSON."`
 	Metadata map[string]any `json:"metadata,omitzero" doc:"Printed after the message, as name=value in the raw format."`
 	Format   string         `json:"format" enum:"raw,json,yaml" default:"raw" doc:"How to print it."`
-}
-
-// Validate wants something to print.
-func (m *Message) Validate() error {
-	if m.Message == nil && m.Metadata == nil {
-		return &modules.PropError{Problems: []modules.Problem{{Path: "message", Msg: `prop "message" is missing`, Also: []string{"metadata"}}}}
-	}
-	return nil
 }
 
 // Text returns the message as it is printed, without a newline at its end.

@@ -51,7 +51,6 @@ func TestAMessageWithMetadata(t *testing.T) {
 			require.Equal(t, tt.want, got)
 		})
 	}
-	require.EqualError(t, (&show.Message{}).Validate(), `prop "message" is missing`)
 }
 
 func TestLinesHaveNoEnds(t *testing.T) {

@@ -16,13 +16,24 @@ var Module = modules.Define(modules.Spec{
 	Plugin:  map[string]any{"message": show.Event},
 }, run)
 
+// Props are what a task writes under props.
+type Props show.Message
+
+// Validate wants something to print.
+func (p *Props) Validate() error {
+	if p.Message == nil && p.Metadata == nil {
+		return &modules.PropError{Problems: []modules.Problem{{Path: "message", Msg: `prop "message" is missing`, Also: []string{"metadata"}}}}
+	}
+	return nil
+}
+
 // Output is what register stores.
 type Output struct {
 	Stdout string   `json:"stdout" doc:"What was printed, without the newline at its end."`
 	Lines  []string `json:"lines" doc:"The same, split at newlines."`
 }
 
-func run(_ context.Context, c *modules.Call, m show.Message) (Output, error) {
-	text, lines, err := m.Print(c.Stdout)
+func run(_ context.Context, c *modules.Call, p Props) (Output, error) {
+	text, lines, err := show.Message(p).Print(c.Stdout)
 	return Output{Stdout: text, Lines: lines}, err
 }

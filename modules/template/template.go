@@ -4,11 +4,13 @@ package template
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/document"
@@ -22,16 +24,13 @@ var Module = modules.Define(modules.Spec{
 	Example: "- module: Template\n  props:\n    src: templates/page.html\n    dest: outputs/page.html\n    vars: {title: Chair, parts: [seat, legs]}\n  register: page",
 }, run)
 
-// maxSource is more than a template may have: document.Parse says how much.
-const maxSource = 1 << 20
-
 // Props are what a task writes under props.
 type Props struct {
 	Src      string         `json:"src,omitzero" doc:"File that holds the template."`
 	Template string         `json:"template,omitzero" doc:"The template itself. Pipelines render props first: write it between {% raw %} and {% endraw %}."`
 	Dest     string         `json:"dest" aliases:"dst" doc:"File to write; it appears when it is complete."`
 	Vars     map[string]any `json:"vars,omitzero" aliases:"data" doc:"What the template sees; without it the pipeline's state."`
-	Format   string         `json:"format" enum:"auto,text,html,json,yaml" default:"auto" doc:"How values are written, so that none can break out: auto goes by the end of dest, html is for SVG and XML too."`
+	Format   string         `json:"format" enum:"auto,text,html,json,yaml" default:"auto" doc:"How values are written, so that none can break out: auto goes by the end of dest, and asks for a format where that tells none; html is for SVG and XML too."`
 	Strict   bool           `json:"strict,omitzero" doc:"A value that nothing defines fails the task; else it is empty."`
 }
 
@@ -58,7 +57,10 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	}
 	format := document.Format(p.Format)
 	if p.Format == "auto" {
-		format = document.FormatOf(p.Dest)
+		var ok bool
+		if format, ok = document.FormatOf(p.Dest); !ok {
+			return Output{}, fault.As(fault.Permanent, fmt.Errorf("the end of dest %s does not tell how values are written; say format: text, html (for XML too), json or yaml", p.Dest))
+		}
 	}
 	t, err := document.Parse(name, format, source)
 	if err != nil {
@@ -90,14 +92,15 @@ func read(c *modules.Call, p Props) (name, source string, err error) {
 	if p.Template != "" {
 		return "template", p.Template, nil
 	}
-	info, err := c.Workspace.Stat(p.Src)
+	f, err := c.Workspace.OpenFile(p.Src, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not block us
 	if err != nil {
 		return "", "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxSource {
-		return "", "", fault.As(fault.Permanent, fmt.Errorf("%s is no template: it is no regular file of at most 64 KiB", p.Src))
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", "", fault.As(fault.Permanent, fmt.Errorf("%s is no template: it is no regular file", p.Src))
 	}
-	all, err := c.Workspace.ReadFile(p.Src)
+	all, err := io.ReadAll(io.LimitReader(f, document.MaxSource+1))
 	return p.Src, string(all), err
 }
 

@@ -48,23 +48,24 @@ func TestWhatCanNotBeMadeIsAPermanentSentence(t *testing.T) {
 		props map[string]any
 		want  string
 	}{
-		{"neither file nor text", map[string]any{"dest": "a"}, `give either prop "src", a file, or prop "template", the text`},
-		{"a missing file", map[string]any{"src": "no.html", "dest": "a"}, "no.html"},
-		{"a template that does not parse", map[string]any{"template": "\n{% if %}", "dest": "a"}, "template:2: "},
-		{"reading a file", map[string]any{"template": `{% include "/etc/passwd" %}`, "dest": "a"}, `there is no tag "include"`},
+		{"neither file nor text", map[string]any{"dest": "a.txt"}, `give either prop "src", a file, or prop "template", the text`},
+		{"a missing file", map[string]any{"src": "no.html", "dest": "a.txt"}, "no.html"},
+		{"a template that does not parse", map[string]any{"template": "\n{% if %}", "dest": "a.txt"}, "template:2: "},
+		{"reading a file", map[string]any{"template": `{% include "/etc/passwd" %}`, "dest": "a.txt"}, `there is no tag "include"`},
 		{"loops without end", map[string]any{
-			"template": strings.Repeat("{% for a in l %}", 3) + strings.Repeat("{% endfor %}", 3), "dest": "a",
+			"template": strings.Repeat("{% for a in l %}", 3) + strings.Repeat("{% endfor %}", 3), "dest": "a.txt",
 			"vars": map[string]any{"l": make([]any, 1000)},
 		}, "more than 200000 turns"},
-		{"an unknown value, strictly", map[string]any{"template": "{{ nosuch }}", "dest": "a", "strict": true}, `there is no value "nosuch"`},
-		{"a place outside", map[string]any{"template": "x", "dest": "../a"}, "is outside the workspace"},
+		{"an unknown value, strictly", map[string]any{"template": "{{ nosuch }}", "dest": "a.txt", "strict": true}, `there is no value "nosuch"`},
+		{"a name that tells no format", map[string]any{"template": "x", "dest": "a"}, "say format: text"},
+		{"a place outside", map[string]any{"template": "x", "dest": "../a.txt"}, "is outside the workspace"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := moduletest.Call(t)
 			_, err := template.Module.Run(t.Context(), c, tt.props)
 			require.ErrorContains(t, err, tt.want)
 			require.Equal(t, fault.Permanent, fault.Of(err))
-			_, err = c.Workspace.Stat("a")
+			_, err = c.Workspace.Stat("a.txt")
 			require.Error(t, err, "nothing was written")
 		})
 	}

@@ -8,7 +8,8 @@
 //
 // What comes out is text of the source alone, chosen and repeated: no value gets into the YAML, so none can change its
 // structure. What stands in {{ }}, and every tag inside a value, is left for the task; an Expansion remembers which
-// variables the blocks had set around it.
+// variables the blocks had set around it. A value that starts with a tag ("message: {% if a %}x{% endif %}") comes out
+// in single quotes, which make it YAML.
 package blocks
 
 import (
@@ -47,21 +48,22 @@ type Document struct {
 	parts    []part
 	branches int // in all
 	tags     []*tag
+	refs     []ref
 }
 
 // Parse finds the blocks of a source; where it has none, Blocks is false. The error is an *Error.
 func Parse(src string) (*Document, error) {
 	d := &Document{src: src, index: newIndex(src)}
-	tags, err := scan(src)
+	s, err := scan(src)
 	if err != nil {
 		return nil, d.error(err)
 	}
-	cut(src, tags)
-	b := builder{src: src, tags: tags}
+	cut(src, s.tags)
+	b := builder{src: src, tags: s.tags}
 	if d.parts, err = b.build(); err != nil {
 		return nil, d.error(err)
 	}
-	d.tags, d.branches = tags, b.branches
+	d.tags, d.refs, d.branches = s.tags, s.refs, b.branches
 	return d, nil
 }
 

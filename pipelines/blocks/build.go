@@ -8,6 +8,7 @@ import (
 // A part is a stretch of text, or a block: for, if, or set.
 type part struct {
 	from, to int      // of text
+	value    bool     // the text is a scalar that starts with a tag
 	branches []branch // of a for (its body, its else) and an if
 	set      *set
 }
@@ -30,7 +31,7 @@ type set struct {
 func cut(src string, tags []*tag) {
 	for i := 0; i < len(tags); {
 		n := i + 1
-		for n < len(tags) && strings.Trim(src[tags[n-1].end:tags[n].start], " \t") == "" {
+		for n < len(tags) && !tags[i].value && !tags[n].value && strings.Trim(src[tags[n-1].end:tags[n].start], " \t") == "" {
 			n++
 		}
 		row := tags[i:n]
@@ -40,7 +41,10 @@ func cut(src string, tags []*tag) {
 		for _, t := range row {
 			t.from, t.to = t.start, t.end
 		}
-		if blank(src[begin:first.start]) && blank(rest) {
+		if !first.value && blank(src[begin:first.start]) && blank(rest) {
+			for _, t := range row {
+				t.alone = true
+			}
 			first.from = begin
 			last.to = min(last.end+len(rest)+1, len(src))
 			for j := range row[1:] {
@@ -57,10 +61,10 @@ func cut(src string, tags []*tag) {
 		if i+1 < len(tags) {
 			after = tags[i+1].start
 		}
-		if t.left && t.from == t.start {
+		if t.left && !t.alone {
 			t.from = max(before, len(strings.TrimRight(src[:t.start], spaces)))
 		}
-		if t.right && t.to == t.end {
+		if t.right && !t.alone {
 			t.to = len(src) - len(strings.TrimLeft(src[t.end:], spaces))
 			t.to = min(t.to, after)
 		}
@@ -97,6 +101,10 @@ func (b *builder) until() (parts []part, end *tag, err error) {
 			parts = append(parts, part{from: b.at, to: t.from})
 		}
 		b.at = t.to
+		if t.value {
+			parts = append(parts, part{from: t.start, to: t.end, value: true})
+			continue
+		}
 		var p part
 		switch t.name {
 		case "#":
@@ -189,7 +197,7 @@ func (b *builder) closed(t, end *tag, with string, err error) error {
 	case err != nil:
 		return err
 	case end == nil:
-		return wrong(t.start, "{%% %s %%} is never closed; add {%% %s %%}, on a line of its own", t.name, with)
+		return wrong(t.start, "{%% %s %%} is never closed; add {%% %s %%}, on a line of its own that is indented like this one", t.name, with)
 	case end.name != with:
 		line := 1 + strings.Count(b.src[:t.start], "\n")
 		return wrong(end.start, "{%% %s %%} stands in the {%% %s %%} of line %d, which ends with {%% %s %%}", end.name, t.name, line, with)

@@ -1,6 +1,7 @@
 package blocks
 
 import (
+	"reflect"
 	"sort"
 	"strings"
 )
@@ -21,7 +22,8 @@ type chunk struct {
 }
 
 // Place returns where in the source a line and column of Text come from, and the variables that blocks had set there:
-// plain values that must not be written to, nil when there are none. A place behind the end is the end.
+// plain values that must not be written to, nil when there are none; at a value that starts with a tag they are never
+// nil. A place behind the end is the end.
 func (x *Expansion) Place(line, column int) (srcLine, srcColumn int, vars map[string]any) {
 	offset := x.index.offset(line, column)
 	i := sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i].out > offset }) - 1
@@ -37,6 +39,9 @@ func (x *Expansion) Place(line, column int) (srcLine, srcColumn int, vars map[st
 func (x *Expansion) Emitted() map[int]bool {
 	lines := map[int]bool{}
 	for _, c := range x.chunks {
+		if c.size == 0 {
+			continue
+		}
 		for line := x.doc.index.line(c.src); line <= x.doc.index.line(c.src+c.size-1); line++ {
 			lines[line] = true
 		}
@@ -44,31 +49,104 @@ func (x *Expansion) Emitted() map[int]bool {
 	return lines
 }
 
-// Skeleton is the document without its blocks and all that is in them.
+// Skeleton is the document without its blocks and all that is in them. An alias whose anchor that takes away is {}.
 func (d *Document) Skeleton() *Expansion {
 	w := newWriter(d)
+	lost := d.lost()
 	for _, p := range d.parts {
-		if p.branches == nil && p.set == nil {
-			w.add(p.from, p.to, nil)
+		if p.branches != nil || p.set != nil {
+			continue
 		}
+		for len(lost) > 0 && lost[0].from < p.to {
+			w.stretch(p.from, lost[0].from, nil)
+			w.instead("{}", lost[0].from, nil)
+			p.from, lost = lost[0].to, lost[1:]
+		}
+		w.add(p, nil)
 	}
 	return w.expansion()
 }
 
-// Cover expands what ran leaves out: each block takes a branch that is not in it, or holds such a one, and each loop runs
-// once. All variables are nil. It returns nil when nothing is left out. ran holds the expansions so far.
-func (d *Document) Cover(ran ...*Expansion) *Expansion {
-	c := coverer{done: make([]bool, d.branches), writer: newWriter(d)}
-	for _, x := range ran {
-		for id, r := range x.ran {
-			c.done[id] = c.done[id] || r
+// lost returns the aliases outside all blocks that have no anchor before them but those inside.
+func (d *Document) lost() []ref {
+	var out []ref
+	known := map[string]bool{}
+	refs := d.refs
+	for _, p := range d.parts {
+		if p.branches != nil || p.set != nil || p.value {
+			continue
+		}
+		for len(refs) > 0 && refs[0].from < p.from {
+			refs = refs[1:]
+		}
+		for ; len(refs) > 0 && refs[0].to <= p.to; refs = refs[1:] {
+			switch r := refs[0]; {
+			case !r.alias:
+				known[r.name] = true
+			case !known[r.name]:
+				out = append(out, r)
+			}
 		}
 	}
-	if !c.open(d.parts) {
+	return out
+}
+
+// Borrows returns the place of the first alias in the value of a key of the document's outermost map whose anchor
+// stands in a block.
+func (d *Document) Borrows(key string) (line, column int, found bool) {
+	from, to := d.value(key)
+	for _, r := range d.lost() {
+		if r.from >= from && r.to <= to {
+			line, column = d.index.place(r.from)
+			return line, column, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Cover expands what ran leaves out: each block takes a branch that is not in it, or holds such a one, and each loop runs
+// once. All variables are nil. It returns nil when nothing is left out. ran holds the expansions so
+// far.
+func (d *Document) Cover(ran ...*Expansion) *Expansion {
+	c := coverer{done: d.done(ran), writer: newWriter(d)}
+	if len(ran) > 0 && !c.open(d.parts) {
 		return nil
 	}
 	c.run(d.parts, nil)
 	return c.expansion()
+}
+
+// Unseen counts the branches that none of ran holds, and returns the place of the first.
+func (d *Document) Unseen(ran ...*Expansion) (n, line, column int) {
+	tags := unseen(d.parts, d.done(ran), nil)
+	if len(tags) > 0 {
+		line, column = d.index.place(tags[0].start)
+	}
+	return len(tags), line, column
+}
+
+// unseen adds the tags of the branches that are not done.
+func unseen(parts []part, done []bool, to []*tag) []*tag {
+	for _, p := range parts {
+		for _, b := range p.branches {
+			if !done[b.id] {
+				to = append(to, b.tag)
+			}
+			to = unseen(b.body, done, to)
+		}
+	}
+	return to
+}
+
+// done says by branch whether one of the expansions holds it.
+func (d *Document) done(ran []*Expansion) []bool {
+	done := make([]bool, d.branches)
+	for _, x := range ran {
+		for id, r := range x.ran {
+			done[id] = done[id] || r
+		}
+	}
+	return done
 }
 
 // A coverer expands without evaluating anything.
@@ -109,7 +187,7 @@ func (c *coverer) run(parts []part, vars map[string]any) {
 			}
 			c.run(b.body, inner)
 		default:
-			c.add(p.from, p.to, vars)
+			c.add(p, vars)
 		}
 	}
 }
@@ -136,13 +214,65 @@ type writer struct {
 
 func newWriter(d *Document) *writer { return &writer{doc: d, ran: make([]bool, d.branches)} }
 
-// add writes a stretch of the source.
-func (w *writer) add(from, to int, vars map[string]any) {
+// add writes a stretch of the source. A value that starts with a tag gets quotes.
+func (w *writer) add(p part, vars map[string]any) {
+	if !p.value {
+		w.stretch(p.from, p.to, vars)
+		return
+	}
+	if vars == nil {
+		vars = map[string]any{} // see Place
+	}
+	w.quote(p.from, vars)
+	for from := p.from; from < p.to; {
+		to := p.to
+		if n := strings.IndexByte(w.doc.src[from:p.to], '\''); n >= 0 {
+			to = from + n + 1
+		}
+		w.stretch(from, to, vars)
+		if w.doc.src[to-1] == '\'' {
+			w.quote(to-1, vars)
+		}
+		from = to
+	}
+	w.quote(p.to-1, vars)
+}
+
+func (w *writer) stretch(from, to int, vars map[string]any) {
 	w.chunks = append(w.chunks, chunk{w.text.Len(), from, to - from, vars})
 	w.text.WriteString(w.doc.src[from:to])
+}
+
+// quote writes a quote, which does not stand in the source.
+func (w *writer) quote(at int, vars map[string]any) { w.instead("'", at, vars) }
+
+// instead writes what does not stand in the source.
+func (w *writer) instead(text string, at int, vars map[string]any) {
+	w.chunks = append(w.chunks, chunk{w.text.Len(), at, 0, vars})
+	w.text.WriteString(text)
 }
 
 func (w *writer) expansion() *Expansion {
 	text := w.text.String()
 	return &Expansion{Text: text, doc: w.doc, index: newIndex(text), chunks: w.chunks, ran: w.ran}
+}
+
+// Rest returns Text from a line and column on.
+func (x *Expansion) Rest(line, column int) string { return x.Text[x.index.offset(line, column):] }
+
+// Seam returns where in the source the variables change within size bytes from a line and column of Text.
+func (x *Expansion) Seam(line, column, size int) (srcLine, srcColumn int, found bool) {
+	from := x.index.offset(line, column)
+	i := max(0, sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i].out > from })-1)
+	for j := i + 1; j < len(x.chunks) && x.chunks[j].out < from+size; j++ {
+		if !sameMap(x.chunks[i].vars, x.chunks[j].vars) {
+			srcLine, srcColumn = x.doc.index.place(x.chunks[j].src)
+			return srcLine, srcColumn, true
+		}
+	}
+	return 0, 0, false
+}
+
+func sameMap(a, b map[string]any) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

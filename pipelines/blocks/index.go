@@ -6,23 +6,31 @@ import (
 	"unicode/utf8"
 )
 
-// An index finds places in a text. It remembers the last one, so that walking a long line from left to right does not
-// start again from its beginning each time; it is not safe for concurrent use.
+// An index finds places in a text, also on a line that is very long. It never changes.
 type index struct {
 	text   string
-	starts []int // of lines
-	last   cursor
+	starts []int  // of lines
+	marks  []mark // from left to right, the first at 0
 }
 
-// A cursor is one place in two forms.
-type cursor struct{ line, column, offset int }
+// A mark says how many characters stand before an offset.
+type mark struct{ offset, runes int }
+
+// span is about how many bytes lie between two marks.
+const span = 1 << 10
 
 func newIndex(text string) *index {
-	x := &index{text: text, starts: []int{0}, last: cursor{1, 1, 0}}
-	for i := range len(text) {
-		if text[i] == '\n' {
+	x := &index{text: text, starts: []int{0}, marks: []mark{{}}}
+	runes, next := 0, span
+	for i, c := range text {
+		if i >= next {
+			x.marks = append(x.marks, mark{i, runes})
+			next = i + span
+		}
+		if c == '\n' {
 			x.starts = append(x.starts, i+1)
 		}
+		runes++
 	}
 	return x
 }
@@ -43,31 +51,27 @@ func (x *index) line(offset int) int {
 // place returns the line and column of an offset, columns in characters from 1.
 func (x *index) place(offset int) (line, column int) {
 	offset = max(0, min(offset, len(x.text)))
-	c := x.from(x.line(offset), func(c cursor) bool { return c.offset <= offset })
-	c.column += utf8.RuneCountInString(x.text[c.offset:offset])
-	c.offset = offset
-	x.last = c
-	return c.line, c.column
+	line = x.line(offset)
+	return line, 1 + x.runes(offset) - x.runes(x.starts[line-1])
 }
 
 // offset is the reverse; a column behind the line's end is the end.
 func (x *index) offset(line, column int) int {
 	line = max(1, min(line, len(x.starts)))
-	c := x.from(line, func(c cursor) bool { return c.column <= column })
-	for end := x.end(line); c.column < column && c.offset < end; c.column++ {
-		_, n := utf8.DecodeRuneInString(x.text[c.offset:])
-		c.offset += n
+	start, end := x.starts[line-1], x.end(line)
+	want := x.runes(start) + max(column, 1) - 1
+	m := x.marks[sort.Search(len(x.marks), func(i int) bool { return x.marks[i].runes > want })-1]
+	for m.runes < want && m.offset < end {
+		_, n := utf8.DecodeRuneInString(x.text[m.offset:])
+		m.offset, m.runes = m.offset+n, m.runes+1
 	}
-	x.last = c
-	return c.offset
+	return min(m.offset, end)
 }
 
-// from returns where to start counting on a line: the last place, where that is before what is asked for, else its start.
-func (x *index) from(line int, before func(cursor) bool) cursor {
-	if x.last.line == line && before(x.last) {
-		return x.last
-	}
-	return cursor{line, 1, x.starts[line-1]}
+// runes counts the characters before an offset.
+func (x *index) runes(offset int) int {
+	m := x.marks[sort.Search(len(x.marks), func(i int) bool { return x.marks[i].offset > offset })-1]
+	return m.runes + utf8.RuneCountInString(x.text[m.offset:offset])
 }
 
 // blank says that a stretch of text shows nothing.

@@ -28,19 +28,12 @@ func (d *Document) Expand(ctx context.Context, state *render.State) (*Expansion,
 	return nil, d.error(err)
 }
 
-// A scope holds the variables of one loop, or of the document.
-type scope struct {
-	vars   map[string]any
-	parent *scope
-}
-
 type runner struct {
 	*writer
 	state *render.State
 	scope *scope
-	known map[string]any // all that scope holds; nil after a change
-	turns int            // of loops that are left
-	room  int            // of maxCaptured that is left
+	turns int // of loops that are left
+	room  int // of maxCaptured that is left
 }
 
 func (r *runner) run(ctx context.Context, parts []part) error {
@@ -53,10 +46,10 @@ func (r *runner) run(ctx context.Context, parts []part) error {
 			err = r.loop(ctx, p.branches)
 		case p.branches != nil:
 			err = r.choose(ctx, p.branches)
-		case r.text.Len()+p.to-p.from > maxText || len(r.chunks) == maxChunks:
+		case r.text.Len()+p.to-p.from > maxText || len(r.chunks) >= maxChunks:
 			err = wrong(p.from, "the document's blocks write more than %d MiB here; loop over less", maxText>>20)
 		default:
-			r.add(p.from, p.to, r.vars())
+			err = r.write(p)
 		}
 		if err != nil {
 			return err
@@ -65,27 +58,24 @@ func (r *runner) run(ctx context.Context, parts []part) error {
 	return nil
 }
 
-// vars returns what the scope holds, as one map that is not written to again.
-func (r *runner) vars() map[string]any {
-	if r.known == nil && r.scope.parent == nil && len(r.scope.vars) == 0 {
-		return nil
+// write adds a stretch with the variables that stand round it.
+func (r *runner) write(p part) error {
+	vars := r.scope.flat()
+	if !r.scope.paid {
+		const each = 64 // bytes of an entry in a map
+		r.scope.paid = true
+		r.room -= each * len(vars)
 	}
-	if r.known == nil {
-		r.known = map[string]any{}
-		var chain []*scope
-		for s := r.scope; s != nil; s = s.parent {
-			chain = append(chain, s)
-		}
-		for _, s := range slices.Backward(chain) {
-			maps.Copy(r.known, s.vars)
-		}
+	if r.room < 0 {
+		return r.full(p.from)
 	}
-	return r.known
+	r.add(p, vars)
+	return nil
 }
 
 // eval evaluates a tag's expression.
 func (r *runner) eval(ctx context.Context, t *tag) (any, error) {
-	v, err := r.state.With(r.vars()).Eval(ctx, t.args)
+	v, err := r.state.With(r.scope.flat()).Eval(ctx, t.args)
 	switch {
 	case err == nil:
 		return v, nil
@@ -100,7 +90,7 @@ func (r *runner) eval(ctx context.Context, t *tag) (any, error) {
 	if e.Line > 0 {
 		at += newIndex(t.args).offset(e.Line, e.Col)
 	}
-	return nil, wrong(at, "{%% %s %%}: %s", t.name, e.Msg)
+	return nil, wrong(at, "{%% %s %%}: %s", t.name, e.Text())
 }
 
 // keep is eval for a value that is captured.
@@ -110,9 +100,13 @@ func (r *runner) keep(ctx context.Context, t *tag) (any, error) {
 		return nil, err
 	}
 	if r.room -= weight(v); r.room < 0 {
-		return nil, wrong(t.start, "the values that the document's blocks keep are larger than %d MiB in all; loop over less", maxCaptured>>20)
+		return nil, r.full(t.start)
 	}
 	return v, nil
+}
+
+func (r *runner) full(at int) error {
+	return wrong(at, "the values that the document's blocks keep are larger than %d MiB in all; loop over less", maxCaptured>>20)
 }
 
 // weight is about how many bytes a value takes.
@@ -166,16 +160,11 @@ func (r *runner) set(ctx context.Context, s *set) error {
 			}
 		}
 		at.bind(name, v)
+		for o := r.scope; o != at; o = o.parent {
+			o.all = nil
+		}
 	}
-	r.known = nil
 	return nil
-}
-
-func (s *scope) bind(name string, v any) {
-	if s.vars == nil {
-		s.vars = map[string]any{}
-	}
-	s.vars[name] = v
 }
 
 func (r *runner) loop(ctx context.Context, branches []branch) error {
@@ -194,7 +183,7 @@ func (r *runner) loop(ctx context.Context, branches []branch) error {
 	r.turns -= len(turns)
 	outer := r.scope
 	r.scope = &scope{parent: outer}
-	defer func() { r.scope, r.known = outer, nil }()
+	defer func() { r.scope = outer }()
 	for i, values := range turns {
 		if ctx.Err() != nil {
 			return wrong(b.tag.start, "the document's blocks take longer than %s to expand; loop over less", maxTime)
@@ -204,7 +193,6 @@ func (r *runner) loop(ctx context.Context, branches []branch) error {
 			r.scope.bind(name, values[j])
 		}
 		r.scope.bind("loop", progress(i, len(turns)))
-		r.known = nil
 		if err := r.run(ctx, b.body); err != nil {
 			return err
 		}

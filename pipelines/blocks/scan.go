@@ -2,43 +2,42 @@ package blocks
 
 import "strings"
 
-// A tag is one {% … %} or {# … #} that stands between YAML's values.
-type tag struct {
-	start, end int    // from "{" to behind "}"
-	from, to   int    // what is taken out of the text with it
-	name       string // "for", "endif", …; "#" for a comment
-	args       string // what follows the name
-	argsAt     int    // offset
-	left       bool   // {%-
-	right      bool   // -%}
-}
-
 // scan finds the tags of a source that stand where no scalar does: first on a line, behind one of YAML's indicators, or
 // behind another such tag or a scalar that one began. It reads YAML only as far as that takes.
-func scan(src string) ([]*tag, error) {
-	s := scanner{src: src}
+func scan(src string) (*scanner, error) {
+	s := &scanner{src: src}
 	for s.i < len(src) && s.err == nil {
 		s.line()
 	}
-	return s.tags, s.err
+	return s, s.err
 }
 
 type scanner struct {
 	src  string
 	i    int
 	tags []*tag
+	refs []ref
 	err  error
 
 	start  int  // of the line
-	tagged bool // a tag stands before i on this line
+	opened int  // blocks that began on this line and have not ended
 	owner  int  // column of the key or dash that a scalar here belongs to, from 0
+	open   bool // owner has no value yet
+	keyed  bool // owner is a key on this line
 	flow   int  // depth of [ and {
 	folded bool // the line before ended in a plain scalar, which goes on where a line is further in than owner
 }
 
+// A ref is an anchor or an alias.
+type ref struct {
+	from, to int // in the source
+	name     string
+	alias    bool
+}
+
 // line reads one line, and as many more as a quoted scalar or a tag that starts on it goes on for.
 func (s *scanner) line() {
-	s.start, s.tagged = s.i, false
+	s.start, s.opened, s.keyed = s.i, 0, false
 	s.skip(" \t")
 	indent := s.i - s.start
 	switch {
@@ -47,15 +46,34 @@ func (s *scanner) line() {
 	case strings.IndexByte("\r\n", s.src[s.i]) >= 0:
 		s.skip("\r\n")
 		return
-	case s.folded && s.flow == 0 && indent > s.owner && !s.atTag():
+	case indent == 0 && s.flow == 0 && s.marker():
+	case s.folded && s.flow == 0 && indent > s.owner:
 		s.skipLine()
 		return
+	case !s.open || indent <= s.owner:
+		s.owner, s.open = indent-1, false
 	}
-	s.owner, s.folded = indent-1, false
+	s.folded = false
 	for s.err == nil && s.i < len(s.src) && s.src[s.i] != '\n' {
 		s.token()
 	}
 	s.skipLine()
+}
+
+// marker reads what divides documents, "---" and "...", or a directive, "%YAML 1.2".
+func (s *scanner) marker() bool {
+	rest, _, _ := strings.Cut(s.src[s.i:], "\n")
+	word := strings.TrimRight(rest, " \t\r")
+	switch {
+	case strings.HasPrefix(rest, "%"), word == "...":
+		s.toLineEnd()
+	case word == "---" || strings.HasPrefix(rest, "--- "):
+		s.i += len("---")
+	default:
+		return false
+	}
+	s.owner, s.open = -1, false
+	return true
 }
 
 func (s *scanner) skip(set string) {
@@ -86,6 +104,7 @@ func (s *scanner) spaced() bool {
 func (s *scanner) token() {
 	c := s.src[s.i]
 	switch {
+	case s.atTag() && s.value():
 	case s.atTag():
 		s.tag()
 	case c == '#' && (s.i == s.start || strings.IndexByte(" \t", s.src[s.i-1]) >= 0):
@@ -99,13 +118,17 @@ func (s *scanner) token() {
 		s.flow = max(0, s.flow-1)
 		s.i++
 	case c == '-' && s.spaced():
-		s.owner = s.i - s.start
+		s.owner, s.open, s.keyed = s.i-s.start, true, false
 		s.i++
 	case strings.IndexByte(" \t\r,:?", c) >= 0:
 		s.i++
 	case strings.IndexByte("&!*", c) >= 0:
+		begin := s.i
 		for s.i < len(s.src) && strings.IndexByte(" \t\r\n,[]{}", s.src[s.i]) < 0 {
 			s.i++
+		}
+		if c != '!' {
+			s.refs = append(s.refs, ref{begin, s.i, s.src[begin+1 : s.i], c == '*'})
 		}
 	case (c == '|' || c == '>') && s.flow == 0 && s.blockHeader():
 		s.block()
@@ -133,6 +156,8 @@ func (s *scanner) quoted(quote byte) {
 			s.i++
 		case c == quote:
 			s.i++
+			s.start = max(s.start, strings.LastIndexByte(s.src[:s.i], '\n')+1)
+			s.open = false
 			s.key(column)
 			return
 		}
@@ -143,14 +168,15 @@ func (s *scanner) quoted(quote byte) {
 
 // key notes that what ended here and started in column is a key, if it is one.
 func (s *scanner) key(column int) {
-	if strings.HasPrefix(s.src[s.i:], ":") {
-		s.owner = column
+	if strings.HasPrefix(strings.TrimLeft(s.src[s.i:], " \t"), ":") && s.flow == 0 {
+		s.owner, s.open, s.keyed = column, true, true
 	}
 }
 
 // plain reads a scalar without quotes, as far as it stands on this line.
 func (s *scanner) plain() {
 	column := s.i - s.start
+	s.open = false
 	for ; s.i < len(s.src); s.i++ {
 		c := s.src[s.i]
 		switch {
@@ -164,7 +190,7 @@ func (s *scanner) plain() {
 			return
 		case s.flow > 0 && strings.IndexByte(",[]{}", c) >= 0:
 			return
-		case s.tagged && s.atTag():
+		case s.opened > 0 && s.atTag():
 			return
 		}
 	}
@@ -197,61 +223,16 @@ func (s *scanner) block() {
 
 // tag reads a tag.
 func (s *scanner) tag() {
-	t := &tag{start: s.i}
-	s.tagged = true
+	t, err := readTag(s.src, s.i)
+	if s.err = err; err != nil {
+		return
+	}
 	s.tags = append(s.tags, t)
-	if s.src[s.i+1] == '#' {
-		n := strings.Index(s.src[s.i+2:], "#}")
-		if n < 0 {
-			s.err = wrong(s.i, "the comment that starts here never ends; close it with #}")
-			return
-		}
-		t.name, t.end = "#", s.i+2+n+2
-		t.left, t.right = s.src[s.i+2] == '-', n > 0 && s.src[s.i+1+n] == '-'
-		s.i = t.end
-		return
-	}
-	end := closing(s.src, s.i+2)
-	if end < 0 {
-		s.err = wrong(s.i, "the tag that starts here never ends; close it with %%}")
-		return
-	}
-	from, to := s.i+2, end
-	if t.left = s.src[from] == '-'; t.left {
-		from++
-	}
-	if t.right = to > from && s.src[to-1] == '-'; t.right {
-		to--
-	}
-	body := s.src[from:to]
-	inner := strings.TrimLeft(body, spaces)
-	word := strings.IndexFunc(inner, func(c rune) bool { return c < 'a' || c > 'z' })
-	if word < 0 {
-		word = len(inner)
-	}
-	t.name, t.args, t.argsAt = inner[:word], inner[word:], to-len(inner)+word
-	t.end = end + 2
 	s.i = t.end
-}
-
-const spaces = " \t\r\n"
-
-// closing returns where the %} of a tag is whose inside starts at i; -1 when there is none. Text in quotes may hold one.
-func closing(src string, i int) int {
-	var quote byte
-	for ; i < len(src); i++ {
-		switch c := src[i]; {
-		case quote != 0 && c == '\\':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '%' && strings.HasPrefix(src[i:], "%}"):
-			return i
-		}
+	switch t.name {
+	case "for", "if":
+		s.opened++
+	case "endfor", "endif":
+		s.opened = max(0, s.opened-1)
 	}
-	return -1
 }

@@ -99,7 +99,6 @@ func (r *runner) call(ctx context.Context, f firing) {
 			continue
 		}
 		msg := r.in.Redact.String(fmt.Sprintf("%s: callback %s (%s): %v", cb.Pos, cb.Module, f.on, err))
-		r.in.Call.Log.WarnContext(ctx, "callback failed", "event", f.on, "module", cb.Module, "err", msg)
 		r.emit(ctx, Event{Kind: CallbackFailed, Task: f.task, Module: cb.Module, Error: msg})
 	}
 }
@@ -112,7 +111,7 @@ func (r *runner) callback(ctx context.Context, cb pipelines.Callback, vars map[s
 		return unknown(cb.Module, r.cfg.Callbacks, r.cfg.Planned)
 	}
 	state := r.in.State.With(vars)
-	props, _, err := state.Props(ctx, cb.Props)
+	props, _, err := state.Props(ctx, m.Spec().CallbackProps(cb.Props))
 	if err != nil {
 		return err
 	}

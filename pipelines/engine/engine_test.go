@@ -145,7 +145,7 @@ func TestBadPropsAreNamedWithPlaceAndCause(t *testing.T) {
 		{"variable that nothing defines", "tasks:\n  - name: t\n    module: Need\n    props:\n      src: '{{ nobody }}'\n", `test.yaml:5:7: task "t": prop "src" is missing (variable "nobody" is not defined)`},
 		{"a mistake inside a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: \"hello {{ 1 | nofilter }}\"\n", `test.yaml:5:28: task "t": prop "print": filter not found: nofilter`},
 		{"a mistake on a later line of a template", "tasks:\n  - name: t\n    module: Do\n    props:\n      print: |\n        one\n        {{ two | nofilter }}\n", `test.yaml:7:18: task "t": prop "print": filter not found: nofilter`},
-		{"a mistake in a condition", "tasks:\n  - module: Do\n    when: a ==\n", `test.yaml:3:15: task "#0": when: expected expression, got end of file`},
+		{"a mistake in a condition", "tasks:\n  - module: Do\n    when: a ==\n", `test.yaml:3:15: task "#0": when: the expression ends where a value is missing`},
 		{"unknown module", "tasks:\n  - module: Dou\n", `test.yaml:2:5: task "#0": module "Dou" is unknown, did you mean "Do"?`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

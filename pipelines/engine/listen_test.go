@@ -34,6 +34,17 @@ tasks:
 	}, b.told)
 }
 
+func TestACallbackThatSaysNotWhatTellsTheEvent(t *testing.T) {
+	var b bench
+	run := b.run(t, `
+name: p
+tasks: [{name: one, module: Do, props: {print: a line}, callbacks: {onStdout: [{module: Tell}], onEnd: [{module: Tell, props: {say: "own"}}]}}]
+callbacks: {onEnd: [{module: Tell, props: {}}]}
+`)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, []string{"onStdout task one running: a line", "own", "onEnd p succeeded"}, b.told)
+}
+
 func TestAPluginHearsHowARunFailed(t *testing.T) {
 	var b bench
 	e, in := b.input(t, "name: p\nplugins: [Tell]\ntasks: [{name: one, module: Do, props: {fail: broken}}]")

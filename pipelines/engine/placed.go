@@ -31,7 +31,7 @@ func (s *taskScope) misrendered(path string, err error) error {
 	}
 	line, column := 0, 0
 	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
-		line, column, msg = e.Line, e.Col, e.Msg
+		line, column, msg = e.Line, e.Col, e.Text()
 	}
 	at := s.task.Positions.Inside(path, line, column, s.task.Pos)
 	return fault.As(fault.Permanent, &placedError{at, fmt.Sprintf("task %q: %s: %s", s.label(), what, msg), err})

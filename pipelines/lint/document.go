@@ -2,6 +2,8 @@ package lint
 
 import (
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/pipelines"
 )
@@ -32,5 +34,19 @@ func view(v pipelines.View, o Options) []pipelines.Problem {
 	if v.Pipeline == nil {
 		return v.Problems
 	}
-	return append(v.Problems, Pipeline(v.Pipeline, o)...)
+	found := append(v.Problems, Pipeline(v.Pipeline, o)...)
+	if v.Unresolved != nil && !slices.ContainsFunc(found, func(p pipelines.Problem) bool { return inState(v.Pipeline, p) }) {
+		found = append(found, *v.Unresolved)
+	}
+	return found
+}
+
+// inState says that an error stands in a pipeline's state.
+func inState(pl *pipelines.Pipeline, p pipelines.Problem) bool {
+	for path, at := range pl.Positions {
+		if p.Severity == pipelines.SeverityError && strings.HasPrefix(path, "state") && at.Line == p.Pos.Line {
+			return true
+		}
+	}
+	return false
 }

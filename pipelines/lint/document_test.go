@@ -79,7 +79,7 @@ tasks:
 	require.Equal(t, strings.TrimSpace(`
 p.yaml:3:18: warning: {% for %}: variable "flies" is in neither the state nor a block round this; unless the message brings it, it is empty
 p.yaml:5:5: a task has no key "modul", did you mean "module"?
-p.yaml:12:40: task #0: the template doesn't parse: unexpected token: }}
+p.yaml:12:40: task #0: the template doesn't parse: a value is missing before }}
 p.yaml:13:11: warning: {% elif %}: variable "fats" is in neither the state nor a block round this, did you mean "fast"; unless the message brings it, it is empty
 p.yaml:13:18: {% elif %}: the filter "wrong" is unknown
 p.yaml:15:5: retry must be a whole number of further tries from 0 to 1000, got "often"

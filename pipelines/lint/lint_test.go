@@ -111,7 +111,7 @@ func TestLintPrintsFourDifferentMistakesWithLineAndColumn(t *testing.T) {
 	require.Equal(t, []string{
 		`p.yaml:6:7: task "render": prop "widht" is unknown, did you mean "width"?`,
 		`p.yaml:8:5: task "print": module "Shel" is unknown, did you mean "Shell"?`,
-		`p.yaml:12:18: task "list": when doesn't parse: expected expression, got end of file`,
+		`p.yaml:12:18: task "list": when doesn't parse: the expression ends where a value is missing`,
 		`p.yaml:19:16: task #3: listing.stdoutLinez: Shell has no output "stdoutLinez", did you mean "stdoutLines"?`,
 	}, lintOf(t, `tasks:
   - name: render
@@ -261,16 +261,16 @@ func TestLintFindsErrors(t *testing.T) {
 				`p.yaml:4:7: callback onStart: prop "url" is missing`,
 				`p.yaml:4:15: callback onStart: prop "uri" is unknown, did you mean "url"?`,
 				`p.yaml:5:7: callback onStart: module "Htp" is unknown, did you mean "Http"?`,
-				`p.yaml:8:22: callback onStart: the template doesn't parse: expected variable end`,
+				`p.yaml:8:22: callback onStart: the template doesn't parse: {{ is never closed; end it with }}`,
 			},
 		},
 		{
 			"a template in a literal block", "tasks:\n  - module: StdOut\n    props:\n      msg: |\n        first\n        then {% if %}\n",
-			[]string{`p.yaml:6:20: task #0: the template doesn't parse: unexpected token: %}`},
+			[]string{`p.yaml:6:20: task #0: the template doesn't parse: a value is missing before %}`},
 		},
 		{
 			"a template in a folded block stands at its key", "tasks:\n  - module: StdOut\n    props:\n      msg: >\n        first\n        then {% if %}\n",
-			[]string{`p.yaml:4:7: task #0: the template doesn't parse: unexpected token: %}`},
+			[]string{`p.yaml:4:7: task #0: the template doesn't parse: a value is missing before %}`},
 		},
 		{
 			"an output of either of two modules", "tasks:\n  - {module: StdOut, register: out}\n  - {module: Shell, register: out, props: {command: ls}}\n  - {module: StdOut, props: {msg: \"{{ out.lines }} {{ out.nothing }}\"}}\n",

@@ -26,7 +26,7 @@ func TestLintKnowsWhatRunsAtTheSameTime(t *testing.T) {
   - {id: list, module: Shell, register: listing, props: {command: ls}}
   - {module: StdOut, after: [], props: {msg: "{{ listing.stdout }}"}}
 `,
-			[]string{`p.yaml:3:50: warning: task #1: variable "listing" is registered by task #0, which may run at the same time; add after: list`},
+			[]string{`p.yaml:3:50: warning: task #1: variable "listing" is registered by task "list", which may run at the same time; add after: list`},
 		},
 		{
 			"a variable of a task that is waited for through another", `tasks:

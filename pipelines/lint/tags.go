@@ -20,7 +20,11 @@ func expressions(tags []blocks.Expression, p *pipelines.Pipeline, found *pipelin
 	for k := range p.State {
 		state[k] = true
 	}
-	for _, param := range p.Params {
+	params := p.Params
+	for _, e := range p.Entries {
+		params = slices.Concat(params, e.Params)
+	}
+	for _, param := range params {
 		state[param.Name] = true
 	}
 	env := render.Language(p.Settings.Strict)
@@ -57,7 +61,7 @@ func (t tag) at(line, column int) pipelines.Pos {
 func (t tag) unparsed(err error) {
 	pos, msg := t.at(1, 1), err.Error()
 	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
-		pos, msg = t.at(e.Line, e.Col), e.Msg
+		pos, msg = t.at(e.Line, e.Col), e.Text()
 	}
 	t.found.Errorf(pos, "{%% %s %%}: the expression doesn't parse: %s", t.Tag, msg)
 }

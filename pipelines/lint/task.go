@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -42,7 +43,7 @@ func (l *linter) tasks(tasks []pipelines.Task, params []pipelines.Param) {
 // label names a task in messages: the rounds of an expanded loop all by the first one's name.
 func (l *taskList) label(i int) string {
 	i = l.first[l.tasks[i].Pos]
-	if name := l.tasks[i].Name; name != "" {
+	if name := cmp.Or(l.tasks[i].Name, l.tasks[i].ID); name != "" {
 		return strconv.Quote(pipelines.Shorten(name))
 	}
 	return "#" + strconv.Itoa(i)
@@ -145,19 +146,10 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 
 // withEvent adds what a callback prints where it is told nothing: the event, as a plugin does.
 func (l *linter) withEvent(spec modules.Spec, props map[string]any) map[string]any {
-	if l.now.task >= 0 || spec.Plugin == nil {
+	if l.now.task >= 0 {
 		return props
 	}
-	all := maps.Clone(spec.Plugin)
-	for _, f := range spec.Props {
-		for _, name := range append([]string{f.Name}, f.Aliases...) {
-			if _, given := props[name]; given {
-				delete(all, f.Name)
-			}
-		}
-	}
-	maps.Copy(all, props)
-	return all
+	return spec.CallbackProps(props)
 }
 
 // reads notes the variables that Debug is told to print by name.

@@ -99,7 +99,7 @@ func (l *linter) condition(src string, at place) {
 // check reports what is wrong with a template, each at its place.
 func (l *linter) check(p *parsed, doing string, at place) {
 	for _, e := range p.mistakes {
-		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Msg)
+		l.errorf(at.inside(e.Line, e.Col), "%s%s: %s", at.what, doing, e.Text())
 	}
 	for _, u := range p.Unknown {
 		l.errorf(at.inside(u.Line, u.Col), "%sthe template's %s %q is unknown", at.what, u.Kind, pipelines.Shorten(u.Name))
@@ -107,6 +107,9 @@ func (l *linter) check(p *parsed, doing string, at place) {
 	l.variables(p.Vars, at)
 	for _, c := range p.Comparisons {
 		l.comparison(c, at)
+	}
+	for _, c := range p.MethodCalls {
+		l.method(c, at)
 	}
 	for _, n := range p.NegativeIndexes {
 		if l.p.Settings.Strict {

@@ -159,6 +159,7 @@ type typed struct {
 	text  string // of a text in the document
 	known bool   // text is it
 	from  string // who says so: "state", "param", or a module
+	open  bool   // a message may bring another type
 }
 
 // typeOf is what a reference reads; ok is false where that is not known.
@@ -198,6 +199,10 @@ func paramField(p pipelines.Param) modules.Field {
 		return modules.Field{Type: modules.Number}
 	case pipelines.ParamBoolean:
 		return modules.Field{Type: modules.Bool}
+	case pipelines.ParamList:
+		return modules.Field{Type: modules.List}
+	case pipelines.ParamMap:
+		return modules.Field{Type: modules.Map}
 	}
 	return modules.Field{Type: modules.Any}
 }
@@ -218,7 +223,7 @@ func literal(v any, path []string) (t typed, ok bool) {
 			return typed{}, false
 		}
 	}
-	t.from = "the state says so"
+	t.from, t.open = "the state says so", true
 	switch x := v.(type) {
 	case string:
 		t.field.Type, t.text, t.known = modules.String, x, true
@@ -228,6 +233,12 @@ func literal(v any, path []string) (t typed, ok bool) {
 		return t, true
 	case int64, float64:
 		t.field.Type = modules.Number
+		return t, true
+	case []any:
+		t.field.Type = modules.List
+		return t, true
+	case map[string]any:
+		t.field.Type = modules.Map
 		return t, true
 	}
 	return typed{}, false

@@ -65,8 +65,8 @@ func TestLintFollowsOutputsToAnyDepth(t *testing.T) {
 
 func TestLintFindsEveryMistakeOfATemplate(t *testing.T) {
 	require.Equal(t, []string{
-		"p.yaml:5:20: task #0: the template doesn't parse: expected filter name, got token: }}",
-		"p.yaml:6:20: task #0: the template doesn't parse: expected filter name, got token: }}",
+		"p.yaml:5:20: task #0: the template doesn't parse: the filter name is missing before }}",
+		"p.yaml:6:20: task #0: the template doesn't parse: the filter name is missing before }}",
 	}, lintOf(t, "tasks:\n  - module: StdOut\n    props:\n      msg: |-\n        one {{ a | }}\n        two {{ b | }}\n"))
 }
 
@@ -147,4 +147,35 @@ func TestLintKnowsWhatCanBeAPlugin(t *testing.T) {
 	require.Equal(t, []string{
 		`p.yaml:1:18: warning: "Http" can't be a plugin and is left out: it needs props of yours; name it under callbacks`,
 	}, lintOf(t, "plugins: [Debug, Http]\ntasks:\n  - {module: StdOut}\n"))
+}
+
+func TestLintFindsMethodsThatAValueDoesNotHave(t *testing.T) {
+	const head = "params: {count: {type: integer}, tags: {type: list}}\n" +
+		"state: {file: a.b, list: [1], more: {x: [a]}, any: '{{ count }}{{ tags }}'}\n"
+	for _, tt := range []struct{ name, expr, want string }{
+		{"of text", "file.spilt('.')", `task #1: file.spilt: file is text (the state says so), which has no method "spilt", did you mean "split"?`},
+		{"of an output", "out.stdout.push(1)", `task #1: out.stdout.push: out.stdout is text (that is what Shell makes), which has no method "push"`},
+		{"of a param", "count.trim()", `task #1: count.trim: count is a number (the param says so), which has no method "trim"`},
+		{"of a list", "tags.joinn('-')", `task #1: tags.joinn: tags is a list (the param says so), which has no method "joinn", did you mean "join"?`},
+		{"of a list in the state", "more.x.psh(1)", `task #1: more.x.psh: more.x is a list (the state says so), which has no method "psh", did you mean "push"?`},
+		{
+			"that a message could bring", "file.push(1)",
+			`warning: task #1: file.push: file is text (the state says so), which has no method "push"; it fails unless the message brings another value`,
+		},
+		{"of no value at all", "any.toUperCase()", `task #1: any.toUperCase: no value has a method "toUperCase", did you mean "toUpperCase"?`},
+		{"that there is", "file.split('.')[0].trim() ~ list.join('-') ~ count.toFixed(2) ~ more.hasOwnProperty('x') ~ out.stdoutLines.slice(1).length", ""},
+		{"of what the template set", "'' }}{% set s = joiner('-') %}{% set c = cycler(1, 2) %}{{ c.next() }}{{ s()", ""},
+		{"of what may be anything", "any.trim() ~ any.push(1) ~ job.id.trim()", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var want []string
+			if tt.want != "" {
+				want = []string{"p.yaml:5:39: " + tt.want}
+			}
+			require.Equal(t, want, lintOf(t, head+`tasks:
+  - {module: Shell, register: out, props: {command: ls}}
+  - {module: StdOut, props: {msg: "{{ `+tt.expr+` }}"}}
+`))
+		})
+	}
 }

@@ -99,7 +99,7 @@ func (e *Env) ParseExpr(name, src string) (x *Expr, err error) {
 	p.lexer.inCode = true
 	root := p.expression()
 	if t := p.peek(); t.kind != tokenEOF {
-		p.fail(t, "unexpected %s after the expression", t)
+		p.failPlain(t, noOperator(t, ""), "unexpected %s after the expression", t)
 	}
 	return &Expr{env: e, name: name, root: root}, nil
 }

@@ -10,8 +10,9 @@ import (
 type Error struct {
 	Name      string // of the template, as given to Parse or found by an include
 	Line, Col int    // from 1, columns in characters; 0 is unknown
-	Msg       string
-	Err       error // what lies beneath, may be nil: a limit (ErrSteps, …), the context's cause, an error of a Func, Filter or Loader
+	Msg       string // as Nunjucks words it, where it does
+	Plain     string // the same in other words, with a remedy; empty where there are none
+	Err       error  // what lies beneath, may be nil: a limit (ErrSteps, …), the context's cause, an error of a Func, Filter or Loader
 }
 
 func (e *Error) Error() string {
@@ -20,9 +21,17 @@ func (e *Error) Error() string {
 		name = "template"
 	}
 	if e.Line == 0 {
-		return name + ": " + e.Msg
+		return name + ": " + e.Text()
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", name, e.Line, e.Col, e.Msg)
+	return fmt.Sprintf("%s:%d:%d: %s", name, e.Line, e.Col, e.Text())
+}
+
+// Text says to people what is wrong, without the place.
+func (e *Error) Text() string {
+	if e.Plain != "" {
+		return e.Plain
+	}
+	return e.Msg
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -54,11 +63,23 @@ func (s *state) fail(format string, args ...any) {
 
 // failWith is fail with the error that lies beneath.
 func (s *state) failWith(err error, format string, args ...any) {
-	msg := fmt.Sprintf(format, args...)
+	s.end(&Error{Msg: fmt.Sprintf(format, args...), Err: err})
+}
+
+// failPlain is fail with other words for people.
+func (s *state) failPlain(plain, format string, args ...any) {
+	s.end(&Error{Msg: fmt.Sprintf(format, args...), Plain: plain})
+}
+
+// end ends the render with e, at the place being evaluated.
+func (s *state) end(e *Error) {
 	if s.op != "" {
-		msg = s.op + ": " + msg
+		e.Msg = s.op + ": " + e.Msg
+		if e.Plain != "" {
+			e.Plain = s.op + ": " + e.Plain
+		}
 	}
-	e := &Error{Line: s.at.line, Col: s.at.col, Msg: msg, Err: err}
+	e.Line, e.Col = s.at.line, s.at.col
 	if s.template != nil {
 		e.Name = s.template.name
 	}

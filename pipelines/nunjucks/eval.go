@@ -60,18 +60,18 @@ func (x *callExpr) eval(s *state) any {
 	s.tick(1)
 	look, ok := x.target.(*lookupExpr)
 	if !ok {
-		return x.callValue(s, x.target.eval(s))
+		return x.callValue(s, undef{}, x.target.eval(s))
 	}
 	receiver, key := look.target.eval(s), s.text(look.key.eval(s))
 	if d, ok := receiver.(*dict); ok {
 		if v, ok := d.get(key); ok {
-			return x.callValue(s, v)
+			return x.callValue(s, d, v)
 		}
 	}
 	m := methodOf(receiver, key)
 	if m == nil {
 		s.at = look.pos
-		return x.callValue(s, s.member(receiver, key))
+		return x.callValue(s, receiver, s.member(receiver, key))
 	}
 	return s.with(x.args, func(args []any) any {
 		s.at = x.pos
@@ -79,7 +79,8 @@ func (x *callExpr) eval(s *state) any {
 	})
 }
 
-func (x *callExpr) callValue(s *state, v any) any {
+// callValue calls v, which receiver was asked for, if anything was.
+func (x *callExpr) callValue(s *state, receiver, v any) any {
 	f, ok := v.(*function)
 	if !ok {
 		s.at = x.pos
@@ -87,7 +88,7 @@ func (x *callExpr) callValue(s *state, v any) any {
 		if !truthy(v) {
 			why = "is undefined or falsey"
 		}
-		s.fail("unable to call `%s`, which %s", x.name, why)
+		s.failPlain(x.uncallable(receiver, v), "unable to call `%s`, which %s", x.name, why)
 	}
 	return s.with(x.args, func(args []any) any {
 		s.at = x.pos

@@ -64,10 +64,10 @@ type lexer struct {
 }
 
 // fail names the place where the lexer stands and moves on by n bytes, so that a parse may go on behind the mistake.
-func (l *lexer) fail(n int, msg string) {
+func (l *lexer) fail(n int, msg, plain string) {
 	at := l.at
 	l.take(n)
-	panic(&Error{Line: at.line, Col: at.col, Msg: msg})
+	panic(&Error{Line: at.line, Col: at.col, Msg: msg, Plain: plain})
 }
 
 func (l *lexer) rest() string { return l.src[l.i:] }
@@ -136,7 +136,7 @@ func (l *lexer) outside() token {
 	if l.has("{#") {
 		n := strings.Index(l.rest()[2:], "#}")
 		if n < 0 {
-			l.fail(len(l.src), "expected end of comment, got end of file")
+			l.fail(len(l.src), "expected end of comment, got end of file", "{# is never closed; end it with #}")
 		}
 		return token{kind: tokenComment, text: l.take(n + 4)}
 	}
@@ -153,7 +153,7 @@ func (l *lexer) outside() token {
 			return token{kind: tokenData, text: l.take(n)}
 		case strings.HasPrefix(tail, "#}"):
 			l.take(n)
-			l.fail(2, "unexpected end of comment")
+			l.fail(2, "unexpected end of comment", "#} ends no comment; one begins with {#")
 		}
 		n++
 	}

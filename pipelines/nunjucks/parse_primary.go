@@ -30,7 +30,7 @@ func (p *parser) primary() expr {
 			p.next()
 			name := p.next()
 			if name.kind != tokenName {
-				p.fail(name, "expected name as lookup value, got %s", name)
+				p.failPlain(name, "a name is missing behind the dot, before "+name.shown(), "expected name as lookup value, got %s", name)
 			}
 			x = &lookupExpr{t.pos, x, &literal{name.text}}
 		default:
@@ -82,9 +82,9 @@ func (p *parser) atom() expr {
 	case tokenLeftBrace:
 		return p.dict()
 	case tokenEOF:
-		p.fail(t, "expected expression, got end of file")
+		p.failPlain(t, noValue(t), "expected expression, got end of file")
 	}
-	p.fail(t, "unexpected %s", t)
+	p.failPlain(t, noValue(t), "unexpected %s", t)
 	return nil
 }
 
@@ -98,7 +98,8 @@ func (p *parser) listUntilBracket() []expr {
 			return items
 		}
 		if len(items) > 0 && !p.skip(tokenComma) {
-			p.fail(p.peek(), "expected comma after expression")
+			t := p.peek()
+			p.failPlain(t, missing("a comma", t), "expected comma after expression")
 		}
 		items = append(items, p.expression())
 	}
@@ -109,11 +110,13 @@ func (p *parser) dict() expr {
 	d := &dictExpr{}
 	for p.must().kind != tokenRightBrace {
 		if len(d.keys) > 0 && !p.skip(tokenComma) {
-			p.fail(p.peek(), "expected comma after expression")
+			t := p.peek()
+			p.failPlain(t, missing("a comma", t), "expected comma after expression")
 		}
 		d.keys = append(d.keys, p.dictKey())
 		if !p.skip(tokenColon) {
-			p.fail(p.peek(), "expected colon after dict key")
+			t := p.peek()
+			p.failPlain(t, missing("a colon", t), "expected colon after dict key")
 		}
 		d.values = append(d.values, p.expression())
 	}
@@ -146,7 +149,8 @@ func (p *parser) arguments() []expr {
 			break
 		}
 		if n > 0 && !p.skip(tokenComma) {
-			p.fail(p.peek(), "expected comma after expression")
+			t := p.peek()
+			p.failPlain(t, missing("a comma", t), "expected comma after expression")
 		}
 		if t := p.must(); n > 0 && t.kind == tokenRightParen {
 			p.fail(t, "unexpected %s", t)

@@ -35,7 +35,7 @@ func (p *parser) statement() node {
 	case "from":
 		return p.fromTag(t)
 	}
-	p.fail(t, "unknown block tag: %s", t.text)
+	p.failPlain(t, noTag(t.text), "unknown block tag: %s", t.text)
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (p *parser) ifTag(start token) node {
 		return n
 	}
 	if t.kind == tokenEOF {
-		p.fail(start, "if is never closed: expected elif, else, or endif, got end of file")
+		p.failPlain(start, "{% if … %} is never closed; end it with {% endif %}", "if is never closed: expected elif, else, or endif, got end of file")
 	}
 	p.closeTag("endif")
 	return n
@@ -110,7 +110,8 @@ func (p *parser) ifTag(start token) node {
 func (p *parser) forTag(start token) node {
 	n := &forNode{pos: start.pos, names: p.names(start)}
 	if !p.skipWord("in") {
-		p.fail(p.peek(), `expected "in" keyword for loop`)
+		t := p.peek()
+		p.failPlain(t, missing(`"in"`, t)+"; write {% for name in list %}", `expected "in" keyword for loop`)
 	}
 	n.items = p.expression()
 	p.closeTag("for")
@@ -146,7 +147,8 @@ func (p *parser) setTag(start token) node {
 		return n
 	}
 	if p.peek().kind != tokenBlockEnd {
-		p.fail(p.peek(), "expected = or block end in set tag")
+		t := p.peek()
+		p.failPlain(t, missing(`"="`, t)+"; write {% set name = value %}", "expected = or block end in set tag")
 	}
 	p.closeTag("set")
 	p.trim = false // Nunjucks pays no heed to the minus sign here
@@ -170,7 +172,7 @@ func (p *parser) switchTag() node {
 		n.fallback = p.until("endswitch")
 	}
 	if t := p.peek(); t.kind == tokenEOF {
-		p.fail(t, `expected "case", "default" or "endswitch", got end of file`)
+		p.failPlain(t, "{% switch … %} is never closed; end it with {% endswitch %}", `expected "case", "default" or "endswitch", got end of file`)
 	}
 	p.endTag()
 	return n

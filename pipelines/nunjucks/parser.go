@@ -26,6 +26,11 @@ func (p *parser) fail(t token, format string, args ...any) {
 	panic(&Error{Line: t.pos.line, Col: t.pos.col, Msg: fmt.Sprintf(format, args...)})
 }
 
+// failPlain is fail with other words for people.
+func (p *parser) failPlain(t token, plain, format string, args ...any) {
+	panic(&Error{Line: t.pos.line, Col: t.pos.col, Msg: fmt.Sprintf(format, args...), Plain: plain})
+}
+
 // next returns the next token that is not a blank.
 func (p *parser) next() token {
 	for {
@@ -61,7 +66,7 @@ func (p *parser) peek() token {
 func (p *parser) must() token {
 	t := p.peek()
 	if t.kind == tokenEOF {
-		p.fail(t, "unexpected end of file")
+		p.failPlain(t, "the template ends inside a tag; close it with }} or %}", "unexpected end of file")
 	}
 	return t
 }
@@ -89,7 +94,7 @@ func (p *parser) skipWord(word string) bool { return p.skipText(tokenName, word)
 func (p *parser) expect(kind tokenKind, what string) token {
 	t := p.next()
 	if t.kind != kind {
-		p.fail(t, "expected %s, got %s", what, t)
+		p.failPlain(t, missing("the "+what, t), "expected %s, got %s", what, t)
 	}
 	return t
 }
@@ -98,7 +103,7 @@ func (p *parser) expect(kind tokenKind, what string) token {
 func (p *parser) closeTag(tag string) {
 	t := p.next()
 	if t.kind != tokenBlockEnd {
-		e := &Error{Line: t.pos.line, Col: t.pos.col, Msg: "expected block end in " + tag + " statement"}
+		e := &Error{Line: t.pos.line, Col: t.pos.col, Msg: "expected block end in " + tag + " statement", Plain: noEnd(t, "{% "+tag+" …", "%}")}
 		if !strings.HasPrefix(tag, "end") || !p.passOver(e) {
 			panic(e)
 		}
@@ -200,7 +205,7 @@ func (p *parser) output(start token) node {
 	p.trim = false
 	end := p.next()
 	if end.kind != tokenVarEnd {
-		p.fail(end, "expected variable end")
+		p.failPlain(end, noEnd(end, "{{", "}}"), "expected variable end")
 	}
 	p.trim = end.text[0] == '-'
 	return &outputNode{start.pos, x}
@@ -228,7 +233,7 @@ func (p *parser) inside(locals int, names ...string) []node {
 func (p *parser) tagName() token {
 	t := p.must()
 	if t.kind != tokenName {
-		p.fail(t, "tag name expected")
+		p.failPlain(t, "a tag begins with its name, as in {% if … %}; "+t.shown()+" is none", "tag name expected")
 	}
 	return t
 }

@@ -84,12 +84,12 @@ func TestConditionsAreBareExpressions(t *testing.T) {
 
 func TestParseErrorsNameThePlace(t *testing.T) {
 	for _, tt := range []struct{ name, src, want string }{
-		{"an operand is missing", "line1\nüber {{ a b }}", "x.yaml:2:11: expected variable end"},
-		{"a tag is unknown", "\n\n  {% foo %}", "x.yaml:3:6: unknown block tag: foo"},
-		{"a tag is not closed", "{% if a %}", "x.yaml:1:4: if is never closed: expected elif, else, or endif, got end of file"},
-		{"a comment is not closed", "a {# b", "x.yaml:1:3: expected end of comment, got end of file"},
+		{"an operand is missing", "line1\nüber {{ a b }}", `x.yaml:2:11: "b" can't stand here; }} is expected, or an operator or a filter`},
+		{"a tag is unknown", "\n\n  {% foo %}", "x.yaml:3:6: there is no tag {% foo %}"},
+		{"a tag is not closed", "{% if a %}", "x.yaml:1:4: {% if … %} is never closed; end it with {% endif %}"},
+		{"a comment is not closed", "a {# b", "x.yaml:1:3: {# is never closed; end it with #}"},
 		{"a pattern is wrong", "{{ r/(/ }}", "x.yaml:1:4: bad regular expression: error parsing regexp: missing closing ) in `(`"},
-		{"the source ends", "{{ a.", "x.yaml:1:6: expected name as lookup value, got end of file"},
+		{"the source ends", "{{ a.", "x.yaml:1:6: a name is missing behind the dot, before the end"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := New(Config{}).Parse("x.yaml", tt.src)
@@ -97,10 +97,10 @@ func TestParseErrorsNameThePlace(t *testing.T) {
 		})
 	}
 	for src, want := range map[string]string{
-		"a ==":        "when:1:5: expected expression, got end of file",
-		"a b":         "when:1:3: unexpected token: b after the expression",
+		"a ==":        "when:1:5: the expression ends where a value is missing",
+		"a b":         `when:1:3: "b" can't follow here; join values with an operator, as and, or, ==`,
 		"{{ a }}":     "when:1:1: this is an expression already: leave out the {{ and }}",
-		"a == b %} c": "when:1:8: unexpected token: %} after the expression",
+		"a == b %} c": `when:1:8: %} can't follow here; join values with an operator, as and, or, ==`,
 	} {
 		_, err := New(Config{}).ParseExpr("when", src)
 		require.EqualError(t, err, want)
@@ -114,7 +114,7 @@ func TestRenderErrorsNameThePlace(t *testing.T) {
 		Loader:  func(name string) (string, error) { return "\n {{ fail() }}", nil },
 	}
 	for src, want := range map[string]string{
-		"a\n {{ x.y() }}":               "test:2:8: unable to call `x[\"y\"]`, which is undefined or falsey",
+		"a\n {{ x.y() }}":               "test:2:8: x.y can't be called: x is undefined here",
 		"{{ 1 | nope }}":                "test:1:8: filter not found: nope",
 		"{{ [3] | sum | truncate(1) }}": "test:1:16: truncate: expected a string, got 3",
 		"{{ fail() }}":                  "test:1:8: fail: boom",

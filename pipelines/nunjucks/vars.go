@@ -10,6 +10,7 @@ type Facts struct {
 	Vars        []Ref        // what it reads and does not set itself
 	Unknown     []Unknown    // filters and tests that there are not
 	Comparisons []Comparison // of a variable with a literal
+	MethodCalls []MethodCall // on a variable
 
 	// NegativeIndexes are the brackets that hold a literal negative index, as in list[-1]. What they mean is
 	// Config.NegativeIndex's to say.
@@ -229,6 +230,7 @@ func (w *walker) call(x *callExpr, in *names) {
 	switch f := x.target.(type) {
 	case *lookupExpr:
 		w.index(f)
+		w.methodCall(x, f, in)
 		w.expr(f.target, in)
 		w.expr(f.key, in)
 	case *nameExpr:
