@@ -177,14 +177,19 @@ func (l *linter) older(fields []modules.Field, props map[string]any, at place) {
 
 // gpu notes that a task runs only where there is one.
 func (l *linter) gpu(t *pipelines.Task, props place) {
-	if t.GPU != nil {
-		l.notef(t.Positions["gpu"], "%sneeds a GPU", props.what)
+	if t.GPU == nil {
 		return
 	}
-	config, ok := t.Props["config"].(map[string]any)
-	if ok && config["use_gpu"] == true {
-		l.notef(props.in("config.use_gpu").key(), "%sneeds a GPU", props.what)
+	at, ok := t.Positions["gpu"]
+	for _, option := range []string{"config.use_gpu", "use_gpu"} {
+		if !ok {
+			at, ok = t.Positions["props."+option]
+		}
 	}
+	if !ok {
+		at = props.fallback
+	}
+	l.notef(at, "%sneeds a GPU", props.what)
 }
 
 // unknown reports a name that a registry does not have.
@@ -206,7 +211,11 @@ func (l *linter) plainSecrets(name string, v any, at place) {
 	case string:
 		if x != "" && !render.IsTemplate(x) && redact.NameIsSecret(name) {
 			l.plainSecret(name, at)
+		} else if slices.ContainsFunc(redact.InURLs(x), func(s string) bool { return !strings.Contains(s, "{{") }) {
+			l.warnf(at.key(), "%sthe URL has a password or token in plain text; take it from the environment: \"{{ env.TOKEN }}\"", at.what)
 		}
+	case render.Scoped:
+		l.plainSecrets(name, x.Text, at)
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(x)) {
 			l.plainSecrets(k, x[k], at.in(k))
