@@ -128,19 +128,24 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	for _, p := range modules.CheckKnown(m, l.withEvent(spec, props), render.IsTemplate) {
-		if p.Later {
-			l.warnf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-			continue
-		}
-		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-	}
+	l.props(m, l.withEvent(spec, props), at)
 	l.older(spec.Props, props, at)
 	l.paths(spec, props, at)
 	for _, f := range spec.Props {
 		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !render.IsTemplate(v) && !redact.NameIsSecret(f.Name) {
 			l.plainSecret(f.Name, at.in(f.Name))
 		}
+	}
+}
+
+// props holds props against the module: against its own rules too, as far as those go by what is no template.
+func (l *linter) props(m modules.Module, props map[string]any, at place) {
+	for _, p := range modules.CheckKnown(m, props, render.IsTemplate) {
+		say := l.errorf
+		if p.Later {
+			say = l.warnf
+		}
+		say(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
 }
 
