@@ -4,14 +4,16 @@ import (
 	"context"
 
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // Given is what a job brings to a document. The zero Given is what lint and the catalogue assume: nothing.
 type Given struct {
-	State map[string]any    // laid over the document's, shallow; data, never rendered
-	Env   map[string]string // that templates may read
-	Job   map[string]any    // id, name, attempt, …
-	Entry string            // of Pipeline.Entries; empty is as Select has it
+	State      map[string]any // laid over the document's, shallow; data, never rendered
+	StateOrder *nunjucks.Order
+	Env        map[string]string // that templates may read
+	Job        map[string]any    // id, name, attempt, …
+	Entry      string            // of Pipeline.Entries; empty is as Select has it
 
 	// Secrets learns what is secret in Env and the document's state before blocks, and what stands in them, are rendered:
 	// problems may quote it. May be nil.

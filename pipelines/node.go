@@ -130,6 +130,23 @@ func (n *node) any() any {
 	return n.value
 }
 
+// order returns the order of the maps in any, as the source has them; nil where all are sorted.
+func (n *node) order() *nunjucks.Order {
+	if n.kind == scalarNode {
+		return nil
+	}
+	var keys []string
+	in := map[string]*nunjucks.Order{}
+	for i, e := range n.list {
+		in[strconv.Itoa(i)] = e.order()
+	}
+	for _, f := range n.fields {
+		keys = append(keys, f.key)
+		in[f.key] = f.value.order()
+	}
+	return nunjucks.Ordering(keys, in)
+}
+
 // places notes where n and everything in it stands: path is the key's place, path + ":" the place of a scalar's
 // text where a column inside the value is one in the source too.
 func (n *node) places(path string, key Pos, into Positions) {

@@ -1,10 +1,12 @@
 package pipelines
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
@@ -64,7 +66,7 @@ func (p *parser) param(f field) (Param, bool) {
 		out.Enum = p.enum(*enum, out)
 	}
 	if otherwise != nil {
-		out.Default = p.paramDefault(*otherwise, out)
+		out.Default, out.order = p.paramDefault(*otherwise, out), otherwise.value.order()
 	}
 	return out, true
 }
@@ -185,19 +187,26 @@ func (p *parser) paramDefault(f field, of Param) any {
 
 // defaults puts defaults into the state, where it has no such key.
 func (p *Pipeline) defaults(params []Param) {
+	added, order := map[string]any{}, &nunjucks.Order{In: map[string]*nunjucks.Order{}}
 	for _, param := range params {
 		if _, own := p.State[param.Name]; own || param.Default == nil {
 			continue
 		}
-		if p.State == nil {
-			p.State = map[string]any{}
-		}
+		added[param.Name], order.In[param.Name] = param.Default, param.order
+		order.Keys = append(order.Keys, param.Name)
 		if p.Positions == nil {
 			p.Positions = Positions{}
 		}
-		p.State[param.Name] = param.Default
 		p.Positions["state."+param.Name] = param.Pos
 	}
+	if len(added) == 0 {
+		return
+	}
+	p.StateOrder = p.StateOrder.Overlay(p.State, added, order)
+	if p.State == nil {
+		p.State = map[string]any{}
+	}
+	maps.Copy(p.State, added)
 }
 
 // show describes a value of the param for a message; a secret by its kind alone.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/blocks"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // Parse reads a pipeline from YAML or JSON. name is what problems call the source, "hello.yaml"; a pipeline without a
@@ -87,12 +88,18 @@ func ParseCallbacks(name string, raw map[string]any) (map[Event][]Callback, erro
 // Decode reads YAML or JSON as Parse does, within the same limits, and returns plain values: maps are map[string]any,
 // whole numbers int64. name is what problems call the source. The error is a *ParseError, and permanent.
 func Decode(name string, doc []byte) (any, error) {
+	v, _, err := DecodeOrdered(name, doc)
+	return v, err
+}
+
+// DecodeOrdered is Decode with the order of the maps in the source, which is nil where all are sorted.
+func DecodeOrdered(name string, doc []byte) (any, *nunjucks.Order, error) {
 	p := parser{file: name}
 	root := p.values(doc)
 	if err := p.err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return root.any(), nil
+	return root.any(), root.order(), nil
 }
 
 // A parser turns nodes into the types of this package and collects what is wrong.
@@ -173,7 +180,7 @@ func (p *parser) pipeline(root *node, pl *Pipeline) {
 		case "params":
 			pl.Params = p.params(f)
 		case "state":
-			pl.State = p.plainMap(f)
+			pl.State, pl.StateOrder = p.plainMap(f), f.value.order()
 		case "tasks":
 			pl.Tasks = p.tasks(f)
 		case "entries":

@@ -4,6 +4,8 @@ package pipelines
 import (
 	"fmt"
 	"time"
+
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // A Pipeline is one parsed document. It is plain data: safe to copy, nothing rendered.
@@ -11,8 +13,9 @@ type Pipeline struct {
 	Name        string
 	Description string
 	State       map[string]any // values may be templates over other state, in any order
-	Tasks       []Task         // of the document itself, or of the entry that was selected; nil where it has entries alone
-	Entry       string         // that was selected; empty for the document's own tasks
+	StateOrder  *nunjucks.Order
+	Tasks       []Task // of the document itself, or of the entry that was selected; nil where it has entries alone
+	Entry       string // that was selected; empty for the document's own tasks
 	Callbacks   map[Event][]Callback
 	Plugins     []string
 	Params      []Param // what a job may or must give, in the order of the text
@@ -50,9 +53,10 @@ type Param struct {
 	Type        ParamType
 	Description string
 	Required    bool
-	Unless      []string // other params: with Required, one that the job gives stands in
-	Default     any      // nil is none; a template like any state value
-	Enum        []any    // allowed values; nil is any
+	Unless      []string        // other params: with Required, one that the job gives stands in
+	Default     any             // nil is none; a template like any state value
+	order       *nunjucks.Order // of Default
+	Enum        []any           // allowed values; nil is any
 	Pos         Pos
 }
 

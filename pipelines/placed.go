@@ -1,14 +1,16 @@
 package pipelines
 
-// DecodePlaced is Decode for a map, with the places of its keys and entries ("tests[0].given.state").
-func DecodePlaced(name string, doc []byte) (values map[string]any, at Positions, err error) {
+import "github.com/millrace/millrace/pipelines/nunjucks"
+
+// DecodePlaced is DecodeOrdered for a map, with the places of its keys and entries ("tests[0].given.state").
+func DecodePlaced(name string, doc []byte) (values map[string]any, order *nunjucks.Order, at Positions, err error) {
 	p := parser{file: name}
 	root := p.values(doc)
 	if root != nil && root.kind != mapNode {
 		p.Errorf(root.pos, "the document must be a map, got %s", root.what())
 	}
 	if err := p.err(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	at = Positions{}
 	values = make(map[string]any, len(root.fields))
@@ -16,5 +18,5 @@ func DecodePlaced(name string, doc []byte) (values map[string]any, at Positions,
 		f.value.places(f.key, f.pos, at)
 		values[f.key] = f.value.any()
 	}
-	return values, at, nil
+	return values, root.order(), at, nil
 }

@@ -53,8 +53,8 @@ func (p *parser) run(ctx context.Context, b *blocks.Document) (*render.State, *b
 		data = p.given.State // whoever runs it reports this, where the blocks can do without
 	}
 	state, err := render.NewState(ctx, render.Config{
-		Name: pl.Name, Document: pl.State, Data: data, TrustData: true, Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict,
-		OnSecret: p.secret,
+		Name: pl.Name, Document: pl.State, DocumentOrder: pl.StateOrder, Data: data, DataOrder: p.given.StateOrder, TrustData: true,
+		Env: p.given.Env, Job: p.given.Job, Strict: pl.Settings.Strict, OnSecret: p.secret,
 	})
 	switch {
 	case err == nil:

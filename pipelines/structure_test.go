@@ -53,7 +53,7 @@ func TestBatchAssetProcessingMakesOneTaskOfEachAsset(t *testing.T) {
 
 // What blocks captured hides the state, in a task's props, its callbacks and its condition; all else is of its time.
 func TestWhatBlocksSetIsKnownWhenTheTaskRuns(t *testing.T) {
-	p := given(t, `state: {sizes: {s: 1, m: 2}, kind: png}
+	p := given(t, `state: {sizes: {m: 2, s: 1}, kind: png}
 tasks:
   {% for size, px in sizes %}
   - name: "{{ size }} as {{ kind }}, then {{ later }}"
@@ -72,7 +72,7 @@ tasks:
 `, map[string]any{"size": "mine"})
 	require.Len(t, p.Tasks, 3)
 	first, second := p.Tasks[0], p.Tasks[1]
-	require.Equal(t, "m", second.Vars["size"].(string)[:0]+first.Vars["size"].(string), "maps are walked by key")
+	require.Equal(t, []any{"m", "s"}, []any{first.Vars["size"], second.Vars["size"]})
 	require.Equal(t, "{{ size }} as {{ kind }}, then {{ later }}", first.Name, "not all of it is known yet")
 	require.Equal(t, []string{"id-1", "id-2"}, []string{first.ID, second.ID})
 	require.Equal(t, []string{"Stat", "Now"}, []string{first.Module, second.Module})

@@ -83,7 +83,7 @@ func tellEnd(ctx context.Context, show *progress, s *screen, req *launch.Request
 		show.end(run)
 		return nil
 	}
-	given := pipelines.Given{State: req.Job.State, Entry: req.Job.Entry}
+	given := pipelines.Given{State: req.Job.State, StateOrder: req.Job.StateOrder, Entry: req.Job.Entry}
 	_, err := pipelines.ParseGiven(ctx, req.Source, req.Document, given)
 	if bad, ok := errors.AsType[*pipelines.ParseError](err); ok && len(run.Tasks) == 0 && run.Failure.Message == bad.Error() {
 		return printFindings(s, findings(req.Source, req.Document, bad.Problems))

@@ -169,7 +169,7 @@ func (m *manifest) parse(ctx context.Context, req *launch.Request, told *screen)
 		return pipelines.Parse(req.Source, req.Document)
 	}
 	req.Job.Entry = m.entry
-	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{State: req.Job.State, Entry: m.entry})
+	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{State: req.Job.State, StateOrder: req.Job.StateOrder, Entry: m.entry})
 	var data map[string]any
 	if err == nil {
 		data, err = p.Bind(req.Job.State)

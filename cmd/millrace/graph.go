@@ -75,7 +75,7 @@ func drawn(ctx context.Context, req *launch.Request, env map[string]string) (*pi
 		}
 	}
 	return pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
-		State: req.Job.State, Env: env, Job: jobVars(req), Entry: req.Job.Entry,
+		State: req.Job.State, StateOrder: req.Job.StateOrder, Env: env, Job: jobVars(req), Entry: req.Job.Entry,
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
@@ -24,6 +25,7 @@ import (
 // A message is one that can be sent: its job decodes and its pipeline parses.
 type message struct {
 	fields   map[string]any
+	order    *nunjucks.Order // of the state in fields
 	body     []byte
 	job      *job.Job
 	source   string // the pipeline's name in problems
@@ -33,7 +35,7 @@ type message struct {
 
 // message makes the message that o, a pipeline and values ask for.
 func (o *order) message(ctx context.Context, stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*message, error) {
-	state, err := job.ParseState(values)
+	state, order, err := job.ParseState(values)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
@@ -54,14 +56,14 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 	default:
 		m.fields["pipeline"] = asText(m.document)
 	}
-	m.overlay(state)
+	m.overlay(state, order)
 	m.set("entry", *o.fields["entry"])
 	called, err := m.parse(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.fill(m, called)
-	if m.body, err = json.Marshal(m.fields); err != nil {
+	if m.body, err = json.Marshal(m.ordered()); err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
 	m.job, err = job.Decode(queue.Message{ID: "new", Body: m.body})
@@ -79,7 +81,7 @@ func (m *message) parse(ctx context.Context) (name string, err error) {
 		return strings.TrimSuffix(m.source, filepath.Ext(m.source)), nil
 	}
 	entry, _ := m.fields["entry"].(string)
-	p, err := pipelines.ParseGiven(ctx, m.source, m.document, pipelines.Given{State: state, Entry: entry})
+	p, err := pipelines.ParseGiven(ctx, m.source, m.document, pipelines.Given{State: state, StateOrder: m.order, Entry: entry})
 	if err != nil {
 		return "", err
 	}
@@ -112,7 +114,9 @@ func (m *message) take(fields map[string]any, cat *pipelines.Catalogue) error {
 	}
 	m.fields, m.version = fields, j.Version
 	delete(m.fields, "args") // they are in the state now, over which more may be laid
-	m.overlay(j.State)
+	if len(j.State) > 0 {
+		m.fields["state"], m.order = j.State, j.StateOrder
+	}
 	if j.Inline != nil {
 		text := asText(j.Inline) // as it was written: a map would lose its order
 		m.document, m.fields["pipeline"] = []byte(text), text
@@ -126,8 +130,13 @@ func (m *message) take(fields map[string]any, cat *pipelines.Catalogue) error {
 	return err
 }
 
+// ordered is the message with the order of its state.
+func (m *message) ordered() any {
+	return nunjucks.WithOrder(m.fields, nunjucks.Ordering(nil, map[string]*nunjucks.Order{"state": m.order}))
+}
+
 // overlay lays state over the message's.
-func (m *message) overlay(state map[string]any) {
+func (m *message) overlay(state map[string]any, order *nunjucks.Order) {
 	if len(state) == 0 {
 		return
 	}
@@ -135,6 +144,7 @@ func (m *message) overlay(state map[string]any) {
 	if all == nil {
 		all = map[string]any{}
 	}
+	m.order = m.order.Overlay(all, state, order)
 	maps.Copy(all, state)
 	m.fields["state"] = all
 }
@@ -202,7 +212,7 @@ func kebab(name string) string {
 }
 
 func (m *message) show(w io.Writer, format string) error {
-	text, err := show.Text(m.fields, format)
+	text, err := show.Text(m.ordered(), format)
 	if err != nil {
 		return err
 	}

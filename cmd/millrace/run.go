@@ -162,11 +162,11 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 
 // readRequest makes a request of a pipeline's source and values for its state.
 func readRequest(stdin io.Reader, source string, values []string, cat *pipelines.Catalogue) (*launch.Request, error) {
-	state, err := job.ParseState(values)
+	state, order, err := job.ParseState(values)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	req := &launch.Request{Job: &job.Job{ID: "run", State: state}, Attempt: 1, Last: true, Trusted: true}
+	req := &launch.Request{Job: &job.Job{ID: "run", State: state, StateOrder: order}, Attempt: 1, Last: true, Trusted: true}
 	source, version := splitVersion(source)
 	req.Document, req.Source, err = readSource(stdin, source, cat)
 	if err != nil {

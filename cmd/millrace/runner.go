@@ -141,7 +141,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *redact.Set) (*engine.Input, error) {
 	secrets.AddNamed(req.Job.State)
 	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
-		State: req.Job.State, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry, Secrets: secrets,
+		State: req.Job.State, StateOrder: req.Job.StateOrder, Env: r.env, Job: jobVars(req), Entry: req.Job.Entry, Secrets: secrets,
 	})
 	if err != nil {
 		return nil, err
@@ -162,8 +162,9 @@ func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *reda
 		in.Warnings = keepOperators(p)
 	}
 	in.State, err = render.NewState(ctx, render.Config{
-		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() },
-		Data: data, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
+		Name: p.Name, Document: p.State, DocumentOrder: p.StateOrder, At: func(key string) string { return p.Positions["state."+key].String() },
+		Data: data, DataOrder: req.Job.StateOrder, TrustData: r.admit != nil, Env: r.env, Job: jobVars(req), OnSecret: secrets.Add,
+		Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err

@@ -52,6 +52,15 @@ func jsonText(v any, indent string) (string, error) {
 }
 
 func yamlText(v any) (string, error) {
+	if _, own := v.(json.Marshaler); own { // for the order of its keys
+		var n yaml.Node
+		b, err := json.Marshal(v)
+		if err := errors.Join(err, yaml.Unmarshal(b, &n)); err != nil {
+			return "", fmt.Errorf("show as YAML: %w", err)
+		}
+		plain(&n)
+		v = &n
+	}
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -59,6 +68,14 @@ func yamlText(v any) (string, error) {
 		return "", fmt.Errorf("show as YAML: %w", err)
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// plain takes the looks of JSON from a node.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, e := range n.Content {
+		plain(e)
+	}
 }
 
 // A Message is the props of StdOut and StdErr.

@@ -22,8 +22,8 @@ type chunk struct {
 }
 
 // Place returns where in the source a line and column of Text come from, and the variables that blocks had set there:
-// plain values that must not be written to, nil when there are none; at a value that starts with a tag they are never
-// nil. A place behind the end is the end.
+// plain values or nunjucks.Ordered that must not be written to, nil when there are none; at a value that starts with a tag
+// they are never nil. A place behind the end is the end.
 func (x *Expansion) Place(line, column int) (srcLine, srcColumn int, vars map[string]any) {
 	offset := x.index.offset(line, column)
 	i := sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i].out > offset }) - 1

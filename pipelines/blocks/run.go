@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -113,6 +112,7 @@ func (r *runner) full(at int) error {
 func weight(v any) int {
 	const each = 32
 	n := each
+	v, _ = nunjucks.Plain(v)
 	switch x := v.(type) {
 	case string:
 		n += len(x)
@@ -206,6 +206,7 @@ func (r *runner) loop(ctx context.Context, branches []branch) error {
 
 // size is how many turns a loop over v takes.
 func size(v any) int {
+	v, _ = nunjucks.Plain(v)
 	switch x := v.(type) {
 	case []any:
 		return len(x)
@@ -218,13 +219,14 @@ func size(v any) int {
 }
 
 // items returns what a loop over v binds its variables to, turn by turn: lists by entry, unpacked where there are several
-// names, maps by key and value, text by character; nothing for all else, as in a template.
+// names, maps by key and value in their order, text by character; nothing for all else, as in a template.
 func items(v any, b branch) ([][]any, error) {
 	var turns [][]any
+	v, order := nunjucks.Plain(v)
 	switch x := v.(type) {
 	case []any:
 		for i, e := range x {
-			values, err := unpack(e, i, b)
+			values, err := unpack(nunjucks.WithOrder(e, order.At(strconv.Itoa(i))), i, b)
 			if err != nil {
 				return nil, err
 			}
@@ -234,8 +236,8 @@ func items(v any, b branch) ([][]any, error) {
 		if len(b.names) != 2 {
 			return nil, wrong(b.tag.start, "this loops over a map, which takes two names: {%% for key, value in … %%}")
 		}
-		for _, k := range slices.Sorted(maps.Keys(x)) {
-			turns = append(turns, []any{k, x[k]})
+		for _, k := range order.Of(x) {
+			turns = append(turns, []any{k, nunjucks.WithOrder(x[k], order.At(k))})
 		}
 	case string:
 		if len(b.names) != 1 {
@@ -253,12 +255,15 @@ func unpack(e any, i int, b branch) ([]any, error) {
 	if len(b.names) == 1 {
 		return []any{e}, nil
 	}
+	e, order := nunjucks.Plain(e)
 	l, ok := e.([]any)
 	if !ok {
 		return nil, wrong(b.tag.start, "the loop has %d names, and entry %d of its list is no list to take them from", len(b.names), i)
 	}
 	values := make([]any, len(b.names))
-	copy(values, l)
+	for j, v := range l[:min(len(l), len(values))] {
+		values[j] = nunjucks.WithOrder(v, order.At(strconv.Itoa(j)))
+	}
 	return values, nil
 }
 

@@ -19,6 +19,8 @@ func fromGo(v any) any {
 		return &dict{src: x}
 	case []any:
 		return &list{src: x}
+	case Ordered:
+		return fromOrdered(x)
 	case []string:
 		return &list{texts: x}
 	case map[string]string:
@@ -39,6 +41,17 @@ func fromGo(v any) any {
 		return f
 	}
 	return fmt.Sprint(v)
+}
+
+func fromOrdered(x Ordered) any {
+	v := fromGo(x.Value)
+	switch v := v.(type) {
+	case *dict:
+		v.below = x.Order
+	case *list:
+		v.below = x.Order
+	}
+	return v
 }
 
 func wrapAll[T any](items []T) []any {

@@ -7,7 +7,7 @@
 // What a template may call is a closed list per type; there are no prototypes, constructors or Go methods to reach.
 //
 // Left out: the async tags (asyncEach, asyncAll, ifAsync) and custom tags. Maps keep the order of the template that
-// wrote them; maps that come from Go have none, and are walked by sorted key.
+// wrote them. Go's have none: an Ordered brings it with it, and other maps are walked by sorted key.
 //
 // Everything a template does is counted (Limits), so the worst one ends with a named error. Inside, an error travels
 // as a panic of *Error from where it is found to the exported method, which returns it.

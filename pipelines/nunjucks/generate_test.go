@@ -2,7 +2,9 @@ package nunjucks
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,13 +73,38 @@ func (g *generator) vars() map[string]any {
 			"inner": map[string]any{"k": number(), "s": text()}, "tags": list(text),
 		}
 	}
-	return map[string]any{
+	return g.ordered(map[string]any{
 		"s": text(), "t": text(), "u": pick(g, texts[16:19]...), "n": number(), "f": number(), "i": g.r.IntN(6), "b": g.chance(50), "z": nil,
 		"l": list(number), "w": list(text), "e": []any{}, "mixed": []any{number(), text(), nil, g.chance(50), list(number)},
 		"o": list(entry), "m": map[string]any{"a": number(), "b": number(), "c": number()}, "p": entry(), "empty": map[string]any{},
 		"pairs": []any{[]any{text(), number()}, []any{text(), number()}}, "one": []any{text()},
 		"keys": map[string]any{"10": text(), "2": text(), "x": text()},
+	})
+}
+
+// ordered gives the maps in vars an order by chance.
+func (g *generator) ordered(vars map[string]any) map[string]any {
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		vars[k] = WithOrder(vars[k], g.order(vars[k]))
 	}
+	return vars
+}
+
+func (g *generator) order(v any) *Order {
+	o := &Order{In: map[string]*Order{}}
+	switch v := v.(type) {
+	case map[string]any:
+		o.Keys = slices.Sorted(maps.Keys(v))
+		for _, k := range o.Keys {
+			o.In[k] = g.order(v[k])
+		}
+		g.r.Shuffle(len(o.Keys), func(i, j int) { o.Keys[i], o.Keys[j] = o.Keys[j], o.Keys[i] })
+	case []any:
+		for i, e := range v {
+			o.In[strconv.Itoa(i)] = g.order(e)
+		}
+	}
+	return o
 }
 
 func quote(text string) string {

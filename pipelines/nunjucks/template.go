@@ -25,7 +25,7 @@ type Expr struct {
 }
 
 // Render fills the template in. vars are plain Go values: nil, bool, string, Safe, any int or float, []any, []string,
-// map[string]any, Func; others are taken as the text fmt prints. Maps and lists are converted when the template
+// map[string]any, Ordered, Func; others are taken as the text fmt prints. Maps and lists are converted when the template
 // touches them, and never written to. An error is an *Error.
 func (t *Template) Render(ctx context.Context, vars map[string]any) (out string, err error) {
 	defer rescue(&err, t.name)
@@ -53,6 +53,17 @@ func (t *Template) Value(ctx context.Context, vars map[string]any) (v any, err e
 	return newState(ctx, t.env, t, vars).value(t.lone), nil
 }
 
+// Ordered is Value with the order of the maps in it, which is nil where all are sorted.
+func (t *Template) Ordered(ctx context.Context, vars map[string]any) (v any, o *Order, err error) {
+	if t.lone == nil {
+		v, err = t.Render(ctx, vars)
+		return v, nil, err
+	}
+	defer rescue(&err, t.name)
+	v, o = newState(ctx, t.env, t, vars).ordered(t.lone)
+	return v, o, nil
+}
+
 // Facts returns what there is to know of the template without rendering it.
 func (t *Template) Facts() Facts { return walk(t.env, t.nodes) }
 
@@ -65,6 +76,13 @@ func (x *Expr) Eval(ctx context.Context, vars map[string]any) (v any, err error)
 	return newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).value(x.root), nil
 }
 
+// Ordered is Eval with an order, as Template.Ordered has it.
+func (x *Expr) Ordered(ctx context.Context, vars map[string]any) (v any, o *Order, err error) {
+	defer rescue(&err, x.name)
+	v, o = newState(ctx, x.env, &Template{env: x.env, name: x.name}, vars).ordered(x.root)
+	return v, o, nil
+}
+
 // Facts is Template.Facts.
 func (x *Expr) Facts() Facts { return walk(x.env, []node{&outputNode{value: x.root}}) }
 
@@ -72,13 +90,20 @@ func (x *Expr) Facts() Facts { return walk(x.env, []node{&outputNode{value: x.ro
 func (x *Expr) Vars() []Ref { return x.Facts().Vars }
 
 // value evaluates x to plain Go.
-func (s *state) value(x expr) any {
+func (s *state) value(x expr) any { return s.toGo(s.final(x)) }
+
+func (s *state) ordered(x expr) (any, *Order) {
+	v := s.final(x)
+	return s.toGo(v), s.orderOf(v)
+}
+
+func (s *state) final(x expr) any {
 	s.tick(1)
 	v := x.eval(s)
 	if f, ok := v.(*function); ok {
 		s.fail("the value is the function %s: call it with ()", f.name)
 	}
-	return s.toGo(v)
+	return v
 }
 
 // loneExpr returns the expression of a source that is exactly one {{ expr }}, else nil.

@@ -1,7 +1,6 @@
 package nunjucks
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
@@ -21,6 +20,7 @@ type Safe string
 type list struct {
 	values []any
 	src    []any    // not converted yet
+	below  *Order   // of src
 	texts  []string // not converted yet
 }
 
@@ -28,6 +28,12 @@ func newList(values []any) *list { return &list{values: values} }
 
 func (l *list) items() []any {
 	switch {
+	case l.src != nil && l.below != nil:
+		l.values = make([]any, len(l.src))
+		for i, v := range l.src {
+			l.values[i] = fromGo(WithOrder(v, l.below.At(strconv.Itoa(i))))
+		}
+		l.src = nil
 	case l.src != nil:
 		l.values, l.src = wrapAll(l.src), nil
 	case l.texts != nil:
@@ -51,6 +57,7 @@ type dict struct {
 	values   map[string]any
 	order    []string
 	src      map[string]any // of one that comes from Go, instead of values; never written
+	below    *Order         // of src
 	looked   vars           // what is no plain value in src, once it was looked at
 	keywords bool           // the keyword arguments of a call
 	indexed  bool           // has keys that look like list indexes, which JavaScript puts first
@@ -69,7 +76,7 @@ func (d *dict) get(key string) (any, bool) {
 	if v, ok := d.looked.get(key); ok {
 		return v, true
 	}
-	v = fromGo(v)
+	v = fromGo(WithOrder(v, d.below.At(key)))
 	d.looked.put(key, v)
 	return v, true
 }
@@ -93,16 +100,22 @@ func (d *dict) len() int {
 	return len(d.order)
 }
 
-// keys are in the order of setting, or sorted when the dict comes from Go. Index keys come first, by number.
+// keys are in the order of setting, or as its Order says when the dict comes from Go. Index keys come first, by number.
 func (d *dict) keys() []string {
 	if d.src != nil && d.order == nil {
-		d.order = slices.Sorted(maps.Keys(d.src))
-		d.indexed = slices.ContainsFunc(d.order, isIndexKey)
+		d.order = d.below.Of(d.src)
 	}
 	if !d.indexed {
 		return d.order
 	}
-	keys := slices.Clone(d.order)
+	return indexesFirst(d.order)
+}
+
+func indexesFirst(keys []string) []string {
+	if !slices.ContainsFunc(keys, isIndexKey) {
+		return keys
+	}
+	keys = slices.Clone(keys)
 	slices.SortStableFunc(keys, func(a, b string) int {
 		switch x, y := isIndexKey(a), isIndexKey(b); {
 		case x && y:

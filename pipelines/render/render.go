@@ -60,14 +60,15 @@ func (s *State) Cond(ctx context.Context, expr string) (bool, error) {
 	return nunjucks.Truthy(v), fail(ctx, err)
 }
 
-// Eval returns what a bare expression is, as plain Go; nil where that is undefined.
+// Eval returns what a bare expression is, as plain Go, or as nunjucks.Ordered where it has maps that are not sorted; nil
+// where that is undefined.
 func (s *State) Eval(ctx context.Context, expr string) (any, error) {
 	x, err := s.templates.expr(expr)
 	if err != nil {
 		return nil, fail(ctx, err)
 	}
-	v, err := x.Eval(ctx, s.vars())
-	return v, fail(ctx, err)
+	v, order, err := x.Ordered(ctx, s.vars())
+	return nunjucks.WithOrder(v, order), fail(ctx, err)
 }
 
 // Defines says that everything which a template reads is there. A template that doesn't parse reads nothing that is.
@@ -198,6 +199,7 @@ func undefined(vars map[string]any, refs []nunjucks.Ref) string {
 func lookup(root any, path []string) (v any, missing int) {
 	v = root
 	for i, key := range path {
+		v, _ = nunjucks.Plain(v)
 		switch x := v.(type) {
 		case map[string]any:
 			e, ok := x[key]
@@ -223,5 +225,6 @@ func lookup(root any, path []string) (v any, missing int) {
 			return nil, 0
 		}
 	}
+	v, _ = nunjucks.Plain(v)
 	return v, 0
 }

@@ -17,9 +17,10 @@ const maxChain = 1000
 
 // resolve renders a document's state, whose values may be templates over each other in any order, and lays data over
 // it. The unit is the single text, not the top-level key: renders.width may refer to renders.height.
-func resolve(ctx context.Context, templates *templates, c Config, builtins map[string]any) (map[string]any, error) {
+func resolve(ctx context.Context, templates *templates, c Config, builtins map[string]any) (map[string]any, *nunjucks.Order, error) {
 	data := c.Data
 	r := resolver{templates: templates, builtins: builtins, data: data, at: c.At, root: map[string]any{}, plain: map[string]any{}, scale: newScale()}
+	r.order = c.DocumentOrder.Overlay(c.Document, data, c.DataOrder)
 	for k, v := range c.Document {
 		if _, given := data[k]; !given {
 			r.root[k] = r.plant(v, []string{k})
@@ -27,7 +28,7 @@ func resolve(ctx context.Context, templates *templates, c Config, builtins map[s
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.root)) {
 		if err := r.below(ctx, r.root[k], false); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	out := make(map[string]any, len(r.root)+len(data))
@@ -35,7 +36,7 @@ func resolve(ctx context.Context, templates *templates, c Config, builtins map[s
 		out[k] = r.value(k)
 	}
 	maps.Copy(out, data)
-	return out, nil
+	return out, r.order, nil
 }
 
 // A resolver works on a copy of the state in which every text with a template is a leaf.
@@ -44,7 +45,8 @@ type resolver struct {
 	builtins, data map[string]any
 	at             func(key string) string // Config.At
 	root           map[string]any
-	plain          map[string]any // top-level values without any leaf left in them
+	order          *nunjucks.Order // of all
+	plain          map[string]any  // top-level values without any leaf left in them
 	scale          *scale
 	chain          []*leaf // being resolved, each for the one before it
 }
@@ -109,10 +111,12 @@ func (r *resolver) solve(ctx context.Context, l *leaf) error {
 			return err
 		}
 	}
-	if l.value, err = r.scale.value(ctx, t, over(r.vars(t.refs), l.scope)); err != nil {
+	v, order, err := r.scale.ordered(ctx, t, over(r.vars(t.refs), l.scope))
+	if err != nil {
 		return r.fail(ctx, l, err)
 	}
-	l.solved = true
+	l.value, l.solved = v, true
+	r.order = r.order.With(order, l.path...)
 	return nil
 }
 
@@ -199,7 +203,7 @@ func (r *resolver) vars(refs []nunjucks.Ref) map[string]any {
 			}
 		}
 	}
-	return layer(r.builtins, values)
+	return layer(r.builtins, values, r.order)
 }
 
 // value returns a top-level value with its leaves replaced by what they came to, so far.

@@ -21,11 +21,13 @@ import (
 type Config struct {
 	Name string // the pipeline's
 	// Document is the pipeline's own state. Its values may be templates over each other, in any order; a Scoped is one too.
-	Document map[string]any
+	Document      map[string]any
+	DocumentOrder *nunjucks.Order
 	// At says where a top-level key of Document stands ("hello.yaml:3:5"), for errors; may be nil.
 	At func(key string) string
 	// Data is what a message or a person gave. It wins over Document, key by key, and is never rendered.
-	Data map[string]any
+	Data      map[string]any
+	DataOrder *nunjucks.Order
 	// TrustData lets Data have reserved keys, those that start with "__". No template sees them, nor what Document has
 	// under such a key.
 	TrustData bool
@@ -49,8 +51,9 @@ type State struct {
 type shared struct {
 	builtins map[string]any
 	mu       sync.Mutex
-	values   map[string]any // guarded by mu
-	vars     map[string]any // guarded by mu: builtins and values as templates see them; nil after a Set
+	values   map[string]any  // guarded by mu; plain
+	order    *nunjucks.Order // guarded by mu: of values, all their keys; not written to
+	vars     map[string]any  // guarded by mu: builtins and values as templates see them; nil after a Set
 }
 
 // NewState resolves the document's state. Its errors are permanent and name the key: a template that doesn't parse or
@@ -68,11 +71,14 @@ func NewState(ctx context.Context, c Config) (*State, error) {
 	if c.Strict {
 		s.templates = cache.strict
 	}
-	values, err := resolve(ctx, s.templates, c, s.shared.builtins)
+	values, order, err := resolve(ctx, s.templates, c, s.shared.builtins)
 	if err != nil {
 		return nil, err
 	}
-	s.shared.values = values
+	s.shared.values, s.shared.order = values, &nunjucks.Order{Keys: order.Of(values)}
+	if order != nil {
+		s.shared.order.In = order.In
+	}
 	return s, nil
 }
 
@@ -119,23 +125,26 @@ func builtins(c Config) map[string]any {
 // Timestamp is how now() writes a time: UTC, with milliseconds, as JavaScript does.
 func Timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// With returns a scope in which vars hide all else. Set on it reaches the same state.
+// With returns a scope in which vars, plain or nunjucks.Ordered, hide all else. Set on it reaches the same state.
 func (s *State) With(vars map[string]any) *State {
 	return &State{shared: s.shared, templates: s.templates, scope: over(s.scope, vars)}
 }
 
-// Get returns the value at a dotted path, numbers index lists. "state" is all of it without reserved keys.
+// Get returns the plain value at a dotted path, numbers index lists. "state" is all of it without reserved keys.
 func (s *State) Get(path string) (any, bool) {
 	v, missing := lookup(s.vars(), strings.Split(path, "."))
 	return v, missing == 0
 }
 
-// Set stores a top-level value.
+// Set stores a plain top-level value. A new name comes last in the order of the state.
 func (s *State) Set(name string, v any) {
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
-	s.shared.values[name] = v
-	s.shared.vars = nil
+	o := *s.shared.order.With(nil, name)
+	if _, own := s.shared.values[name]; !own {
+		o.Keys = append(o.Keys, name)
+	}
+	s.shared.values[name], s.shared.order, s.shared.vars = v, &o, nil
 }
 
 // vars returns what templates see. The map is never written to again.
@@ -151,13 +160,13 @@ func (sh *shared) all() map[string]any {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.vars == nil {
-		sh.vars = layer(sh.builtins, sh.values)
+		sh.vars = layer(sh.builtins, sh.values, sh.order)
 	}
 	return sh.vars
 }
 
-// layer puts a state over the built-ins.
-func layer(builtins, values map[string]any) map[string]any {
+// layer puts a state, whose order o is, over the built-ins.
+func layer(builtins, values map[string]any, o *nunjucks.Order) map[string]any {
 	visible := make(map[string]any, len(values))
 	for k, v := range values {
 		if !reserved(k) {
@@ -166,8 +175,16 @@ func layer(builtins, values map[string]any) map[string]any {
 	}
 	out := make(map[string]any, len(builtins)+len(values)+1)
 	maps.Copy(out, builtins)
-	out["state"] = visible
+	out["state"] = nunjucks.WithOrder(visible, o)
 	maps.Copy(out, values)
+	if o == nil {
+		return out
+	}
+	for k, in := range o.In {
+		if v, ok := values[k]; ok {
+			out[k] = nunjucks.WithOrder(v, in)
+		}
+	}
 	return out
 }
 

@@ -26,6 +26,15 @@ func (s *scale) value(ctx context.Context, t *template, vars map[string]any) (an
 	return v, s.weigh(v)
 }
 
+// ordered is value with the order of the maps in it.
+func (s *scale) ordered(ctx context.Context, t *template, vars map[string]any) (any, *nunjucks.Order, error) {
+	v, order, err := t.tmpl.Ordered(ctx, vars)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, order, s.weigh(v)
+}
+
 // weigh takes v's weight off what is left.
 func (s *scale) weigh(v any) error {
 	s.left -= len("null,")

@@ -3,10 +3,12 @@ package trial
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // A File is one test file.
@@ -29,6 +31,7 @@ type Test struct {
 // given is what a run starts from.
 type given struct {
 	state   map[string]any
+	order   *nunjucks.Order // of state
 	job     map[string]any
 	env     map[string]string
 	entry   string
@@ -86,7 +89,7 @@ const maxTests = 2000
 // Parse reads a test file, YAML or JSON, within the limits of a pipeline's. name is what messages call it. The error
 // holds everything that is wrong, with places.
 func Parse(name string, src []byte) (*File, error) {
-	raw, at, err := pipelines.DecodePlaced(name, src)
+	raw, order, at, err := pipelines.DecodePlaced(name, src)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +106,9 @@ func Parse(name string, src []byte) (*File, error) {
 		tests = nil
 	}
 	names := map[string]bool{}
-	for _, v := range tests {
+	for i, v := range tests {
 		t := d.test(v)
+		t.given.order = order.At("tests", strconv.Itoa(i), "given", "state")
 		if names[t.Name] {
 			d.errorf(t.Pos, "there are two tests called %q; give each a name of its own", clip(t.Name, 64))
 		}

@@ -96,7 +96,9 @@ func (r *Runner) Run(ctx context.Context, t *Test, source string, doc []byte) Re
 func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte, j *judge) (*recording, error) {
 	job := map[string]any{"id": "test", "name": t.Name, "attempt": int64(1)}
 	maps.Copy(job, t.given.job)
-	p, err := pipelines.ParseGiven(ctx, source, doc, pipelines.Given{State: t.given.state, Env: t.given.env, Job: job, Entry: t.given.entry})
+	p, err := pipelines.ParseGiven(ctx, source, doc, pipelines.Given{
+		State: t.given.state, StateOrder: t.given.order, Env: t.given.env, Job: job, Entry: t.given.entry,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +111,8 @@ func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte,
 	secrets.AddNamed(p.State)
 	secrets.AddNamed(data)
 	state, err := render.NewState(ctx, render.Config{
-		Name: p.Name, Document: p.State, At: func(key string) string { return p.Positions["state."+key].String() }, Data: data,
-		Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
+		Name: p.Name, Document: p.State, DocumentOrder: p.StateOrder, At: func(key string) string { return p.Positions["state."+key].String() },
+		Data: data, DataOrder: t.given.order, Env: t.given.env, Job: job, Now: clock, OnSecret: secrets.Add, Templates: r.templates, Strict: p.Settings.Strict,
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package job
 import (
 	"strings"
 
+	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -22,6 +23,7 @@ func fromAttributes(d document, m queue.Message) (*Job, error) {
 			return nil, err
 		}
 	}
+	order := map[string]*nunjucks.Order{}
 	for k, v := range m.Attributes {
 		key, ok := strings.CutPrefix(k, "state.")
 		if !ok || key == "" {
@@ -30,7 +32,8 @@ func fromAttributes(d document, m queue.Message) (*Job, error) {
 		if j.State == nil {
 			j.State = map[string]any{}
 		}
-		j.State[key] = typed(v)
+		j.State[key], order[key] = typed(v)
 	}
+	j.StateOrder = nunjucks.Ordering(nil, order)
 	return j, nil
 }

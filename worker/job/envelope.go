@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -24,9 +25,8 @@ func fromEnvelope(d document, _ queue.Message) (*Job, error) {
 			return nil, err
 		}
 	}
-	var err error
-	e.job.State, err = overlay(e.job.State, e.args)
-	return e.job, err
+	e.job.StateOrder = d.order.At("state")
+	return e.job, e.job.overlay(e.args)
 }
 
 // envelopeKeys are the keys that may stand next to "pipeline".
@@ -133,7 +133,7 @@ func (e *envelope) version(v any) error {
 // raw returns a field as it was sent, or as JSON when that was YAML, whose anchors may lie outside the field.
 func (e *envelope) raw(key string, v any) ([]byte, error) {
 	if !e.isJSON {
-		return json.Marshal(v)
+		return json.Marshal(nunjucks.WithOrder(v, e.order.At(key)))
 	}
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(e.body, &fields)

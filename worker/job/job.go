@@ -7,22 +7,25 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"time"
+
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // A Job is one decoded message. Its JSON form is what a child gets on stdin.
 type Job struct {
-	ID       string         `json:"id"`             // idempotency key, else the broker's message ID; safe in paths and keys
-	Name     string         `json:"name,omitzero"`  // for people
-	Title    string         `json:"title,omitzero"` // correlation fields are carried into logs, callbacks and records
-	CID      string         `json:"cid,omitzero"`
-	LinkID   string         `json:"link_id,omitzero"`
-	Customer string         `json:"customer_id,omitzero"`
-	External string         `json:"external_id,omitzero"`
-	Pipeline string         `json:"pipeline,omitzero"` // name in the catalogue; empty with Inline
-	Version  string         `json:"version,omitzero"`  // digest that the pipeline must have, "sha256:…"; empty is any
-	Entry    string         `json:"entry,omitzero"`    // of the pipeline's entries; empty is its own tasks
-	Inline   []byte         `json:"inline,omitzero"`   // the document itself, YAML or JSON
-	State    map[string]any `json:"state,omitzero"`    // laid over the document's, shallow; data, never rendered
+	ID         string          `json:"id"`             // idempotency key, else the broker's message ID; safe in paths and keys
+	Name       string          `json:"name,omitzero"`  // for people
+	Title      string          `json:"title,omitzero"` // correlation fields are carried into logs, callbacks and records
+	CID        string          `json:"cid,omitzero"`
+	LinkID     string          `json:"link_id,omitzero"`
+	Customer   string          `json:"customer_id,omitzero"`
+	External   string          `json:"external_id,omitzero"`
+	Pipeline   string          `json:"pipeline,omitzero"`    // name in the catalogue; empty with Inline
+	Version    string          `json:"version,omitzero"`     // digest that the pipeline must have, "sha256:…"; empty is any
+	Entry      string          `json:"entry,omitzero"`       // of the pipeline's entries; empty is its own tasks
+	Inline     []byte          `json:"inline,omitzero"`      // the document itself, YAML or JSON
+	State      map[string]any  `json:"state,omitzero"`       // laid over the document's, shallow; data, never rendered
+	StateOrder *nunjucks.Order `json:"state_order,omitzero"` // of State
 	// Callbacks are appended to the pipeline's own; a document fragment, event → list, as the message had it.
 	Callbacks   map[string]any `json:"callbacks,omitzero"`
 	Callback    *Callback      `json:"callback,omitzero"` // the completion callback

@@ -33,12 +33,8 @@ func fromLine(text string) (*Job, error) {
 	if err := j.call(words[0]); err != nil {
 		return nil, err
 	}
-	state, err := ParseState(words[1:])
-	if err != nil {
+	if err := j.overlay(words[1:]); err != nil {
 		return nil, err
-	}
-	if len(state) > 0 {
-		j.State = state
 	}
 	return j, nil
 }

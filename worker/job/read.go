@@ -11,12 +11,14 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // A document is a message's body, decoded.
 type document struct {
-	value  any            // maps are map[string]any, numbers int64 or float64
-	fields map[string]any // value when it is a map, else nil
+	value  any             // maps are map[string]any, numbers int64 or float64
+	fields map[string]any  // value when it is a map, else nil
+	order  *nunjucks.Order // of value
 	body   []byte
 	isJSON bool
 }
@@ -28,7 +30,7 @@ func read(body []byte) (document, error) {
 		return d, notJSON(body)
 	}
 	var err error
-	if d.value, err = pipelines.Decode("message", body); err != nil {
+	if d.value, d.order, err = pipelines.DecodeOrdered("message", body); err != nil {
 		if e, ok := errors.AsType[*pipelines.ParseError](err); ok {
 			err = errors.New(e.Problems[0].String()) // the first is enough: a sentence is what people read
 		}

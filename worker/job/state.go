@@ -8,17 +8,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
 // ParseState reads state as a command line has it: each argument is one or more key=value, parted by commas. A value is
 // JSON where it can be read as JSON, else text; it may hold "=", and commas inside quotes, [] or {}. Single quotes round
 // a value only hold it together, as in a shell. What comes later wins. Errors are one sentence that names the position,
 // not the text: that may be a secret.
-func ParseState(args []string) (map[string]any, error) {
-	state := map[string]any{}
+func ParseState(args []string) (state map[string]any, order *nunjucks.Order, err error) {
+	state = map[string]any{}
+	var keys []string
+	in := map[string]*nunjucks.Order{}
 	for i, arg := range args {
 		if !utf8.ValidString(arg) || strings.IndexByte(arg, 0) >= 0 {
-			return nil, fmt.Errorf("state argument %d is not text", i+1)
+			return nil, nil, fmt.Errorf("state argument %d is not text", i+1)
 		}
 		pairs := split(arg, ',')
 		for n, pair := range pairs {
@@ -30,29 +33,32 @@ func ParseState(args []string) (map[string]any, error) {
 			key = strings.TrimSpace(key)
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("%s has no \"=\": write key=value, and quotes round a value with a comma", at)
+				return nil, nil, fmt.Errorf("%s has no \"=\": write key=value, and quotes round a value with a comma", at)
 			case key == "":
-				return nil, fmt.Errorf("%s has no key: write key=value", at)
+				return nil, nil, fmt.Errorf("%s has no key: write key=value", at)
 			}
-			state[key] = typed(text)
+			if _, again := state[key]; !again {
+				keys = append(keys, key)
+			}
+			state[key], in[key] = typed(text)
 		}
 	}
-	return state, nil
+	return state, nunjucks.Ordering(keys, in), nil
 }
 
-// typed is the value that a text stands for.
-func typed(text string) any {
+// typed is the value that a text stands for, and the order of the maps in it.
+func typed(text string) (any, *nunjucks.Order) {
 	if n := len(text); n >= 2 && text[0] == '\'' && text[n-1] == '\'' {
 		text = text[1 : n-1]
 	}
 	if !json.Valid([]byte(text)) {
-		return text
+		return text, nil
 	}
-	v, err := pipelines.Decode("state", []byte(text))
+	v, order, err := pipelines.DecodeOrdered("state", []byte(text))
 	if err != nil || noNUL("", v) != nil || !exact(text, v) {
-		return text
+		return text, nil
 	}
-	return v
+	return v, order
 }
 
 // exact says whether a number is still the one that was written: templates count in float64, which would make another
@@ -131,15 +137,16 @@ func closing(s string, i int) (end int, ok bool) {
 	return 0, false
 }
 
-// overlay lays what args say over state.
-func overlay(state map[string]any, args []string) (map[string]any, error) {
-	over, err := ParseState(args)
+// overlay lays what args say over a job's state.
+func (j *Job) overlay(args []string) error {
+	over, order, err := ParseState(args)
 	if err != nil || len(over) == 0 {
-		return state, err
+		return err
 	}
-	if state == nil {
-		return over, nil
+	j.StateOrder = j.StateOrder.Overlay(j.State, over, order)
+	if j.State == nil {
+		j.State = map[string]any{}
 	}
-	maps.Copy(state, over)
-	return state, nil
+	maps.Copy(j.State, over)
+	return nil
 }

@@ -38,7 +38,7 @@ func TestParseState(t *testing.T) {
 		{"a template is text", []string{"a={{ b }}"}, map[string]any{"a": "{{ b }}"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := job.ParseState(tt.args)
+			got, _, err := job.ParseState(tt.args)
 			require.NoError(t, err)
 			require.Equal(t, tt.want, got)
 		})
@@ -55,7 +55,7 @@ func TestParseStateSaysWhatIsWrongInASentence(t *testing.T) {
 		{"invalid UTF-8", "a=\xff", "is not text"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := job.ParseState([]string{tt.arg})
+			_, _, err := job.ParseState([]string{tt.arg})
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -65,7 +65,7 @@ func TestHostileStateIsReadInReasonableTime(t *testing.T) {
 	const size = 1 << 20
 	for _, s := range []string{"[", "]", `"`, `\"`, `="`, "='", `"\`, "{[", ",a="} {
 		began := time.Now()
-		_, _ = job.ParseState([]string{"a=" + strings.Repeat(s, size/len(s))})
+		_, _, _ = job.ParseState([]string{"a=" + strings.Repeat(s, size/len(s))})
 		require.Less(t, time.Since(began), 10*time.Second, "%q", s)
 	}
 }
