@@ -4,7 +4,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +18,6 @@ import (
 
 //go:embed *.yaml
 var shipped embed.FS
-
-// extensions are those of documents, in the order they are looked for.
-var extensions = [...]string{".yaml", ".yml", ".json"}
 
 // NoCAD is what to do instead of what needs a CAD kernel, which there is none of.
 const NoCAD = "CAD conversion is not offered; export glTF, OBJ, STL or FBX from the CAD system, and convert that"
@@ -110,7 +106,7 @@ func (c *Catalogue) find(name string) (*document, error) {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("%q is the name of a pipeline's tests, which are no pipeline; leave .test out", Shorten(name)))
 	}
 	if !validName(base) {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", Shorten(name)))
+		return nil, notAName(name)
 	}
 	for _, ext := range extensions {
 		if c.dir == "" || base != name && base+ext != name {
@@ -159,7 +155,7 @@ func (c *Catalogue) fileOnce(path string) (*document, error) {
 		return have, nil
 	}
 	read := time.Now()
-	text, info, err := readSource(path)
+	text, info, err := ReadDocument(path)
 	if err != nil {
 		return nil, err
 	}
@@ -173,23 +169,6 @@ func (c *Catalogue) fileOnce(path string) (*document, error) {
 func (d *document) is(now fs.FileInfo) bool {
 	return os.SameFile(d.info, now) && d.info.Size() == now.Size() && d.info.ModTime().Equal(now.ModTime()) &&
 		d.read.Sub(now.ModTime()) > coarse
-}
-
-// readSource reads a document, or as much of it as shows that it is too large, and says which file that was.
-func readSource(path string) (src []byte, info fs.FileInfo, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err = f.Stat(); err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
-	}
-	src, err = io.ReadAll(io.LimitReader(f, maxSource+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
-	}
-	return src, info, nil
 }
 
 // shipped returns a document that is part of the program; nil when there is none.
@@ -224,6 +203,10 @@ func refused(name string) error {
 		return nil
 	}
 	return fault.As(fault.Permanent, fmt.Errorf("pipeline %q is not offered: %s", name, NoCAD))
+}
+
+func notAName(name string) error {
+	return fault.As(fault.Permanent, fmt.Errorf("%q can't be a pipeline's name; use letters, digits, dot, dash and _", Shorten(name)))
 }
 
 // validName keeps names to what can stand in a path, a key and a message without quoting.

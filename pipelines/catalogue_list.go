@@ -27,7 +27,8 @@ type Listed struct {
 	Err         error // why it can't be read or doesn't parse; what stands above is then as far as that goes
 }
 
-// All returns every pipeline that Lookup takes, sorted by name, also those that don't parse.
+// All returns every pipeline that Lookup takes, sorted by name, also those that don't parse; behind them the files of the
+// folder that no job can ask for, because no pipeline can have such a name.
 func (c *Catalogue) All() []Listed {
 	names := c.Names()
 	all := make([]Listed, 0, len(names))
@@ -48,6 +49,24 @@ func (c *Catalogue) All() []Listed {
 			l.Description, l.Params, l.Entries = p.Description, p.Params, p.Entries
 		}
 		all = append(all, l)
+	}
+	return append(all, c.unnamed()...)
+}
+
+// unnamed lists what lies in the folder as if it were a pipeline, and can't be one by its name.
+func (c *Catalogue) unnamed() []Listed {
+	if c.dir == "" {
+		return nil
+	}
+	files, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil // as Names has it
+	}
+	var all []Listed
+	for _, f := range files {
+		if meantAsDocument(f.Name()) && !IsDocument(f.Name()) && !f.IsDir() {
+			all = append(all, Listed{Name: f.Name(), Source: FromFolder, Path: filepath.Join(c.dir, f.Name()), Err: notAName(f.Name())})
+		}
 	}
 	return all
 }
@@ -74,13 +93,3 @@ func (c *Catalogue) Names() []string {
 	}
 	return slices.Sorted(maps.Keys(all))
 }
-
-// IsDocument says that a file of this name, in a folder of pipelines, is one: tests, schemas and hidden files are none.
-func IsDocument(file string) bool {
-	ext := filepath.Ext(file)
-	base := strings.TrimSuffix(file, ext)
-	return slices.Contains(extensions[:], ext) && validName(base) && !isTest(base) && !strings.HasSuffix(base, ".schema")
-}
-
-// isTest says that a file without its extension holds tests of a pipeline.
-func isTest(base string) bool { return strings.HasSuffix(base, ".test") }

@@ -102,6 +102,21 @@ func TestAllListsWhatDoesNotParseWithItsError(t *testing.T) {
 
 // A kubelet writes a ConfigMap into a folder of its own and then renames a link to it over the link ..data, which the
 // files' links lead through.
+func TestAllListsFilesThatNoJobCanAskFor(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a b.yaml", "_x.json", "ok.yaml", "ok.test.yaml", "p.schema.json", ".hidden.yaml", "notes.txt"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("tasks: []"), 0o600))
+	}
+	var got []string
+	for _, l := range NewCatalogue(dir).All() {
+		if l.Source == FromFolder && l.Err != nil {
+			require.ErrorContains(t, l.Err, "can't be a pipeline's name")
+			got = append(got, l.Name)
+		}
+	}
+	require.Equal(t, []string{"_x.json", "a b.yaml"}, got)
+}
+
 func TestAConfigMapIsSeenWholeWhileItIsSwitched(t *testing.T) {
 	dir := t.TempDir()
 	pad := strings.Repeat("# a long document is read in pieces\n", 2000)

@@ -139,6 +139,17 @@ var (
 	TaskEvents     = []Event{OnStart, OnStdout, OnStderr, OnSuccess, OnError, OnEnd}
 )
 
+// Events are those that callbacks listen to, in the order in which they happen.
+func Events(of map[Event][]Callback) []Event {
+	var events []Event
+	for _, ev := range [...]Event{OnStart, OnStdout, OnStderr, OnLog, OnDebug, OnSuccess, OnError, OnFailure, OnEnd} {
+		if len(of[ev]) > 0 {
+			events = append(events, ev)
+		}
+	}
+	return events
+}
+
 // A Pos is a place in a source. The zero Pos is unknown.
 type Pos struct {
 	File         string

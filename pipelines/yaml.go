@@ -166,8 +166,9 @@ func (w *yamlWalker) node(y *yaml.Node, depth int) *node {
 }
 
 // whole refuses a scalar that is made of pieces with different variables: all of it is rendered with those of its start.
+// What an alias stands for has been looked at.
 func (w *yamlWalker) whole(y *yaml.Node) {
-	if w.seam == nil || y.Kind != yaml.ScalarNode {
+	if w.seam == nil || w.alias > 0 || y.Kind != yaml.ScalarNode {
 		return
 	}
 	if at, found := w.seam(y); found {

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -34,7 +36,9 @@ func startLanguageServer(t *testing.T, dir string) *languageServer {
 		require.NotEqual(t, "true", os.Getenv("CI"), "yaml-language-server is missing: run `make tools`")
 		t.Skip("yaml-language-server is missing: `make tools` installs it")
 	}
-	cmd := exec.CommandContext(t.Context(), "node", program, "--stdio")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a server that hangs is killed, and what waits for it fails
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "node", program, "--stdio")
 	cmd.Dir = dir
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)

@@ -99,3 +99,34 @@ func tellEnd(ctx context.Context, show *progress, s *screen, req *launch.Request
 	}
 	return nil
 }
+
+// tellError tells what is wrong with a document as lint does: each problem on its own, on a terminal with the line. Other
+// errors are returned.
+func tellError(s *screen, req *launch.Request, err error) error {
+	bad, ok := errors.AsType[*pipelines.ParseError](err)
+	if !ok {
+		return err
+	}
+	if err := printFindings(s, findings(req.Source, req.Document, bad.Problems)); err != nil {
+		return err
+	}
+	return &codeError{exitFailed, errSaid}
+}
+
+// tellWrong tells of problems, less the notes. One that is bound to fail is the command's outcome.
+func tellWrong(s *screen, req *launch.Request, problems []pipelines.Problem) error {
+	var said error
+	told := []pipelines.Problem{}
+	for _, p := range problems {
+		if p.Severity == pipelines.SeverityError {
+			said = &codeError{exitFailed, errSaid}
+		}
+		if p.Severity != pipelines.SeverityNote {
+			told = append(told, p)
+		}
+	}
+	if err := printFindings(s, findings(req.Source, req.Document, told)); err != nil {
+		return err
+	}
+	return said
+}

@@ -2,111 +2,138 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/document"
+	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
-	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/pipelines/lint"
+	"github.com/millrace/millrace/pipelines/preview"
+	"github.com/millrace/millrace/worker/launch"
 )
 
 //go:embed gen
 var manifests embed.FS
 
-// maxConfigMap is what Kubernetes lets a ConfigMap hold, in bytes.
-const maxConfigMap = 1 << 20
+const genJobLong = `Writes a pipeline as a Kubernetes Job with its ConfigMap, ready for
+kubectl apply -f -, once it is certain that the pipeline may run with the values
+given: params are checked, and what lint calls an error is one. Values are quoted as
+YAML needs it: none can break out, and none becomes an option of the program.
 
-const genLong = `Writes a pipeline as a Kubernetes Job with its ConfigMap, ready for
-kubectl apply -f -. Values are quoted as YAML needs it: none can break out.
-
-  millrace gen job stl_to_glb.yaml --image registry/millrace:1.0 src=chair.stl
-  millrace gen configmap stl_to_glb.yaml -o configmap.yaml
+The keys of S3 come from a Secret that must be there, as --aws-secret names it;
+--aws-secret "" leaves them out.
 
 --template takes a manifest of your own. It may name pipeline-id, pipeline-name,
-document, configmap, image, namespace, class, cpu, memory, cpu_limit,
-memory_limit, gpus, node_selector, workspace, service_account, pull_secret, args
-and digest; a name that is not known is an error.`
+document, key, configmap, image, namespace, class, cpu, memory, cpu_limit,
+memory_limit, gpus, node_selector, workspace, service_account, pull_secret,
+aws_secret, aws_access_key_id, aws_secret_access_key, args and digest; a name that is
+not known is an error.
+
+Exit codes: 0 done · 1 the document is unreadable or invalid, or a param is wrong or
+missing · 2 the command line is wrong.`
+
+const genConfigMapLong = `Writes a pipeline as the ConfigMap that holds it, byte for byte. Mounted as the
+folder of pipelines (--pipelines), it is in the catalogue under the name of its key.
+
+--template takes a manifest of your own. It may name pipeline-id, pipeline-name,
+document, key, configmap, namespace and digest; a name that is not known is an error.
+
+Exit codes: 0 done · 1 the document is unreadable or invalid · 2 the command line is
+wrong.`
 
 func newGenCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "gen", Short: "Write Kubernetes manifests of a pipeline", Long: genLong}
-	for _, kind := range []struct{ name, short string }{
-		{"job", "A Job and its ConfigMap"}, {"configmap", "The ConfigMap alone"},
-	} {
-		var m manifest
-		sub := &cobra.Command{Use: kind.name + " FILE|NAME|- [key=value…]", Short: kind.short, Long: genLong, Args: args(cobra.MinimumNArgs(1))}
-		flags := sub.Flags()
-		flags.StringVar(&m.name, "name", "", "name of the objects, after modelops-pipeline-; empty is the pipeline's")
-		flags.StringVar(&m.namespace, "namespace", "", "namespace; empty is kubectl's")
-		flags.StringVar(&m.template, "template", "", "a manifest of your own")
-		flags.StringVarP(&m.out, "output", "o", "", "write to this file")
-		if kind.name == "job" {
-			flags.StringVar(&m.image, "image", "", "image that has millrace and the tools")
-			flags.StringVar(&m.class, "class", "", "light, heavy or gpu; found out by itself")
-			flags.StringVar(&m.account, "service-account", "default", "service account of the pod")
-			flags.StringVar(&m.pullSecret, "pull-secret", "", "secret to pull the image with")
-			flags.StringVar(&m.entry, "entry", "", "which of the document's entries to run (its own tasks)")
-			flags.StringArrayVar(&m.state, "state", nil, "key=value of the pipeline's state; may be given again")
-		}
-		sub.RunE = func(c *cobra.Command, a []string) error {
-			m.state = append(m.state, a[1:]...)
-			return m.generate(c.Context(), kind.name, a[0], c.InOrStdin(), c.OutOrStdout())
-		}
-		cmd.AddCommand(sub)
+	cmd := &cobra.Command{
+		Use: "gen", Short: "Write Kubernetes manifests of a pipeline",
+		Long: "Writes Kubernetes manifests of a pipeline: a Job that runs it, or the ConfigMap\nthat holds it.",
 	}
+	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd())
 	return group(cmd)
+}
+
+func newGenJobCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "job FILE|NAME|- [key=value…]", Short: "A Job and its ConfigMap", Long: genJobLong, Args: args(cobra.MinimumNArgs(1)),
+		Example: "  millrace gen job stl_to_glb --image registry/millrace:1.0 src=chair.stl | kubectl apply -f -",
+	}
+	m := manifest{kind: "job"}
+	run := m.bind(cmd, "key of the pipeline in the ConfigMap (pipeline.yaml)")
+	flags := cmd.Flags()
+	flags.StringVar(&m.image, "image", "", "image that has millrace and the tools")
+	flags.StringVar(&m.class, "class", "", "light, heavy or gpu; found out by itself")
+	flags.StringVar(&m.account, "service-account", "default", "service account of the pod")
+	flags.StringVar(&m.pullSecret, "pull-secret", "", "secret to pull the image with")
+	flags.StringVar(&m.awsSecret, "aws-secret", "aws-credentials", "secret that holds the keys of S3; empty is none")
+	flags.StringVar(&m.awsID, "aws-access-key-id", "access-key-id", "key in it of AWS_ACCESS_KEY_ID")
+	flags.StringVar(&m.awsKey, "aws-secret-access-key", "secret-access-key", "key in it of AWS_SECRET_ACCESS_KEY")
+	flags.StringVar(&m.entry, "entry", "", "which of the document's entries to run (its own tasks)")
+	flags.StringArrayVar(&m.state, "state", nil, "key=value of the pipeline's state; may be given again")
+	cmd.RunE = func(c *cobra.Command, a []string) error {
+		m.state = append(m.state, a[1:]...)
+		return run(c, a[0])
+	}
+	return cmd
+}
+
+func newGenConfigMapCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "configmap FILE|NAME|-", Short: "The ConfigMap alone", Long: genConfigMapLong, Args: args(cobra.ExactArgs(1)),
+		Example: "  millrace gen configmap stl_to_glb.yaml -o configmap.yaml",
+	}
+	m := manifest{kind: "configmap"}
+	run := m.bind(cmd, "key of the pipeline in the ConfigMap (NAME.yaml)")
+	cmd.RunE = func(c *cobra.Command, a []string) error { return run(c, a[0]) }
+	return cmd
 }
 
 // A manifest is what `millrace gen` was told.
 type manifest struct {
-	name, namespace, template, out           string
+	kind                                     string // job or configmap
+	name, key, namespace, template, out      string
 	image, class, account, pullSecret, entry string
+	awsSecret, awsID, awsKey                 string
 	state                                    []string
 }
 
-// A class is what a pod asks for and may use at most.
-type class struct {
-	cpu, memory, cpuLimit, memoryLimit, workspace string
-	gpus                                          int
-}
-
-// classes are the sizes of pods that pipelines are known to need.
-func classes() map[string]class {
-	return map[string]class{
-		"light": {cpu: "250m", memory: "512Mi", cpuLimit: "1", memoryLimit: "2Gi", workspace: "5Gi"},
-		"heavy": {cpu: "2", memory: "4Gi", cpuLimit: "8", memoryLimit: "16Gi", workspace: "10Gi"},
-		"gpu":   {cpu: "4", memory: "8Gi", cpuLimit: "16", memoryLimit: "32Gi", workspace: "20Gi", gpus: 1},
+// bind gives cmd the flags that both kinds have, and returns what generates of a source.
+func (m *manifest) bind(cmd *cobra.Command, key string) (run func(c *cobra.Command, source string) error) {
+	var cfg catalogueConfig
+	load := bind(cmd, &cfg)
+	flags := cmd.Flags()
+	flags.StringVar(&m.name, "name", "", "name of the objects, after modelops-pipeline-; empty is the pipeline's")
+	flags.StringVar(&m.key, "key", "", key)
+	flags.StringVar(&m.namespace, "namespace", "", "namespace; empty is kubectl's")
+	flags.StringVar(&m.template, "template", "", "a manifest of your own")
+	flags.StringVarP(&m.out, "output", "o", "", "write to this file")
+	return func(c *cobra.Command, source string) error {
+		if err := load(); err != nil {
+			return err
+		}
+		req, err := readRequest(c.InOrStdin(), source, m.state, newCatalogue(cfg.Pipelines))
+		if err != nil {
+			return err
+		}
+		return m.generate(c.Context(), req, c.OutOrStdout(), newScreen(c.ErrOrStderr()))
 	}
 }
 
-func (m *manifest) generate(ctx context.Context, kind, source string, stdin io.Reader, out io.Writer) error {
-	doc, name, err := readSource(stdin, source, newCatalogue(""))
+func (m *manifest) generate(ctx context.Context, req *launch.Request, out io.Writer, told *screen) error {
+	p, err := m.parse(ctx, req, told)
 	if err != nil {
 		return err
 	}
-	state, order, err := job.ParseState(m.state)
-	if err != nil {
-		return usage("--state: %w", err)
-	}
-	p, err := pipelines.ParseGiven(ctx, name, doc, pipelines.Given{State: state, StateOrder: order, Entry: m.entry})
+	vars, err := m.vars(p, req.Document)
 	if err != nil {
 		return err
 	}
-	vars, err := m.vars(kind, p, doc)
-	if err != nil {
-		return err
-	}
-	parts, err := m.parts(kind)
+	parts, err := m.parts()
 	if err != nil {
 		return err
 	}
@@ -121,6 +148,7 @@ func (m *manifest) generate(ctx context.Context, kind, source string, stdin io.R
 		}
 		text.WriteString(part)
 	}
+	m.warn(told, req.Job.State)
 	if m.out != "" {
 		return os.WriteFile(m.out, []byte(text.String()), 0o644)
 	}
@@ -128,12 +156,67 @@ func (m *manifest) generate(ctx context.Context, kind, source string, stdin io.R
 	return err
 }
 
+// parse returns the pipeline, of which it is certain that it can run, with the need of GPUs that the values make.
+func (m *manifest) parse(ctx context.Context, req *launch.Request, told *screen) (*pipelines.Pipeline, error) {
+	o, err := lintOptions()
+	if err != nil {
+		return nil, err
+	}
+	if m.kind == "configmap" {
+		if err := tellWrong(told, req, lint.Document(req.Source, req.Document, o)); err != nil {
+			return nil, err
+		}
+		return pipelines.Parse(req.Source, req.Document)
+	}
+	req.Job.Entry = m.entry
+	p, err := pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{State: req.Job.State, StateOrder: req.Job.StateOrder, Entry: m.entry})
+	var data map[string]any
+	if err == nil {
+		data, err = p.Bind(req.Job.State)
+	}
+	if err != nil {
+		return nil, tellError(told, req, err)
+	}
+	if err := tellWrong(told, req, lint.Pipeline(withData(p, data), o)); err != nil {
+		return nil, err
+	}
+	return preview.WithGPUs(ctx, p, data), nil
+}
+
+// warn names the values that should not stand in a manifest.
+func (m *manifest) warn(told *screen, state map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(state)) {
+		if tellsSecret(name, state[name]) {
+			told.printf("warning: %s looks like a secret, and stands in the manifest as plain text, for all who may read Jobs and Pods; "+
+				"keep it in a Secret, hand it to the pod as a variable JOB_… (--template), and write {{ env.JOB_… }} in the pipeline\n", plain(name))
+		}
+	}
+}
+
+// tellsSecret says that a value has what looks like a secret by its name, or by that of a key in it.
+func tellsSecret(name string, v any) bool {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			if redact.NameIsSecret(name) && len(x) > 0 || tellsSecret(k, e) {
+				return true
+			}
+		}
+		return false
+	case []any:
+		return slices.ContainsFunc(x, func(e any) bool { return tellsSecret(name, e) })
+	case string:
+		return x != "" && redact.NameIsSecret(name) || len(redact.InURLs(x)) > 0
+	}
+	return v != nil && v != true && v != false && redact.NameIsSecret(name)
+}
+
 // parts are the templates of what is generated.
-func (m *manifest) parts(kind string) ([]*document.Template, error) {
-	names := map[string][]string{"job": {"configmap.yaml", "job.yaml"}, "configmap": {"configmap.yaml"}}[kind]
+func (m *manifest) parts() ([]*document.Template, error) {
+	names := map[string][]string{"job": {"configmap.yaml", "job.yaml"}, "configmap": {"configmap.yaml"}}[m.kind]
 	read := func(name string) ([]byte, error) { return manifests.ReadFile(path.Join("gen", name)) }
 	if m.template != "" {
-		names, read = []string{m.template}, os.ReadFile
+		names, read = []string{m.template}, readFile
 	}
 	var parts []*document.Template
 	for _, name := range names {
@@ -149,129 +232,4 @@ func (m *manifest) parts(kind string) ([]*document.Template, error) {
 		parts = append(parts, t)
 	}
 	return parts, nil
-}
-
-// vars are what a manifest may name. Those that were not given and have no default are not known, so that a template
-// that needs them says so.
-func (m *manifest) vars(kind string, p *pipelines.Pipeline, doc []byte) (map[string]any, error) {
-	if !utf8.Valid(doc) {
-		return nil, fmt.Errorf("%s is no UTF-8: a ConfigMap can't hold it", p.Source)
-	}
-	if len(doc) > maxConfigMap {
-		return nil, fmt.Errorf("%s has %d KiB, and a ConfigMap holds at most %d", p.Source, len(doc)>>10, maxConfigMap>>10)
-	}
-	id := objectName(m.name)
-	if m.name == "" {
-		id = objectName(p.Name)
-	}
-	if id == "" {
-		return nil, usage("there is no letter or digit of a-z, 0-9 in %q to name the objects by; give one with --name", p.Name)
-	}
-	vars := map[string]any{
-		"pipeline-id": id, "pipeline-name": p.Name, "configmap": "modelops-pipeline-" + id, "document": string(doc), "digest": p.Digest,
-		"namespace": m.namespace,
-	}
-	if m.namespace != "" && !isObjectName(m.namespace) {
-		return nil, usage("--namespace: %q is no name of Kubernetes: a-z, 0-9 and - between them, at most 63 characters", m.namespace)
-	}
-	if kind == "configmap" {
-		return vars, nil
-	}
-	return vars, m.podVars(vars, p)
-}
-
-func (m *manifest) podVars(vars map[string]any, p *pipelines.Pipeline) error {
-	if m.image == "" && m.template == "" {
-		return usage("name the image that has millrace and the tools: --image registry/millrace:1.0")
-	}
-	for flag, name := range map[string]string{"service-account": m.account, "pull-secret": m.pullSecret} {
-		if name != "" && !isObjectName(name) {
-			return usage("--%s: %q is no name of Kubernetes: a-z, 0-9 and - between them, at most 63 characters", flag, name)
-		}
-	}
-	if strings.ContainsFunc(m.image, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return usage("--image: %q is no image", m.image)
-	}
-	name := m.class
-	if name == "" {
-		name = "heavy"
-		if needsGPU(p) {
-			name = "gpu"
-		}
-	}
-	c, ok := classes()[name]
-	if !ok {
-		return usage("--class: %q is none of %s", name, strings.Join(slices.Sorted(maps.Keys(classes())), ", "))
-	}
-	maps.Copy(vars, map[string]any{
-		"class": name, "cpu": c.cpu, "memory": c.memory, "cpu_limit": c.cpuLimit, "memory_limit": c.memoryLimit, "gpus": max(c.gpus, gpus(p, c.gpus)),
-		"workspace": c.workspace, "node_selector": map[string]any{"nvidia.com/gpu.present": "true"},
-		"service_account": m.account, "pull_secret": m.pullSecret,
-		"args": m.args(),
-	})
-	if m.image != "" {
-		vars["image"] = m.image
-	}
-	return nil
-}
-
-// args are millrace's in the pod, written so that Kubernetes puts no variables into them: $(AWS_SECRET_ACCESS_KEY) is text.
-func (m *manifest) args() []string {
-	all := []string{"run", "-f", "/workspace/pipeline.yaml"}
-	if m.entry != "" {
-		all = append(all, "--entry="+m.entry)
-	}
-	all = append(all, m.state...)
-	for i := range all {
-		all[i] = strings.ReplaceAll(all[i], "$", "$$")
-	}
-	return all
-}
-
-// needsGPU says whether a task asks for a GPU, by its own key or by the option of renderers.
-func needsGPU(p *pipelines.Pipeline) bool {
-	return slices.ContainsFunc(p.Tasks, func(t pipelines.Task) bool {
-		config, _ := t.Props["config"].(map[string]any)
-		return t.GPU != nil || config["use_gpu"] == true || t.Props["use_gpu"] == true
-	})
-}
-
-// gpus is the largest number of GPUs that a task asks for, where the class has any.
-func gpus(p *pipelines.Pipeline, least int) int {
-	n := least
-	for _, t := range p.Tasks {
-		if t.GPU != nil && least > 0 {
-			n = max(n, t.GPU.Count)
-		}
-	}
-	return n
-}
-
-// longestName leaves room for "modelops-pipeline-" and for the suffix of a Job's pods, within 63 characters.
-const longestName = 39
-
-// objectName makes a name of Kubernetes of any text: a-z, 0-9 and single - in between. One that is cut gets a hash, so
-// that it stays apart from others that begin alike.
-func objectName(text string) string {
-	name := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return '-'
-	}, text)
-	name = strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '-' }), "-")
-	if len(name) <= longestName {
-		return name
-	}
-	sum := sha256.Sum256([]byte(text))
-	return strings.TrimRight(name[:longestName-9], "-") + "-" + hex.EncodeToString(sum[:4])
-}
-
-// isObjectName says whether name can be one of Kubernetes' as it is.
-func isObjectName(name string) bool {
-	valid := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' }
-	return name != "" && len(name) <= 63 && name == strings.Trim(name, "-") && !strings.ContainsFunc(name, func(r rune) bool { return !valid(r) })
 }

@@ -104,7 +104,7 @@ func TestAPipelineBecomesAJobAndItsConfigMap(t *testing.T) {
 	require.Equal(t, "Never", pod.RestartPolicy)
 	require.Equal(t, []map[string]string{{"name": "reg"}}, pod.ImagePullSecrets)
 	c := pod.Containers[0]
-	require.Equal(t, []string{"run", "-f", "/workspace/pipeline.yaml", "a=$$(AWS_SECRET_ACCESS_KEY)", "b=x: {{ y }}"}, c.Args)
+	require.Equal(t, []string{"run", "-f", "/workspace/pipeline.yaml", "--", "a=$$(AWS_SECRET_ACCESS_KEY)", "b=x: {{ y }}"}, c.Args)
 	require.Equal(t, map[string]string{"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "1"}, c.Resources.Requests)
 	require.Equal(t, map[string]string{"cpu": "16", "memory": "32Gi", "nvidia.com/gpu": "1"}, c.Resources.Limits)
 	require.Equal(t, "/workspace/pipeline.yaml", c.VolumeMounts[0].MountPath)
@@ -123,7 +123,7 @@ func TestAConfigMapHoldsThePipelineByteForByte(t *testing.T) {
 		"tasks: []", "tasks: []\n\n\n", "\r\ntasks: []\r\n", "  \ntasks: []\n", "# {{ x }} {% y %}\ntasks: []\n", "\ttasks: []\n"[1:], "---\ntasks: []\n...\n", "tasks:\n\n\n  []\n",
 	} {
 		p.write("p.yaml", doc)
-		require.Equal(t, doc, manifests(t, p.succeeds("gen", "configmap", "p.yaml"))[0].Data["pipeline.yaml"])
+		require.Equal(t, doc, manifests(t, p.succeeds("gen", "configmap", "p.yaml"))[0].Data["p.yaml"])
 	}
 }
 
@@ -139,7 +139,7 @@ func TestHostileNamesBreakOutOfNoManifest(t *testing.T) {
 		require.Regexp(t, name, all[1].Metadata.Name)
 		require.LessOrEqual(t, len(all[1].Metadata.Name), 63-len("-abcde"))
 		require.Equal(t, evil, all[1].Metadata.Annotations["millrace/pipeline"])
-		require.Equal(t, "v="+evil, all[1].Spec.Template.Spec.Containers[0].Args[3])
+		require.Equal(t, "v="+evil, all[1].Spec.Template.Spec.Containers[0].Args[4])
 	}
 }
 
@@ -167,6 +167,11 @@ func TestGenSaysWhatIsMissingOrWrong(t *testing.T) {
 		{"no image", []string{"job", "hello_world"}, "--image registry/millrace:1.0"},
 		{"a class that is none", []string{"job", "hello_world", "--image", "m", "--class", "huge"}, `--class: "huge" is none of gpu, heavy, light`},
 		{"a namespace that is none", []string{"job", "hello_world", "--image", "m", "--namespace", "A\nb"}, "--namespace:"},
+		{"a key that is none", []string{"configmap", "p.yaml", "--name", "p", "--key", "a/b"}, "--key:"},
+		{"a key of the secret that is none", []string{"job", "hello_world", "--image", "m", "--aws-access-key-id", "a b"}, "--aws-access-key-id:"},
+		{"a secret that is none", []string{"job", "hello_world", "--image", "m", "--aws-secret", "a..b"}, "--aws-secret:"},
+		{"values of a ConfigMap", []string{"configmap", "hello_world", "a=b"}, "accepts 1 arg(s)"},
+		{"a template without an end", []string{"job", "hello_world", "--image", "m", "--template", "/dev/zero"}, "64 KiB"},
 		{"an account that is none", []string{"job", "hello_world", "--image", "m", "--service-account", "a b"}, "--service-account:"},
 		{"a name without letters", []string{"configmap", "p.yaml"}, "give one with --name"},
 		{"a state that is none", []string{"job", "hello_world", "nonsense", "--image", "m"}, "write key=value"},
@@ -179,6 +184,94 @@ func TestGenSaysWhatIsMissingOrWrong(t *testing.T) {
 			require.NotContains(t, r.stderr, "goroutine")
 		})
 	}
+}
+
+func TestNoValueOfAJobIsAnOptionOfTheProgram(t *testing.T) {
+	p := newPlace(t)
+	p.write("leak.yaml", "tasks: [{module: StdOut, props: {msg: '{{ env.AWS_KEY }}|{{ state | dump }}'}}]\n")
+	job := manifests(t, p.succeeds("gen", "job", "leak.yaml", "--image", "m", "--state=--allow-env=AWS_KEY", "--", "--workspace=/", "-f=x"))[1]
+	given := job.Spec.Template.Spec.Containers[0].Args
+	p.env = []string{"AWS_KEY=AKIAAKIA"}
+	out := p.succeeds(append([]string{"run", "-f", "leak.yaml"}, given[3:]...)...)
+	require.NotContains(t, out, "AKIAAKIA")
+	require.Contains(t, out, "--allow-env")
+}
+
+func TestAJobThatCouldNeverRunIsNotWritten(t *testing.T) {
+	p := newPlace(t)
+	p.write("q.yaml", "params: {n: {type: integer, required: true}}\ntasks: [{module: StdOut, props: {msg: '{{ n }}'}}]\n")
+	p.write("eco.yaml", "tasks:\n  - {module: Eco, props: {}}\n  - {module: StdOut, props: {mesage: x}}\n")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"job", "q.yaml", "--image", "i"}, `q.yaml:1:10: param "n" (integer) is required`},
+		{[]string{"job", "q.yaml", "--image", "i", "n=abc"}, `param "n" must be a whole number`},
+		{[]string{"job", "eco.yaml", "--image", "i"}, `module "Eco" is unknown`},
+		{[]string{"configmap", "eco.yaml"}, `did you mean "message"?`},
+	} {
+		r := p.millrace(append([]string{"gen"}, tt.args...)...)
+		require.Equal(t, 1, r.code, tt.args)
+		require.Empty(t, r.stdout)
+		require.Contains(t, r.stderr, tt.want)
+	}
+	p.succeeds("gen", "job", "q.yaml", "--image", "i", "n=3")
+	p.succeeds("gen", "configmap", "q.yaml")
+}
+
+func TestAJobGetsTheGPUThatItsValuesAskFor(t *testing.T) {
+	p := newPlace(t)
+	pod := func(more ...string) podSpec {
+		return manifests(t, p.succeeds(append([]string{"gen", "job", "gpu_rendering", "--image", "m"}, more...)...))[1].Spec.Template.Spec
+	}
+	require.Equal(t, "1", pod().Containers[0].Resources.Limits["nvidia.com/gpu"])
+	require.Empty(t, pod("use_gpu=false").Containers[0].Resources.Limits["nvidia.com/gpu"])
+	text, err := os.ReadFile("../../pipelines/gpu_rendering.yaml")
+	require.NoError(t, err)
+	p.write("gpu.yaml", string(text))
+	require.Contains(t, p.succeeds("lint", "gpu.yaml"), "note: task \"Render\": needs a GPU")
+	require.Contains(t, p.succeeds("graph", "gpu_rendering"), "<br/>GPU")
+	require.NotContains(t, p.succeeds("graph", "gpu_rendering", "use_gpu=false"), "<br/>GPU")
+}
+
+func TestTheKeysOfS3ComeFromTheSecretThatIsNamed(t *testing.T) {
+	p := newPlace(t)
+	keys := func(more ...string) (all []string) {
+		pod := manifests(t, p.succeeds(append([]string{"gen", "job", "hello_world", "--image", "m"}, more...)...))[1].Spec.Template.Spec
+		for _, e := range pod.Containers[0].Env {
+			ref := e["valueFrom"].(map[string]any)["secretKeyRef"].(map[string]any)
+			require.NotContains(t, ref, "optional", "a pod without its keys must say so")
+			all = append(all, e["name"].(string)+" "+ref["name"].(string)+" "+ref["key"].(string))
+		}
+		return all
+	}
+	require.Equal(t, []string{"AWS_ACCESS_KEY_ID aws-credentials access-key-id", "AWS_SECRET_ACCESS_KEY aws-credentials secret-access-key"}, keys())
+	require.Equal(t, []string{"AWS_ACCESS_KEY_ID my.keys ID", "AWS_SECRET_ACCESS_KEY my.keys KEY"},
+		keys("--aws-secret", "my.keys", "--aws-access-key-id", "ID", "--aws-secret-access-key", "KEY"))
+	require.Empty(t, keys("--aws-secret", ""))
+}
+
+func TestAConfigMapIsACatalogue(t *testing.T) {
+	p := newPlace(t)
+	p.write("part.yaml", rendering)
+	for _, tt := range []struct{ source, key, want string }{
+		{"part.yaml", "", "part.yaml"}, {"hello_world", "", "hello_world.yaml"}, {"part.yaml", "chairs.yaml", "chairs.yaml"},
+	} {
+		require.Contains(t, manifests(t, p.succeeds("gen", "configmap", tt.source, "--key", tt.key))[0].Data, tt.want)
+	}
+	all := manifests(t, p.succeeds("gen", "job", "part.yaml", "--image", "m", "--key", "chairs.yaml", "--service-account", "my.sa", "--pull-secret", "a.b"))
+	require.Contains(t, all[0].Data, "chairs.yaml")
+	require.Equal(t, "chairs.yaml", all[1].Spec.Template.Spec.Containers[0].VolumeMounts[0].SubPath)
+	require.Equal(t, "my.sa", all[1].Spec.Template.Spec.ServiceAccountName)
+}
+
+func TestASecretThatIsGivenAsAValueIsNoticed(t *testing.T) {
+	p := newPlace(t)
+	r := p.millrace("gen", "job", "hello_world", "--image", "m", "password=hunter2hunter2", "name=x")
+	require.Equal(t, 0, r.code)
+	require.Contains(t, r.stderr, "password looks like a secret")
+	require.NotContains(t, r.stderr, "hunter2")
+	require.NotContains(t, r.stderr, "name looks")
 }
 
 func TestRunWritesAReportForPeople(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/graph"
+	"github.com/millrace/millrace/pipelines/preview"
 	"github.com/millrace/millrace/worker/launch"
 )
 
@@ -53,7 +54,7 @@ func newGraphCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		g := graph.New(p)
+		g := graph.New(preview.WithGPUs(c.Context(), p, given(p, req.Job.State)))
 		if !*callbacks {
 			g = g.WithoutCallbacks()
 		}
@@ -76,6 +77,14 @@ func drawn(ctx context.Context, req *launch.Request, env map[string]string) (*pi
 	return pipelines.ParseGiven(ctx, req.Source, req.Document, pipelines.Given{
 		State: req.Job.State, StateOrder: req.Job.StateOrder, Env: env, Job: jobVars(req), Entry: req.Job.Entry,
 	})
+}
+
+// given is what a job gives as far as it fits the params of p: to draw, none is needed.
+func given(p *pipelines.Pipeline, state map[string]any) map[string]any {
+	if data, err := p.Bind(state); err == nil {
+		return data
+	}
+	return state
 }
 
 // mermaidEdges is how many arrows Mermaid draws unless it is told otherwise (its setting maxEdges).

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,26 +55,41 @@ func newLintCmd() *cobra.Command {
 		for _, file := range files {
 			name, doc, err := readDocument(c.InOrStdin(), file)
 			if err != nil {
-				unread = append(unread, err)
+				unread = append(unread, notRead{file, err})
 				continue
 			}
 			found = append(found, lintDocument(name, doc, o)...)
 		}
+		for _, u := range unread {
+			found = append(found, finding{File: u.file, Severity: pipelines.SeverityError, Message: plainPath(u.err).Error()})
+			if !*asJSON {
+				fmt.Fprintln(c.ErrOrStderr(), "millrace:", u.err)
+			}
+		}
 		if *asJSON {
 			err = printJSON(c.OutOrStdout(), found)
 		} else {
-			err = printFindings(newScreen(c.OutOrStdout()), found)
+			err = printFindings(newScreen(c.OutOrStdout()), found[:len(found)-len(unread)])
 		}
-		if err = errors.Join(append(unread, err)...); err != nil {
+		if err != nil {
 			return err
+		}
+		if len(unread) > 0 && len(found) == len(unread) && len(files) <= len(unread) {
+			return &codeError{exitFailed, errSaid} // nothing was read, and that is said
 		}
 		return concludeLint(c.ErrOrStderr(), found, len(files), bad)
 	}
 	return cmd
 }
 
+// A notRead is a file or folder that was named, and why it can't be linted.
+type notRead struct {
+	file string
+	err  error
+}
+
 // inFolders puts the pipelines in a folder in its place.
-func inFolders(names []string) (files []string, unread []error) {
+func inFolders(names []string) (files []string, unread []notRead) {
 	for _, name := range names {
 		entries, err := os.ReadDir(strings.TrimPrefix(name, "file://"))
 		if err != nil {
@@ -86,7 +103,7 @@ func inFolders(names []string) (files []string, unread []error) {
 			}
 		}
 		if len(files) == before {
-			unread = append(unread, fmt.Errorf("there is no pipeline in %s: they end in .yaml, .yml or .json", name))
+			unread = append(unread, notRead{name, fmt.Errorf("there is no pipeline in %s: they end in .yaml, .yml or .json", name)})
 		}
 	}
 	return files, unread
@@ -101,17 +118,38 @@ func lintOptions() (lint.Options, error) {
 // readDocument reads a file; "-" is stdin.
 func readDocument(stdin io.Reader, file string) (name string, doc []byte, err error) {
 	if file == "-" {
-		doc, err = io.ReadAll(stdin)
+		doc, err = pipelines.ReadBounded(stdin)
 		return "stdin", doc, err
 	}
 	path := strings.TrimPrefix(file, "file://")
-	doc, err = os.ReadFile(path)
+	doc, err = readFile(path)
 	return path, doc, err
+}
+
+// readFile reads a file of a person's, or as much of it as shows that it is too large to be a document.
+func readFile(path string) ([]byte, error) {
+	text, _, err := pipelines.ReadDocument(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s", path)
+	}
+	return text, err
 }
 
 // lintDocument returns what is wrong with one document, in the order of its text.
 func lintDocument(name string, doc []byte, o lint.Options) []finding {
 	return findings(name, doc, lint.Document(name, doc, o))
+}
+
+// withData is p with what a job gives in the place of the document's state. It is data: there is nothing in it to check.
+func withData(p *pipelines.Pipeline, data map[string]any) *pipelines.Pipeline {
+	given := *p
+	given.State = maps.Clone(p.State)
+	for k := range data {
+		if _, own := given.State[k]; own {
+			given.State[k] = nil
+		}
+	}
+	return &given
 }
 
 // concludeLint counts on w, and makes what is as bad as bad the command's outcome.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -114,4 +115,33 @@ func TestARunTellsWhatIsWrongWithItsDocumentAsLintDoes(t *testing.T) {
 	r = p.millrace("run", "template.yaml")
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, `template.yaml:7:16: task "say": prop "msg": `)
+}
+
+func TestLintListsWhatItCanNotRead(t *testing.T) {
+	p := newPlace(t)
+	p.write("ok.yaml", "tasks: [{module: StdOut, props: {msg: hello}}]\n")
+	r := p.millrace("lint", "--json", "ok.yaml", "none.yaml")
+	require.Equal(t, 1, r.code)
+	require.Equal(t, "2 files: 1 error, 0 warnings\n", r.stderr)
+	found := decoded[[]map[string]any](t, r.stdout)
+	require.Equal(t, []map[string]any{{"file": "none.yaml", "severity": "error", "message": "there is no file none.yaml"}}, found)
+}
+
+func TestLintReadsNoMoreThanADocumentMayHave(t *testing.T) {
+	p := newPlace(t)
+	require.NoError(t, syscall.Mkfifo(filepath.Join(p.dir, "pipe.yaml"), 0o600))
+	require.NoError(t, os.Symlink("/dev/zero", filepath.Join(p.dir, "zero.yaml")))
+	r := p.millrace("lint", ".")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stdout+r.stderr, "zero.yaml")
+	require.Equal(t, 1, p.millrace("test", ".").code)
+}
+
+func TestLintNoticesATokenInAURL(t *testing.T) {
+	p := newPlace(t)
+	p.write("url.yaml", "state: {a: \"https://u:pw-1234@x.org\"}\ntasks:\n  - {module: Http, props: {url: \"https://x.org/?token=abc123\"}}\n  - {module: Http, props: {url: \"{{ a }}/?token={{ env.T }}\"}}\n")
+	out := p.succeeds("lint", "url.yaml")
+	require.Contains(t, out, "url.yaml:3:")
+	require.Contains(t, out, "url.yaml:1:")
+	require.Equal(t, 2, strings.Count(out, "the URL has a password"), out)
 }

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/lint"
 	"github.com/millrace/millrace/pipelines/preview"
 	"github.com/millrace/millrace/worker/launch"
 )
@@ -16,13 +20,15 @@ import (
 const renderLong = `Shows what each task of a pipeline would see, and runs nothing: the document with
 its blocks expanded, names, conditions, props and callbacks rendered with the
 values given. What only the run can tell, because a task makes it, stays the
-template that it is, and says so. Values of environment variables whose names are
-secret are masked, as in logs.
+template that it is, and says so. Masked is what a run masks in its logs, as far as
+it is known before: values of variables, props and keys whose names say that they are
+secret, and passwords and tokens in URLs. What lint calls an error or a warning is
+told on stderr.
 
 FILE, NAME, - and the values are those of millrace run.
 
-Exit codes: 0 done · 1 the document is unreadable or invalid, a template fails or
-a param is missing · 2 the command line is wrong.`
+Exit codes: 0 done · 1 the document is unreadable or invalid, a template fails, a
+param is missing or a task is bound to fail · 2 the command line is wrong.`
 
 func newRenderCmd() *cobra.Command {
 	cmd := &cobra.Command{
@@ -53,26 +59,64 @@ func newRenderCmd() *cobra.Command {
 			return err
 		}
 		r.admit = admitted(req.Job.State)
-		p, err := r.preview(c.Context(), req)
+		told := newScreen(c.ErrOrStderr())
+		secrets := new(redact.Set)
+		p, wrong, err := r.preview(c.Context(), req, secrets)
+		if err != nil {
+			return tellError(told, masked(req, secrets), hidden(err, secrets))
+		}
+		if *format == "json" {
+			err = printJSON(c.OutOrStdout(), p)
+		} else {
+			err = writePreview(c.OutOrStdout(), p)
+		}
 		if err != nil {
 			return err
 		}
-		if *format == "json" {
-			return printJSON(c.OutOrStdout(), p)
-		}
-		return writePreview(c.OutOrStdout(), p)
+		return tellWrong(told, masked(req, secrets), wrong)
 	}
 	return cmd
 }
 
-// preview renders a request's pipeline and runs nothing of it. The error lists every template that fails.
-func (r *runner) preview(ctx context.Context, req *launch.Request) (*preview.Preview, error) {
-	secrets := new(redact.Set)
+// preview renders a request's pipeline and runs nothing of it. wrong is what lint says of it. The error may be a
+// *pipelines.ParseError, with every template that fails, and tell secrets.
+func (r *runner) preview(ctx context.Context, req *launch.Request, secrets *redact.Set) (shown *preview.Preview, wrong []pipelines.Problem, err error) {
 	in, err := r.prepare(ctx, req, secrets)
 	if err != nil {
-		return nil, errors.New(secrets.String(err.Error()))
+		return nil, nil, err
 	}
-	return preview.Of(ctx, in.Pipeline, in.State, secrets)
+	if shown, err = preview.Of(ctx, in.Pipeline, in.State, secrets); err != nil {
+		return nil, nil, err
+	}
+	wrong = lint.Pipeline(withData(in.Pipeline, req.Job.State), r.lint)
+	for i := range wrong {
+		wrong[i].Msg = secrets.String(wrong[i].Msg)
+	}
+	return shown, wrong, nil
+}
+
+// hidden is err without the secrets.
+func hidden(err error, secrets *redact.Set) error {
+	bad, ok := errors.AsType[*pipelines.ParseError](err)
+	if !ok {
+		return errors.New(secrets.String(err.Error()))
+	}
+	out := &pipelines.ParseError{Problems: slices.Clone(bad.Problems)}
+	for i := range out.Problems {
+		out.Problems[i].Msg = secrets.String(out.Problems[i].Msg)
+	}
+	return out
+}
+
+// masked is req with a document that can be shown.
+func masked(req *launch.Request, secrets *redact.Set) *launch.Request {
+	var lines []byte
+	for line := range strings.Lines(string(req.Document)) {
+		lines = append(lines, strings.TrimRight(secrets.String(line), "\n")+"\n"...) // a line stays one
+	}
+	out := *req
+	out.Document = lines
+	return &out
 }
 
 // writePreview writes a preview as pipelines are written; what there is to say of it are comments.
@@ -84,6 +128,7 @@ func writePreview(w io.Writer, p *preview.Preview) error {
 	if p.Entry != "" {
 		y.comment("entry %s", p.Entry)
 	}
+	y.head(p)
 	y.pair(0, "state", p.State, "")
 	if len(p.Tasks) == 0 {
 		y.pair(0, "tasks", []any{}, "")
@@ -96,6 +141,38 @@ func writePreview(w io.Writer, p *preview.Preview) error {
 	y.callbacks(0, p.Callbacks)
 	_, err := w.Write(y.out.Bytes())
 	return err
+}
+
+// head writes what the document says besides its state and its tasks.
+func (y *yamlWriter) head(p *preview.Preview) {
+	if len(p.Params) > 0 {
+		y.line(0, "params:")
+	}
+	for _, param := range p.Params {
+		y.line(2, y.scalar(param.Name)+":")
+		y.pair(4, "type", string(param.Type), "")
+		if param.Description != "" {
+			y.pair(4, "description", param.Description, "")
+		}
+		if param.Required {
+			y.pair(4, "required", true, "")
+		}
+		if param.Default != nil {
+			y.pair(4, "default", param.Default, "")
+		}
+		if len(param.Enum) > 0 {
+			y.pair(4, "enum", param.Enum, "")
+		}
+	}
+	if len(p.Plugins) > 0 {
+		y.pair(0, "plugins", p.Plugins, "")
+	}
+	if len(p.Settings) > 0 {
+		y.pair(0, "settings", p.Settings, "")
+	}
+	if p.Deadline > 0 {
+		y.pair(0, "deadline", p.Deadline, "")
+	}
 }
 
 func (y *yamlWriter) task(t preview.Task) {

@@ -62,7 +62,7 @@ tasks:
   - name: Join
     module: Zip
     after: [Convert, Thumbnail, Never]
-    props: {src: ["{{ converted.dest }}", "{{ never.dest }}"], dest: "{{ state.size }}.zip"}
+    props: {src: ["{{ converted.dest }}", "{{ never.stdout }}"], dest: "{{ state.size }}.zip"}
 callbacks:
   onStart: [{module: StdOut, props: {msg: "{{ input }} {{ converted }}"}}]
   onEnd: [{module: StdOut, props: {msg: "{{ converted.dest }}"}}]
@@ -136,14 +136,14 @@ func TestRenderWritesTextsThatYAMLWouldTakeForSomethingElse(t *testing.T) {
 		"a": "line one\n  line two\n", "b": "x  y\n\tz", "c": "null", "d": "# no", "e": "- x", "f": "a: b", "g": "\n\nx\n\n", "h": "end ", "i": "0123",
 		"j": map[string]any{"a # b": []any{[]any{"x", map[string]any{}}, []any{}}}, "k": "a\nb\n", "l": "a\r\nb", "m": " x\ny", "n": "one\n# two", "o": "\x1b[31m",
 	}
-	doc := map[string]any{"tasks": []any{map[string]any{"name": "x # y", "module": "Shell", "props": values}}}
+	doc := map[string]any{"tasks": []any{map[string]any{"name": "x # y", "module": "StdOut", "props": map[string]any{"message": values}}}}
 	text, err := json.Marshal(doc)
 	require.NoError(t, err)
 	p.write("p.json", string(text))
 	got, err := pipelines.Parse("p.yaml", []byte(p.succeeds("render", "p.json")))
 	require.NoError(t, err)
 	require.Equal(t, "x # y", got.Tasks[0].Name)
-	require.Equal(t, values, got.Tasks[0].Props)
+	require.Equal(t, values, got.Tasks[0].Props["message"])
 }
 
 func TestRenderSaysWhatIsWrong(t *testing.T) {
@@ -153,10 +153,66 @@ func TestRenderSaysWhatIsWrong(t *testing.T) {
 	r := p.millrace("render", "bad.yaml")
 	require.Equal(t, 1, r.code)
 	require.Empty(t, r.stdout)
-	for _, want := range []string{`bad.yaml:2:30: task "a": when: `, `bad.yaml:2:5: task "a": prop "command": `, `bad.yaml:3:5: task "b": prop "command": the template comes to Infinity`} {
+	for _, want := range []string{`bad.yaml:2:40: task "a": when: `, `bad.yaml:2:67: task "a": prop "command": `, `bad.yaml:3:38: task "b": prop "command": the template comes to Infinity`} {
 		require.Contains(t, r.stderr, want)
 	}
 	require.Equal(t, 2, p.millrace("render").code)
 	require.Equal(t, 2, p.millrace("render", "hello_world", "--format", "xml").code)
 	require.Contains(t, p.millrace("render", "helo_world").stderr, `did you mean "hello_world"?`)
+}
+
+func TestRenderShowsAllThatADocumentSays(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("all.yaml", `name: All
+params: {size: {type: integer, default: 3, enum: [3, 4], description: Of it.}}
+plugins: [StdOut]
+settings: {retry: 2, retry_sleep: 0.5, parallel: 2, strict: true}
+deadline: 90
+tasks: [{module: StdOut, props: {msg: "https://u:pw-12345@x.org"}}]
+callbacks:
+  onEnd: [{module: StdOut, props: {msg: x}}]
+  onError: [{module: StdOut, props: {msg: x}}]
+  onStart: [{module: StdOut, props: {msg: x}}]
+`)
+	out := p.succeeds("render", "all.yaml")
+	require.Regexp(t, `(?s)onStart:.*onError:.*onEnd:`, out)
+	require.Contains(t, out, "https://u:[REDACTED]@x.org")
+	again, err := pipelines.Parse("again.yaml", []byte(out))
+	require.NoError(t, err, out)
+	want, err := pipelines.Parse("all.yaml", []byte(out))
+	require.NoError(t, err)
+	require.Equal(t, want.Settings, again.Settings)
+	require.Equal(t, []any{int64(3), int64(4)}, again.Params[0].Enum)
+	require.Equal(t, []string{"StdOut"}, again.Plugins)
+	got := decoded[map[string]any](t, p.succeeds("render", "all.yaml", "--format", "json"))
+	require.Equal(t, map[string]any{"retry": 2.0, "retry_sleep": 0.5, "parallel": 2.0, "strict": true}, got["settings"])
+	require.Equal(t, 90.0, got["deadline"])
+}
+
+func TestRenderTellsOfWhatIsBoundToFail(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("eco.yaml", "tasks: [{module: Eco, props: {}}]\n")
+	r := p.millrace("render", "eco.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stdout, "module: Eco")
+	require.Contains(t, r.stderr, `eco.yaml:1:10: task #0: module "Eco" is unknown`)
+}
+
+func TestHelpOffersOnlyWhatIsRead(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	for _, cmd := range [][]string{{"render"}, {"graph"}, {"gen", "job"}, {"gen", "configmap"}} {
+		require.NotContains(t, p.succeeds(append(cmd, "--help")...), "--documents", cmd)
+	}
+	require.NotContains(t, p.succeeds("gen", "configmap", "--help"), "--image")
+}
+
+func TestRunRefusesDocumentsThatCanNotBeRead(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.millrace("run", "hello_world", "--documents", "nowhere")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.stderr, "--documents: the folder of documents nowhere can't be read")
 }

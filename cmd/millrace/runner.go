@@ -91,21 +91,13 @@ func newRun(pipeline, digest string, s engine.Status) *engine.Run {
 	return &engine.Run{Pipeline: pipeline, Digest: digest, Status: s, Started: now, Ended: now, Tasks: []engine.TaskRun{}}
 }
 
-// dryRun checks a pipeline and runs nothing. What the message brings takes the place of the document's state, and is
-// data: there is nothing in it to check.
+// dryRun checks a pipeline and runs nothing.
 func (r *runner) dryRun(in *engine.Input, data map[string]any) *engine.Run {
 	p := in.Pipeline
 	run := newRun(p.Name, p.Digest, engine.Succeeded)
-	given := *p
-	given.State = maps.Clone(p.State)
-	for k := range data {
-		if _, own := given.State[k]; own {
-			given.State[k] = nil
-		}
-	}
 	run.Warnings = append(slices.Clone(in.Warnings), "dry run: the pipeline was checked, and nothing of it was run")
 	var wrong []string
-	for _, problem := range lint.Pipeline(&given, r.lint) {
+	for _, problem := range lint.Pipeline(withData(p, data), r.lint) {
 		if problem.Severity == pipelines.SeverityError {
 			wrong = append(wrong, problem.String())
 		}

@@ -127,7 +127,9 @@ func (f testForm) conclude(w io.Writer, results []trial.Result, untested []strin
 	if names := slices.Sorted(maps.Keys(unchecked)); len(names) > 0 {
 		fmt.Fprintf(w, "note: of later versions, so their props were not checked: %s\n", strings.Join(names, ", "))
 	}
-	fmt.Fprintf(w, "%s: %d passed, %d failed\n", count(len(results), "test"), len(results)-failed, failed)
+	if len(results) > 0 || wrong == nil {
+		fmt.Fprintf(w, "%s: %d passed, %d failed\n", count(len(results), "test"), len(results)-failed, failed)
+	}
 	switch {
 	case wrong != nil:
 		return wrong

@@ -80,3 +80,8 @@ func TestTestSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, 2, p.millrace("test").code)
 	require.Equal(t, 2, p.millrace("test", "--run", "(", ".").code)
 }
+
+func TestTestSaysWhichFolderIsNotThere(t *testing.T) {
+	p := newPlace(t)
+	require.Equal(t, result{"", "millrace: there is no file or folder nodir\n", 1}, p.millrace("test", "nodir"))
+}

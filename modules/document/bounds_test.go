@@ -197,3 +197,8 @@ func TestAFilesNameTellsItsFormat(t *testing.T) {
 		require.False(t, ok, name)
 	}
 }
+
+func TestATextInABlockOfYAMLIsToldWhereToStand(t *testing.T) {
+	_, err := render(t, document.YAML, "v: |\n  {{ x }}\n", map[string]any{"x": "two words"})
+	require.EqualError(t, err, "t:2: {{ x }} can't stand here with what it holds; put double quotes around all of it, in a line of its own, and not in a block (| or >)")
+}

@@ -43,7 +43,7 @@ func (f *Folder) Open(name string) (*Template, error) {
 	return newTemplate(name, format, withoutBlocks(pieces))
 }
 
-// Own says whether the operator's folder has a document of that name.
+// Own says whether the operator's folder has a document of that name; not where the folder can't be read.
 func (f *Folder) Own(name string) bool {
 	_, err := f.own(name)
 	return err == nil
@@ -89,8 +89,8 @@ func (f *Folder) own(name string) (text string, err error) {
 		return "", fs.ErrNotExist
 	}
 	root, err := os.OpenRoot(f.cfg.Dir)
-	if err != nil {
-		return "", fmt.Errorf("open folder of documents: %w", err)
+	if err != nil { // not fs.ErrNotExist: that the folder is gone is not that it has no such document
+		return "", &Error{Name: name, Msg: "the folder of documents can't be read: " + err.Error()}
 	}
 	defer root.Close()
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not block us

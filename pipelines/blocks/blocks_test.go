@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -129,6 +130,13 @@ func TestWhatBlocksMayCostIsBounded(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+func TestALineOfManyTagsIsReadOnce(t *testing.T) {
+	begin := time.Now()
+	_, err := blocks.Parse("a: " + strings.Repeat("{% if a %}{% endif %}", 40_000))
+	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
 func names(n int) string {

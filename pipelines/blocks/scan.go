@@ -24,6 +24,7 @@ type scanner struct {
 	owner  int  // column of the key or dash that a scalar here belongs to, from 0
 	open   bool // owner has no value yet
 	keyed  bool // owner is a key on this line
+	asked  bool // value has looked at what is left of this line
 	flow   int  // depth of [ and {
 	folded bool // the line before ended in a plain scalar, which goes on where a line is further in than owner
 }
@@ -37,7 +38,7 @@ type ref struct {
 
 // line reads one line, and as many more as a quoted scalar or a tag that starts on it goes on for.
 func (s *scanner) line() {
-	s.start, s.opened, s.keyed = s.i, 0, false
+	s.start, s.opened, s.keyed, s.asked = s.i, 0, false, false
 	s.skip(" \t")
 	indent := s.i - s.start
 	switch {

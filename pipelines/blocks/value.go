@@ -9,9 +9,10 @@ import (
 // value reads a scalar that starts with the tag at i and ends with the line: "message: {% for a in b %}<{{ a }}>{% endfor %}".
 // It returns false where the tag stands between values, or chooses one that is not plain text.
 func (s *scanner) value() bool {
-	if s.flow > 0 || s.opened > 0 || !s.open || s.src[s.i+1] == '#' {
+	if s.flow > 0 || s.opened > 0 || !s.open || s.asked || s.src[s.i+1] == '#' {
 		return false
 	}
+	s.asked = true
 	r := readRow(s.src, s.i)
 	switch {
 	case !r.begins || !r.text() || !s.keyed && r.structure():

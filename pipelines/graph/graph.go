@@ -5,7 +5,6 @@ package graph
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,8 +38,8 @@ type Task struct {
 	After     []int    // what it waits for, less what follows from the others
 }
 
-// New returns the graph of p: of the entry that was selected, else of its tasks and those of each entry. All texts are one line, without control
-// characters.
+// New returns the graph of p: of the entry that was selected, else of its tasks and those of each entry. All texts are one
+// line, without control characters.
 func New(p *pipelines.Pipeline) *Graph {
 	g := &Graph{Title: plain(p.Name), Callbacks: lines(p.Callbacks)}
 	if p.Entry != "" {
@@ -92,17 +91,15 @@ func tasks(list []pipelines.Task) []Task {
 	return out
 }
 
-// lines says what each event runs: "onError → StdErr, Http".
+// lines says what each event runs, in the order in which they happen: "onError → StdErr, Http".
 func lines(all map[pipelines.Event][]pipelines.Callback) []string {
 	var out []string
-	for _, ev := range slices.Sorted(maps.Keys(all)) {
+	for _, ev := range pipelines.Events(all) {
 		var names []string
 		for _, cb := range all[ev] {
 			names = append(names, plain(cb.Module))
 		}
-		if len(names) > 0 {
-			out = append(out, string(ev)+" → "+strings.Join(names, ", "))
-		}
+		out = append(out, string(ev)+" → "+strings.Join(names, ", "))
 	}
 	return out
 }

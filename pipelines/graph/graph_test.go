@@ -178,6 +178,17 @@ func TestAGraphWithoutCallbacksHasNone(t *testing.T) {
 	require.Contains(t, g.Mermaid(), "StdErr", "the graph itself stays whole")
 }
 
+func TestCallbacksStandInTheOrderInWhichTheyHappen(t *testing.T) {
+	p := hello()
+	p.Callbacks = map[pipelines.Event][]pipelines.Callback{}
+	for _, ev := range pipelines.PipelineEvents {
+		p.Callbacks[ev] = []pipelines.Callback{{Module: "StdOut"}}
+	}
+	require.Equal(t, []string{
+		"onStart → StdOut", "onLog → StdOut", "onDebug → StdOut", "onSuccess → StdOut", "onError → StdOut", "onFailure → StdOut", "onEnd → StdOut",
+	}, graph.New(p).Callbacks)
+}
+
 // A rect is a box of a picture, in the picture's coordinates.
 type rect struct{ x, y, w, h float64 }
 

@@ -2,9 +2,10 @@ package graph
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/millrace/millrace/modules/show"
 )
 
 // longestLabel is how many characters of one text are written.
@@ -14,7 +15,7 @@ const longestLabel = 120
 func (g *Graph) Mermaid() string {
 	m := &mermaid{}
 	if g.Title != "" {
-		m.line("---\ntitle: %s\n---", quotedYAML(g.Title))
+		m.line("---\ntitle: %s\n---", quoted(g.Title))
 	}
 	m.line("flowchart TD")
 	for i, group := range g.Groups {
@@ -114,10 +115,14 @@ func escaped(texts []string) []string {
 	return out
 }
 
-// quotedYAML is a double-quoted scalar of YAML: its escapes are among Go's.
-func quotedYAML(text string) string {
+// quoted is text in double quotes, as YAML and JSON write it alike.
+func quoted(text string) string {
 	if r := []rune(text); len(r) > longestLabel {
 		text = string(r[:longestLabel]) + "…"
 	}
-	return strconv.QuoteToASCII(text)
+	out, err := show.Text(text, show.JSON)
+	if err != nil {
+		return `""` // no text is none
+	}
+	return out
 }

@@ -2,6 +2,7 @@
 package lint
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
+	"github.com/millrace/millrace/pipelines/preview"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
@@ -26,9 +28,10 @@ type Options struct {
 // filters and functions that there are not, state keys that refer to each other in a circle (a message could replace one),
 // paths that lead out of the workspace, outputs that a module does not have. Warnings are what may be meant: variables
 // that only a message can bring, or a task that may run at the same time, a name registered twice, a comparison that no
-// value can meet, a secret in plain text, a module of a later version. Notes are what may be good to know: older
+// value can meet, a secret in plain text or in a URL, a module of a later version. Notes are what may be good to know: older
 // spellings, a negative index, a need of a GPU.
 func Pipeline(p *pipelines.Pipeline, o Options) []pipelines.Problem {
+	p = preview.WithGPUs(context.Background(), p, nil)
 	l := linter{
 		o:        o,
 		env:      render.Language(p.Settings.Strict),

@@ -128,19 +128,24 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 	if spec.Name != name {
 		l.notef(named, "%smodule %q is an older spelling of %q", at.what, name, spec.Name)
 	}
-	for _, p := range modules.CheckKnown(m, l.withEvent(spec, props), render.IsTemplate) {
-		if p.Later {
-			l.warnf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-			continue
-		}
-		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
-	}
+	l.props(m, l.withEvent(spec, props), at)
 	l.older(spec.Props, props, at)
 	l.paths(spec, props, at)
 	for _, f := range spec.Props {
 		if v, ok := props[f.Name].(string); ok && f.Secret && v != "" && !render.IsTemplate(v) && !redact.NameIsSecret(f.Name) {
 			l.plainSecret(f.Name, at.in(f.Name))
 		}
+	}
+}
+
+// props holds props against the module: against its own rules too, as far as those go by what is no template.
+func (l *linter) props(m modules.Module, props map[string]any, at place) {
+	for _, p := range modules.CheckKnown(m, props, render.IsTemplate) {
+		say := l.errorf
+		if p.Later {
+			say = l.warnf
+		}
+		say(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
 }
 
@@ -177,14 +182,19 @@ func (l *linter) older(fields []modules.Field, props map[string]any, at place) {
 
 // gpu notes that a task runs only where there is one.
 func (l *linter) gpu(t *pipelines.Task, props place) {
-	if t.GPU != nil {
-		l.notef(t.Positions["gpu"], "%sneeds a GPU", props.what)
+	if t.GPU == nil {
 		return
 	}
-	config, ok := t.Props["config"].(map[string]any)
-	if ok && config["use_gpu"] == true {
-		l.notef(props.in("config.use_gpu").key(), "%sneeds a GPU", props.what)
+	at, ok := t.Positions["gpu"]
+	for _, option := range []string{"config.use_gpu", "use_gpu"} {
+		if !ok {
+			at, ok = t.Positions["props."+option]
+		}
 	}
+	if !ok {
+		at = props.fallback
+	}
+	l.notef(at, "%sneeds a GPU", props.what)
 }
 
 // unknown reports a name that a registry does not have.
@@ -206,7 +216,11 @@ func (l *linter) plainSecrets(name string, v any, at place) {
 	case string:
 		if x != "" && !render.IsTemplate(x) && redact.NameIsSecret(name) {
 			l.plainSecret(name, at)
+		} else if slices.ContainsFunc(redact.InURLs(x), func(s string) bool { return !strings.Contains(s, "{{") }) {
+			l.warnf(at.key(), "%sthe URL has a password or token in plain text; take it from the environment: \"{{ env.TOKEN }}\"", at.what)
 		}
+	case render.Scoped:
+		l.plainSecrets(name, x.Text, at)
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(x)) {
 			l.plainSecrets(k, x[k], at.in(k))

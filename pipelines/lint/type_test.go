@@ -25,6 +25,7 @@ func TestLintFindsConditionsThatNothingCanMeet(t *testing.T) {
 		{"a number and its text", `n == "3" and size == 12`, ""},
 		{"true and one", `flag == 1 or flag == "1" or flag == ""`, ""},
 		{"a template, which may be anything", `rest == true`, ""},
+		{"what a method returns", `n.toFixed(2)[0] == "x" and n.toFixed(2) === "3"`, ""},
 		{"text and text", `text == "x" and out.stdout == "x"`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,6 +166,7 @@ func TestLintFindsMethodsThatAValueDoesNotHave(t *testing.T) {
 		{"of no value at all", "any.toUperCase()", `task #1: any.toUperCase: no value has a method "toUperCase", did you mean "toUpperCase"?`},
 		{"that there is", "file.split('.')[0].trim() ~ list.join('-') ~ count.toFixed(2) ~ more.hasOwnProperty('x') ~ out.stdoutLines.slice(1).length", ""},
 		{"of what the template set", "'' }}{% set s = joiner('-') %}{% set c = cycler(1, 2) %}{{ c.next() }}{{ s()", ""},
+		{"of what a method returns", "list.slice(1)[0].trim() ~ (more).x.push(1) ~ file.split('.').slice(1)[0].trim() ~ out.stdoutLines.slice(1)[0].split('.')", ""},
 		{"of what may be anything", "any.trim() ~ any.push(1) ~ job.id.trim()", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

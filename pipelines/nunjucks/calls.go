@@ -46,12 +46,7 @@ func (w *walker) methodCall(x *callExpr, f *lookupExpr, in *names) {
 	if !ok {
 		return
 	}
-	side := &walker{env: w.env}
-	switch target := unwrap(f.target).(type) {
-	case *nameExpr, *lookupExpr:
-		side.path(target, nil, in)
-	}
-	if len(side.Vars) == 1 {
-		w.MethodCalls = append(w.MethodCalls, MethodCall{side.Vars[0], name, x.line, x.col})
+	if r, ok := w.ref(unwrap(f.target), in); ok {
+		w.MethodCalls = append(w.MethodCalls, MethodCall{r, name, x.line, x.col})
 	}
 }

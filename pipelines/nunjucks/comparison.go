@@ -23,16 +23,33 @@ func (w *walker) comparison(x *binaryExpr, in *names) {
 			return
 		}
 	}
-	switch path.(type) {
-	case *nameExpr, *lookupExpr:
-	default:
-		return
+	if r, ok := w.ref(path, in); ok {
+		w.Comparisons = append(w.Comparisons, Comparison{r, x.op, value, x.line, x.col})
+	}
+}
+
+// ref returns the variable that x is, with entries that the source names; not what a call of it returns.
+func (w *walker) ref(x expr, in *names) (Ref, bool) {
+	root := x
+	for {
+		look, ok := root.(*lookupExpr)
+		if !ok {
+			break
+		}
+		if _, ok := staticKey(look.key); !ok {
+			return Ref{}, false
+		}
+		root = look.target
+	}
+	if _, ok := root.(*nameExpr); !ok {
+		return Ref{}, false
 	}
 	side := &walker{env: w.env}
-	side.path(path, nil, in)
-	if len(side.Vars) == 1 {
-		w.Comparisons = append(w.Comparisons, Comparison{side.Vars[0], x.op, value, x.line, x.col})
+	side.path(x, nil, in)
+	if len(side.Vars) != 1 {
+		return Ref{}, false
 	}
+	return side.Vars[0], true
 }
 
 // index notes a literal negative index.

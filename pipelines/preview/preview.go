@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -24,6 +24,10 @@ type Preview struct {
 	State     map[string]any `json:"state"`
 	Tasks     []Task         `json:"tasks"`
 	Callbacks []Callback     `json:"callbacks,omitempty"`
+	Params    []Param        `json:"params,omitempty"`
+	Plugins   []string       `json:"plugins,omitempty"`
+	Settings  map[string]any `json:"settings,omitempty"` // those that the document says; durations in seconds
+	Deadline  float64        `json:"deadline,omitzero"`  // seconds
 }
 
 // A Task is what one task would be told.
@@ -70,33 +74,73 @@ type previewer struct {
 	followers [][]int
 	of        int
 	behind    []bool
+	wrong     pipelines.Problems
 }
 
 // byCallback is in makers in the place of a task.
 const byCallback = -1
 
-// Of renders p with the state that it starts with. The error lists every template that fails. Neither it nor the preview
-// holds a value of secrets.
+// Of renders p with the state that it starts with. The error is a *pipelines.ParseError
+// with every template that fails. Neither it nor the preview holds a value of secrets; what keys and URLs show to be
+// secret is added to them.
 func Of(ctx context.Context, p *pipelines.Pipeline, state *render.State, secrets *redact.Set) (*Preview, error) {
-	v := &previewer{
+	v := newPreviewer(p, state, secrets)
+	v.all(ctx) // learns what is secret: what the last task is told may stand in the first one too
+	out := v.all(ctx)
+	if len(v.wrong) > 0 {
+		return nil, fault.As(fault.Permanent, &pipelines.ParseError{Problems: v.wrong.Sorted()})
+	}
+	return out, nil
+}
+
+func newPreviewer(p *pipelines.Pipeline, state *render.State, secrets *redact.Set) *previewer {
+	return &previewer{
 		pipeline: p, state: state, env: render.Language(p.Settings.Strict), secrets: secrets,
 		makers: makers(p), runs: map[int]verdict{},
 	}
-	out := &Preview{Name: secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []Task{}}
-	if all, ok := state.Get("state"); ok {
+}
+
+// all renders everything. What fails is in v.wrong, of the last call.
+func (v *previewer) all(ctx context.Context) *Preview {
+	p := v.pipeline
+	v.wrong = nil
+	out := &Preview{
+		Name: v.secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []Task{},
+		Plugins: p.Plugins, Settings: settings(p.Settings), Deadline: p.Settings.Deadline.Seconds(),
+	}
+	if all, ok := v.state.Get("state"); ok {
+		v.learn(all)
 		out.State, _ = v.shown(all).(map[string]any)
 	}
-	var wrong []error
+	out.Params = v.params()
 	for i := range p.Tasks {
-		t, err := v.task(ctx, i)
-		out.Tasks, wrong = append(out.Tasks, t), append(wrong, err)
+		out.Tasks = append(out.Tasks, v.task(ctx, i))
 	}
-	callbacks, err := v.callbacks(ctx, moment{task: -1, state: state}, p.Callbacks)
-	if err := errors.Join(append(wrong, err)...); err != nil {
-		return nil, errors.New(secrets.String(err.Error()))
+	out.Callbacks = v.callbacks(ctx, moment{task: -1, state: v.state}, p.Callbacks)
+	return out
+}
+
+// learn hides what a value tells of secrets: by the names of its keys, and in the URLs in it.
+func (v *previewer) learn(value any) {
+	v.secrets.AddNamed(value)
+	v.secrets.AddInURLs(value)
+}
+
+// fails notes what went wrong in a template, with its place: of the mistake inside it, where the source holds it as it is.
+// path is the template's, of a prop as render says.
+func (v *previewer) fails(at pipelines.Positions, otherwise pipelines.Pos, who, path string, err error) {
+	what, msg := path, err.Error()
+	if e, ok := errors.AsType[*render.ValueError](err); ok {
+		path, what, msg = "props."+e.Path, fmt.Sprintf("prop %q", e.Path), e.Err.Error()
 	}
-	out.Callbacks = callbacks
-	return out, nil
+	line, column := 0, 0
+	if e, ok := errors.AsType[*nunjucks.Error](err); ok {
+		line, column, msg = e.Line, e.Col, e.Msg
+	}
+	v.wrong.Add(pipelines.Problem{
+		Pos: at.Inside(path, line, column, otherwise), Severity: pipelines.SeverityError,
+		Msg: v.secrets.String(fmt.Sprintf("%s: %s: %s", who, what, msg)),
+	})
 }
 
 // makers returns which tasks set which variables.
@@ -125,7 +169,7 @@ func makers(p *pipelines.Pipeline) map[string][]int {
 	return all
 }
 
-func (v *previewer) task(ctx context.Context, i int) (Task, error) {
+func (v *previewer) task(ctx context.Context, i int) Task {
 	t := &v.pipeline.Tasks[i]
 	m := moment{task: i, state: v.state.With(t.Vars), vars: t.Vars}
 	out := Task{
@@ -135,26 +179,26 @@ func (v *previewer) task(ctx context.Context, i int) (Task, error) {
 	for _, p := range t.After {
 		out.After = append(out.After, v.label(p))
 	}
-	var wrong []error
+	who := fmt.Sprintf("task %q", v.label(i))
 	runs, err := v.known(ctx, i)
 	if t.When != "" {
 		out.Runs = runs
 	}
 	if err != nil {
-		wrong = append(wrong, fmt.Errorf("%s: task %q: when: %w", t.Positions["when"], v.label(i), err))
+		v.fails(t.Positions, t.Pos, who, "when", err)
 	}
 	name, _, err := v.values(ctx, m, map[string]any{"name": t.Name})
+	if e, ok := errors.AsType[*render.ValueError](err); ok {
+		v.fails(t.Positions, t.Pos, who, "name", e.Err)
+	}
 	if text, ok := name["name"].(string); ok && text != "" {
 		out.Name = text
 	}
-	if err == nil {
-		out.Props, out.Notes, err = v.values(ctx, m, t.Props)
+	if out.Props, out.Notes, err = v.values(ctx, m, t.Props); err != nil {
+		v.fails(t.Positions, t.Pos, who, "props", err)
 	}
-	if err != nil {
-		wrong = append(wrong, fmt.Errorf("%s: task %q: %w", t.Pos, v.label(i), err))
-	}
-	out.Callbacks, err = v.callbacks(ctx, m, t.Callbacks)
-	return out, errors.Join(append(wrong, err)...)
+	out.Callbacks = v.callbacks(ctx, m, t.Callbacks)
+	return out
 }
 
 func gpuOf(g *pipelines.GPU) *GPU {
@@ -176,20 +220,19 @@ func (v *previewer) label(i int) string {
 	return fmt.Sprintf("#%d", i)
 }
 
-// callbacks renders those of the task of m, or of the whole run.
-func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) ([]Callback, error) {
+// callbacks renders those of the task of m, or of the whole run, in the order in which they happen.
+func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) []Callback {
 	var out []Callback
-	var wrong []error
 	m.event = true
-	for _, ev := range slices.Sorted(maps.Keys(all)) {
+	for _, ev := range pipelines.Events(all) {
 		m.ended = ev != pipelines.OnStart
 		for _, cb := range all[ev] {
 			props, notes, err := v.values(ctx, m, cb.Props)
 			if err != nil {
-				wrong = append(wrong, fmt.Errorf("%s: callback %s (%s): %w", cb.Pos, cb.Module, ev, err))
+				v.fails(cb.Positions, cb.Pos, fmt.Sprintf("callback %s (%s)", cb.Module, ev), "props", err)
 			}
 			out = append(out, Callback{ev, cb.Module, props, notes})
 		}
 	}
-	return out, errors.Join(wrong...)
+	return out
 }

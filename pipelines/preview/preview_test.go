@@ -58,9 +58,9 @@ tasks:
 `, new(redact.Set))
 	require.NoError(t, err)
 	require.Equal(t, []preview.Callback{
-		{Event: pipelines.OnError, Module: "StdOut", Props: map[string]any{"msg": "{{ error_message }}"}, Notes: map[string]string{"msg": "when it happens"}},
 		{Event: pipelines.OnStart, Module: "StdOut", Props: map[string]any{"msg": "x "}, Notes: map[string]string{"msg": "out is not defined"}},
 		{Event: pipelines.OnSuccess, Module: "StdOut", Props: map[string]any{"msg": "{{ out }}"}, Notes: map[string]string{"msg": `after task "#0"`}},
+		{Event: pipelines.OnError, Module: "StdOut", Props: map[string]any{"msg": "{{ error_message }}"}, Notes: map[string]string{"msg": "when it happens"}},
 	}, got.Tasks[0].Callbacks)
 }
 
@@ -72,7 +72,68 @@ func TestNeitherPreviewNorErrorHoldsASecret(t *testing.T) {
 	require.Equal(t, map[string]any{"password": "[REDACTED]"}, got.State)
 
 	_, err = of(t, "state: {password: swordfish}\ntasks: [{name: swordfish, module: Shell, props: {a: '{{ 1/0 }}'}}, {module: Shell, when: x ==}]\n", new(redact.Set))
-	require.ErrorContains(t, err, `p.yaml:2:9: task "[REDACTED]": prop "a": `)
+	require.ErrorContains(t, err, `p.yaml:2:50: task "[REDACTED]": prop "a": `)
 	require.ErrorContains(t, err, `task "#1": when: `)
 	require.NotContains(t, err.Error(), "swordfish")
+}
+
+func TestWhatURLsAndKeysShowToBeSecretIsMasked(t *testing.T) {
+	got, err := of(t, `tasks:
+  - {module: Http, props: {url: "https://u:pw-1234@x.org/?token=abc%20def&page=2", note: "swordfish"}}
+  - {module: Http, props: {url: "https://x.org", headers: {Authorization: swordfish}}}
+`, new(redact.Set))
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"url": "https://u:[REDACTED]@x.org/?token=[REDACTED]&page=2", "note": "[REDACTED]"}, got.Tasks[0].Props)
+}
+
+func TestAnErrorStandsWhereTheMistakeIs(t *testing.T) {
+	_, err := of(t, `tasks:
+  - name: B
+    module: Shell
+    when: y ==
+    props:
+      config:
+        msg: |
+          fine
+          then {{ x | nope }}
+    callbacks:
+      onEnd:
+        - {module: StdOut, props: {msg: "{{ 1/0 }}"}}
+`, new(redact.Set))
+	var bad *pipelines.ParseError
+	require.ErrorAs(t, err, &bad)
+	var at []string
+	for _, p := range bad.Problems {
+		at = append(at, p.Pos.String())
+	}
+	require.Equal(t, []string{"p.yaml:4:15", "p.yaml:9:23", "p.yaml:12:36"}, at, err.Error())
+}
+
+func TestTheNeedOfAGPUIsFoundInWhatIsGiven(t *testing.T) {
+	p, err := pipelines.Parse("p.yaml", []byte(`params: {gpu: {type: boolean, default: true}}
+state: {fast: "{{ gpu }}"}
+tasks:
+  - {module: ScreenshotGenerator, props: {config: {use_gpu: "{{ fast }}"}}}
+  - {module: ScreenshotGenerator, props: {use_gpu: true}, when: gpu}
+  - {module: Shell, register: found}
+  - {module: ScreenshotGenerator, props: {use_gpu: "{{ found.ok }}"}}
+entries:
+  other:
+    params: {cards: {default: true}}
+    tasks: [{module: ScreenshotGenerator, props: {config: {use_gpu: "{{ cards }}"}}}]
+`))
+	require.NoError(t, err)
+	needs := func(tasks []pipelines.Task) (all []bool) {
+		for _, t := range tasks {
+			all = append(all, t.GPU != nil)
+		}
+		return all
+	}
+	with := preview.WithGPUs(t.Context(), p, nil)
+	require.Equal(t, []bool{true, true, false, false}, needs(with.Tasks))
+	require.Equal(t, []bool{true}, needs(with.Entries[0].Tasks))
+	without := preview.WithGPUs(t.Context(), p, map[string]any{"gpu": false, "cards": false})
+	require.Equal(t, []bool{false, false, false, false}, needs(without.Tasks))
+	require.Equal(t, []bool{false}, needs(without.Entries[0].Tasks))
+	require.Equal(t, []bool{false, false, false, false}, needs(p.Tasks), "p stays as it was")
 }

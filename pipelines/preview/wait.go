@@ -41,6 +41,7 @@ func (v *previewer) values(ctx context.Context, m moment, values map[string]any)
 			k.notes[path] = name + " is not defined"
 		}
 	}
+	v.learn(tree)
 	return v.shown(tree).(map[string]any), k.notes, nil
 }
 
@@ -116,7 +117,7 @@ func (k *keeper) text(ctx context.Context, value any, src, path string, vars map
 	}
 	t, err := k.env.Parse("", src)
 	if err != nil {
-		return nil, fmt.Errorf("prop %q: %w", path, err)
+		return nil, &render.ValueError{Path: path, Err: err}
 	}
 	m := k.moment
 	m.vars = vars

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines"
@@ -253,16 +252,3 @@ func (d *decoder) wantCallback(v value) wantCallback {
 		props:  v.key("props").mapping(),
 	}
 }
-
-// isTestFile says whether a file's name is that of tests, and returns the name before it.
-func isTestFile(name string) (base string, ok bool) {
-	for _, ext := range extensions {
-		if base, ok := strings.CutSuffix(name, ".test"+ext); ok {
-			return base, true
-		}
-	}
-	return "", false
-}
-
-// extensions are those of documents, in the order they are looked for.
-var extensions = [...]string{".yaml", ".yml", ".json"}

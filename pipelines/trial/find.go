@@ -3,11 +3,13 @@ package trial
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/pipelines"
 )
 
 // A Suite is a test file with the pipeline that it tests.
@@ -17,10 +19,8 @@ type Suite struct {
 	Doc    []byte // its text
 }
 
-// maxFile is how large a test file or a pipeline may be; the readers of both refuse what is larger.
-const maxFile = 1 << 20
-
-// Load reads a test file and its pipeline, which lies in the same folder or below it. Its errors are sentences.
+// Load reads a test file and its pipeline, whose path leads to the same folder or below it; links are followed wherever they
+// lead. Its errors are sentences.
 func Load(path string) (*Suite, error) {
 	src, err := read(path)
 	if err != nil {
@@ -50,11 +50,11 @@ func (f *File) source() (string, error) {
 		}
 		return filepath.Join(folder, filepath.FromSlash(f.Pipeline)), nil
 	}
-	base, ok := isTestFile(name)
+	base, ok := pipelines.TestsOf(name)
 	if !ok {
 		return "", fmt.Errorf("%s: the file does not say which pipeline it tests; add pipeline: NAME.yaml, or call the file NAME.test.yaml", f.Name)
 	}
-	for _, ext := range extensions {
+	for _, ext := range pipelines.Extensions() {
 		if info, err := os.Stat(filepath.Join(folder, base+ext)); err == nil && info.Mode().IsRegular() {
 			return filepath.Join(folder, base+ext), nil
 		}
@@ -62,13 +62,17 @@ func (f *File) source() (string, error) {
 	return "", fmt.Errorf("%s: there is no %s.yaml beside it; say which pipeline it tests with pipeline: NAME.yaml", f.Name, base)
 }
 
-func read(path string) (src []byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+func read(path string) ([]byte, error) {
+	src, _, err := pipelines.ReadDocument(path)
+	return src, sentence(path, err)
+}
+
+// sentence says of a path what keeps it from being read.
+func sentence(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no file or folder %s", path)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	return err
 }
 
 // Found is what Find found.
@@ -86,7 +90,7 @@ func Find(paths []string) (Found, error) {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			wrong = append(wrong, err)
+			wrong = append(wrong, sentence(path, err))
 		case info.IsDir():
 			wrong = append(wrong, all.folder(path))
 		default:
@@ -101,12 +105,12 @@ func Find(paths []string) (Found, error) {
 
 func (f *Found) file(path string) error {
 	folder, name := filepath.Split(path)
-	if _, ok := isTestFile(name); ok {
+	if _, ok := pipelines.TestsOf(name); ok {
 		f.Tests = append(f.Tests, path)
 		return nil
 	}
 	base := strings.TrimSuffix(name, filepath.Ext(name))
-	for _, ext := range extensions {
+	for _, ext := range pipelines.Extensions() {
 		tests := filepath.Join(folder, base+".test"+ext)
 		if _, err := os.Stat(tests); err == nil {
 			f.Tests = append(f.Tests, tests)
@@ -121,24 +125,24 @@ func (f *Found) folder(path string) error {
 	if err != nil {
 		return err
 	}
-	tested, pipelines := map[string]bool{}, []string{}
+	tested, others := map[string]bool{}, []string{}
 	before := len(f.Tests)
 	for _, e := range entries {
 		name := e.Name()
-		base, isTest := isTestFile(name)
+		base, isTest := pipelines.TestsOf(name)
 		switch {
 		case e.IsDir() || strings.HasPrefix(name, "."):
 		case isTest:
 			tested[base] = true
 			f.Tests = append(f.Tests, filepath.Join(path, name))
-		case slices.Contains(extensions[:], filepath.Ext(name)):
-			pipelines = append(pipelines, name)
+		case slices.Contains(pipelines.Extensions(), filepath.Ext(name)):
+			others = append(others, name)
 		}
 	}
 	if len(f.Tests) == before {
 		return fmt.Errorf("%s: there are no tests here; those of NAME.yaml belong into NAME.test.yaml beside it", path)
 	}
-	for _, name := range pipelines {
+	for _, name := range others {
 		if !tested[strings.TrimSuffix(name, filepath.Ext(name))] {
 			f.Untested = append(f.Untested, filepath.Join(path, name))
 		}

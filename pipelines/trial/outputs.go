@@ -72,6 +72,9 @@ func closestTask(tasks []pipelines.Task, key string) string {
 	if near := modules.Closest(key, known); near != "" {
 		return fmt.Sprintf(", did you mean %q?", near)
 	}
+	if len(known) == 0 {
+		return "; the pipeline has no tasks"
+	}
 	return "; there are " + clip(strings.Join(known, ", "), 400)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -254,6 +256,19 @@ func TestTheSameTestComesOutTheSame(t *testing.T) {
 	for range 20 {
 		require.Equal(t, first, results(t, pipeline, "expect: {status: failed}"))
 	}
+}
+
+func TestAPipelineWithoutTasksIsSaidToHaveNone(t *testing.T) {
+	r := results(t, "tasks: []\n", "given: {outputs: {Nope: {}}}")
+	require.NotEmpty(t, r.Problems)
+	require.Contains(t, r.Problems[0].Message, `no task is called "Nope"; the pipeline has no tasks`)
+}
+
+func TestAPipeKeepsNobodyWaiting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.test.yaml")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	_, err := trial.Load(path)
+	require.Error(t, err)
 }
 
 func FuzzParse(f *testing.F) {
