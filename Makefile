@@ -35,7 +35,7 @@ tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
 	@deploy/tools/install test
 
 bench: ## Measure and print throughput, overhead and start-up.
-	go test -tags bench -run TestBench -v -count=1 ./pipelines/nunjucks ./cmd/millrace
+	go test -tags bench -run TestBench -v -count=1 -p 1 ./pipelines ./pipelines/nunjucks ./cmd/millrace
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)
