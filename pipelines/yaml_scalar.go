@@ -8,8 +8,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// scalar reads text, numbers, truth values and null as js-yaml 4.1 does, the usual reader of Node, where seed pipelines
-// ran: yes, no, on and off are text, 010 is ten, 0o10 eight, 0x1F 31, 0b11 three, 1_000 a thousand. Dates, which become
+// scalar reads text, numbers, truth values and null as js-yaml 4.1 does, the usual reader of Node, where many
+// pipelines come from: yes, no, on and off are text, 010 is ten, 0o10 eight, 0x1F 31, 0b11 three, 1_000 a thousand. Dates, which become
 // objects there, stay text.
 func (w *yamlWalker) scalar(y *yaml.Node, n *node) *node {
 	n.kind, n.text, n.inner = scalarNode, y.Value, w.inner(y)

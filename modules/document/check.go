@@ -3,6 +3,7 @@ package document
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -35,7 +36,8 @@ func checkCode(code string, at place) error {
 		case c == '|' || c == '+' || c == '^':
 			chained++
 		case !inName(c) && !strings.ContainsRune(" \t-*<>/,.!:=%&", rune(c)):
-			return at.errorf("%q means nothing here: %s", rune(c), clip(code))
+			means, _ := utf8.DecodeRuneInString(code[i:])
+			return at.errorf("%q means nothing here: %s", means, clip(code))
 		}
 		if rest := strings.TrimLeft(code[i+1:], " "); c == '|' && quote == 0 {
 			if err := checkFilter(rest[:nameLen(rest)], at); err != nil && code[i-min(i, 1)] != '|' {
@@ -50,8 +52,9 @@ func checkCode(code string, at place) error {
 }
 
 func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
 	}
 	return s
 }

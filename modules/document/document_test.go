@@ -65,6 +65,7 @@ func TestWrongTemplatesAreSentencesWithTheirLine(t *testing.T) {
 		{"crossed tags", "{% if x %}{% for a in b %}{% endif %}{% endfor %}", "{% endif %} has no beginning"},
 		{"what is no expression", "a\n{{ x y }}", "t:2: x y: this is not understood from here on"},
 		{"a strange character", "{{ x; y }}", `';' means nothing here`},
+		{"a letter that is none of a name", "{{ x é }}", `'é' means nothing here`},
 		{"a tag in a tag", "{{ x {% y }}", `'{' means nothing here`},
 		{"ten thousand parentheses", "{{ " + strings.Repeat("(", 10_000) + "1" + strings.Repeat(")", 10_000) + " }}", "at most 4 KiB"},
 		{"a hundred parentheses", "{{ " + strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100) + " }}", "nested or chained too deep"},

@@ -38,7 +38,7 @@ func Modules() []modules.Module {
 // Planned says whether name is one of PlannedNames.
 func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 
-// PlannedNames are modules that pipelines of the seed systems use and this version does not have.
+// PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",

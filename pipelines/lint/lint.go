@@ -238,9 +238,7 @@ func callbackNames(on pipelines.Event) map[string]bool {
 		"callback_id": true, "event": true,
 	}
 	switch on {
-	case pipelines.OnStdout, pipelines.OnStderr:
-		names["line"] = true
-	case pipelines.OnLog, pipelines.OnDebug:
+	case pipelines.OnStdout, pipelines.OnStderr, pipelines.OnLog, pipelines.OnDebug:
 		names["line"], names["level"] = true, true
 	}
 	return names

@@ -22,7 +22,7 @@ type moment struct {
 }
 
 // told are the variables that a callback's event brings.
-var told = []string{"status", "error_message", "current_task", "processed_count", "execution_time", "task", "line", "callback_id"}
+var told = []string{"status", "error_message", "current_task", "processed_count", "execution_time", "task", "line", "level", "event", "callback_id"}
 
 // values renders what is known of values before the run. What must wait for it is left as its template. notes says why,
 // by path, and names the variables that nothing defines.

@@ -11,7 +11,7 @@ import (
 )
 
 // Language is what pipelines' templates are written in: Nunjucks that escapes nothing, with the filters basename, stem,
-// dirname, ext and json. A negative index counts from the end, which the seed's pipelines mean and JavaScript does not;
+// dirname, ext and json. A negative index counts from the end, which pipelines mean and JavaScript does not;
 // strict leaves it undefined, as JavaScript does.
 func Language(strict bool) *nunjucks.Env {
 	return nunjucks.New(nunjucks.Config{NegativeIndex: !strict, JSON: true, Filters: map[string]nunjucks.Filter{
