@@ -139,6 +139,16 @@ var (
 	TaskEvents     = []Event{OnStart, OnStdout, OnStderr, OnSuccess, OnError, OnEnd}
 )
 
+// Names are the variables that a callback of e sees besides the state; one of a task sees task too.
+func (e Event) Names() []string {
+	names := []string{"event", "status", "current_task", "error_message", "processed_count", "execution_time", "callback_id"}
+	switch e {
+	case OnStdout, OnStderr, OnLog, OnDebug:
+		names = append(names, "line", "level")
+	}
+	return names
+}
+
 // Events are those that callbacks listen to, in the order in which they happen.
 func Events(of map[Event][]Callback) []Event {
 	var events []Event

@@ -223,23 +223,13 @@ func (l *linter) callbacks(all map[pipelines.Event][]pipelines.Callback, what st
 	defer func() { l.now = outer }()
 	l.now.task = -1
 	for _, on := range slices.Sorted(maps.Keys(all)) {
-		l.now.more = callbackNames(on)
+		l.now.more = map[string]bool{}
+		for _, name := range on.Names() {
+			l.now.more[name] = true
+		}
 		for _, c := range all[on] {
 			at := place{of: c.Positions, path: "props", fallback: c.Pos, what: fmt.Sprintf("%scallback %s: ", what, on)}
 			l.module(l.o.Callbacks, c.Module, c.Props, at)
 		}
 	}
-}
-
-// callbackNames are what a callback sees besides the state.
-func callbackNames(on pipelines.Event) map[string]bool {
-	names := map[string]bool{
-		"execution_time": true, "processed_count": true, "status": true, "error_message": true, "current_task": true,
-		"callback_id": true, "event": true,
-	}
-	switch on {
-	case pipelines.OnStdout, pipelines.OnStderr, pipelines.OnLog, pipelines.OnDebug:
-		names["line"], names["level"] = true, true
-	}
-	return names
 }

@@ -223,9 +223,8 @@ func (v *previewer) label(i int) string {
 // callbacks renders those of the task of m, or of the whole run, in the order in which they happen.
 func (v *previewer) callbacks(ctx context.Context, m moment, all map[pipelines.Event][]pipelines.Callback) []Callback {
 	var out []Callback
-	m.event = true
 	for _, ev := range pipelines.Events(all) {
-		m.ended = ev != pipelines.OnStart
+		m.event, m.ended = ev, ev != pipelines.OnStart
 		for _, cb := range all[ev] {
 			props, notes, err := v.values(ctx, m, cb.Props)
 			if err != nil {

@@ -8,21 +8,19 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/pipelines/render"
 )
 
 // A moment is when in a run something is rendered.
 type moment struct {
-	task  int  // -1 is the whole run
-	ended bool // the task has, or the run
-	event bool // by a callback, which sees told
+	task  int             // -1 is the whole run
+	ended bool            // the task has, or the run
+	event pipelines.Event // that a callback hears; empty is no callback
 	state *render.State
 	vars  map[string]any // hide all else
 }
-
-// told are the variables that a callback's event brings.
-var told = []string{"status", "error_message", "current_task", "processed_count", "execution_time", "task", "line", "level", "event", "callback_id"}
 
 // values renders what is known of values before the run. What must wait for it is left as its template. notes says why,
 // by path, and names the variables that nothing defines.
@@ -136,7 +134,7 @@ func (v *previewer) waits(ctx context.Context, m moment, refs []nunjucks.Ref) st
 		if _, own := m.vars[name]; own {
 			continue
 		}
-		if m.event && slices.Contains(told, name) {
+		if m.event != "" && (name == "task" || slices.Contains(m.event.Names(), name)) {
 			return "when it happens"
 		}
 		names := []string{name}
