@@ -17,6 +17,39 @@ func (s *state) order(a, b any) int {
 	return 0
 }
 
+// sortAsV8 sorts in place, stably. Where compare contradicts itself, as JavaScript's < does over values of several types,
+// the outcome hangs on the algorithm: below 64 values this is V8's, which makes a run of the beginning and puts each that
+// follows into its place by bisection (third_party/v8/builtins/array-sort.tq).
+func sortAsV8(values []any, compare func(a, b any) int) {
+	const oneRun = 64
+	if len(values) >= oneRun || len(values) < 2 {
+		slices.SortStableFunc(values, compare)
+		return
+	}
+	descending := compare(values[1], values[0]) < 0
+	run := 2
+	for run < len(values) && compare(values[run], values[run-1]) < 0 == descending {
+		run++
+	}
+	if descending {
+		slices.Reverse(values[:run])
+	}
+	for i := run; i < len(values); i++ {
+		v := values[i]
+		left, right := 0, i
+		for left < right {
+			middle := left + (right-left)/2
+			if compare(v, values[middle]) < 0 {
+				right = middle
+			} else {
+				left = middle + 1
+			}
+		}
+		copy(values[left+1:i+1], values[left:i])
+		values[left] = v
+	}
+}
+
 // filterSort is sort(reverse, case_sensitive, attribute).
 func filterSort(s *state, args []any) any {
 	args = positional(args, "value", "reverse", "case_sensitive", "attribute")
@@ -32,7 +65,7 @@ func filterSort(s *state, args []any) any {
 		}
 		return v
 	}
-	slices.SortStableFunc(items, func(a, b any) int {
+	sortAsV8(items, func(a, b any) int {
 		x, y := key(a), key(b)
 		xText, xOK := x.(string)
 		yText, yOK := y.(string)
@@ -74,7 +107,7 @@ func filterDictSort(s *state, args []any) any {
 		}
 		return v
 	}
-	slices.SortStableFunc(pairs, func(a, b any) int {
+	sortAsV8(pairs, func(a, b any) int {
 		x, y := key(a), key(b)
 		if strictEqual(x, y) {
 			return 0
