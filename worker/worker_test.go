@@ -49,7 +49,7 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	dir := t.TempDir()
 	p := &plant{t: t}
 	var err error
-	p.driver, err = localqueue.Open(t.Context(), localqueue.Config{Path: filepath.Join(dir, "queue.db"), Visibility: time.Second, Wait: 200 * time.Millisecond})
+	p.driver, err = localqueue.Open(t.Context(), localqueue.Config{Path: filepath.Join(dir, "queue.db"), Visibility: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.driver.Close() })
 	q, err := queue.New(queue.Config{Driver: p.driver, Visibility: time.Second})
@@ -524,8 +524,8 @@ type late struct {
 	stop context.CancelFunc
 }
 
-func (d late) Receive(ctx context.Context, n int) ([]queue.Message, error) {
-	ms, err := d.Driver.Receive(ctx, n)
+func (d late) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Message, error) {
+	ms, err := d.Driver.Receive(ctx, n, wait)
 	if len(ms) > 0 {
 		d.stop()
 	}

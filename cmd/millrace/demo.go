@@ -19,7 +19,6 @@ import (
 	"github.com/millrace/millrace/modules/gear"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/queue"
-	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -259,7 +258,7 @@ func (d *demo) look(ctx context.Context) error {
 		if a.record, err = d.desk.records.Load(ctx, a.id); err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(dead, func(b localqueue.Buried) bool { return b.ID == a.id }); i >= 0 {
+		if i := slices.IndexFunc(dead, func(b queue.Buried) bool { return b.ID == a.id }); i >= 0 {
 			a.buried = &dead[i]
 		}
 		a.callback = d.receiver.of(a.id)

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -23,7 +23,7 @@ type act struct {
 	id       string
 	record   *record.Record
 	callback received
-	buried   *localqueue.Buried // nil unless it is in the dead-letter queue
+	buried   *queue.Buried // nil unless it is in the dead-letter queue
 }
 
 // softPipeline comes with its message.

@@ -31,9 +31,9 @@ type deadRow struct {
 	Body       string            `json:"body,omitzero"`
 }
 
-func newDeadRow(b localqueue.Buried) deadRow {
+func newDeadRow(b queue.Buried) deadRow {
 	r := deadRow{ID: b.ID, Sent: b.Enqueued, Buried: b.Buried, Deliveries: b.Delivery, Reason: b.Reason}
-	q := queued(localqueue.Waiting{ID: b.ID, Body: b.Body, Attributes: b.Attributes})
+	q := queued(queue.Waiting{ID: b.ID, Body: b.Body, Attributes: b.Attributes})
 	if q.Message == "" {
 		r.Job, r.Name = q.ID, q.Name
 		if r.Name == "" {
@@ -78,7 +78,7 @@ func newJobsDeadCmd() *cobra.Command {
 	return cmd
 }
 
-func printDead(c *cobra.Command, dead []localqueue.Buried, asJSON bool) error {
+func printDead(c *cobra.Command, dead []queue.Buried, asJSON bool) error {
 	rows, cells := []deadRow{}, [][]string{}
 	for _, b := range dead {
 		r := newDeadRow(b)
@@ -141,7 +141,7 @@ func newDeadRetryCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		sent, err := d.queue.Revive(c.Context(), b.ID, draft)
+		sent, err := d.queue.Revive(c.Context(), b, draft)
 		if err != nil {
 			return err
 		}
@@ -159,10 +159,10 @@ func newDeadRetryCmd() *cobra.Command {
 }
 
 // dead returns the one buried message that id names: its own ID, its job's, or a beginning that only one has.
-func (d *desk) dead(ctx context.Context, id string) (localqueue.Buried, error) {
+func (d *desk) dead(ctx context.Context, id string) (queue.Buried, error) {
 	found, err := d.queue.DeadPrefix(ctx, id, 2)
 	if err != nil {
-		return localqueue.Buried{}, err
+		return queue.Buried{}, err
 	}
 	for _, b := range found {
 		if b.ID == id || b.Attributes[localqueue.JobID] == id {
@@ -171,16 +171,16 @@ func (d *desk) dead(ctx context.Context, id string) (localqueue.Buried, error) {
 	}
 	switch len(found) {
 	case 0:
-		return localqueue.Buried{}, fmt.Errorf("the dead-letter queue has no message %q; `millrace jobs dead` shows what there is", id)
+		return queue.Buried{}, fmt.Errorf("the dead-letter queue has no message %q; `millrace jobs dead` shows what there is", id)
 	case 1:
 		return found[0], nil
 	}
-	return localqueue.Buried{}, fmt.Errorf("several dead messages' IDs begin with %q (%s, %s, …): write more of it", id, found[0].ID, found[1].ID)
+	return queue.Buried{}, fmt.Errorf("several dead messages' IDs begin with %q (%s, %s, …): write more of it", id, found[0].ID, found[1].ID)
 }
 
 // again is a buried message as it is sent once more. An ID that it gives its job is made a new one: a worker that finds
 // a final record runs nothing.
-func again(b localqueue.Buried, now time.Time) (queue.Draft, error) {
+func again(b queue.Buried, now time.Time) (queue.Draft, error) {
 	draft := queue.Draft{Body: b.Body, Attributes: maps.Clone(b.Attributes)}
 	delete(draft.Attributes, localqueue.JobID)
 	own, err := job.Decode(queue.Message{ID: b.ID, Body: b.Body, Attributes: b.Attributes})

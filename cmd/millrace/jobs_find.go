@@ -10,12 +10,11 @@ import (
 
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
-	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
 // queued is what there is to say of a job that no worker has claimed.
-func queued(m localqueue.Waiting) *record.Record {
+func queued(m queue.Waiting) *record.Record {
 	r := &record.Record{
 		ID: job.SafeID(m.ID), Enqueued: m.Enqueued, Status: record.Queued, Phase: record.PhasePending,
 		ProcessingState: record.Waiting, ProcessingStateMessage: "pending",
@@ -68,7 +67,7 @@ func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 		}
 		return q, nil
 	}
-	if !errors.Is(err, localqueue.ErrNotFound) {
+	if !errors.Is(err, queue.ErrNotFound) {
 		return nil, err
 	}
 	// A worker may have run it since we looked: what leaves the queue has a record.

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -133,7 +133,7 @@ func (d *desk) due(ctx context.Context, r *record.Record) string {
 		return ""
 	}
 	m, err := d.queue.Find(ctx, r.ID)
-	if err != nil || m.State == localqueue.InFlight {
+	if err != nil || m.State == queue.InFlight {
 		return "; `millrace work` makes the next attempt when it is due"
 	}
 	when := "now"

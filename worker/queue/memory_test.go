@@ -64,14 +64,14 @@ func (m *memory) count(verb string) int {
 	return n
 }
 
-func (m *memory) Receive(ctx context.Context, max int) ([]queue.Message, error) {
-	for end := time.Now().Add(20 * time.Second); ; {
+func (m *memory) Receive(ctx context.Context, max int, wait time.Duration) ([]queue.Message, error) {
+	for end := time.Now().Add(wait); ; {
 		if err := m.enter(ctx, "receive"); err != nil {
 			return nil, err
 		}
 		ms := m.take(max)
 		m.mu.Unlock()
-		if len(ms) > 0 || time.Now().After(end) {
+		if len(ms) > 0 || !time.Now().Before(end) {
 			return ms, nil
 		}
 		select {

@@ -28,8 +28,10 @@ type Message struct {
 	Attributes map[string]string // at most 10
 	Delivery   int               // 1 on the first delivery; the broker's count, not our attempts
 	Enqueued   time.Time         // zero when the broker does not say
+	Group      string            // whose message it is: FIFO queues keep the order within a group, others share fairly between them
 	Receipt    Receipt
 	Deadline   time.Time // when the lease ends unless extended
+	Limit      time.Time // no extension leads beyond it (SQS: 12 h after the delivery); zero is never
 }
 
 // A Draft is a message to send.
@@ -37,6 +39,8 @@ type Draft struct {
 	Body       []byte
 	Attributes map[string]string
 	Delay      time.Duration // hidden for so long
+	Group      string        // see Message.Group; a FIFO queue makes one up where it is empty
+	Key        string        // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
 }
 
 // Depth is how much there is to do.
@@ -45,9 +49,11 @@ type Depth struct{ Visible, InFlight, Delayed, Dead int }
 // A Driver speaks to one broker. Queue and Lease call it from several goroutines at once. Drivers don't retry,
 // sleep or log: they report, and Queue decides. It has seven methods because that is what every broker must do.
 type Driver interface {
-	// Receive returns up to max messages, waiting at most as long as the broker's own long poll (20 s or less).
-	// No message is not an error: it returns nil, nil. Each message is hidden for the driver's visibility period.
-	Receive(ctx context.Context, max int) ([]Message, error)
+	// Receive returns up to max messages, and waits for the first of them at most as long as it is told to, and as the
+	// broker's own long poll lasts (20 s or less); 0 is not at all. No message is not an error: it returns nil, nil.
+	// Each message is hidden for the driver's visibility period. When ctx ends a driver whose broker may have hidden
+	// messages for the call lets it come back first, for up to 2 s, and returns what it brings.
+	Receive(ctx context.Context, max int, wait time.Duration) ([]Message, error)
 	// Extend makes the lease end d from now. It returns ErrLeaseLost when the receipt is no longer valid.
 	Extend(ctx context.Context, r Receipt, d time.Duration) error
 	// Ack deletes messages. The errors stand in the order of the receipts, nil for each that is gone;
@@ -112,13 +118,16 @@ func New(c Config) (*Queue, error) {
 	}, nil
 }
 
+// longPoll is how long Receive waits for a message, at most: the longest that SQS knows.
+const longPoll = 20 * time.Second
+
 // Receive waits for the broker's long poll and returns up to max leases, or none. A broker that fails is asked again,
 // more and more slowly, until ctx ends; only a permanent fault is returned at once. What came together with the end of
 // ctx is returned, without an error: it has to be handed back.
 func (q *Queue) Receive(ctx context.Context, max int) ([]*Lease, error) {
 	var b backoff
 	for ctx.Err() == nil {
-		ms, err := q.driver.Receive(ctx, max)
+		ms, err := q.driver.Receive(ctx, max, longPoll)
 		if err == nil {
 			q.trouble.passed(ctx)
 			return q.leases(ms), nil

@@ -3,6 +3,7 @@ package localqueue
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +23,7 @@ func BenchmarkAMessage(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			ms, err := d.Receive(b.Context(), 1)
+			ms, err := d.Receive(b.Context(), 1, 20*time.Second)
 			if err != nil || len(ms) == 0 {
 				b.Error("no message", err)
 				return

@@ -9,34 +9,23 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// A Buried message is one that was given up.
-type Buried struct {
-	ID         string
-	Enqueued   time.Time
-	Buried     time.Time
-	Delivery   int // how often it was received
-	Reason     string
-	Body       []byte
-	Attributes map[string]string
-}
-
-// Dead returns up to limit buried messages, the latest first; -1 is all.
-func (d *Driver) Dead(ctx context.Context, limit int) ([]Buried, error) {
+// Dead returns up to limit buried messages, the latest first; a negative one is all.
+func (d *Driver) Dead(ctx context.Context, limit int) ([]queue.Buried, error) {
 	return d.buried(ctx, deadSQL+` order by seq desc limit ?`, limit)
 }
 
 // DeadPrefix returns up to limit buried messages whose ID or JobID attribute begins with prefix: those
 // that prefix names whole first, then the latest.
-func (d *Driver) DeadPrefix(ctx context.Context, prefix string, limit int) ([]Buried, error) {
+func (d *Driver) DeadPrefix(ctx context.Context, prefix string, limit int) ([]queue.Buried, error) {
 	return d.buried(ctx, findDeadSQL, prefix, afterAll(prefix), limit)
 }
 
 // Revive sends a message in the place of a buried one, which is gone then, and returns the new one's ID. Both happen or
-// neither. It returns ErrNotFound when there is no such buried message.
-func (d *Driver) Revive(ctx context.Context, id string, dr queue.Draft) (string, error) {
+// neither. It returns queue.ErrNotFound when there is no such buried message.
+func (d *Driver) Revive(ctx context.Context, b queue.Buried, dr queue.Draft) (string, error) {
 	found := false
 	sent, err := d.send(ctx, dr, func(ctx context.Context, s *statements) (bool, error) {
-		n, err := affected(s.conn.ExecContext(ctx, reviveSQL, id))
+		n, err := affected(s.conn.ExecContext(ctx, reviveSQL, b.ID))
 		found = n > 0
 		return found, err
 	})
@@ -44,12 +33,12 @@ func (d *Driver) Revive(ctx context.Context, id string, dr queue.Draft) (string,
 	case err != nil:
 		return "", err
 	case !found:
-		return "", fmt.Errorf("revive message %s: %w", id, ErrNotFound)
+		return "", fmt.Errorf("revive message %s: %w", b.ID, queue.ErrNotFound)
 	}
 	return sent, nil
 }
 
-func (d *Driver) buried(ctx context.Context, query string, args ...any) (bs []Buried, err error) {
+func (d *Driver) buried(ctx context.Context, query string, args ...any) (bs []queue.Buried, err error) {
 	defer func() { err = d.reading(err) }()
 	rows, err := d.read.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -57,7 +46,7 @@ func (d *Driver) buried(ctx context.Context, query string, args ...any) (bs []Bu
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var b Buried
+		var b queue.Buried
 		var enqueued, buried int64
 		var attributes string
 		if err := rows.Scan(&b.ID, &enqueued, &buried, &b.Delivery, &b.Reason, &attributes, &b.Body); err != nil {

@@ -26,7 +26,6 @@ const (
 type Config struct {
 	Path       string        // of the file; it and its folder are made when missing
 	Visibility time.Duration // how long a received message is hidden; default 30 s
-	Wait       time.Duration // how long Receive waits for a message; default 20 s, and at most that
 
 	clock func() int64 // nanoseconds; default: the machine's
 	boot  string       // of the clock, when it is given
@@ -39,7 +38,6 @@ type Config struct {
 // after a reboot, for nobody can hold them then.
 type Driver struct {
 	visibility time.Duration
-	wait       time.Duration
 	clock      func() int64
 	boot       string
 	file       string
@@ -54,14 +52,13 @@ type Driver struct {
 	idle  time.Time     // guarded by mu: since when every Receive came back empty; zero when one did not
 }
 
-var _ queue.Driver = (*Driver)(nil)
+var _ queue.Broker = (*Driver)(nil)
 
 // Open opens the queue in c.Path. It refuses network filesystems, on which SQLite's locks can't be trusted, files of
 // other programs, and queues written by a newer version.
 func Open(ctx context.Context, c Config) (*Driver, error) {
 	d := &Driver{
 		visibility: cmp.Or(c.Visibility, 30*time.Second),
-		wait:       cmp.Or(c.Wait, 20*time.Second),
 		clock:      c.clock,
 		boot:       c.boot,
 		file:       c.Path,
@@ -73,8 +70,8 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	switch {
 	case c.Path == "":
 		return nil, errors.New("open queue: no file given")
-	case d.visibility < 0 || d.wait < 0 || d.wait > 20*time.Second:
-		return nil, fmt.Errorf("open queue %s: visibility must be positive and wait at most 20s", c.Path)
+	case d.visibility < 0:
+		return nil, fmt.Errorf("open queue %s: visibility must be positive", c.Path)
 	}
 	if err := d.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open queue %s: %w", c.Path, err), d.Close())

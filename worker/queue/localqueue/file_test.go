@@ -23,7 +23,7 @@ func send(t *testing.T, d *Driver, dr queue.Draft) string {
 
 func receive(t *testing.T, d *Driver) queue.Message {
 	t.Helper()
-	ms, err := d.Receive(t.Context(), 1)
+	ms, err := d.Receive(t.Context(), 1, 20*time.Second)
 	require.NoError(t, err)
 	require.Len(t, ms, 1)
 	return ms[0]
@@ -92,7 +92,6 @@ func TestOpenRefusesWhatItCantUseInASentence(t *testing.T) {
 		want   string
 	}{
 		{"no file", Config{}, "open queue: no file given"},
-		{"too long a wait", Config{Path: newer, Wait: time.Minute}, "wait at most 20s"},
 		{"not a database", Config{Path: text}, "the file is not a queue: name another one"},
 		{"another program's database", Config{Path: foreign}, "belongs to another program: name another one"},
 		{"other tables under our mark", Config{Path: half}, "tables are not a queue's: name another one"},
@@ -150,7 +149,7 @@ func TestARebootVoidsLeasesAndKeepsDelays(t *testing.T) {
 	ws, err := d.Peek(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, ws, 2)
-	require.Equal(t, Delayed, ws[1].State)
+	require.Equal(t, queue.Delayed, ws[1].State)
 	require.InDelta(t, time.Hour, ws[1].Hidden, float64(time.Minute))
 }
 

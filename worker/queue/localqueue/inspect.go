@@ -12,56 +12,33 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-var (
-	// ErrNotFound says that the queue holds no such message.
-	ErrNotFound = errors.New("no such message")
-	// ErrInFlight says that a worker has the message.
-	ErrInFlight = errors.New("message is in flight")
-)
-
 // JobID is the attribute by which Find knows a message whose job has an ID of its own.
 const JobID = "job_id"
 
-// A State is where a message stands.
-type State string
-
-const (
-	Visible  State = "visible"  // the next Receive may get it
-	InFlight State = "inflight" // a worker has it
-	Delayed  State = "delayed"  // hidden until its delay is over
-)
-
-// A Waiting message is one that is not settled.
-type Waiting struct {
-	ID         string
-	State      State
-	Enqueued   time.Time
-	Delivery   int           // how often it was received
-	Hidden     time.Duration // for so long still; 0 when visible
-	Body       []byte
-	Attributes map[string]string
-
+// A row is a waiting message and where it stands among them.
+type row struct {
+	queue.Waiting
 	seq int64
 }
 
 // Peek returns up to limit waiting messages, the oldest first, and changes nothing.
-func (d *Driver) Peek(ctx context.Context, limit int) ([]Waiting, error) {
-	return d.waiting(ctx, waitingSQL+` order by seq limit ?`, limit)
+func (d *Driver) Peek(ctx context.Context, limit int) ([]queue.Waiting, error) {
+	return plain(d.waiting(ctx, waitingSQL+` order by seq limit ?`, limit))
 }
 
 // Newest yields the waiting messages, the latest first. It reads a page at a time, so that messages may come and go
 // meanwhile and other methods be called.
-func (d *Driver) Newest(ctx context.Context) iter.Seq2[Waiting, error] {
+func (d *Driver) Newest(ctx context.Context) iter.Seq2[queue.Waiting, error] {
 	const page = 100
-	return func(yield func(Waiting, error) bool) {
+	return func(yield func(queue.Waiting, error) bool) {
 		for before := int64(math.MaxInt64); ; {
 			ws, err := d.waiting(ctx, waitingSQL+` where seq < ? order by seq desc limit ?`, before, page)
 			if err != nil {
-				yield(Waiting{}, err)
+				yield(queue.Waiting{}, err)
 				return
 			}
 			for _, w := range ws {
-				if !yield(w, nil) {
+				if !yield(w.Waiting, nil) {
 					return
 				}
 				before = w.seq
@@ -73,28 +50,35 @@ func (d *Driver) Newest(ctx context.Context) iter.Seq2[Waiting, error] {
 	}
 }
 
-// Find returns a waiting message by its ID or by its JobID attribute, of several the oldest; ErrNotFound when there is
+// Find returns a waiting message by its ID or by its JobID attribute, of several the oldest; queue.ErrNotFound when there is
 // none. However many wait, it costs the same.
-func (d *Driver) Find(ctx context.Context, id string) (Waiting, error) {
+func (d *Driver) Find(ctx context.Context, id string) (queue.Waiting, error) {
 	ws, err := d.waiting(ctx, findSQL, id)
 	if err != nil {
-		return Waiting{}, err
+		return queue.Waiting{}, err
 	}
 	if len(ws) == 0 {
-		return Waiting{}, fmt.Errorf("find message %s: %w", id, ErrNotFound)
+		return queue.Waiting{}, fmt.Errorf("find message %s: %w", id, queue.ErrNotFound)
 	}
-	return ws[0], nil
+	return ws[0].Waiting, nil
 }
 
 // FindPrefix returns up to limit waiting messages whose ID or JobID attribute begins with prefix, the latest first.
-func (d *Driver) FindPrefix(ctx context.Context, prefix string, limit int) ([]Waiting, error) {
-	return d.waiting(ctx, findPrefixSQL, prefix, afterAll(prefix), limit)
+func (d *Driver) FindPrefix(ctx context.Context, prefix string, limit int) ([]queue.Waiting, error) {
+	return plain(d.waiting(ctx, findPrefixSQL, prefix, afterAll(prefix), limit))
+}
+
+func plain(rows []row, err error) (ws []queue.Waiting, _ error) {
+	for _, r := range rows {
+		ws = append(ws, r.Waiting)
+	}
+	return ws, err
 }
 
 // afterAll is a text behind all that begin with prefix.
 func afterAll(prefix string) string { return prefix + "\U0010ffff" }
 
-func (d *Driver) waiting(ctx context.Context, query string, args ...any) (ws []Waiting, err error) {
+func (d *Driver) waiting(ctx context.Context, query string, args ...any) (ws []row, err error) {
 	defer func() { err = d.reading(err) }()
 	now := d.clock()
 	rows, err := d.read.QueryContext(ctx, query, args...)
@@ -103,18 +87,18 @@ func (d *Driver) waiting(ctx context.Context, query string, args ...any) (ws []W
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var w Waiting
+		var w row
 		var enqueued, visible int64
 		var leased bool
 		var attributes string
 		if err := rows.Scan(&w.seq, &w.ID, &enqueued, &visible, &leased, &w.Delivery, &attributes, &w.Body); err != nil {
 			return nil, err
 		}
-		w.Enqueued, w.State = time.Unix(0, enqueued), Visible
+		w.Enqueued, w.State = time.Unix(0, enqueued), queue.Visible
 		if visible > now {
-			w.State, w.Hidden = Delayed, time.Duration(visible-now)
+			w.State, w.Hidden = queue.Delayed, time.Duration(visible-now)
 			if leased {
-				w.State = InFlight
+				w.State = queue.InFlight
 			}
 		}
 		if w.Attributes, err = decode(attributes); err != nil {
@@ -125,7 +109,7 @@ func (d *Driver) waiting(ctx context.Context, query string, args ...any) (ws []W
 	return ws, rows.Err()
 }
 
-// Remove deletes a message that no worker has. It returns ErrInFlight when one does, and ErrNotFound when there is no
+// Remove deletes a message that no worker has. It returns queue.ErrInFlight when one does, and queue.ErrNotFound when there is no
 // such message.
 func (d *Driver) Remove(ctx context.Context, id string) error {
 	var verdict error
@@ -135,10 +119,10 @@ func (d *Driver) Remove(ctx context.Context, id string) error {
 			verdict = nil
 			return err
 		}
-		verdict = ErrInFlight
+		verdict = queue.ErrInFlight
 		err = s.conn.QueryRowContext(ctx, `select seq from messages where id = ?`, id).Scan(new(int64))
 		if errors.Is(err, sql.ErrNoRows) {
-			verdict, err = ErrNotFound, nil
+			verdict, err = queue.ErrNotFound, nil
 		}
 		return err
 	})

@@ -26,14 +26,14 @@ func TestPeekShowsWhereEveryMessageStands(t *testing.T) {
 	ws, err := d.Peek(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, ws, 3)
-	for i, want := range []Waiting{
-		{ID: taken, State: InFlight, Delivery: 1, Body: []byte("taken")},
-		{ID: waits, State: Visible, Body: []byte("waits"), Attributes: map[string]string{"pipeline": "p"}},
-		{ID: later, State: Delayed, Body: []byte("later")},
+	for i, want := range []queue.Waiting{
+		{ID: taken, State: queue.InFlight, Delivery: 1, Body: []byte("taken")},
+		{ID: waits, State: queue.Visible, Body: []byte("waits"), Attributes: map[string]string{"pipeline": "p"}},
+		{ID: later, State: queue.Delayed, Body: []byte("later")},
 	} {
 		require.WithinDuration(t, time.Now(), ws[i].Enqueued, time.Minute)
-		require.Equal(t, want.State == Visible, ws[i].Hidden == 0)
-		ws[i].Enqueued, ws[i].Hidden, ws[i].seq = time.Time{}, 0, 0
+		require.Equal(t, want.State == queue.Visible, ws[i].Hidden == 0)
+		ws[i].Enqueued, ws[i].Hidden = time.Time{}, 0
 		require.Equal(t, want, ws[i])
 	}
 
@@ -43,19 +43,19 @@ func TestPeekShowsWhereEveryMessageStands(t *testing.T) {
 
 	w, err := d.Find(t.Context(), later)
 	require.NoError(t, err)
-	require.Equal(t, Delayed, w.State)
+	require.Equal(t, queue.Delayed, w.State)
 	_, err = d.Find(t.Context(), "nobody")
-	require.ErrorIs(t, err, ErrNotFound)
+	require.ErrorIs(t, err, queue.ErrNotFound)
 }
 
 func TestRemoveTakesOnlyWhatNoWorkerHas(t *testing.T) {
 	d := open(t, Config{Path: filepath.Join(t.TempDir(), "q.db")})
 	id := send(t, d, queue.Draft{Body: []byte("x")})
 	m := receive(t, d)
-	require.ErrorIs(t, d.Remove(t.Context(), id), ErrInFlight)
+	require.ErrorIs(t, d.Remove(t.Context(), id), queue.ErrInFlight)
 	require.NoError(t, d.Nack(t.Context(), m.Receipt, time.Hour))
 	require.NoError(t, d.Remove(t.Context(), id))
-	require.ErrorIs(t, d.Remove(t.Context(), id), ErrNotFound)
+	require.ErrorIs(t, d.Remove(t.Context(), id), queue.ErrNotFound)
 }
 
 func TestTheDeadKeepBodyAndReason(t *testing.T) {
@@ -67,7 +67,7 @@ func TestTheDeadKeepBodyAndReason(t *testing.T) {
 	require.Len(t, bs, 1)
 	require.WithinDuration(t, time.Now(), bs[0].Buried, time.Minute)
 	bs[0].Buried, bs[0].Enqueued = time.Time{}, time.Time{}
-	require.Equal(t, Buried{
+	require.Equal(t, queue.Buried{
 		ID: id, Delivery: 1, Reason: "it is no job",
 		Body: []byte("garbage"), Attributes: map[string]string{"from": "me"},
 	}, bs[0])
@@ -117,7 +117,7 @@ func TestTheDeadAreSentAgainInOneStep(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, bs, 1)
 	}
-	again, err := d.Revive(t.Context(), id, queue.Draft{Body: []byte("a job")})
+	again, err := d.Revive(t.Context(), queue.Buried{ID: id}, queue.Draft{Body: []byte("a job")})
 	require.NoError(t, err)
 	require.NotEqual(t, id, again)
 	m := receive(t, d)
@@ -125,8 +125,8 @@ func TestTheDeadAreSentAgainInOneStep(t *testing.T) {
 	require.Equal(t, "a job", string(m.Body))
 	require.NoError(t, d.Ack(t.Context(), []queue.Receipt{m.Receipt})[0])
 
-	_, err = d.Revive(t.Context(), id, queue.Draft{})
-	require.ErrorIs(t, err, ErrNotFound)
+	_, err = d.Revive(t.Context(), queue.Buried{ID: id}, queue.Draft{})
+	require.ErrorIs(t, err, queue.ErrNotFound)
 	depth, err := d.Depth(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, queue.Depth{}, depth, "neither is it dead, nor is it sent twice")

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	ctx := context.Background()
-	d, err := Open(ctx, Config{Path: os.Getenv("LOCALQUEUE_FILE"), Wait: 300 * time.Millisecond})
+	d, err := Open(ctx, Config{Path: os.Getenv("LOCALQUEUE_FILE")})
 	if err == nil {
 		err = child(ctx, d)
 	}
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // drain acks all there is, and prints the ids.
 func drain(ctx context.Context, d *Driver) error {
 	for {
-		ms, err := d.Receive(ctx, 5)
+		ms, err := d.Receive(ctx, 5, 300*time.Millisecond)
 		if err != nil || len(ms) == 0 {
 			return err
 		}
@@ -68,7 +68,7 @@ func flood(ctx context.Context, d *Driver) error {
 func idle(ctx context.Context, d *Driver) error {
 	before := cpuTime()
 	for range 10 {
-		if _, err := d.Receive(ctx, 1); err != nil {
+		if _, err := d.Receive(ctx, 1, 20*time.Second); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func TestAWaitingReceiveGetsWhatAnotherProcessSends(t *testing.T) {
 	var got []queue.Message
 	var err error
 	var wg sync.WaitGroup
-	wg.Go(func() { got, err = d.Receive(t.Context(), 1) })
+	wg.Go(func() { got, err = d.Receive(t.Context(), 1, 20*time.Second) })
 	other := open(t, Config{Path: file})
 	sent := time.Now()
 	id := send(t, other, queue.Draft{Body: []byte("x")})

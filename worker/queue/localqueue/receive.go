@@ -19,16 +19,18 @@ const (
 	quick = 50 * time.Millisecond
 	slow  = 250 * time.Millisecond
 	awake = 30 * time.Second
+	// maxWait is the longest that Receive waits.
+	maxWait = 20 * time.Second
 	// maxReceive is how many messages come at once, at most.
 	maxReceive = 64
 )
 
 // Receive hides up to max messages and returns them, roughly the longest visible first. It hides only what it returns.
-func (d *Driver) Receive(ctx context.Context, max int) ([]queue.Message, error) {
+func (d *Driver) Receive(ctx context.Context, max int, wait time.Duration) ([]queue.Message, error) {
 	if max < 1 {
 		return nil, nil
 	}
-	end := time.Now().Add(d.wait)
+	end := time.Now().Add(min(wait, maxWait))
 	for {
 		woken := d.bell()
 		seen, err := d.look(ctx)

@@ -52,6 +52,7 @@ const (
 	burySQL    = `insert into dead (id, enqueued, buried, delivery, reason, attributes, body)
 		select id, enqueued, ?2, delivery, ?1, attributes, body from messages where seq = ?3 and receipt = ?4`
 	removeIdleSQL = `delete from messages where id = ? and (receipt is null or visible_at <= ?)`
+	purgeSQL      = `delete from messages where receipt is null or visible_at <= ?`
 	adoptSQL      = `update messages set receipt = null, due = 0,
 		visible_at = ?1 + case when receipt is null then max(0, due - ?2) else 0 end`
 	depthSQL = `select

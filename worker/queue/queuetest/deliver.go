@@ -60,7 +60,7 @@ func tenAttributes(b *bench) {
 
 func empty(b *bench) {
 	asked := time.Now()
-	ms, err := b.Receive(b.Context(), 10)
+	ms, err := b.Receive(b.Context(), 10, b.wait())
 	require.NoError(b, err)
 	require.Empty(b, ms)
 	require.LessOrEqual(b, time.Since(asked), 25*time.Second)
@@ -70,7 +70,7 @@ func atMost(b *bench) {
 	for i := range 5 {
 		b.send(fmt.Sprint(i))
 	}
-	ms, err := b.Receive(b.Context(), 2)
+	ms, err := b.Receive(b.Context(), 2, b.wait())
 	require.NoError(b, err)
 	require.NotEmpty(b, ms)
 	require.LessOrEqual(b, len(ms), 2)
@@ -108,7 +108,7 @@ func wakes(b *bench) {
 	var got []queue.Message
 	var err error
 	var wg sync.WaitGroup
-	wg.Go(func() { got, err = b.Receive(b.Context(), 1) })
+	wg.Go(func() { got, err = b.Receive(b.Context(), 1, 20*time.Second) })
 	b.pass(100 * time.Millisecond)
 	id := b.send("x")
 	sent := time.Now()
@@ -124,7 +124,7 @@ func cancelled(b *bench) {
 	var got []queue.Message
 	var err error
 	var wg sync.WaitGroup
-	wg.Go(func() { got, err = b.Receive(ctx, 1) })
+	wg.Go(func() { got, err = b.Receive(ctx, 1, 20*time.Second) })
 	b.pass(50 * time.Millisecond)
 	cancel()
 	wg.Wait()
@@ -147,7 +147,7 @@ func concurrent(b *bench) {
 	for range receivers {
 		wg.Go(func() {
 			for {
-				ms, err := b.Receive(b.Context(), 3)
+				ms, err := b.Receive(b.Context(), 3, b.wait())
 				if err != nil {
 					b.Error(err)
 					return

@@ -2,6 +2,7 @@
 package queuetest
 
 import (
+	"cmp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,9 @@ import (
 type Options struct {
 	// Visibility is how long the drivers that open returns hide a message. At least 1 s for a broker of whole seconds.
 	Visibility time.Duration
+	// Wait is how long to wait for a message that is there or is not; default 20 s. Longer than it takes the broker to
+	// show what was sent.
+	Wait time.Duration
 	// Virtual drivers know the time from package time alone: their cases run in a synctest bubble and take no time.
 	Virtual bool
 	// Reopen closes a driver and opens another one on the same messages. Without it durability is not tested.
@@ -84,7 +88,7 @@ func (b *bench) receive(max int) []queue.Message {
 	b.Helper()
 	var ms []queue.Message
 	for range 5 {
-		got, err := b.Receive(b.Context(), max-len(ms))
+		got, err := b.Receive(b.Context(), max-len(ms), b.wait())
 		require.NoError(b, err)
 		if ms = append(ms, got...); len(ms) == max {
 			break
@@ -108,6 +112,8 @@ func (b *bench) none() {
 	require.NoError(b, err)
 	require.Zero(b, d.Visible, "a message is visible")
 }
+
+func (b *bench) wait() time.Duration { return cmp.Or(b.Wait, 20*time.Second) }
 
 // pass lets time go by. Brokers that are real need real time.
 func (b *bench) pass(d time.Duration) { time.Sleep(d) }

@@ -57,7 +57,7 @@ func acked(b *bench) {
 	d, err := b.Depth(b.Context())
 	require.NoError(b, err)
 	require.Equal(b, queue.Depth{}, d)
-	ms, err := b.Receive(b.Context(), 1)
+	ms, err := b.Receive(b.Context(), 1, b.wait())
 	require.NoError(b, err)
 	require.Empty(b, ms)
 }

@@ -1,0 +1,82 @@
+package cloud
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/IBM/ibm-cos-sdk-go/aws/awserr"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// answer is what a service said: its error code and HTTP status; empty and 0 where it said nothing.
+func answer(err error) (code string, status int) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		code = e.ErrorCode()
+	}
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		status = e.HTTPStatusCode()
+	}
+	if e, ok := errors.AsType[awserr.RequestFailure](err); ok {
+		return e.Code(), e.StatusCode()
+	}
+	return code, status
+}
+
+// Code is the error code of an SDK's error; empty where the service said nothing.
+func Code(err error) string {
+	code, _ := answer(err)
+	return code
+}
+
+// Status is the HTTP status of an SDK's error; 0 where there was no answer.
+func Status(err error) int {
+	_, status := answer(err)
+	return status
+}
+
+var codes = map[string]Why{
+	"QueueDoesNotExist": Missing, "AWS.SimpleQueueService.NonExistentQueue": Missing, "NoSuchBucket": Missing,
+
+	"AccessDenied": Denied, "AccessDeniedException": Denied, "InvalidClientTokenId": Denied, "UnrecognizedClientException": Denied,
+	"InvalidAccessKeyId": Denied, "SignatureDoesNotMatch": Denied, "ExpiredToken": Denied, "ExpiredTokenException": Denied,
+	"InvalidToken": Denied, "InvalidSignatureException": Denied, "MissingAuthenticationToken": Denied, "AuthFailure": Denied,
+	"KmsAccessDenied": Denied, "KMS.AccessDeniedException": Denied, "AllAccessDisabled": Denied,
+
+	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
+	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "KmsThrottled": Throttled,
+
+	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
+}
+
+func why(code string, status int, err error) Why {
+	if w, ok := codes[code]; ok {
+		if w == Denied && strings.Contains(err.Error(), "Signature expired") {
+			return Skewed
+		}
+		return w
+	}
+	switch {
+	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "NoCredentialProviders"):
+		return Denied
+	case status == 0 || status >= http.StatusInternalServerError:
+		return Unreachable
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return Denied
+	case status == http.StatusTooManyRequests:
+		return Throttled
+	case status == http.StatusNotFound:
+		return Missing
+	}
+	return Refused
+}
+
+// oneLine is an error's text without line breaks and without the trail of its SDK.
+func oneLine(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if _, rest, ok := strings.Cut(text, "https response error"); ok {
+		return strings.TrimSpace("response error" + rest)
+	}
+	return text
+}

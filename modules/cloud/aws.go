@@ -1,0 +1,78 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// reread is how long credentials that name no end are used before they are read again: a secret that is replaced in a
+// file counts by then.
+const reread = time.Minute
+
+// AWS is how to reach AWS, or a server that speaks as it does.
+type AWS struct {
+	Region   string // empty: the environment's, else that of the profile
+	Endpoint string // empty: the environment's (AWS_ENDPOINT_URL_SQS and the like), else AWS's own
+}
+
+// Load reads what the default chain says: environment, profile, web identity, container, instance. Nothing is retried:
+// that is for the caller, who knows what a second try would do. Every connection has time limits; long polls of 20 s and
+// answers that take a minute to begin fit into them.
+func (a AWS) Load(ctx context.Context) (aws.Config, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithHTTPClient(NewHTTPClient()),
+	}
+	if a.Region != "" {
+		options = append(options, config.WithRegion(a.Region))
+	}
+	if a.Endpoint != "" {
+		options = append(options, config.WithBaseEndpoint(a.Endpoint))
+	}
+	c, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
+	}
+	c.Credentials = aws.NewCredentialsCache(rereading{c.Credentials, options})
+	if c.Region == "" {
+		c.Region = "us-east-1" // servers that speak as AWS does need none, and AWS's own say which queue is missing there
+	}
+	return c, nil
+}
+
+// rereading gives credentials that name no end one, and reads them from where they come from then.
+type rereading struct {
+	first   aws.CredentialsProvider
+	options []func(*config.LoadOptions) error
+}
+
+func (r rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	provider := r.first
+	if c, err := config.LoadDefaultConfig(ctx, r.options...); err == nil {
+		provider = c.Credentials
+	}
+	creds, err := provider.Retrieve(ctx)
+	if err == nil && !creds.CanExpire {
+		creds.CanExpire, creds.Expires = true, time.Now().Add(reread)
+	}
+	return creds, err
+}
+
+// NewHTTPClient returns a client whose every step has a time limit, so that a peer that has fallen silent is noticed.
+func NewHTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout, d.KeepAlive = 5*time.Second, 15*time.Second }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.TLSHandshakeTimeout = 5 * time.Second
+			t.ResponseHeaderTimeout = 70 * time.Second
+			t.MaxIdleConnsPerHost = 64
+			t.IdleConnTimeout = 90 * time.Second
+		})
+}

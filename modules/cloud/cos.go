@@ -1,0 +1,107 @@
+package cloud
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	ibm "github.com/IBM/ibm-cos-sdk-go/aws"
+	"github.com/IBM/ibm-cos-sdk-go/aws/credentials"
+	"github.com/IBM/ibm-cos-sdk-go/aws/credentials/ibmiam"
+	"github.com/IBM/ibm-cos-sdk-go/aws/session"
+	"github.com/IBM/ibm-cos-sdk-go/service/s3"
+)
+
+// COS is how to reach IBM Cloud Object Storage, or a server that speaks as it does. Of the three kinds of credentials
+// one is given.
+type COS struct {
+	Endpoint string // required: https://s3.eu-de.cloud-object-storage.appdomain.cloud
+	Region   string // of HMAC signatures; default us-east-1
+
+	AccessKeyID, SecretAccessKey string // HMAC
+	APIKey, InstanceID           string // IAM
+	AuthEndpoint                 string // of IAM; default IBM Cloud's
+	// File is a service credential as IBM Cloud writes it (JSON with apikey, resource_instance_id, cos_hmac_keys). It is
+	// read again every minute, so that a secret that is replaced counts by then.
+	File string
+}
+
+const iamEndpoint = "https://iam.cloud.ibm.com/identity/token"
+
+// Open returns a client. Nothing is retried, and every step has a time limit.
+func (c COS) Open() (*s3.S3, error) {
+	if c.Endpoint == "" {
+		return nil, errors.New("no COS endpoint is given; it is one like https://s3.eu-de.cloud-object-storage.appdomain.cloud")
+	}
+	client := &http.Client{Transport: NewHTTPClient().GetTransport()}
+	conf := ibm.NewConfig().WithEndpoint(c.Endpoint).WithRegion(cmp.Or(c.Region, "us-east-1")).
+		WithS3ForcePathStyle(true).WithMaxRetries(0).WithHTTPClient(client)
+	creds, err := c.credentials(conf)
+	if err != nil {
+		return nil, err
+	}
+	s, err := session.NewSession(conf.WithCredentials(creds))
+	if err != nil {
+		return nil, fmt.Errorf("set up the COS client: %w", err)
+	}
+	return s3.New(s), nil
+}
+
+func (c COS) credentials(conf *ibm.Config) (*credentials.Credentials, error) {
+	switch {
+	case c.File != "":
+		f := &credentialFile{cos: c, conf: conf}
+		_, err := f.Retrieve()
+		return credentials.NewCredentials(f), err
+	case c.AccessKeyID != "" && c.SecretAccessKey != "":
+		return credentials.NewStaticCredentials(c.AccessKeyID, c.SecretAccessKey, ""), nil
+	case c.APIKey != "":
+		return ibmiam.NewStaticCredentials(conf, cmp.Or(c.AuthEndpoint, iamEndpoint), c.APIKey, c.InstanceID), nil
+	}
+	return nil, errors.New("no COS credentials are given: an HMAC key pair, an API key, or the file of a service credential")
+}
+
+// A credentialFile reads a service credential, and reads it again when it is older than reread.
+type credentialFile struct {
+	cos  COS
+	conf *ibm.Config
+	read time.Time
+	iam  *ibmiam.Provider // of the file's API key; nil with an HMAC pair
+	key  string           // of iam
+}
+
+func (f *credentialFile) Retrieve() (credentials.Value, error) {
+	b, err := os.ReadFile(f.cos.File)
+	if err != nil {
+		return credentials.Value{}, fmt.Errorf("read COS credentials: %w", err)
+	}
+	var c struct {
+		APIKey     string `json:"apikey"`
+		InstanceID string `json:"resource_instance_id"`
+		HMAC       struct {
+			ID     string `json:"access_key_id"`
+			Secret string `json:"secret_access_key"`
+		} `json:"cos_hmac_keys"`
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return credentials.Value{}, fmt.Errorf("read COS credentials: %s is not the JSON of a service credential", f.cos.File)
+	}
+	f.read = time.Now()
+	switch {
+	case c.HMAC.ID != "" && c.HMAC.Secret != "":
+		return credentials.Value{AccessKeyID: c.HMAC.ID, SecretAccessKey: c.HMAC.Secret, ProviderName: "file"}, nil
+	case c.APIKey == "":
+		return credentials.Value{}, fmt.Errorf("read COS credentials: %s has neither cos_hmac_keys nor apikey", f.cos.File)
+	case f.iam == nil || f.key != c.APIKey:
+		f.iam, f.key = ibmiam.NewStaticProvider(f.conf, cmp.Or(f.cos.AuthEndpoint, iamEndpoint), c.APIKey, c.InstanceID), c.APIKey
+	}
+	return f.iam.Retrieve()
+}
+
+func (f *credentialFile) IsExpired() bool {
+	return time.Since(f.read) > reread || f.iam != nil && f.iam.IsExpired()
+}

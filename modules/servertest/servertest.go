@@ -1,0 +1,143 @@
+// Package servertest starts the servers that tests talk to, as `make tools` installed them. A server is started once for
+// all tests of a package and ends with their process, however that ends; tests keep apart by the names of their queues
+// and buckets.
+package servertest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// AccessKey and SecretKey are taken by every server here.
+	AccessKey = "millrace-test"
+	SecretKey = "millrace-test-secret"
+)
+
+var (
+	fauxqs    = sync.OnceValues(startFauxqs)
+	elasticMQ = sync.OnceValues(startElasticMQ)
+	versitygw = sync.OnceValues(startVersitygw)
+)
+
+// Fauxqs returns the endpoint of a fast SQS in memory. It takes unknown receipts on a delete, as SQS does not.
+func Fauxqs(t testing.TB) (endpoint string) { return started(t, fauxqs) }
+
+// ElasticMQ returns the endpoint of an SQS that is strict about receipts; a second delete by one is an error there.
+func ElasticMQ(t testing.TB) (endpoint string) { return started(t, elasticMQ) }
+
+// Versitygw returns the endpoint of an S3 with atomic conditional writes, on a folder.
+func Versitygw(t testing.TB) (endpoint string) { return started(t, versitygw) }
+
+func started(t testing.TB, server func() (string, error)) string {
+	t.Helper()
+	endpoint, err := server()
+	require.NoError(t, err)
+	return endpoint
+}
+
+func startFauxqs() (string, error) {
+	return start(func(port int, _ string) ([]string, string) {
+		const script = `import(process.argv[1]).then(async ({buildApp}) => {
+			const app = buildApp({logger: false, host: "127.0.0.1"})
+			await app.listen({port: Number(process.argv[2]), host: "127.0.0.1"})
+		})`
+		return []string{"node", "-e", script, tool("fauxqs/node_modules/fauxqs/dist/app.js"), strconv.Itoa(port)}, "/"
+	})
+}
+
+func startElasticMQ() (string, error) {
+	return start(func(port int, dir string) ([]string, string) {
+		conf := fmt.Sprintf(`include classpath("application.conf")
+			node-address { protocol = http, host = "127.0.0.1", port = %d }
+			rest-sqs { enabled = true, bind-port = %d, bind-hostname = "127.0.0.1", sqs-limits = strict }
+			rest-stats { enabled = false }`, port, port)
+		file := filepath.Join(dir, "elasticmq.conf")
+		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+			return nil, err.Error()
+		}
+		return []string{"java", "-Xmx512m", "-XX:+UseSerialGC", "-Dconfig.file=" + file, "-cp", tool("elasticmq") + "/*", "org.elasticmq.server.Main"}, "/"
+	})
+}
+
+func startVersitygw() (string, error) {
+	return start(func(port int, dir string) ([]string, string) {
+		return []string{
+			tool("bin/versitygw"), "--access", AccessKey, "--secret", SecretKey,
+			"--port", "127.0.0.1:" + strconv.Itoa(port), "--quiet", "posix", dir,
+		}, "/"
+	})
+}
+
+// tool is the path of something that `make tools` installs.
+func tool(name string) string {
+	dir, err := os.Getwd()
+	for err == nil && dir != "/" {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, ".tools", filepath.FromSlash(name))
+		}
+		dir = filepath.Dir(dir)
+	}
+	return name
+}
+
+// start runs a server on a free port and in a folder of its own until this process is gone, and waits for it to answer.
+// A server whose stdin ends is killed: that end comes whatever becomes of us.
+func start(make func(port int, dir string) (argv []string, ready string)) (string, error) {
+	dir, err := os.MkdirTemp("", "millrace-server-")
+	if err != nil {
+		return "", err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	argv, ready := make(port, dir)
+	if _, err := exec.LookPath(firstOf(argv, ready)); err != nil {
+		return "", fmt.Errorf("%w: `make tools` installs it", err)
+	}
+	const watch = `dir=$1; shift; "$@" </dev/null & server=$!
+		(while read -r _; do :; done; kill -9 $server; rm -rf "$dir") <&3 & wait $server`
+	cmd := exec.Command("sh", append([]string{"-c", "exec 3<&0; " + watch, "sh", dir}, argv...)...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if _, err := cmd.StdinPipe(); err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	endpoint := "http://127.0.0.1:" + strconv.Itoa(port)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if resp, err := http.Get(endpoint + ready); err == nil {
+			return endpoint, resp.Body.Close()
+		}
+	}
+	return "", fmt.Errorf("%s does not answer: %s", argv[0], &said)
+}
+
+func firstOf(argv []string, instead string) string {
+	if len(argv) == 0 {
+		return instead
+	}
+	return argv[0]
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}

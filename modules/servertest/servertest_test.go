@@ -1,0 +1,24 @@
+package servertest_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/servertest"
+)
+
+func TestEveryServerAnswers(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) string{
+		"fauxqs": servertest.Fauxqs, "ElasticMQ": servertest.ElasticMQ, "versitygw": servertest.Versitygw,
+	} {
+		t.Run(name, func(t *testing.T) {
+			endpoint := start(t)
+			require.Equal(t, endpoint, start(t), "it is started once")
+			resp, err := http.Get(endpoint)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		})
+	}
+}
