@@ -119,5 +119,3 @@ func (d *Driver) handBack(ctx context.Context, url string, handles []string) err
 	}
 	return errors.Join(errs...)
 }
-
-func (d *Driver) Examine(ctx context.Context) []queue.Finding { return nil }
