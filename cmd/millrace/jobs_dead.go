@@ -49,7 +49,7 @@ func newJobsDeadCmd() *cobra.Command {
 		Short: "List the dead-letter queue, the latest first; show one of it, send one again",
 		Args:  args(cobra.NoArgs),
 	}
-	var cfg dataConfig
+	var cfg placeConfig
 	load := bind(cmd, &cfg)
 	limit := cmd.Flags().Int("limit", 100, "how many at most; 0 is all")
 	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
@@ -60,7 +60,7 @@ func newJobsDeadCmd() *cobra.Command {
 		if *limit < 0 {
 			return usage("--limit: must be 0 or more, got %d", *limit)
 		}
-		d, err := openDesk(c.Context(), cfg)
+		d, err := openDesk(c.Context(), &cfg)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func newJobsDeadCmd() *cobra.Command {
 		if *limit == 0 {
 			*limit = -1
 		}
-		dead, err := d.queue.Dead(c.Context(), *limit)
+		dead, err := d.local.Dead(c.Context(), *limit)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func newDeadRetryCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		sent, err := d.queue.Revive(c.Context(), b, draft)
+		sent, err := d.local.Revive(c.Context(), b, draft)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func newDeadRetryCmd() *cobra.Command {
 
 // dead returns the one buried message that id names: its own ID, its job's, or a beginning that only one has.
 func (d *desk) dead(ctx context.Context, id string) (queue.Buried, error) {
-	found, err := d.queue.DeadPrefix(ctx, id, 2)
+	found, err := d.local.DeadPrefix(ctx, id, 2)
 	if err != nil {
 		return queue.Buried{}, err
 	}
