@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/cosblob"
+	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/localqueue"
@@ -139,10 +141,12 @@ func closeAll(brokers []queue.Broker) error {
 // openStore opens the store; it may be left open until the process ends.
 func (c *placeConfig) openStore(ctx context.Context) (blob.Store, error) {
 	switch c.store.kind {
-	case kindLocal:
-		return c.openFolder()
+	case kindS3:
+		return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: c.store.bucket, Prefix: c.store.prefix})
+	case kindCOS:
+		return cosblob.Open(ctx, cosblob.Config{COS: c.cos(), Bucket: c.store.bucket, Prefix: c.store.prefix})
 	}
-	return nil, fmt.Errorf("%s: this version has no driver for %s", c.store.text, c.store.kind)
+	return c.openFolder()
 }
 
 func (c *placeConfig) openRecords(ctx context.Context) (*record.Book, error) {

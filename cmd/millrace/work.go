@@ -27,6 +27,7 @@ import (
 // workConfig is all that `millrace work` can be told.
 type workConfig struct {
 	placeConfig
+	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
 	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
@@ -103,7 +104,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 			return err
 		}
 	}
-	q, err := queue.New(queue.Config{Driver: brokers[0], Visibility: cfg.Visibility, Log: log})
+	feed, err := cfg.feed(brokers, log)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	defer end()
 	w, err := worker.New(worker.Config{
-		Queue: q, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
+		Feed: feed, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
 		MaxOutput: int64(cfg.MaxOutput),
 		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,
@@ -127,6 +128,19 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	return sayWhatIsLeft(ctx, brokers, log)
+}
+
+// feed is the queues of a worker, as it serves them.
+func (c *workConfig) feed(brokers []queue.Broker, log *slog.Logger) (*queue.Feed, error) {
+	fc := queue.FeedConfig{Order: queue.Order(c.Order)}
+	for i, ref := range c.queues {
+		q, err := queue.New(queue.Config{Driver: brokers[i], Visibility: c.Visibility, Log: log})
+		if err != nil {
+			return nil, err
+		}
+		fc.Sources = append(fc.Sources, queue.Source{Queue: q, Name: ref.text, Weight: ref.weight, Limit: ref.limit})
+	}
+	return queue.NewFeed(fc)
 }
 
 // sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.

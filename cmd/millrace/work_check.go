@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/pipelines/report"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
 )
 
 // maxSlots is far more than one machine can use, and far less than what exhausts it at the start.
@@ -27,6 +28,7 @@ func (c *workConfig) complete(from func(string) string) []error {
 		of          []string
 	}{
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
+		{"queue-order", c.Order, []string{string(queue.Weighted), string(queue.Strict)}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},
 		{"report", c.Report, []string{string(report.Auto), string(report.Always), string(report.Never)}},
 		{"shell", c.Shell, []string{"auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone}},
