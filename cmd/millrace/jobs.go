@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -51,8 +48,8 @@ type desk struct {
 // openDesk opens what commands look at. Close it after use. Where all of it would be in the data folder, and there is
 // none, the error is errNoFolder.
 func openDesk(ctx context.Context, cfg *placeConfig) (*desk, error) {
-	if _, err := os.Stat(cfg.Data); errors.Is(err, fs.ErrNotExist) && cfg.inFolder() {
-		return nil, fmt.Errorf("%w %s: send a job first (`millrace jobs run`), or name another with --data", errNoFolder, cfg.Data)
+	if err := cfg.mustStand(); err != nil {
+		return nil, err
 	}
 	return makeDesk(ctx, cfg)
 }
