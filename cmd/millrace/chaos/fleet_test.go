@@ -1,6 +1,6 @@
 //go:build linux
 
-package main_test
+package chaos_test
 
 import (
 	"bytes"
@@ -242,6 +242,19 @@ func (w *fleetWorker) term() {
 	w.fleet.h.Act(w.name, historytest.Term)
 }
 
+// says waits until there is a text in the worker's log.
+func (w *fleetWorker) says(text string) {
+	w.fleet.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		if strings.Contains(w.log.String(), text) || !w.runs() {
+			return
+		}
+	}
+	w.fleet.t.Fatalf("%s never says %q: %s", w.name, text, w.log)
+}
+
 // end waits for the worker, which must end well within d.
 func (w *fleetWorker) end(d time.Duration) {
 	w.fleet.t.Helper()
@@ -288,9 +301,8 @@ func (f *fleet) drained(within time.Duration) {
 func (f *fleet) stop() {
 	f.t.Helper()
 	for _, w := range f.workers {
-		select {
-		case <-w.ended:
-		default:
+		w.says("worker ready") // from there on it knows of signals
+		if w.runs() {
 			w.term()
 		}
 	}
