@@ -10,10 +10,11 @@
 //	       standing: only what is still owed
 //	       (callback, ack) is done
 //
-// worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
+// worker.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
+// settle.go answers.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
-// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, err.
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots, err.
 package worker
 
 import (
@@ -21,12 +22,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -39,6 +43,9 @@ type Config struct {
 	Pipelines Catalogue
 	Callbacks *callback.Sender // nil: completion callbacks are not sent, and records say so
 	Log       *slog.Logger
+	Payloads  payload.Resolver        // unpacks messages; the zero value follows no pointers
+	Labels    map[string]string       // of this worker; a job that requires others is given up, see fit.go
+	Classes   map[string]*queue.Queue // where jobs that require another class of worker are sent on; by class
 
 	Name         string        // of this worker, in records; the pod's or host's
 	Slots        int           // jobs at once; 1
@@ -81,6 +88,12 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Slots < 0 {
 		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
 	}
+	for name := range cfg.Labels {
+		if !job.IsLabel(name) {
+			errs = append(errs, fmt.Errorf("worker: %q is no name of a label: it has letters, digits, \".\", \"_\", \"-\" and \"/\"", name))
+		}
+	}
+	cfg.Labels, cfg.Classes = lowerKeys(cfg.Labels), lowerKeys(cfg.Classes)
 	setDefault(&cfg.Slots, 1)
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
@@ -102,6 +115,15 @@ func setDefault[T comparable](v *T, d T) {
 	if *v == zero {
 		*v = d
 	}
+}
+
+// lowerKeys returns m with its keys in lower case, as jobs have them.
+func lowerKeys[V any](m map[string]V) map[string]V {
+	lower := map[string]V{}
+	for k, v := range m {
+		lower[strings.ToLower(k)] = v
+	}
+	return lower
 }
 
 var (
