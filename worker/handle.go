@@ -257,5 +257,4 @@ func (w *Worker) leave(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.running, id)
-	w.busy = time.Now()
 }

@@ -73,7 +73,8 @@ type Worker struct {
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
-	busy    time.Time           // when a job last ended, guarded by mu
+	active  int                 // messages being handled, guarded by mu
+	busy    time.Time           // when one of them last began or ended, guarded by mu
 }
 
 // New returns a Worker. Its errors are all that is wrong with cfg.
@@ -138,19 +139,25 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
+	grace := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
+	grace.Stop() // it begins with the end of ctx, not with that of the last poll
+	defer grace.Stop()
+	defer context.AfterFunc(ctx, func() { grace.Reset(w.cfg.Grace) })()
 	var wg sync.WaitGroup
 	err := w.receive(ctx, func(l *queue.Lease) {
+		w.count(1)
 		wg.Go(func() {
-			defer func() { w.slots <- struct{}{} }()
+			defer w.giveSlots(1)
+			defer w.count(-1)
 			defer l.Done()
 			w.handle(jobs, l)
 		})
 	})
 	if ctx.Err() != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
+	} else {
+		grace.Reset(w.cfg.Grace)
 	}
-	t := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
-	defer t.Stop()
 	wg.Wait()
 	return err
 }
@@ -227,12 +234,20 @@ func (w *Worker) patience(idleSince time.Time) time.Duration {
 	return min(max(left, 100*time.Millisecond), receiveWait)
 }
 
+// count adds to the messages being handled.
+func (w *Worker) count(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active += n
+	w.busy = time.Now()
+}
+
 // idleSince is when there was last anything to do: since, or later, or now.
 func (w *Worker) idleSince(since time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case len(w.running) > 0:
+	case w.active > 0:
 		return time.Now()
 	case w.busy.After(since):
 		return w.busy
