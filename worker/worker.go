@@ -3,8 +3,8 @@
 // The life of a message:
 //
 //	message ─lease→ job ─launch→ run ─judge→ verdict
-//	   │                                      ├─ ack   final record, callback, then the message is deleted
-//	   │                                      ├─ bury  final record, callback, then to the dead-letter queue
+//	   │                                      ├─ ack   final record, callback or outbox, then the message is deleted
+//	   │                                      ├─ bury  final record, callback or outbox, then to the dead-letter queue
 //	   │                                      ├─ nack  the attempt's end is recorded, then the message is handed back
 //	   └── redelivered with a final record    └─ drop  the lease is lost: nothing is touched
 //	       standing: only what is still owed
@@ -14,7 +14,8 @@
 // settle.go answers.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
-// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots, err.
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
+// tries, due, err.
 package worker
 
 import (
@@ -41,7 +42,7 @@ type Config struct {
 	Launcher  launch.Launcher
 	Records   *record.Book
 	Pipelines Catalogue
-	Callbacks *callback.Sender // nil: completion callbacks are not sent, and records say so
+	Callbacks *callback.Sender // nil: completion callbacks are not sent but listed as given up, and records say so
 	Log       *slog.Logger
 	Payloads  payload.Resolver        // unpacks messages; the zero value follows no pointers
 	Labels    map[string]string       // of this worker; a job that requires others is given up, see fit.go
@@ -67,9 +68,10 @@ type Catalogue interface {
 
 // A Worker runs jobs until it is told to stop.
 type Worker struct {
-	cfg   Config
-	slots chan struct{} // one token a free slot
-	alone chan struct{} // one token, for the job that has the worker to itself
+	cfg    Config
+	outbox *callback.Outbox
+	slots  chan struct{} // one token a free slot
+	alone  chan struct{} // one token, for the job that has the worker to itself
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
@@ -103,7 +105,8 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
 	}
-	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
+	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
+	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
 	w.alone <- struct{}{}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
@@ -144,6 +147,9 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	defer grace.Stop()
 	defer context.AfterFunc(ctx, func() { grace.Reset(w.cfg.Grace) })()
 	var wg sync.WaitGroup
+	delivering, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { w.outbox.Run(delivering) })
 	err := w.receive(ctx, func(l *queue.Lease) {
 		w.count(1)
 		wg.Go(func() {
@@ -153,6 +159,7 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 			w.handle(jobs, l)
 		})
 	})
+	stop()
 	if ctx.Err() != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
 	} else {

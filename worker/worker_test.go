@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -422,40 +421,29 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func (r *receiver) answer(status int) { r.mu.Lock(); r.status = status; r.mu.Unlock() }
 
-func TestTheCallbackComesBeforeTheAckAndIsSentAgainWithoutTheJob(t *testing.T) {
+func TestACallbackThatDoesNotGetThroughGoesToTheOutboxAndTheMessageAway(t *testing.T) {
 	rec := &receiver{status: http.StatusInternalServerError}
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
 	p := newPlant(t, succeed)
 	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	p.cfg.ExitWhenIdle = time.Second
 	id := p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
-	p.cfg.ExitWhenIdle = 0
-	ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
-	defer stop()
-	go func() {
-		defer stop()
-		for ctx.Err() == nil {
-			if d, err := p.driver.Depth(ctx); err == nil && d.Delayed > 0 {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}()
-	p.runUntil(ctx)
-	require.Equal(t, 1, p.depth().Delayed, "handed back: the callback is owed")
-	require.Equal(t, 3, p.load(id).Owed.Tries)
-	require.Contains(t, p.load(id).Owed.Error, "500")
-	require.Equal(t, record.Succeeded, p.load(id).Status, "the outcome stands")
+	p.run()
+	require.Equal(t, queue.Depth{}, p.depth(), "acked: the outbox has the callback")
+	r := p.load(id)
+	require.Equal(t, record.Succeeded, r.Status, "the outcome stands")
+	require.Nil(t, r.Callback)
+	require.Equal(t, 3, r.Owed.Tries)
+	require.Contains(t, r.Owed.Error, "500")
+	require.WithinDuration(t, time.Now().Add(5*time.Minute), r.Owed.Next, time.Minute)
 
 	rec.answer(http.StatusOK)
-	p.cfg.ExitWhenIdle = 300 * time.Millisecond
-	p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.again(id) // as if the worker had died before it acked
 	p.run()
 	require.EqualValues(t, 1, p.runs.Load(), "the job is not run again")
-	require.Len(t, slices.Compact(rec.ids), 1, "one id for all deliveries: %v", rec.ids)
-	require.Equal(t, http.StatusOK, p.load(id).Callback.Status)
-	require.Equal(t, 4, p.load(id).Callback.Tries, "of all deliveries")
-	require.Empty(t, p.load(id).Callback.Error)
+	require.Len(t, rec.ids, 3, "what is in the outbox is not sent because its message came back")
+	require.Equal(t, r, p.load(id))
 }
 
 func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
@@ -612,6 +600,6 @@ func TestACallbackWaitsForAsLongAsItsReceiverAsks(t *testing.T) {
 	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
 	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": srv.URL}})
 	p.run()
-	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.Equal(t, queue.Depth{}, p.depth())
 	require.WithinDuration(t, time.Now().Add(20*time.Minute), p.load(id).Owed.Next, time.Minute)
 }
