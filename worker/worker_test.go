@@ -51,8 +51,6 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	p.driver, err = localqueue.Open(t.Context(), localqueue.Config{Path: filepath.Join(dir, "queue.db"), Visibility: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.driver.Close() })
-	q, err := queue.New(queue.Config{Driver: p.driver, Visibility: time.Second})
-	require.NoError(t, err)
 	store, err := dirblob.Open(filepath.Join(dir, "store"))
 	require.NoError(t, err)
 	t.Cleanup(func() { store.Close() })
@@ -60,7 +58,7 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	jobs := filepath.Join(dir, "run")
 	require.NoError(t, os.Mkdir(jobs, 0o700))
 	p.cfg = worker.Config{
-		Queue: q, Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
+		Feed: feedOn(t, p.driver), Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
 		Grace: time.Second, ExitWhenIdle: 300 * time.Millisecond,
 		Launcher: &launch.Inline{Root: jobs, Run: func(ctx context.Context, d launch.Dir, req *launch.Request, _ engine.Reporter) *engine.Run {
 			p.runs.Add(1)
@@ -68,6 +66,16 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 		}},
 	}
 	return p
+}
+
+// feedOn returns a feed of one queue.
+func feedOn(t *testing.T, d queue.Driver) *queue.Feed {
+	t.Helper()
+	q, err := queue.New(queue.Config{Driver: d, Visibility: time.Second})
+	require.NoError(t, err)
+	f, err := queue.NewFeed(queue.FeedConfig{Sources: []queue.Source{{Queue: q}}})
+	require.NoError(t, err)
+	return f
 }
 
 type catalogue struct{}
@@ -525,9 +533,7 @@ func TestAMessageThatComesWithTheStopIsHandedBackAtOnce(t *testing.T) {
 	p.send(map[string]any{"pipeline": "p"})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: late{p.driver, stop}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, late{p.driver, stop})
 	p.runUntil(ctx)
 	require.Zero(t, p.runs.Load())
 	require.Equal(t, queue.Depth{Visible: 1}, p.depth())
@@ -546,9 +552,7 @@ func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 		return succeed(ctx, ws, nil) // it does not even notice
 	})
 	id := p.send(map[string]any{"pipeline": "p"})
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, thief{p.driver})
 	p.cfg.ExitWhenIdle = 0
 	ctx, stop := context.WithTimeout(t.Context(), 700*time.Millisecond) // before the message comes back
 	defer stop()
@@ -570,9 +574,7 @@ func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
 	})
 	p.cfg.Grace = 50 * time.Millisecond
 	id := p.send(map[string]any{"pipeline": "p"})
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, thief{p.driver})
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { <-started; stop() }()
 	p.runUntil(ctx)

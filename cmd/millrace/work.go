@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/modules/document"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/proc"
@@ -19,13 +20,14 @@ import (
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
-	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
 
 // workConfig is all that `millrace work` can be told.
 type workConfig struct {
-	dataConfig
+	placeConfig
+	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
 	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
@@ -88,16 +90,22 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer run.close()
-	q, driver, err := cfg.openQueue(ctx, cfg.Visibility, log)
+	brokers, err := cfg.openBrokers(ctx, cfg.Visibility)
 	if err != nil {
 		return err
 	}
-	defer driver.Close()
-	store, err := cfg.openStore()
+	defer closeAll(brokers)
+	store, err := cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := store.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
+	if folder, ok := store.(*dirblob.Store); ok {
+		if _, err := folder.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
+			return err
+		}
+	}
+	feed, err := cfg.feed(brokers, log)
+	if err != nil {
 		return err
 	}
 	records := record.New(store, time.Now)
@@ -107,7 +115,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	defer end()
 	w, err := worker.New(worker.Config{
-		Queue: q, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
+		Feed: feed, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
 		MaxOutput: int64(cfg.MaxOutput),
 		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,
@@ -119,16 +127,35 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}
-	return sayWhatIsLeft(ctx, driver, log)
+	return sayWhatIsLeft(ctx, brokers, log)
+}
+
+// feed is the queues of a worker, as it serves them.
+func (c *workConfig) feed(brokers []queue.Broker, log *slog.Logger) (*queue.Feed, error) {
+	fc := queue.FeedConfig{Order: queue.Order(c.Order)}
+	for i, ref := range c.queues {
+		q, err := queue.New(queue.Config{Driver: brokers[i], Visibility: c.Visibility, Log: log})
+		if err != nil {
+			return nil, err
+		}
+		fc.Sources = append(fc.Sources, queue.Source{Queue: q, Name: ref.text, Weight: ref.weight, Limit: ref.limit})
+	}
+	return queue.NewFeed(fc)
 }
 
 // sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.
-func sayWhatIsLeft(ctx context.Context, d *localqueue.Driver, log *slog.Logger) error {
-	depth, err := d.Depth(context.WithoutCancel(ctx))
-	if err == nil && depth.Delayed > 0 {
-		log.WarnContext(ctx, "messages due later", "messages", depth.Delayed)
+func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var errs []error
+	for _, b := range brokers {
+		depth, err := b.Depth(ctx)
+		if err == nil && depth.Delayed > 0 {
+			log.WarnContext(ctx, "messages due later", "messages", depth.Delayed, "queue", b.Name())
+		}
+		errs = append(errs, err)
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 func (c *workConfig) sender(log *slog.Logger) *callback.Sender {

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/pipelines/report"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
 )
 
 // maxSlots is far more than one machine can use, and far less than what exhausts it at the start.
@@ -21,12 +22,13 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
+	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
 	}{
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
+		{"queue-order", c.Order, []string{string(queue.Weighted), string(queue.Strict)}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},
 		{"report", c.Report, []string{string(report.Auto), string(report.Always), string(report.Never)}},
 		{"shell", c.Shell, []string{"auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone}},
@@ -35,12 +37,7 @@ func (c *workConfig) complete(from func(string) string) []error {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %s", from(set.flag), set.value, strings.Join(set.of, ", ")))
 		}
 	}
-	if c.Inline == "auto" {
-		c.Inline = "on"
-	}
-	if c.Shell == "auto" {
-		c.Shell = launch.ShellAll
-	}
+	c.trust()
 	if c.Slots == 0 {
 		c.Slots = runtime.NumCPU()
 	}
@@ -51,6 +48,21 @@ func (c *workConfig) complete(from func(string) string) []error {
 		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
 	}
 	return errs
+}
+
+// trust says what the messages' authors may do where the operator does not: all of it where only the owner of a file
+// can send any.
+func (c *workConfig) trust() {
+	inline, shell := "off", launch.ShellCatalogue
+	if c.embedded() {
+		inline, shell = "on", launch.ShellAll
+	}
+	if c.Inline == "auto" {
+		c.Inline = inline
+	}
+	if c.Shell == "auto" {
+		c.Shell = shell
+	}
 }
 
 func (c *workConfig) checkBounds(from func(string) string) (errs []error) {
