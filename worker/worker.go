@@ -51,6 +51,8 @@ type Config struct {
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
+
+	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
 // A Catalogue knows the operator's pipelines by name.
@@ -64,6 +66,8 @@ type Worker struct {
 	cfg   Config
 	slots chan struct{} // one token a free slot
 	alone chan struct{} // one token, for the job that has the worker to itself
+
+	outage outage // of the store
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
@@ -89,6 +93,9 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
+	}
+	if cfg.Machine == nil {
+		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
 	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
 	w.alone <- struct{}{}
@@ -141,7 +148,7 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 		if n == 0 {
 			return nil
 		}
-		if err := w.cfg.Ready(); err != nil {
+		if err := w.ready(); err != nil {
 			w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
 			w.giveSlots(n)
 			if !pause(ctx, 5*time.Second) {

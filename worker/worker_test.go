@@ -324,7 +324,7 @@ func TestAJobPastItsDeadlineIsStopped(t *testing.T) {
 func (p *plant) die(id string, n int, alone bool) {
 	p.t.Helper()
 	for range n {
-		c := record.Claim{Worker: "dead", Alone: func(int, int) (bool, error) { return alone, nil }}
+		c := record.Claim{Worker: "dead", Alone: func(record.History) (bool, error) { return alone, nil }}
 		_, err := p.records.Claim(p.t.Context(), jobOf(id), c)
 		require.NoError(p.t, err)
 	}
