@@ -12,11 +12,10 @@ import (
 )
 
 const (
-	recordTimeout = 2 * time.Minute  // for recording an outcome
-	lateTimeout   = 20 * time.Second // for the same once the worker is going: with the answer it fits into 30 s
-	tryTimeout    = 30 * time.Second // for one try of it: a connection that hangs is given up
-	firstRetry    = 250 * time.Millisecond
-	lastRetry     = 10 * time.Second
+	lateTimeout = 20 * time.Second // for recording an outcome once the worker is going: with the answer it fits into 30 s
+	tryTimeout  = 30 * time.Second // for one try of it: a connection that hangs is given up
+	firstRetry  = 250 * time.Millisecond
+	lastRetry   = 10 * time.Second
 )
 
 // conclude publishes what the attempt left, records how it ended and answers the broker. out is nil when nothing ran;
@@ -67,7 +66,7 @@ func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error) 
 // end records how an attempt ended that does not decide its job. Where the store takes no more than a word, that has
 // to do: a claim without an end counts as a dead worker.
 func (a *attempt) end(job context.Context, o record.Outcome) {
-	ctx, cancel := lingering(job)
+	ctx, cancel := a.lingering(job)
 	defer cancel()
 	err := a.persist(ctx, func() error {
 		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -85,7 +84,7 @@ func (a *attempt) end(job context.Context, o record.Outcome) {
 }
 
 // commit writes the job's final record and answers the broker. The work is done by then, and expensive: a store that
-// fails is asked again for as long as the lease is held, within recordTimeout.
+// fails is asked again for as long as the lease is held, within the worker's patience.
 func (a *attempt) commit(job context.Context, run *engine.Run, failure *engine.Failure, j judgement) {
 	o := record.Outcome{Status: j.status, Run: run}
 	if j.status != record.Succeeded {
@@ -96,7 +95,7 @@ func (a *attempt) commit(job context.Context, run *engine.Run, failure *engine.F
 		f.Message = j.reason
 		o.Failure, o.Quarantine = &f, a.quarantine()
 	}
-	ctx, cancel := lingering(job)
+	ctx, cancel := a.lingering(job)
 	defer cancel()
 	var final *record.Record
 	err := a.persist(ctx, func() (err error) {
@@ -138,7 +137,7 @@ func (a *attempt) callbackURL() string {
 }
 
 // persist calls f until it passes, with longer and longer waits. It returns f's last error when that is permanent or says
-// that another attempt was faster, when the lease is lost, when f has failed for recordTimeout, or when ctx ends.
+// that another attempt was faster, when the lease is lost, when f has failed for as long as the worker is patient, or when ctx ends.
 func (a *attempt) persist(ctx context.Context, f func() error) error {
 	var since time.Time // of the first failure
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
@@ -149,7 +148,7 @@ func (a *attempt) persist(ctx context.Context, f func() error) error {
 		case since.IsZero():
 			since = time.Now()
 			a.log.WarnContext(ctx, "store write failed", "err", err)
-		case time.Since(since) > recordTimeout:
+		case time.Since(since) > a.worker.cfg.Patience:
 			return err
 		}
 		if !pause(ctx, jitter(wait)) {
@@ -158,11 +157,12 @@ func (a *attempt) persist(ctx context.Context, f func() error) error {
 	}
 }
 
-// lingering returns a context for recording what a job did: it lasts recordTimeout, and no longer than lateTimeout after
-// job has ended.
-func lingering(job context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(job), recordTimeout)
-	late := time.AfterFunc(recordTimeout, cancel)
+// lingering returns a context for recording what a job did: it lasts as long as the worker is patient, and no longer than
+// lateTimeout after job has ended.
+func (a *attempt) lingering(job context.Context) (context.Context, context.CancelFunc) {
+	patience := a.worker.cfg.Patience
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(job), patience)
+	late := time.AfterFunc(patience, cancel)
 	unhook := context.AfterFunc(job, func() { late.Reset(lateTimeout) })
 	return ctx, func() {
 		unhook()

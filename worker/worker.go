@@ -48,6 +48,7 @@ type Config struct {
 	CallbackURL  string        // of a job that does not say; empty is none
 	Inline       bool          // messages may bring their own pipeline
 	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
+	Patience     time.Duration // what a job has done is offered for so long to a store that fails; 2 min
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
@@ -90,6 +91,7 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
 	setDefault(&cfg.Grace, 20*time.Second)
+	setDefault(&cfg.Patience, 2*time.Minute)
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
