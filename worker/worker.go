@@ -3,8 +3,8 @@
 // The life of a message:
 //
 //	message ─lease→ job ─launch→ run ─judge→ verdict
-//	   │                                      ├─ ack   final record, callback, then the message is deleted
-//	   │                                      ├─ bury  final record, callback, then to the dead-letter queue
+//	   │                                      ├─ ack   final record, callback or outbox, then the message is deleted
+//	   │                                      ├─ bury  final record, callback or outbox, then to the dead-letter queue
 //	   │                                      ├─ nack  the attempt's end is recorded, then the message is handed back
 //	   └── redelivered with a final record    └─ drop  the lease is lost: nothing is touched
 //	       standing: only what is still owed
@@ -13,7 +13,8 @@
 // worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
-// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, err.
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, tries,
+// due, err.
 package worker
 
 import (
@@ -24,7 +25,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
@@ -34,11 +34,11 @@ import (
 
 // Config is a Worker's. Zero values are the documented defaults.
 type Config struct {
-	Queue     *queue.Queue
+	Feed      *queue.Feed
 	Launcher  launch.Launcher
 	Records   *record.Book
 	Pipelines Catalogue
-	Callbacks *callback.Sender // nil: completion callbacks are not sent, and records say so
+	Callbacks *callback.Sender // nil: completion callbacks are not sent but listed as given up, and records say so
 	Log       *slog.Logger
 
 	Name         string        // of this worker, in records; the pod's or host's
@@ -64,9 +64,10 @@ type Catalogue interface {
 
 // A Worker runs jobs until it is told to stop.
 type Worker struct {
-	cfg   Config
-	slots chan struct{} // one token a free slot
-	alone chan struct{} // one token, for the job that has the worker to itself
+	cfg    Config
+	outbox *callback.Outbox
+	slots  chan struct{} // one token a free slot
+	alone  chan struct{} // one token, for the job that has the worker to itself
 
 	outage outage // of the store
 
@@ -78,8 +79,8 @@ type Worker struct {
 // New returns a Worker. Its errors are all that is wrong with cfg.
 func New(cfg Config) (*Worker, error) {
 	var errs []error
-	if cfg.Queue == nil || cfg.Launcher == nil || cfg.Records == nil || cfg.Pipelines == nil || cfg.Log == nil {
-		errs = append(errs, errors.New("worker: queue, launcher, records, pipelines and log must be given"))
+	if cfg.Feed == nil || cfg.Launcher == nil || cfg.Records == nil || cfg.Pipelines == nil || cfg.Log == nil {
+		errs = append(errs, errors.New("worker: feed, launcher, records, pipelines and log must be given"))
 	}
 	if cfg.MaxAttempts < 0 || cfg.MaxAttempts > attemptsCap {
 		errs = append(errs, fmt.Errorf("worker: max attempts must be 1 to %d, got %d", attemptsCap, cfg.MaxAttempts))
@@ -99,7 +100,8 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Machine == nil {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
-	w := &Worker{cfg: cfg, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
+	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
+	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
 	w.alone <- struct{}{}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
@@ -127,12 +129,17 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	defer abort(nil)
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
 	var wg sync.WaitGroup
+	delivering, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { w.outbox.Run(delivering) })
 	err := w.receive(ctx, func(l *queue.Lease) {
 		wg.Go(func() {
 			defer func() { w.slots <- struct{}{} }()
+			defer l.Done()
 			w.handle(jobs, l)
 		})
 	})
+	stop()
 	if ctx.Err() != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
 	}
@@ -142,70 +149,79 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	return err
 }
 
-// receive hands leases to start until ctx ends. Each has a slot, which start gives back.
+// receive hands leases to start until ctx ends. Each has a slot, which start gives back. Once ctx has ended the queue is
+// not asked again. A call under way is let come back, for the queue may have hidden messages for it: what it brings is
+// handed back at once, rather than hidden until its lease ends or begun by a worker that is going away.
 func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
-	idleSince := time.Now()
+	idleSince, said := time.Now(), time.Time{}
 	for {
 		n := w.takeSlots(ctx) // before a message, never the other way round
 		if n == 0 {
 			return nil
 		}
 		if err := w.ready(); err != nil {
-			w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+			if time.Since(said) >= time.Minute {
+				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+				said = time.Now()
+			}
 			w.giveSlots(n)
-			if !pause(ctx, 5*time.Second) {
+			if !pause(ctx, time.Second) {
 				return nil
 			}
 			continue
 		}
 		idleSince = w.idleSince(idleSince)
-		rctx, cancel := w.untilIdle(ctx, idleSince)
-		leases, err := w.cfg.Queue.Receive(rctx, n)
-		cancel()
+		leases, err := w.cfg.Feed.Receive(ctx, n, w.patience(idleSince))
 		w.giveSlots(n - len(leases))
+		if ctx.Err() != nil {
+			w.returnAll(ctx, leases)
+			return nil
+		}
 		for _, l := range leases {
-			w.startOrReturn(ctx, l, start)
+			start(l)
 		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
+		case err != nil:
+			return fmt.Errorf("receive: %w", err)
 		case len(leases) > 0:
 			idleSince = time.Now()
 		case w.cfg.ExitWhenIdle > 0 && time.Since(w.idleSince(idleSince)) >= w.cfg.ExitWhenIdle:
 			w.cfg.Log.InfoContext(ctx, "idle", "duration", w.cfg.ExitWhenIdle)
 			return nil
-		case err != nil && fault.Of(err) != fault.Canceled && !errors.Is(err, errIdle):
-			return fmt.Errorf("receive: %w", err)
 		}
 	}
 }
 
-var errIdle = errors.New("idle")
-
-// startOrReturn starts a message's job, unless the message came together with the end of ctx: then it is handed back
-// at once, rather than hidden until its lease ends or begun by a worker that is going away.
-func (w *Worker) startOrReturn(ctx context.Context, l *queue.Lease, start func(*queue.Lease)) {
-	if ctx.Err() == nil {
-		start(l)
-		return
-	}
-	w.giveSlots(1)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), returnTimeout)
-	defer cancel()
-	if err := l.Nack(ctx, 0); err != nil {
-		w.cfg.Log.ErrorContext(ctx, "message not settled", "message_id", l.ID, "verdict", nack, "err", err)
-	}
-}
-
-// returnTimeout bounds how long a message that came too late may take to hand back.
+// returnTimeout bounds how long messages that came too late may take to hand back.
 const returnTimeout = 5 * time.Second
 
-// untilIdle bounds a receive so that ExitWhenIdle is noticed in time.
-func (w *Worker) untilIdle(ctx context.Context, since time.Time) (context.Context, context.CancelFunc) {
-	if w.cfg.ExitWhenIdle <= 0 {
-		return ctx, func() {}
+// returnAll hands messages back that came together with the end of ctx.
+func (w *Worker) returnAll(ctx context.Context, leases []*queue.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), returnTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, l := range leases {
+		wg.Go(func() {
+			defer w.giveSlots(1)
+			defer l.Done()
+			if err := l.Nack(ctx, 0); err != nil {
+				w.cfg.Log.ErrorContext(ctx, "message not settled", "message_id", l.ID, "verdict", nack, "err", err)
+			}
+		})
 	}
-	return context.WithTimeoutCause(ctx, max(time.Second, time.Until(since.Add(w.cfg.ExitWhenIdle))), errIdle)
+	wg.Wait()
+}
+
+// receiveWait is how long to wait for a message before Ready is asked again.
+const receiveWait = 20 * time.Second
+
+// patience is how long to wait for a message, so that ExitWhenIdle is noticed in time.
+func (w *Worker) patience(idleSince time.Time) time.Duration {
+	if w.cfg.ExitWhenIdle <= 0 {
+		return receiveWait
+	}
+	left := time.Until(idleSince.Add(w.cfg.ExitWhenIdle))
+	return min(max(left, 100*time.Millisecond), receiveWait)
 }
 
 // idleSince is when there was last anything to do: since, or later, or now.

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,8 +51,6 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	p.driver, err = localqueue.Open(t.Context(), localqueue.Config{Path: filepath.Join(dir, "queue.db"), Visibility: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.driver.Close() })
-	q, err := queue.New(queue.Config{Driver: p.driver, Visibility: time.Second})
-	require.NoError(t, err)
 	store, err := dirblob.Open(filepath.Join(dir, "store"))
 	require.NoError(t, err)
 	t.Cleanup(func() { store.Close() })
@@ -61,7 +58,7 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	jobs := filepath.Join(dir, "run")
 	require.NoError(t, os.Mkdir(jobs, 0o700))
 	p.cfg = worker.Config{
-		Queue: q, Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
+		Feed: feedOn(t, p.driver), Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
 		Grace: time.Second, Patience: 100 * time.Millisecond, ExitWhenIdle: 300 * time.Millisecond,
 		Launcher: &launch.Inline{Root: jobs, Run: func(ctx context.Context, d launch.Dir, req *launch.Request, _ engine.Reporter) *engine.Run {
 			p.runs.Add(1)
@@ -69,6 +66,16 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 		}},
 	}
 	return p
+}
+
+// feedOn returns a feed of one queue.
+func feedOn(t *testing.T, d queue.Driver) *queue.Feed {
+	t.Helper()
+	q, err := queue.New(queue.Config{Driver: d, Visibility: time.Second})
+	require.NoError(t, err)
+	f, err := queue.NewFeed(queue.FeedConfig{Sources: []queue.Source{{Queue: q}}})
+	require.NoError(t, err)
+	return f
 }
 
 type catalogue struct{}
@@ -414,40 +421,29 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func (r *receiver) answer(status int) { r.mu.Lock(); r.status = status; r.mu.Unlock() }
 
-func TestTheCallbackComesBeforeTheAckAndIsSentAgainWithoutTheJob(t *testing.T) {
+func TestACallbackThatDoesNotGetThroughGoesToTheOutboxAndTheMessageAway(t *testing.T) {
 	rec := &receiver{status: http.StatusInternalServerError}
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
 	p := newPlant(t, succeed)
 	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+	p.cfg.ExitWhenIdle = time.Second
 	id := p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
-	p.cfg.ExitWhenIdle = 0
-	ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
-	defer stop()
-	go func() {
-		defer stop()
-		for ctx.Err() == nil {
-			if d, err := p.driver.Depth(ctx); err == nil && d.Delayed > 0 {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}()
-	p.runUntil(ctx)
-	require.Equal(t, 1, p.depth().Delayed, "handed back: the callback is owed")
-	require.Equal(t, 3, p.load(id).Owed.Tries)
-	require.Contains(t, p.load(id).Owed.Error, "500")
-	require.Equal(t, record.Succeeded, p.load(id).Status, "the outcome stands")
+	p.run()
+	require.Equal(t, queue.Depth{}, p.depth(), "acked: the outbox has the callback")
+	r := p.load(id)
+	require.Equal(t, record.Succeeded, r.Status, "the outcome stands")
+	require.Nil(t, r.Callback)
+	require.Equal(t, 3, r.Owed.Tries)
+	require.Contains(t, r.Owed.Error, "500")
+	require.WithinDuration(t, time.Now().Add(5*time.Minute), r.Owed.Next, time.Minute)
 
 	rec.answer(http.StatusOK)
-	p.cfg.ExitWhenIdle = 300 * time.Millisecond
-	p.send(map[string]any{"id": "told", "pipeline": "p", "callback": map[string]any{"url": srv.URL}})
+	p.again(id) // as if the worker had died before it acked
 	p.run()
 	require.EqualValues(t, 1, p.runs.Load(), "the job is not run again")
-	require.Len(t, slices.Compact(rec.ids), 1, "one id for all deliveries: %v", rec.ids)
-	require.Equal(t, http.StatusOK, p.load(id).Callback.Status)
-	require.Equal(t, 4, p.load(id).Callback.Tries, "of all deliveries")
-	require.Empty(t, p.load(id).Callback.Error)
+	require.Len(t, rec.ids, 3, "what is in the outbox is not sent because its message came back")
+	require.Equal(t, r, p.load(id))
 }
 
 func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
@@ -537,9 +533,7 @@ func TestAMessageThatComesWithTheStopIsHandedBackAtOnce(t *testing.T) {
 	p.send(map[string]any{"pipeline": "p"})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: late{p.driver, stop}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, late{p.driver, stop})
 	p.runUntil(ctx)
 	require.Zero(t, p.runs.Load())
 	require.Equal(t, queue.Depth{Visible: 1}, p.depth())
@@ -558,9 +552,7 @@ func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 		return succeed(ctx, ws, nil) // it does not even notice
 	})
 	id := p.send(map[string]any{"pipeline": "p"})
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, thief{p.driver})
 	p.cfg.ExitWhenIdle = 0
 	ctx, stop := context.WithTimeout(t.Context(), 700*time.Millisecond) // before the message comes back
 	defer stop()
@@ -582,9 +574,7 @@ func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
 	})
 	p.cfg.Grace = 50 * time.Millisecond
 	id := p.send(map[string]any{"pipeline": "p"})
-	var err error
-	p.cfg.Queue, err = queue.New(queue.Config{Driver: thief{p.driver}, Visibility: time.Second})
-	require.NoError(t, err)
+	p.cfg.Feed = feedOn(t, thief{p.driver})
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { <-started; stop() }()
 	p.runUntil(ctx)
@@ -610,6 +600,6 @@ func TestACallbackWaitsForAsLongAsItsReceiverAsks(t *testing.T) {
 	p.cfg.Callbacks = &callback.Sender{Client: srv.Client(), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
 	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": srv.URL}})
 	p.run()
-	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.Equal(t, queue.Depth{}, p.depth())
 	require.WithinDuration(t, time.Now().Add(20*time.Minute), p.load(id).Owed.Next, time.Minute)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -100,6 +101,10 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if _, err := store.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
 		return err
 	}
+	feed, err := queue.NewFeed(queue.FeedConfig{Sources: []queue.Source{{Queue: q}}})
+	if err != nil {
+		return err
+	}
 	records := record.New(store, time.Now)
 	launcher, end, err := cfg.launcher(run, log)
 	if err != nil {
@@ -107,7 +112,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	defer end()
 	w, err := worker.New(worker.Config{
-		Queue: q, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
+		Feed: feed, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
 		MaxOutput: int64(cfg.MaxOutput),
 		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,

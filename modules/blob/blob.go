@@ -21,6 +21,9 @@ var (
 	ErrNotFound = errors.New("object not found")
 	// ErrExists says that another object stands under the key already, and that it is as durable as Create makes one.
 	ErrExists = errors.New("object exists")
+	// ErrUnconditional says that a store can't do what Create promises.
+	ErrUnconditional = errors.New("its server has no conditional writes (If-None-Match), so two workers could both commit " +
+		"one job; use a folder, Amazon S3, IBM COS, MinIO or versitygw")
 )
 
 // MaxKeyBytes is the longest key, as in S3.
@@ -31,7 +34,8 @@ const MaxKeyBytes = 1024
 type Store interface {
 	// Create puts b under a key that is free; of many that try at once exactly one wins and the others get
 	// ErrExists. When it returns nil the object survives a power cut. After any other error the object may stand
-	// or not: read it back.
+	// or not: read it back. A store that tries again after a lost answer may find its own object, and says ErrExists:
+	// who needs to know writes a token into the object, and reads it back.
 	Create(ctx context.Context, key string, b []byte) error
 	// Put puts what r holds under the key, in place of what stood there. Readers see the old object or the whole
 	// new one, never a part; so after an error of r nothing has changed.

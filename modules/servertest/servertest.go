@@ -6,6 +6,7 @@ package servertest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -92,6 +93,12 @@ func tool(name string) string {
 	return name
 }
 
+// lifelines are the servers' stdins. A file that nobody refers to is closed by the garbage collector.
+var lifelines struct {
+	sync.Mutex
+	open []io.Closer
+}
+
 // start runs a server on a free port and in a folder of its own until this process is gone, and waits for it to answer.
 // A server whose stdin ends is killed: that end comes whatever becomes of us.
 func start(make func(port int, dir string) (argv []string, ready string)) (string, error) {
@@ -112,9 +119,13 @@ func start(make func(port int, dir string) (argv []string, ready string)) (strin
 	cmd := exec.Command("sh", append([]string{"-c", "exec 3<&0; " + watch, "sh", dir}, argv...)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if _, err := cmd.StdinPipe(); err != nil {
+	lifeline, err := cmd.StdinPipe()
+	if err != nil {
 		return "", err
 	}
+	lifelines.Lock()
+	lifelines.open = append(lifelines.open, lifeline)
+	lifelines.Unlock()
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}

@@ -51,6 +51,7 @@ type Delivery struct {
 	URL  string // http or https
 	Body []byte // the same however often it is sent: the signature covers it
 	Type string // the body's media type; empty is JSON's
+	Most int    // how often it is tried at most; 0 is 3
 }
 
 // A Receipt is how sending went.
@@ -59,7 +60,7 @@ type Receipt struct {
 	Status int // HTTP status of the last answer; 0 when there was none
 }
 
-// Send delivers d, in at most three tries and 30 seconds. Only a 2xx answer is delivered: a redirect is a failure and is
+// Send delivers d, in at most d.Most tries and 30 seconds. Only a 2xx answer is delivered: a redirect is a failure and is
 // not followed. A Retry-After is honoured; where it leads beyond the 30 seconds Send gives up at once and the error
 // asks for that delay (fault.Delay). The error is permanent when no further try can help, which ErrGone and an address
 // that the client refuses are; else it is transient. Errors name the receiver's host, never the rest of its URL, which
@@ -84,7 +85,7 @@ func (s *Sender) Send(ctx context.Context, d Delivery) (Receipt, error) {
 		if fault.Of(err) == fault.Permanent {
 			return r, err
 		}
-		if r.Tries == maxTries {
+		if r.Tries >= cmp.Or(d.Most, maxTries) {
 			return r, fault.After(after, err)
 		}
 		after = max(after, pauses[0])

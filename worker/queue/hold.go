@@ -9,7 +9,7 @@ import (
 )
 
 // Hold extends the lease every third of its length until it is settled or release is called, also after ctx has ended:
-// a drain settles on held time. Failed extensions are tried again.
+// a drain settles on held time. Failed extensions are tried again. None leads beyond the message's Limit.
 //
 // held ends with ctx, and with a cause that is ErrLeaseLost when the broker says so, or shortly before the lease ends
 // because it could not be extended. release waits for the last call to the broker, ends held, and must be called.
@@ -91,7 +91,10 @@ func (h *holder) late() {
 	last := h.last
 	h.mu.Unlock()
 	err := fmt.Errorf("%w: it could not be extended in time", ErrLeaseLost)
-	if last != nil {
+	switch {
+	case !h.lease.Limit.IsZero() && h.lease.Limit.Sub(h.lease.endsAt()) < time.Second:
+		err = fmt.Errorf("%w: the queue lets no message be held longer", ErrLeaseLost)
+	case last != nil:
 		err = fmt.Errorf("%w: %w", err, last)
 	}
 	h.lost(err)
@@ -121,12 +124,19 @@ func (l *Lease) extend(ctx context.Context) error {
 		return err
 	}
 	asked := time.Now()
-	if err := l.queue.driver.Extend(ctx, l.Receipt, l.queue.visibility); err != nil {
+	d := l.queue.visibility
+	if left := l.Limit.Sub(asked); !l.Limit.IsZero() && left < d {
+		if left-l.endsAt().Sub(asked) < time.Second {
+			return nil // it lasts as long as it can
+		}
+		d = left
+	}
+	if err := l.queue.driver.Extend(ctx, l.Receipt, d); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ends = asked.Add(l.queue.visibility)
+	l.ends = asked.Add(d)
 	return nil
 }
 

@@ -20,6 +20,8 @@ type Lease struct {
 	Beat func(ctx context.Context)
 
 	queue    *Queue
+	done     func()        // frees its place in a Feed's limit; nil without one
+	ended    sync.Once     // of done
 	settling chan struct{} // holds a token: one settle at a time
 	calling  chan struct{} // holds a token: Extend or Nack, for an Extend that lands after a Nack hides the message
 
@@ -149,6 +151,14 @@ func (l *Lease) lose(err error) bool {
 		l.lost = err
 	}
 	return true
+}
+
+// Done says that nothing runs for the message here any more: another one may take its place under a Feed's limit. It may
+// be called more than once, and settles nothing.
+func (l *Lease) Done() {
+	if l.done != nil {
+		l.ended.Do(l.done)
+	}
 }
 
 // take waits for the token in c; false when ctx ended first.

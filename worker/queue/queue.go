@@ -127,21 +127,25 @@ const longPoll = 20 * time.Second
 func (q *Queue) Receive(ctx context.Context, max int) ([]*Lease, error) {
 	var b backoff
 	for ctx.Err() == nil {
-		ms, err := q.driver.Receive(ctx, max, longPoll)
-		if err == nil {
-			q.trouble.passed(ctx)
-			return q.leases(ms), nil
+		ls, err := q.poll(ctx, max, longPoll)
+		if err == nil || fault.Of(err) == fault.Permanent {
+			return ls, err
 		}
-		if ctx.Err() != nil {
-			break
-		}
-		if fault.Of(err) == fault.Permanent {
-			return nil, err
-		}
-		q.trouble.failed(ctx, "receive", err)
 		wait(ctx, b.next(err))
 	}
 	return nil, context.Cause(ctx)
+}
+
+// poll asks the broker once, and logs that it failed.
+func (q *Queue) poll(ctx context.Context, max int, wait time.Duration) ([]*Lease, error) {
+	ms, err := q.driver.Receive(ctx, max, wait)
+	switch {
+	case err == nil:
+		q.trouble.passed(ctx)
+	case ctx.Err() == nil && fault.Of(err) != fault.Permanent:
+		q.trouble.failed(ctx, "receive", err)
+	}
+	return q.leases(ms), err
 }
 
 func (q *Queue) leases(ms []Message) []*Lease {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,14 +91,28 @@ func (b *Book) readJSON(ctx context.Context, key string, v any) error {
 
 // createJSON creates a small object that many may want to create; the first stands.
 func (b *Book) createJSON(ctx context.Context, key string, v any) error {
+	if err := b.tryJSON(ctx, key, v); !errors.Is(err, blob.ErrExists) {
+		return err
+	}
+	return nil
+}
+
+// createOrRead creates a small object that many may want to create, and returns the one that stands.
+func createOrRead[T any](ctx context.Context, b *Book, key string, v T) (T, error) {
+	if err := b.tryJSON(ctx, key, v); !errors.Is(err, blob.ErrExists) {
+		return v, err
+	}
+	var standing T
+	err := b.readJSON(ctx, key, &standing)
+	return standing, err
+}
+
+func (b *Book) tryJSON(ctx context.Context, key string, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", key, err)
 	}
-	if err := b.store.Create(ctx, key, body); err != nil && !errors.Is(err, blob.ErrExists) {
-		return err
-	}
-	return nil
+	return b.store.Create(ctx, key, body)
 }
 
 // final returns how the job ended, with its callback's delivery, or blob.ErrNotFound.
@@ -131,14 +146,6 @@ func (b *Book) owed(ctx context.Context, id string) (*Owed, error) {
 	}
 	o := new(Owed)
 	return o, b.readJSON(ctx, owedKey(id, f.owed), o)
-}
-
-// CallbackOwed writes that a callback did not get through and when it is tried again. seq counts from 1.
-func (b *Book) CallbackOwed(ctx context.Context, id string, seq int, o Owed) error {
-	if err := b.createJSON(ctx, owedKey(id, seq), o); err != nil {
-		return fmt.Errorf("record owed callback of job %s: %w", id, err)
-	}
-	return nil
 }
 
 // Final returns how the job ended, or ErrNotFound while it has not.
@@ -185,10 +192,24 @@ func (b *Book) Canceled(ctx context.Context, id string) (*Cancellation, error) {
 	return c, nil
 }
 
-// CallbackDone writes that nothing more is owed to the job's receiver. The first delivery stands.
+// CallbackDone writes that nothing more is owed to the job's receiver. The first delivery stands; only one that got
+// through takes the place of one that was given up.
 func (b *Book) CallbackDone(ctx context.Context, id string, d Delivery) error {
-	if err := b.createJSON(ctx, callbackKey(id), d); err != nil {
+	if err := b.callbackDone(ctx, id, d); err != nil {
 		return fmt.Errorf("record callback of job %s: %w", id, err)
 	}
 	return nil
+}
+
+func (b *Book) callbackDone(ctx context.Context, id string, d Delivery) error {
+	standing, err := createOrRead(ctx, b, callbackKey(id), d)
+	if err != nil || d.Error != "" || standing.Error == "" {
+		return err
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode delivery: %w", err)
+	}
+	_, err = b.store.Put(ctx, callbackKey(id), bytes.NewReader(body), blob.PutOptions{})
+	return err
 }

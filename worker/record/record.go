@@ -3,8 +3,9 @@
 //
 // # The objects
 //
-// Nothing is overwritten. Each object is created once, by one writer, and what a crash leaves is always a prefix of
-// the sequence below.
+// Nothing is overwritten, but the callback of a job that was given up and got through in the end. Each object is created
+// once, by one writer, and what a crash leaves is always a prefix of the sequence below. Those of the outbox are removed
+// when they are dealt with.
 //
 //	jobs/<hash2>/<job id>/attempt-<n>          claims attempt n; whoever creates it runs the job
 //	jobs/<hash2>/<job id>/progress-<n>-<seq>   how attempt n stands, now and then while it runs
@@ -12,12 +13,16 @@
 //	jobs/<hash2>/<job id>/attempt-<n>.end      attempt n is over and another may follow
 //	jobs/<hash2>/<job id>/final                the job is over: the commit
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
-//	jobs/<hash2>/<job id>/owed-<time>          the completion callback did not get through, and when it is tried again
+//	jobs/<hash2>/<job id>/owed-<n>             the completion callback did not get through for the nth time; its next try
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
 //	jobs/<hash2>/<job id>/crumb-<n>            attempt n took its process down, or is about to; counts where n has no end
 //	jobs/<hash2>/<job id>/quarantine           a Quarantine: why no worker runs the job any more
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
 //	artifacts/<job id>/<n>/<path>              what attempt n published
+//	outbox/due/<UTC time>-<job id>             a callback that is owed, and when it is due: Entry
+//	outbox/claims/<UTC time>-<job id>.<n>      who delivers it in the nth five minutes since then
+//	outbox/exhausted/<job id>                  a callback that was given up: Entry
+//	outbox/gone/<SHA-256 of a URL>             a receiver that wants no more callbacks
 //	pipelines/<name>/<SHA-256>                 a document of the catalogue that jobs ran; kept before the first of them is claimed
 //
 // hash2 is the first two hex digits of the job id's SHA-256. The first four objects of a job's folder that carry a state,
@@ -175,6 +180,7 @@ type Cancellation struct {
 
 // Owed is a completion callback that was tried and is not yet done with.
 type Owed struct {
+	Round int       `json:"round"` // rounds of tries that have failed, from 1; the first round has up to three tries
 	Time  time.Time `json:"time"`  // of the last try
 	Tries int       `json:"tries"` // so far
 	Error string    `json:"error"` // of the last one

@@ -3,6 +3,7 @@ package queuetest
 
 import (
 	"cmp"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,13 +24,33 @@ type Options struct {
 	Virtual bool
 	// Reopen closes a driver and opens another one on the same messages. Without it durability is not tested.
 	Reopen func(t *testing.T, d queue.Driver) queue.Driver
+	// Deviations are the cases, by name, that this server can't pass, and why. A promise must be green on another server
+	// of the same driver: Kept says whether it is.
+	Deviations map[string]string
+}
+
+// Kept checks that of the servers a driver runs on at least one has no deviation for each promise.
+func Kept(t *testing.T, servers ...Options) {
+	t.Helper()
+	for _, c := range cases {
+		green := slices.ContainsFunc(servers, func(o Options) bool { return o.Deviations[c.name] == "" })
+		require.True(t, green, "no server keeps the promise: %s", c.name)
+	}
 }
 
 // Run holds the driver to its promises. open returns one whose queue is empty and nobody else's; it ends with t.
 func Run(t *testing.T, open func(t *testing.T) queue.Driver, o Options) {
 	require.Positive(t, o.Visibility, "queuetest: Options.Visibility is not set")
+	for name, reason := range o.Deviations {
+		known := slices.ContainsFunc(cases, func(c promise) bool { return c.name == name })
+		require.True(t, known && reason != "", "queuetest: %q is no case, or has no reason to deviate", name)
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			if reason := o.Deviations[c.name]; reason != "" {
+				t.Logf("DEVIATION, not run here: %s: %s", c.name, reason)
+				return
+			}
 			run := func(t *testing.T) { c.run(&bench{T: t, Driver: open(t), Options: o}) }
 			if o.Virtual {
 				synctest.Test(t, run)
@@ -40,10 +61,12 @@ func Run(t *testing.T, open func(t *testing.T) queue.Driver, o Options) {
 	}
 }
 
-var cases = []struct {
+type promise struct {
 	name string
 	run  func(*bench)
-}{
+}
+
+var cases = []promise{
 	{"a message arrives as it was sent", arrives},
 	{"a body may hold any bytes, or none", anyBytes},
 	{"a body of 1 MiB arrives", largeBody},

@@ -1,0 +1,52 @@
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/cloud"
+)
+
+// pageSize is how many objects one call lists: as many as S3 gives.
+const pageSize = 1000
+
+// List implements [blob.Store]. Objects whose keys no store takes, like the "folders" of consoles, are left out.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		if i := strings.LastIndexByte(prefix, '/'); i >= 0 && blob.CheckKey(prefix[:i]) != nil {
+			return // no key begins with it
+		}
+		for more := true; more; {
+			var page []blob.Info
+			var err error
+			if page, more, err = s.page(ctx, prefix, after); err != nil {
+				yield(blob.Info{}, fmt.Errorf("list objects %s: %w", prefix, err))
+				return
+			}
+			for _, in := range page {
+				after = strings.TrimPrefix(in.Key, s.prefix)
+				in.Key = after
+				if blob.CheckKey(in.Key) == nil && !yield(in, nil) {
+					return
+				}
+			}
+			more = more && len(page) > 0
+		}
+	}
+}
+
+func (s *Store) page(ctx context.Context, prefix, after string) (page []blob.Info, more bool, err error) {
+	if after != "" {
+		after = s.prefix + after
+	}
+	err = s.try(ctx, "list "+s.name, 0, func(ctx context.Context) (err error) {
+		page, more, err = s.sdk.List(ctx, s.prefix+prefix, after, pageSize)
+		return err
+	})
+	return page, more, err
+}
+
+func isUploadGone(err error) bool { return cloud.Code(err) == "NoSuchUpload" }

@@ -1,0 +1,29 @@
+package s3blob_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/blobtest"
+	"github.com/millrace/millrace/modules/blob/s3blob"
+	"github.com/millrace/millrace/modules/servertest"
+)
+
+func open(t *testing.T, endpoint string) blob.Store {
+	t.Helper()
+	s, err := s3blob.Open(t.Context(), s3blob.Config{
+		AWS: blobtest.AWS(t, endpoint), Bucket: blobtest.Bucket(t, endpoint), Prefix: "team/a",
+	})
+	require.NoError(t, err)
+	return s
+}
+
+func TestAStoreKeepsItsPromisesOnVersitygw(t *testing.T) {
+	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, servertest.Versitygw(t)) })
+}
+
+func TestAStoreKeepsItsPromisesOnGofakes3(t *testing.T) {
+	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, blobtest.Fake(t)) })
+}

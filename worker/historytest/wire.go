@@ -1,0 +1,85 @@
+package historytest
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+)
+
+// A Wire is one worker's way to one server: a proxy that can break, and a Recorder behind it.
+type Wire struct {
+	*Recorder
+	Endpoint string // for the worker
+
+	t      testing.TB
+	mu     sync.Mutex // one change at a time
+	proxy  *toxiproxy.Proxy
+	toxics int // guarded by mu: so many are in place
+	server *httptest.Server
+}
+
+// NewWire leads from a worker to a server, until Close.
+func NewWire(t testing.TB, h *History, worker, server string) *Wire {
+	t.Helper()
+	r := NewRecorder(h, worker, server)
+	s := httptest.NewUnstartedServer(r.Handler())
+	s.Config.ErrorLog = nil
+	s.Start()
+	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), worker, "127.0.0.1:0", strings.TrimPrefix(s.URL, "http://"))
+	require.NoError(t, p.Start())
+	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s}
+}
+
+// Toxics that a Wire knows, for Break.
+const (
+	Silence   = `"type": "timeout", "attributes": {"timeout": 0}`                   // nothing passes and nothing is closed
+	Resets    = `"type": "reset_peer", "attributes": {"timeout": 0}`                // every connection is reset
+	Latency   = `"type": "latency", "attributes": {"latency": 150, "jitter": 100}`  // milliseconds, each way
+	SlowClose = `"type": "slow_close", "attributes": {"delay": 500}`                // milliseconds
+	Narrow    = `"type": "bandwidth", "attributes": {"rate": 200}`                  // KB/s
+	Slices    = `"type": "slicer", "attributes": {"average_size": 40, "delay": 50}` // bytes, microseconds
+)
+
+// Break puts a toxic in place, both ways, until Heal.
+func (w *Wire) Break(toxic string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, stream := range []string{"upstream", "downstream"} {
+		w.toxics++
+		_, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name": "t%d", "stream": %q, %s}`, w.toxics, stream, toxic)))
+		require.NoError(w.t, err)
+	}
+}
+
+// Cut refuses every connection until Heal.
+func (w *Wire) Cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proxy.Stop()
+}
+
+// Heal ends all that Break and Cut did. Connections that lost bytes meanwhile are closed.
+func (w *Wire) Heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proxy.Stop()
+	w.proxy.Toxics.ResetToxics(context.Background())
+	require.NoError(w.t, w.proxy.Start())
+}
+
+// Close ends the wire; what is under way is cut.
+func (w *Wire) Close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proxy.Stop()
+	w.server.CloseClientConnections()
+	w.server.Close()
+	w.Recorder.Close()
+}

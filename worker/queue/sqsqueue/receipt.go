@@ -1,0 +1,62 @@
+package sqsqueue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// A receipt is SQS's receipt handle and when it was received: from then SQS counts the 12 hours.
+type receipt struct {
+	handle string
+	limit  time.Time
+}
+
+func (r receipt) String() string {
+	return strconv.FormatInt(r.limit.Add(-maxHidden).Unix(), 10) + "." + r.handle
+}
+
+// parseReceipt returns queue.ErrLeaseLost for what no Receive has returned.
+func parseReceipt(r queue.Receipt) (receipt, error) {
+	received, handle, _ := strings.Cut(string(r), ".")
+	unix, err := strconv.ParseInt(received, 10, 64)
+	if err != nil || unix <= 0 || handle == "" {
+		return receipt{}, fmt.Errorf("%w: the receipt is none of this queue's", queue.ErrLeaseLost)
+	}
+	return receipt{handle, time.Unix(unix, 0).Add(maxHidden)}, nil
+}
+
+// hide is for how many seconds the message may be hidden from now. Where the 12 hours are over by our clock SQS is asked
+// all the same: it refuses by its own.
+func (r receipt) hide(d time.Duration) int32 {
+	d = min(d, maxHidden)
+	if left := time.Until(r.limit).Truncate(time.Second); left > 0 && left < d {
+		return int32(left / time.Second)
+	}
+	return seconds(d)
+}
+
+// lost reads the answer to a call by receipt. InvalidParameterValue is what SQS says of a handle that has expired, and of
+// an extension beyond 12 hours; all other parameters are ours and right.
+func lost(ctx context.Context, call string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return cloud.Explain(ctx, call, err)
+	}
+	if code := cloud.Code(err); isLost(code) {
+		return fmt.Errorf("%s: %w (%s)", call, queue.ErrLeaseLost, code)
+	}
+	return cloud.Explain(ctx, call, err)
+}
+
+func isLost(code string) bool {
+	switch strings.TrimPrefix(code, "AWS.SimpleQueueService.") {
+	case "ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue":
+		return true
+	}
+	return false
+}

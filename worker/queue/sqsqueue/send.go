@@ -1,0 +1,148 @@
+package sqsqueue
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// maxDelay is the longest delay of a message (SQS quota).
+const maxDelay = 15 * time.Minute
+
+// Send checks that the message arrived as it was sent, by the MD5 sums that SQS returns. A Group or Key that SQS does not
+// take as it is (128 letters, digits, punctuation marks) is replaced by its SHA-256.
+func (d *Driver) Send(ctx context.Context, dr queue.Draft) (string, error) {
+	return d.send(ctx, d.url, dr)
+}
+
+func (d *Driver) send(ctx context.Context, url string, dr queue.Draft) (string, error) {
+	for name := range dr.Attributes {
+		if strings.HasPrefix(name, reserved) {
+			return "", fault.As(fault.Permanent, fmt.Errorf("send to %s: attribute %.64q: names that begin with %s are ours; give it another", url, name, reserved))
+		}
+	}
+	return d.put(ctx, url, outgoing{body: dr.Body, attributes: dr.Attributes, group: dr.Group, key: dr.Key, delay: dr.Delay})
+}
+
+// An outgoing message is what put sends.
+type outgoing struct {
+	body       []byte
+	attributes map[string]string
+	group, key string
+	delay      time.Duration
+	reason     string  // of a buried message
+	origin     *origin // of a message that is sent again
+}
+
+func (o outgoing) own() map[string]string {
+	own := map[string]string{}
+	if o.reason != "" {
+		own[attrReason] = o.reason
+	}
+	if o.origin != nil {
+		own[attrOrigin] = o.origin.text()
+	}
+	return own
+}
+
+func (d *Driver) put(ctx context.Context, url string, o outgoing) (string, error) {
+	in, err := o.input(url)
+	if err != nil {
+		return "", fmt.Errorf("send to %s: %w", url, err)
+	}
+	call, cancel := limited(ctx)
+	defer cancel()
+	out, err := d.calls.SendMessage(call, in)
+	if err != nil {
+		return "", cloud.Explain(ctx, "send to "+url, err)
+	}
+	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != sum(in.MessageAttributes) {
+		return "", fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", url, aws.ToString(out.MessageId))
+	}
+	return aws.ToString(out.MessageId), nil
+}
+
+func (o outgoing) input(url string) (*sqs.SendMessageInput, error) {
+	attributes := maps.Clone(o.attributes)
+	trace := attributes[traceHeader]
+	delete(attributes, traceHeader)
+	body, attributes, err := pack(o.body, attributes, o.own())
+	if err != nil {
+		return nil, err
+	}
+	in := &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body, MessageAttributes: map[string]types.MessageAttributeValue{}}
+	for name, value := range attributes {
+		in.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
+	}
+	if trace != "" {
+		in.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			traceHeader: {DataType: aws.String("String"), StringValue: &trace},
+		}
+	}
+	group := o.group
+	if isFIFO(url) {
+		if o.delay > 0 {
+			return nil, fault.As(fault.Permanent, errors.New("a FIFO queue delays no single message; send it without a delay, or to a standard queue"))
+		}
+		key := token(o.key)
+		if group == "" {
+			group = key
+		}
+		in.MessageDeduplicationId = &key
+	}
+	if group != "" {
+		in.MessageGroupId = aws.String(token(group))
+	}
+	if o.delay > maxDelay {
+		return nil, fault.As(fault.Permanent, fmt.Errorf("a delay of %s is longer than SQS knows; %s is the limit", o.delay, maxDelay))
+	}
+	in.DelaySeconds = seconds(o.delay)
+	return in, nil
+}
+
+// token makes s what SQS takes as a group or deduplication ID; it is random where s is empty.
+func token(s string) string {
+	if s == "" {
+		return rand.Text()
+	}
+	if len(s) <= 128 && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0 {
+		return s
+	}
+	h := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(h[:])
+}
+
+// sum is the MD5 that SQS returns for attributes of type String (SQS Developer Guide: MD5 message digest of attributes).
+func sum(attributes map[string]types.MessageAttributeValue) string {
+	const text = 1 // the transport type
+	var b []byte
+	part := func(s string) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		part(name)
+		part(aws.ToString(attributes[name].DataType))
+		b = append(b, text)
+		part(aws.ToString(attributes[name].StringValue))
+	}
+	s := md5.Sum(b)
+	return hex.EncodeToString(s[:])
+}
