@@ -121,7 +121,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Feed: feed, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
 		MaxOutput: int64(cfg.MaxOutput),
 		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
-		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready,
+		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
 	})
 	if err != nil {
 		return err
