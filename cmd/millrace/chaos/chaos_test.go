@@ -154,7 +154,7 @@ func (f *fleet) misfortune(w *fleetWorker, random *rand.Rand) {
 		a = w.store
 	}
 	d := time.Duration(200+random.IntN(3000)) * time.Millisecond
-	toxics := []string{historytest.Silence, historytest.Resets, historytest.Latency, historytest.SlowClose, historytest.Narrow, historytest.Slices}
+	toxics := []string{historytest.Silence, historytest.Resets, historytest.Latency, historytest.SlowClose, historytest.Narrow}
 	toxic := toxics[random.IntN(len(toxics))]
 	b := boundaries[random.IntN(len(boundaries))]
 	switch n := random.IntN(100); {
