@@ -13,16 +13,19 @@ import (
 // not asked again. A call under way is let come back, for the queue may have hidden messages for it: what it brings is
 // handed back at once, rather than hidden until its lease ends or begun by a worker that is going away.
 func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
-	idleSince := time.Now()
+	idleSince, said := time.Now(), time.Time{}
 	for {
 		n := w.takeSlots(ctx) // before a message, never the other way round
 		if n == 0 {
 			return nil
 		}
-		if err := w.cfg.Ready(); err != nil {
-			w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+		if err := w.ready(); err != nil {
+			if time.Since(said) >= time.Minute {
+				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+				said = time.Now()
+			}
 			w.giveSlots(n)
-			if !pause(ctx, 5*time.Second) {
+			if !pause(ctx, time.Second) {
 				return nil
 			}
 			continue

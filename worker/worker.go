@@ -55,9 +55,12 @@ type Config struct {
 	CallbackURL  string        // of a job that does not say; empty is none
 	Inline       bool          // messages may bring their own pipeline
 	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
+	Patience     time.Duration // what a job has done is offered for so long to a store that fails; 2 min
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
+
+	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
 // A Catalogue knows the operator's pipelines by name.
@@ -72,6 +75,8 @@ type Worker struct {
 	outbox *callback.Outbox
 	slots  chan struct{} // one token a free slot
 	alone  chan struct{} // one token, for the job that has the worker to itself
+
+	outage outage // of the store
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
@@ -101,9 +106,13 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
 	setDefault(&cfg.Grace, 20*time.Second)
+	setDefault(&cfg.Patience, 2*time.Minute)
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
+	}
+	if cfg.Machine == nil {
+		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
 	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
 	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
