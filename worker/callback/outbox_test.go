@@ -324,6 +324,20 @@ func TestWithoutASecretACallbackIsListedAsGivenUp(t *testing.T) {
 	require.ErrorContains(t, err, "MILLRACE_CALLBACK_SECRET", "what others owe is not given up for want of it here")
 }
 
+func TestAURLThatIsTooLongIsGivenUpAndListed(t *testing.T) {
+	store := newStore(t)
+	s := &shop{answer: always(200)}
+	o := newOutbox(store, s, io.Discard)
+	final := end(t, store, "j")
+	for range 2 { // and once more by a redelivery
+		require.NoError(t, o.CallBack(t.Context(), final, "https://shop.example/"+strings.Repeat("x", 1<<20)))
+		final = load(t, store, "j")
+		require.Contains(t, final.Callback.Error, "it has 1048597 bytes, and at most 8192 are taken")
+	}
+	require.Equal(t, []string{"j"}, jobsOf(t, o.Exhausted(t.Context())))
+	require.Zero(t, s.asked())
+}
+
 func TestAnEntryThatCannotBeReadHoldsNoOtherUp(t *testing.T) {
 	store := newStore(t)
 	for key, body := range map[string]string{
