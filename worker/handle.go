@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -20,7 +22,7 @@ import (
 // handle takes one message from bytes to a settled result. ctx ends when the drain's grace is over.
 func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
-	j, err := job.Decode(l.Message)
+	j, err := w.decode(ctx, l)
 	if err != nil {
 		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
 	}
@@ -32,15 +34,43 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	defer release() // last: the lease is held until the message is settled
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
 
+	if err != nil && fault.Of(err) != fault.Permanent {
+		a.handBack(ctx, a.again(ctx), err.Error())
+		return
+	}
 	if !w.enter(j.ID) {
-		a.handBack(ctx, jitter(firstBackoff), "this job is running here already")
+		a.handBack(ctx, a.bounced(), "this job is running here already")
 		return
 	}
 	defer w.leave(j.ID)
+	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
+		a.release(ctx, why)
+		return
+	}
 	if err != nil {
 		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
 	}
 	a.handle(ctx, err)
+}
+
+// unpackTimeout bounds how long a message's body may take to fetch.
+const unpackTimeout = 2 * time.Minute
+
+// decode reads the job that a message asks for. A permanent error says that it is none; any other, that its body could
+// not be had now.
+func (w *Worker) decode(ctx context.Context, l *queue.Lease) (*job.Job, error) {
+	if !payload.Packed(l.Message) {
+		return job.Decode(l.Message)
+	}
+	held, release := l.Hold(ctx)
+	defer release()
+	held, cancel := context.WithTimeout(held, unpackTimeout)
+	defer cancel()
+	m, err := w.cfg.Payloads.Resolve(held, l.Message)
+	if err != nil {
+		return nil, err
+	}
+	return job.Decode(m)
 }
 
 // logOf adds to a log what a job's lines carry, as far as the job says it.
@@ -56,12 +86,12 @@ func logOf(log *slog.Logger, j *job.Job) *slog.Logger {
 
 // An attempt is one delivery of a job's message being worked on.
 type attempt struct {
-	worker  *Worker
-	lease   *queue.Lease
-	job     *job.Job
-	record  *record.Attempt
-	number  int  // our own count, from 1, of attempts that are the job's doing
-	last    bool // no attempt follows this one
+	worker *Worker
+	lease  *queue.Lease
+	job    *job.Job
+	record *record.Attempt
+	req    *launch.Request // nil when there is none
+	standing
 	log     *slog.Logger
 	started time.Time
 }
@@ -75,6 +105,7 @@ func (a *attempt) handle(ctx context.Context, unfit error) {
 	}
 	release, err := a.claim(ctx, req)
 	defer release()
+	a.worker.outage.see(err)
 	switch final, done := errors.AsType[*record.FinalError](err); {
 	case done: // an earlier delivery got this far: only what is owed is done
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
@@ -82,7 +113,7 @@ func (a *attempt) handle(ctx context.Context, unfit error) {
 	case fault.Of(err) == fault.Permanent: // its records are damaged, and no worker can do better
 		a.settle(ctx, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
 	case err != nil: // nothing was done, so nothing is lost
-		a.handBack(ctx, jitter(firstBackoff), err.Error())
+		a.handBack(ctx, a.bounced(), err.Error())
 	default:
 		if unfit == nil {
 			req, why = a.asBegun(ctx, req, why)
@@ -101,8 +132,8 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 		c.Pipeline, c.Digest = req.Source, req.Digest
 		c.Chosen = a.job.Inline != nil || a.job.Version != ""
 	}
-	c.Alone = func(died, diedAlone int) (bool, error) {
-		if alone || died < aloneAfter || diedAlone >= maxDiedAlone {
+	c.Alone = func(h record.History) (bool, error) {
+		if alone || !suspect(h) || poisoned(h) != nil {
 			return alone, nil
 		}
 		free, err := w.takeAlone(ctx)
@@ -118,20 +149,17 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 
 // run launches the attempt, unless unfit says why not, and settles by how it ended.
 func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
-	maxAttempts := a.worker.cfg.MaxAttempts
-	if n := a.job.MaxAttempts; n > 0 {
-		maxAttempts = min(n, attemptsCap)
+	a.stand()
+	a.req = req
+	if why := a.refused(); why != nil {
+		unfit = why
 	}
-	if died := a.record.DiedAlone; died >= maxDiedAlone {
-		unfit = fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, a.record.Died, died)
-	}
-	a.number, a.last = a.record.Failed+1, a.record.Failed+1 >= maxAttempts
 	defer a.recover(ctx)
 	if unfit != nil {
 		a.conclude(ctx, nil, unfit)
 		return
 	}
-	req.Attempt, req.Last = a.number, a.last
+	req.Attempt, req.Last, req.Blame = a.attempt, a.last, a.blame
 	events := a.record.NewLog(ctx)
 	out, err := a.launch(ctx, req, events)
 	events.Finish()
@@ -146,6 +174,64 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 	a.conclude(ctx, out, err)
 }
 
+// stand works out what a judgement needs to know of the job.
+func (a *attempt) stand() {
+	a.standing = standing{attempt: a.record.Failed + 1, crashed: a.record.Crashed, bounce: a.bounces()}
+	a.last = a.attempt >= a.maxAttempts()
+}
+
+// maxAttempts is how many attempts that are its doing the job has.
+func (a *attempt) maxAttempts() int {
+	if n := a.job.MaxAttempts; n > 0 {
+		return min(n, attemptsCap)
+	}
+	return a.worker.cfg.MaxAttempts
+}
+
+// refused returns why the job is not run any more, where its earlier attempts say so.
+func (a *attempt) refused() error {
+	if why := poisoned(a.record.History); why != nil {
+		return why
+	}
+	if a.record.Failed < a.maxAttempts() {
+		return nil
+	}
+	err := fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
+	for _, e := range slices.Backward(a.record.Earlier()) {
+		if e.Status == record.AttemptFailed && e.Failure != nil {
+			return fmt.Errorf("%w; the last: %s", err, e.Failure.Message)
+		}
+	}
+	return err
+}
+
+// bounced is how long to hide a message that goes back unanswered: longer each time it comes.
+func (a *attempt) bounced() time.Duration { return jitter(backoff(a.bounces())) }
+
+// bounces is how often the message has come, from 1, less the attempts that counted.
+func (a *attempt) bounces() int {
+	if a.record == nil {
+		return a.lease.Delivery
+	}
+	return a.lease.Delivery - a.record.Failed
+}
+
+// blame leaves word that the job is about to take its process down, or just has. It is given blameTimeout: what it is
+// called for can't wait for a store that hangs.
+func (a *attempt) blame(ctx context.Context, f engine.Failure) {
+	if a.lease.Lost() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blameTimeout)
+	defer cancel()
+	if err := a.record.Blame(ctx, f); err != nil {
+		a.log.WarnContext(ctx, "culprit not recorded", "err", err)
+	}
+}
+
+// blameTimeout is for one small write.
+const blameTimeout = time.Second
+
 // recover keeps a bug of ours to the job that it met: the attempt ends as a failed one, the worker goes on.
 func (a *attempt) recover(ctx context.Context) {
 	p := recover()
@@ -157,22 +243,34 @@ func (a *attempt) recover(ctx context.Context) {
 	defer cancel()
 	f := &engine.Failure{Reason: engine.Crash, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
 	a.end(ctx, record.Outcome{Attempt: record.AttemptFailed, Failure: f})
-	a.handBack(ctx, jitter(backoff(a.number)), f.Message)
+	a.handBack(ctx, jitter(backoff(a.attempt)), f.Message)
 }
 
 // launch runs the request until it ends, is canceled, or its deadline passes.
 func (a *attempt) launch(ctx context.Context, req *launch.Request, events engine.Reporter) (*launch.Outcome, error) {
-	deadline := a.worker.cfg.Deadline
-	if a.job.Deadline > 0 {
-		deadline = a.job.Deadline
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, deadline,
-		&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("the job ran past its deadline of %s", deadline)})
+	longest, past := a.longest()
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, &engine.Stop{Reason: engine.Deadline, Message: past})
 	defer cancel()
 	if stop := a.canceled(ctx); stop != nil {
 		return nil, stop
 	}
 	return a.worker.cfg.Launcher.Launch(ctx, req, events)
+}
+
+// settleMargin is what is left of the time that a queue lets a message be held when its job is stopped: enough to end the
+// job, publish what it left, record it and answer.
+const settleMargin = 5 * time.Minute
+
+// longest is how long the attempt may run, and what to say when it has.
+func (a *attempt) longest() (d time.Duration, past string) {
+	d = cmp.Or(a.job.Deadline, a.worker.cfg.Deadline)
+	if limit := a.lease.Limit; !limit.IsZero() {
+		if left := time.Until(limit) - settleMargin; left < d {
+			return left, fmt.Sprintf("the job ran for as long as its queue lets a message be held (%s, less %s to settle it): split it, or use a queue without such a limit",
+				limit.Sub(a.started).Round(time.Minute), settleMargin)
+		}
+	}
+	return d, fmt.Sprintf("the job ran past its deadline of %s", d)
 }
 
 // lookForCancel stops the job when somebody asked for it. It is called on every heartbeat of the lease.
@@ -216,5 +314,4 @@ func (w *Worker) leave(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.running, id)
-	w.busy = time.Now()
 }

@@ -30,22 +30,50 @@ type judgement struct {
 	free    bool          // with nack: the attempt does not count against the job
 	delay   time.Duration // with nack
 	reason  string        // with bury: for people
+	keep    bool          // with bury: the job is quarantined
+}
+
+// A standing is what a judgement needs to know of a job besides how the attempt ended.
+type standing struct {
+	attempt int  // our own count, from 1, of attempts that are the job's doing, this one included
+	last    bool // no attempt follows this one
+	crashed int  // earlier attempts that took down the process that ran them
+	bounce  int  // how often the message has come, from 1, less the attempts that counted
 }
 
 const (
 	firstBackoff = 30 * time.Second
 	maxBackoff   = 15 * time.Minute
-	aloneAfter   = 5 // claims whose worker died, before a job runs alone in its worker
+	crashesAlone = 2 // attempts that took down their process, before a job runs alone in its worker
+	maxCrashes   = 3 // such attempts, before it is quarantined
+	aloneAfter   = 5 // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
 	maxDiedAlone = 3 // such claims of a job that ran alone, before it is quarantined
 	attemptsCap  = 20
 )
 
-// errQuarantined is why a job is not run any more whose workers died of it.
-var errQuarantined = errors.New("quarantined")
+var (
+	// errQuarantined is why a job is not run any more that takes down what runs it.
+	errQuarantined = errors.New("quarantined")
+	// errSpent is why a job is not run any more whose last attempt could not say so.
+	errSpent = errors.New("its attempts are used up")
+)
 
-// judge decides from what happened alone: how the run ended, or why there was none (err). attempt is our own count of
-// attempts that were the job's doing, this one included; last says that no other follows. It does no I/O.
-func judge(run *engine.Run, err error, attempt int, last bool) judgement {
+// suspect says whether a job must have its worker to itself.
+func suspect(h record.History) bool { return h.Crashed >= crashesAlone || h.Died >= aloneAfter }
+
+// poisoned returns why a job must not be run again, or nil.
+func poisoned(h record.History) error {
+	switch {
+	case h.Crashed >= maxCrashes:
+		return fmt.Errorf("%w: it took down the process that ran it %d times", errQuarantined, h.Crashed)
+	case h.DiedAlone >= maxDiedAlone:
+		return fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, h.Died, h.DiedAlone)
+	}
+	return nil
+}
+
+// judge decides from what happened alone: how the run ended, or why it could not be run or kept (err). It does no I/O.
+func judge(run *engine.Run, err error, s standing) judgement {
 	if err == nil && run.Status == engine.Succeeded {
 		return judgement{verdict: ack, status: record.Succeeded}
 	}
@@ -58,15 +86,20 @@ func judge(run *engine.Run, err error, attempt int, last bool) judgement {
 	case f.Reason == engine.Cancel:
 		return judgement{verdict: ack, status: record.Cancelled}
 	case errors.Is(err, errQuarantined):
+		return judgement{verdict: bury, status: record.Dead, reason: f.Message, keep: true}
+	case errors.Is(err, errSpent):
 		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
 	case f.Kind == fault.Permanent:
 		return judgement{verdict: bury, status: record.Failed, reason: f.Message}
-	case err != nil: // it never began: none of the job's doing
-		return judgement{verdict: nack, free: true, delay: jitter(max(firstBackoff, f.After))}
-	case last:
+	case err != nil: // none of the job's doing
+		return judgement{verdict: nack, free: true, delay: jitter(max(backoff(s.bounce), f.After))}
+	case record.Crashed(f.Reason) && s.crashed+1 >= maxCrashes:
+		why := fmt.Sprintf("%v: it took down the process that ran it %d times, at last: %s", errQuarantined, s.crashed+1, f.Message)
+		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
+	case s.last:
 		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
 	}
-	return judgement{verdict: nack, delay: jitter(max(backoff(attempt), f.After))}
+	return judgement{verdict: nack, delay: jitter(max(backoff(s.attempt), f.After))}
 }
 
 // judgeFinal is the judgement of a job whose outcome stands already.
@@ -98,10 +131,11 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 	return &engine.Failure{Reason: engine.Crash, Message: "the run ended without an outcome"}
 }
 
-// backoff is how long to wait after a job's nth failed attempt: 30 s, doubled each time, at most 15 min.
-func backoff(attempt int) time.Duration {
+// backoff is how long to wait after a job's nth failed attempt, and before a message that bounces for the nth time comes
+// again: 30 s, doubled each time, at most 15 min.
+func backoff(n int) time.Duration {
 	d := firstBackoff
-	for range attempt - 1 {
+	for range n - 1 {
 		if d *= 2; d >= maxBackoff {
 			return maxBackoff
 		}

@@ -21,25 +21,32 @@ func TestJudge(t *testing.T) {
 		run     *engine.Run
 		err     error
 		attempt int
+		crashed int // before
 		want    judgement
 	}{
-		{"success is acked", &engine.Run{Status: engine.Succeeded}, nil, 1, judgement{verdict: ack, status: record.Succeeded}},
-		{"an unclassified failure is tried again", failed(fault.Unknown, ""), nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
-		{"and again, later", failed(fault.Transient, ""), nil, 2, judgement{verdict: nack, delay: time.Minute}},
-		{"until its attempts are used up", failed(fault.Unknown, ""), nil, 3, judgement{verdict: bury, status: record.Dead, reason: "why"}},
-		{"what can never pass is not tried again", failed(fault.Permanent, ""), nil, 1, judgement{verdict: bury, status: record.Failed, reason: "why"}},
-		{"a timeout counts as a failure", failed(fault.Unknown, engine.Deadline), nil, 3, judgement{verdict: bury, status: record.Dead, reason: "why"}},
-		{"so does a crash", failed(fault.Unknown, engine.Crash), nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
-		{"a shutdown is free, even on the last attempt", failed(fault.Canceled, engine.Shutdown), nil, 3, judgement{verdict: nack, free: true, delay: time.Second}},
-		{"a lost lease touches nothing", failed(fault.Canceled, engine.LeaseLost), nil, 3, judgement{verdict: drop}},
-		{"a cancel is done", failed(fault.Permanent, engine.Cancel), nil, 1, judgement{verdict: ack, status: record.Cancelled}},
-		{"a cancel before the start too", nil, &engine.Stop{Reason: engine.Cancel, Message: "why"}, 1, judgement{verdict: ack, status: record.Cancelled}},
-		{"a job that could not be started is free", nil, errors.New("why"), 3, judgement{verdict: nack, free: true, delay: 30 * time.Second}},
-		{"unless it never can be", nil, fault.As(fault.Permanent, errors.New("why")), 1, judgement{verdict: bury, status: record.Failed, reason: "why"}},
-		{"a run without an outcome is a crash", &engine.Run{Status: engine.Running}, nil, 1, judgement{verdict: nack, delay: 30 * time.Second}},
+		{"success is acked", &engine.Run{Status: engine.Succeeded}, nil, 1, 0, judgement{verdict: ack, status: record.Succeeded}},
+		{"an unclassified failure is tried again", failed(fault.Unknown, ""), nil, 1, 0, judgement{verdict: nack, delay: 30 * time.Second}},
+		{"and again, later", failed(fault.Transient, ""), nil, 2, 0, judgement{verdict: nack, delay: time.Minute}},
+		{"until its attempts are used up", failed(fault.Unknown, ""), nil, 3, 0, judgement{verdict: bury, status: record.Dead, reason: "why"}},
+		{"what can never pass is not tried again", failed(fault.Permanent, ""), nil, 1, 0, judgement{verdict: bury, status: record.Failed, reason: "why"}},
+		{"a timeout counts as a failure", failed(fault.Unknown, engine.Deadline), nil, 3, 0, judgement{verdict: bury, status: record.Dead, reason: "why"}},
+		{"so does a crash", failed(fault.Unknown, engine.Crash), nil, 1, 0, judgement{verdict: nack, delay: 30 * time.Second}},
+		{"and the second", failed(fault.Unknown, engine.OOM), nil, 2, 1, judgement{verdict: nack, delay: time.Minute}},
+		{"the third is quarantine", failed(fault.Unknown, engine.OOM), nil, 2, 2, judgement{
+			verdict: bury, status: record.Dead, keep: true, reason: "quarantined: it took down the process that ran it 3 times, at last: why",
+		}},
+		{"a plain failure after two is not", failed(fault.Unknown, ""), nil, 2, 2, judgement{verdict: nack, delay: time.Minute}},
+		{"an interruption after two is not", failed(fault.Canceled, engine.Shutdown), nil, 2, 2, judgement{verdict: nack, free: true, delay: time.Second}},
+		{"a shutdown is free, even on the last attempt", failed(fault.Canceled, engine.Shutdown), nil, 3, 0, judgement{verdict: nack, free: true, delay: time.Second}},
+		{"a lost lease touches nothing", failed(fault.Canceled, engine.LeaseLost), nil, 3, 0, judgement{verdict: drop}},
+		{"a cancel is done", failed(fault.Permanent, engine.Cancel), nil, 1, 0, judgement{verdict: ack, status: record.Cancelled}},
+		{"a cancel before the start too", nil, &engine.Stop{Reason: engine.Cancel, Message: "why"}, 1, 0, judgement{verdict: ack, status: record.Cancelled}},
+		{"a job that could not be started is free", nil, errors.New("why"), 3, 0, judgement{verdict: nack, free: true, delay: 30 * time.Second}},
+		{"unless it never can be", nil, fault.As(fault.Permanent, errors.New("why")), 1, 0, judgement{verdict: bury, status: record.Failed, reason: "why"}},
+		{"a run without an outcome is a crash", &engine.Run{Status: engine.Running}, nil, 1, 0, judgement{verdict: nack, delay: 30 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := judge(tt.run, tt.err, tt.attempt, tt.attempt == 3)
+			got := judge(tt.run, tt.err, standing{attempt: tt.attempt, last: tt.attempt == 3, crashed: tt.crashed, bounce: 1})
 			require.InDelta(t, tt.want.delay, got.delay, float64(tt.want.delay)/10+1, "within the jitter")
 			got.delay = tt.want.delay
 			require.Equal(t, tt.want, got)
@@ -49,7 +56,7 @@ func TestJudge(t *testing.T) {
 
 func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
 	run := &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: fault.Transient, After: time.Hour}}
-	require.InDelta(t, time.Hour, judge(run, nil, 1, false).delay, float64(6*time.Minute)+1)
+	require.InDelta(t, time.Hour, judge(run, nil, standing{attempt: 1}).delay, float64(6*time.Minute)+1)
 }
 
 func TestBackoffDoublesFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {

@@ -40,7 +40,7 @@ func (a *attempt) publish(job context.Context, workspace string) error {
 			err = a.lease.Lost()
 		}
 		if err == nil {
-			err = a.publishFile(ctx, root, path)
+			err = a.persist(ctx, func() error { return a.publishFile(ctx, root, path) })
 		}
 	}
 	if err != nil {

@@ -10,11 +10,12 @@
 //	       standing: only what is still owed
 //	       (callback, ack) is done
 //
-// worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
+// worker.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
+// settle.go answers.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
-// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, tries,
-// due, err.
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
+// tries, due, err.
 package worker
 
 import (
@@ -22,12 +23,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -40,6 +44,9 @@ type Config struct {
 	Pipelines Catalogue
 	Callbacks *callback.Sender // nil: completion callbacks are not sent but listed as given up, and records say so
 	Log       *slog.Logger
+	Payloads  payload.Resolver        // unpacks messages; the zero value follows no pointers
+	Labels    map[string]string       // of this worker; a job that requires others is given up, see fit.go
+	Classes   map[string]*queue.Queue // where jobs that require another class of worker are sent on; by class
 
 	Name         string        // of this worker, in records; the pod's or host's
 	Slots        int           // jobs at once; 1
@@ -48,9 +55,12 @@ type Config struct {
 	CallbackURL  string        // of a job that does not say; empty is none
 	Inline       bool          // messages may bring their own pipeline
 	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
+	Patience     time.Duration // what a job has done is offered for so long to a store that fails; 2 min
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
+
+	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
 // A Catalogue knows the operator's pipelines by name.
@@ -66,9 +76,12 @@ type Worker struct {
 	slots  chan struct{} // one token a free slot
 	alone  chan struct{} // one token, for the job that has the worker to itself
 
+	outage outage // of the store
+
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
-	busy    time.Time           // when a job last ended, guarded by mu
+	active  int                 // messages being handled, guarded by mu
+	busy    time.Time           // when one of them last began or ended, guarded by mu
 }
 
 // New returns a Worker. Its errors are all that is wrong with cfg.
@@ -83,13 +96,23 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Slots < 0 {
 		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
 	}
+	for name := range cfg.Labels {
+		if !job.IsLabel(name) {
+			errs = append(errs, fmt.Errorf("worker: %q is no name of a label: it has letters, digits, \".\", \"_\", \"-\" and \"/\"", name))
+		}
+	}
+	cfg.Labels, cfg.Classes = lowerKeys(cfg.Labels), lowerKeys(cfg.Classes)
 	setDefault(&cfg.Slots, 1)
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
 	setDefault(&cfg.Grace, 20*time.Second)
+	setDefault(&cfg.Patience, 2*time.Minute)
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
+	}
+	if cfg.Machine == nil {
+		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
 	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
 	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
@@ -107,6 +130,15 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
+// lowerKeys returns m with its keys in lower case, as jobs have them.
+func lowerKeys[V any](m map[string]V) map[string]V {
+	lower := map[string]V{}
+	for k, v := range m {
+		lower[strings.ToLower(k)] = v
+	}
+	return lower
+}
+
 var (
 	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
@@ -119,13 +151,19 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
+	grace := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
+	grace.Stop() // it begins with the end of ctx, not with that of the last poll
+	defer grace.Stop()
+	defer context.AfterFunc(ctx, func() { grace.Reset(w.cfg.Grace) })()
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
 	wg.Go(func() { w.outbox.Run(delivering) })
 	err := w.receive(ctx, func(l *queue.Lease) {
+		w.count(1)
 		wg.Go(func() {
-			defer func() { w.slots <- struct{}{} }()
+			defer w.giveSlots(1)
+			defer w.count(-1)
 			defer l.Done()
 			w.handle(jobs, l)
 		})
@@ -133,9 +171,9 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	stop()
 	if ctx.Err() != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
+	} else {
+		grace.Reset(w.cfg.Grace)
 	}
-	t := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
-	defer t.Stop()
 	wg.Wait()
 	return err
 }
@@ -144,16 +182,19 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 // not asked again. A call under way is let come back, for the queue may have hidden messages for it: what it brings is
 // handed back at once, rather than hidden until its lease ends or begun by a worker that is going away.
 func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
-	idleSince := time.Now()
+	idleSince, said := time.Now(), time.Time{}
 	for {
 		n := w.takeSlots(ctx) // before a message, never the other way round
 		if n == 0 {
 			return nil
 		}
-		if err := w.cfg.Ready(); err != nil {
-			w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+		if err := w.ready(); err != nil {
+			if time.Since(said) >= time.Minute {
+				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
+				said = time.Now()
+			}
 			w.giveSlots(n)
-			if !pause(ctx, 5*time.Second) {
+			if !pause(ctx, time.Second) {
 				return nil
 			}
 			continue
@@ -212,12 +253,20 @@ func (w *Worker) patience(idleSince time.Time) time.Duration {
 	return min(max(left, 100*time.Millisecond), receiveWait)
 }
 
+// count adds to the messages being handled.
+func (w *Worker) count(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active += n
+	w.busy = time.Now()
+}
+
 // idleSince is when there was last anything to do: since, or later, or now.
 func (w *Worker) idleSince(since time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case len(w.running) > 0:
+	case w.active > 0:
 		return time.Now()
 	case w.busy.After(since):
 		return w.busy

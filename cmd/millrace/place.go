@@ -13,7 +13,9 @@ import (
 	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/cosqueue"
 	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/queue/sqsqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -111,10 +113,12 @@ func (c *placeConfig) inFolder() bool {
 // openBroker opens a queue. Close it after use.
 func (c *placeConfig) openBroker(ctx context.Context, ref queueRef, visibility time.Duration) (queue.Broker, error) {
 	switch ref.kind {
-	case kindLocal:
-		return localqueue.Open(ctx, localqueue.Config{Path: c.queueFile(), Visibility: visibility})
+	case kindSQS:
+		return sqsqueue.Open(ctx, sqsqueue.Config{Queue: ref.name, AWS: c.aws(c.SQSEndpoint), Visibility: visibility, DeadQueue: c.DeadQueue})
+	case kindCOS:
+		return cosqueue.Open(ctx, cosqueue.Config{COS: c.cos(), Bucket: ref.bucket, Prefix: ref.prefix, Visibility: visibility})
 	}
-	return nil, fmt.Errorf("%s: this version has no driver for %s", ref.text, ref.kind)
+	return localqueue.Open(ctx, localqueue.Config{Path: c.queueFile(), Visibility: visibility})
 }
 
 // openBrokers opens all queues. Close them after use.

@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/pipelines/report"
-	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -22,7 +20,7 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
+	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.callbackConfig.complete(from), c.checkCallback(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
@@ -36,6 +34,10 @@ func (c *workConfig) complete(from func(string) string) []error {
 		if !slices.Contains(set.of, set.value) {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %s", from(set.flag), set.value, strings.Join(set.of, ", ")))
 		}
+	}
+	var err error
+	if c.Wake, err = checkWake(c.Wake); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("wake"), err))
 	}
 	c.trust()
 	if c.Slots == 0 {
@@ -121,20 +123,6 @@ func plainPath(err error) error {
 	return err
 }
 
-// checkDocuments parses what the operator's documents are known to be used for.
-func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
-	if err := checkReports(&c.Documents, from); err != nil {
-		errs = append(errs, err)
-	}
-	if c.CallbackBody != "" {
-		var err error
-		if c.body, err = callback.OpenTemplate(c.Documents, c.CallbackBody); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("callback-template"), err))
-		}
-	}
-	return errs
-}
-
 // checkReports makes the folder of documents absolute, and parses what reports are made with.
 func checkReports(documents *string, from func(string) string) error {
 	if *documents == "" {
@@ -154,17 +142,10 @@ func checkReports(documents *string, from func(string) string) error {
 	return nil
 }
 
-func (c *workConfig) checkHosts(from func(string) string) (errs []error) {
-	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("%s: %w", from("allow-hosts"), err))
+// checkCallback refuses a callback for every job that nothing could sign.
+func (c *workConfig) checkCallback(from func(string) string) []error {
+	if c.CallbackURL == "" || len(c.Secrets) > 0 {
+		return nil
 	}
-	for _, s := range c.Secrets {
-		if err := callback.CheckSecret(s); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("callback-secret"), err))
-		}
-	}
-	if c.CallbackURL != "" && len(c.Secrets) == 0 {
-		errs = append(errs, fmt.Errorf("%s: callbacks are signed, so %s must be set too", from("callback-url"), from("callback-secret")))
-	}
-	return errs
+	return []error{fmt.Errorf("%s: callbacks are signed, so %s must be set too", from("callback-url"), from("callback-secret"))}
 }

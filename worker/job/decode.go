@@ -50,8 +50,12 @@ func Decode(m queue.Message) (*Job, error) {
 	if err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
-	j.ID = SafeID(cmp.Or(j.ID, m.ID))
-	j.Enqueued = m.Enqueued
+	f := forwardOf(m)
+	j.ID = SafeID(cmp.Or(j.ID, f.ID, m.ID))
+	j.Enqueued, j.Forwarded = m.Enqueued, f.Class
+	if !f.Enqueued.IsZero() {
+		j.Enqueued = f.Enqueued
+	}
 	return j, nil
 }
 

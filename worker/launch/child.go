@@ -111,7 +111,12 @@ func (c *child) awaitReady(ctx context.Context) error {
 // work runs a request to its end. died says that the process is no more: the run is then made of what it had told.
 func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
 	var oom killed
-	stopWatch := c.watch(&oom)
+	blame := func(f *engine.Failure) {
+		if req.Blame != nil && ctx.Err() == nil { // stopped, it is nobody's fault
+			req.Blame(ctx, *f)
+		}
+	}
+	stopWatch := c.watch(&oom, blame)
 	defer stopWatch()
 	// On ctx's end the child is told to stop; one that does not within the grace is killed.
 	over, stopped := make(chan struct{}), make(chan struct{})
@@ -147,14 +152,17 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 		}
 	}
 	c.kill()
-	return partial.end(ctx, c.obituary(err, oom.get())), true
+	f := c.obituary(err, oom.get())
+	if c.began && f.Reason != engine.OOM {
+		blame(f)
+	}
+	return partial.end(ctx, f), true
 }
 
 // obituary says why the child died.
 func (c *child) obituary(err error, oom int64) *engine.Failure {
 	if oom > 0 {
-		return &engine.Failure{Reason: engine.OOM, Message: fmt.Sprintf(
-			"the job used %d MiB of memory, more than the %d MiB it may (MILLRACE_JOB_MEMORY)", oom>>20, c.cfg.Memory>>20)}
+		return c.hoarded(oom)
 	}
 	msg := fmt.Sprintf("the process that ran the job died (%s)", c.cmd.ProcessState)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

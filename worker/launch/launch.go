@@ -20,6 +20,10 @@ type Request struct {
 	Attempt  int         `json:"attempt"` // ours, from 1
 	Last     bool        `json:"last"`    // a failure of this attempt is final
 	Epilogue *engine.Run `json:"epilogue,omitzero"`
+
+	// Blame, when set, is called before the job's process is killed for the memory it uses, and when it has died of
+	// itself, so that the culprit is known if the worker goes too. The kill waits for it, so it must be quick.
+	Blame func(ctx context.Context, f engine.Failure) `json:"-"`
 }
 
 // An Outcome is an attempt that is over. Its workspace stands until Close.

@@ -1,16 +1,18 @@
 package launch
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/pipelines/engine"
 )
 
 const watchEvery = 200 * time.Millisecond // how often a job's memory is looked at
 
-// watch kills the child when its tree uses more memory than it may, and notes how much it was.
-func (c *child) watch(oom *killed) (stop func()) {
+// watch kills the child when its tree uses more memory than it may, and notes how much it was. blame is called before.
+func (c *child) watch(oom *killed, blame func(*engine.Failure)) (stop func()) {
 	if c.cfg.Memory <= 0 {
 		return func() {}
 	}
@@ -28,6 +30,7 @@ func (c *child) watch(oom *killed) (stop func()) {
 			case <-t.C:
 				if used := c.used(); used > c.cfg.Memory {
 					oom.set(used)
+					blame(c.hoarded(used))
 					c.kill()
 					return
 				}
@@ -44,6 +47,12 @@ func (c *child) used() int64 {
 		return rss
 	}
 	return proc.TreePSS(c.pid())
+}
+
+// hoarded says that the job's tree used too much memory.
+func (c *child) hoarded(used int64) *engine.Failure {
+	return &engine.Failure{Reason: engine.OOM, Message: fmt.Sprintf(
+		"the job used %d MiB of memory, more than the %d MiB it may (MILLRACE_JOB_MEMORY)", used>>20, c.cfg.Memory>>20)}
 }
 
 // killed is how much memory a tree used when it was killed for it; 0 is not killed.

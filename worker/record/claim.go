@@ -23,17 +23,14 @@ type Claim struct {
 	Digest   string // of the document; may be empty when it is not known yet. That of an earlier attempt wins over it
 	Chosen   bool   // the message says which document this is: it wins over an earlier attempt's
 	// Alone, when it is set, decides before every claim but a job's first whether the attempt will have its worker to
-	// itself. died is how many earlier claims never ended, diedAlone how many of those had. An error ends Claim.
-	Alone func(died, diedAlone int) (bool, error)
+	// itself, by how the earlier ones ended. An error ends Claim.
+	Alone func(History) (bool, error)
 }
 
 // An Attempt is the right to write one attempt at a job. Its methods may be called from several goroutines.
 type Attempt struct {
-	N           int // number of this attempt, from 1
-	Failed      int // earlier attempts that failed, and count
-	Interrupted int // earlier attempts that were interrupted
-	Died        int // earlier attempts that never wrote their end
-	DiedAlone   int // those of them that had their worker to themselves
+	N int // number of this attempt, from 1
+	History
 	// Pipeline and Digest are of the document that this attempt is to run: the one that the first attempt ran.
 	Pipeline, Digest string
 	// Unlisted is why the job is not in the index; Commit tries again. Listings miss the job until then, nothing else.
@@ -75,9 +72,9 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 			return nil, err
 		}
 		a.N = max(a.N, earlier[len(earlier)-1].last().N) + 1
-		a.count(earlier)
+		a.History = count(earlier)
 		if c.Alone != nil {
-			if alone, err = c.Alone(a.Died, a.DiedAlone); err != nil {
+			if alone, err = c.Alone(a.History); err != nil {
 				return nil, err
 			}
 		}
@@ -87,7 +84,7 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 	return a, nil
 }
 
-// history returns what the attempts so far have left, one record each: the end, or the bare claim of one that died. It
+// history returns what the attempts so far have left, one record each: the end, or the claim of one that has none. It
 // returns a *FinalError when the job is over.
 func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
 	f, err := b.folder(ctx, id)
@@ -114,7 +111,9 @@ func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
 			return nil, fmt.Errorf("read attempt %d of job %s: the record lists no attempt", n, id)
 		}
 		if !f.ended[n] {
-			r.last().Status = AttemptDied
+			if err := b.bereave(ctx, r, f.crumbs[n]); err != nil {
+				return nil, fmt.Errorf("read how attempt %d of job %s ended: %w", n, id, err)
+			}
 		}
 		earlier = append(earlier, r)
 	}
@@ -165,23 +164,6 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 	})
 	r.set(Running)
 	return r
-}
-
-func (a *Attempt) count(earlier []*Record) {
-	a.Failed, a.Interrupted, a.Died, a.DiedAlone = 0, 0, 0, 0
-	for _, e := range earlier {
-		switch e.last().Status {
-		case AttemptFailed:
-			a.Failed++
-		case AttemptDied:
-			a.Died++
-			if e.last().Alone {
-				a.DiedAlone++
-			}
-		default:
-			a.Interrupted++
-		}
-	}
 }
 
 // list enters the job in the index. Doing so again changes nothing, so every attempt does.

@@ -24,6 +24,8 @@ type Outcome struct {
 	Run *engine.Run
 	// Failure is why; nil takes the run's.
 	Failure *engine.Failure
+	// Quarantine, for Commit, is kept beside the final record. Commit fills in what the record knows.
+	Quarantine *Quarantine
 }
 
 // End writes that this attempt is over and that another may follow. Doing so again changes nothing.
@@ -50,6 +52,9 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	r.set(o.Status)
 	if a.Unlisted != nil {
 		a.Unlisted = a.list(ctx)
+	}
+	if err := a.quarantine(ctx, r, o); err != nil {
+		return nil, err
 	}
 	standing, err := a.book.create(ctx, finalKey(r.ID), r)
 	if errors.Is(err, blob.ErrExists) {

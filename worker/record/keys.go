@@ -40,6 +40,8 @@ func attemptKey(id string, n int) string  { return jobDir(id) + "attempt-" + str
 func endKey(id string, n int) string      { return attemptKey(id, n) + ".end" }
 func finalKey(id string) string           { return jobDir(id) + "final" }
 func cancelKey(id string) string          { return jobDir(id) + "cancel" }
+func quarantineKey(id string) string      { return jobDir(id) + "quarantine" }
+func crumbKey(id string, n int) string    { return jobDir(id) + "crumb-" + strconv.Itoa(n) }
 func callbackKey(id string) string        { return jobDir(id) + "callback" }
 func owedKey(id string, seq int) string   { return fmt.Sprintf("%sowed-%d", jobDir(id), seq) }
 func artifactDir(id string, n int) string { return fmt.Sprintf("artifacts/%s/%d/", id, n) }
@@ -81,6 +83,7 @@ func compareChunks(a, b chunk) int {
 type folder struct {
 	attempts                []int        // claimed, sorted
 	ended                   map[int]bool // has an end
+	crumbs                  map[int]bool // has a crumb
 	final, cancel, callback bool
 	owed                    int     // number of the newest word on an owed callback; 0 is none
 	logs, progress          []chunk // sorted
@@ -98,7 +101,7 @@ func (f *folder) newest() int {
 
 // folder lists what lies in a job's folder. Names that it does not know are left alone: a later version may.
 func (b *Book) folder(ctx context.Context, id string) (*folder, error) {
-	f := &folder{ended: make(map[int]bool)}
+	f := &folder{ended: make(map[int]bool), crumbs: make(map[int]bool)}
 	dir := jobDir(id)
 	for in, err := range b.store.List(ctx, dir, "") {
 		if err != nil {
@@ -131,6 +134,10 @@ func (f *folder) add(name string) {
 			f.ended[n] = true
 		default:
 			f.attempts = append(f.attempts, n)
+		}
+	case "crumb":
+		if n, err := strconv.Atoi(number); err == nil {
+			f.crumbs[n] = true
 		}
 	case "owed":
 		if n, err := strconv.Atoi(number); err == nil {

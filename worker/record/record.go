@@ -15,6 +15,8 @@
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
 //	jobs/<hash2>/<job id>/owed-<n>             the completion callback did not get through for the nth time; its next try
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
+//	jobs/<hash2>/<job id>/crumb-<n>            attempt n took its process down, or is about to; counts where n has no end
+//	jobs/<hash2>/<job id>/quarantine           a Quarantine: why no worker runs the job any more
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
 //	artifacts/<job id>/<n>/<path>              what attempt n published
 //	outbox/due/<UTC time>-<job id>             a callback that is owed, and when it is due: Entry
@@ -85,7 +87,7 @@ const (
 	AttemptSucceeded   AttemptStatus = "succeeded"
 	AttemptFailed      AttemptStatus = "failed"      // counts against the job's attempts
 	AttemptInterrupted AttemptStatus = "interrupted" // drain, lost lease, lost GPU: does not count
-	AttemptDied        AttemptStatus = "died"        // a later attempt found it claimed and without an end
+	AttemptDied        AttemptStatus = "died"        // a later attempt found it claimed, without an end and without a crumb
 	AttemptCanceled    AttemptStatus = "canceled"
 )
 
@@ -119,7 +121,8 @@ type Record struct {
 
 	ArtifactPath string     `json:"artifactPath,omitzero"` // the keys of Artifacts begin with it
 	Artifacts    []Artifact `json:"artifacts,omitzero"`
-	Report       string     `json:"report,omitzero"` // key of the page about the job, which is one of Artifacts
+	Report       string     `json:"report,omitzero"`     // key of the page about the job, which is one of Artifacts
+	Quarantine   string     `json:"quarantine,omitzero"` // key of what was kept of a job that no worker runs any more
 
 	Attempts    []AttemptRecord  `json:"attempts,omitzero"`
 	MaxAttempts int              `json:"maximumAttempts,omitzero"`
@@ -150,7 +153,7 @@ type AttemptRecord struct {
 	Failure *engine.Failure `json:"failure,omitzero"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended,omitzero"`
-	Alone   bool            `json:"alone,omitzero"` // it had its worker to itself: earlier ones' workers had died
+	Alone   bool            `json:"alone,omitzero"` // it had its worker to itself: earlier ones took theirs down, or their process
 	Worker  string          `json:"worker,omitzero"`
 	Host    string          `json:"host,omitzero"`
 }
