@@ -59,7 +59,7 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	require.NoError(t, os.Mkdir(jobs, 0o700))
 	p.cfg = worker.Config{
 		Feed: feedOn(t, p.driver), Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
-		Grace: time.Second, Patience: 100 * time.Millisecond, ExitWhenIdle: 300 * time.Millisecond,
+		Grace: time.Second, Patience: 100 * time.Millisecond, ExitWhenIdle: 150 * time.Millisecond,
 		Launcher: &launch.Inline{Root: jobs, Run: func(ctx context.Context, d launch.Dir, req *launch.Request, _ engine.Reporter) *engine.Run {
 			p.runs.Add(1)
 			return do(ctx, d.Workspace(), req)
