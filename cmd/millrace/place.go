@@ -105,6 +105,11 @@ func (c *placeConfig) embedded() bool {
 	return !slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind != kindLocal })
 }
 
+// onSQS says whether any queue is one of SQS.
+func (c *placeConfig) onSQS() bool {
+	return slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindSQS })
+}
+
 // inFolder says whether anything lies in the data folder.
 func (c *placeConfig) inFolder() bool {
 	return c.store.kind == kindLocal || slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindLocal })
