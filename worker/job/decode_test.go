@@ -304,8 +304,8 @@ func TestDecodeNamesWhatItDoesNotTake(t *testing.T) {
 		},
 		{
 			"a pointer", `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]`,
-			job.Unrecognised{What: "a pointer to a body in S3"},
-			"the message is a pointer to a body in S3, which this version does not take yet",
+			job.Unrecognised{What: "a pointer to a body in S3", Packed: true},
+			"the message is a pointer to a body in S3, which only a worker unpacks",
 		},
 		{
 			"a stranger", `{"foo": 1, "bar": 2}`,

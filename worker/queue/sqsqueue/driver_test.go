@@ -30,6 +30,14 @@ type server struct {
 	fifo     bool
 }
 
+// group is what becomes of a message's group: fauxqs takes it in a standard queue, as SQS does, but does not return it.
+func (s server) group(t *testing.T, g string) string {
+	if s.endpoint == servertest.Fauxqs(t) && !s.fifo {
+		return ""
+	}
+	return g
+}
+
 // queues makes a queue and its dead-letter queue, and returns their names.
 func (s server) queues(t *testing.T, maxReceives int) (name, dead string) {
 	t.Helper()
