@@ -8,18 +8,20 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
 
 // services are what a worker speaks to: queues, the store, and whoever wakes it.
 type services struct {
-	brokers []queue.Broker // that messages come from
-	feed    *queue.Feed    // of brokers
-	others  []queue.Broker // that jobs of other classes are sent on to
-	classes map[string]*queue.Queue
-	records *record.Book
-	wake    func() // ends listening for pushes
+	brokers   []queue.Broker // that messages come from
+	feed      *queue.Feed    // of brokers
+	others    []queue.Broker // that jobs of other classes are sent on to
+	classes   map[string]*queue.Queue
+	records   *record.Book
+	catalogue *pipelines.Catalogue
+	wake      func() // ends listening for pushes
 }
 
 // openServices opens all of them, and refuses a store that two workers could both commit one job to.
@@ -37,6 +39,9 @@ func (c *workConfig) openServices(ctx context.Context, log *slog.Logger) (_ *ser
 		return nil, err
 	}
 	if s.classes, s.others, err = c.classQueues(ctx, log); err != nil {
+		return nil, err
+	}
+	if s.catalogue, err = c.openCatalogue(ctx, c.Pipelines, log); err != nil {
 		return nil, err
 	}
 	store, err := c.openStore(ctx)

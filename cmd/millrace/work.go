@@ -29,7 +29,7 @@ type workConfig struct {
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
 	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
-	Pipelines    string        `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Pipelines    string        `flag:"pipelines" default:"" doc:"folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones"`
 	Inline       string        `flag:"inline" default:"auto" doc:"whether messages may bring their own pipeline: on, off; auto is on for the embedded queue, whose file is its owner's alone"`
 	Shell        string        `flag:"shell" default:"auto" doc:"whose pipelines may run programs of their choice: all, catalogue, none; auto is all for the embedded queue, else catalogue"`
 	MaxAttempts  int           `flag:"max-attempts" default:"3" doc:"attempts of a job that does not say, at most 20"`
@@ -94,7 +94,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	defer end()
 	w, err := worker.New(worker.Config{
-		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: newCatalogue(cfg.Pipelines),
+		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
 		Payloads: cfg.payloads(), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,

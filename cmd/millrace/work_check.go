@@ -107,7 +107,7 @@ func (c *workConfig) checkPaths(from func(string) string) (errs []error) {
 	}
 	abs, err := filepath.Abs(c.Data)
 	c.Data = abs
-	return append(errs, errors.Join(err, checkPipelines(c.Pipelines, from)))
+	return append(errs, errors.Join(append(c.checkCatalogue(c.Pipelines, from), err)...))
 }
 
 // checkPipelines refuses a folder of pipelines that can't be read: with a typo in it every named message is buried.
