@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,21 +21,52 @@ var shipped embed.FS
 // NoCAD is what to do instead of what needs a CAD kernel, which there is none of.
 const NoCAD = "CAD conversion is not offered; export glTF, OBJ, STL or FBX from the CAD system, and convert that"
 
-// A Catalogue finds pipelines by name: in the operator's folder first, then among those that are shipped.
-// The folder is looked at on every call, so that a changed file counts from the next job on.
+// A Catalogue finds pipelines by name: among the operator's first, in a folder or a store, then among those that are
+// shipped. What the operator changes counts from the next job on, in a store within 10 s.
 // It is safe for concurrent use. What it returns is shared: do not change it.
 type Catalogue struct {
-	dir   string
+	own     shelf // nil: only what is shipped
+	shipped library
+}
+
+// A shelf is where an operator's documents lie.
+type shelf interface {
+	// document returns what a file of this name holds, as it was seen at `seen` or later, or fs.ErrNotExist.
+	document(file string, seen time.Time) (*document, error)
+	// files are the names of all that lies there.
+	files() ([]string, error)
+	// from is FromFolder or FromStore, and path where a file is, for people.
+	from() string
+	path(file string) string
+}
+
+// A library keeps documents that were read.
+type library struct {
 	mu    sync.Mutex
-	known map[string]*document // guarded by mu; by path, shipped ones by file name
+	known map[string]*document // guarded by mu
+}
+
+func (l *library) kept(key string) *document {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known[key]
+}
+
+func (l *library) keep(key string, d *document) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = map[string]*document{}
+	}
+	l.known[key] = d
 }
 
 // A document is one source as it was read, and what came of parsing it, once somebody asks.
 type document struct {
 	source string      // file name
-	path   string      // in the folder; empty where it is shipped
-	info   fs.FileInfo // of the file that was read; nil where it is shipped
-	read   time.Time
+	shelf  shelf       // nil where it is shipped
+	info   fs.FileInfo // of the file that was read, in a folder
+	read   time.Time   // in a folder
 	text   []byte
 	digest string
 	parse  func() (*Pipeline, error)
@@ -53,7 +83,10 @@ func newDocument(source string, text []byte) *document {
 
 // NewCatalogue looks into dir; empty is no folder, only what is shipped.
 func NewCatalogue(dir string) *Catalogue {
-	return &Catalogue{dir: dir, known: map[string]*document{}}
+	if dir == "" {
+		return &Catalogue{}
+	}
+	return &Catalogue{own: &folder{dir: dir}}
 }
 
 // An UnknownError is a name that is in no catalogue.
@@ -108,72 +141,40 @@ func (c *Catalogue) find(name string) (*document, error) {
 	if !validName(base) {
 		return nil, notAName(name)
 	}
-	for _, ext := range extensions {
-		if c.dir == "" || base != name && base+ext != name {
-			continue
-		}
-		d, err := c.file(filepath.Join(c.dir, base+ext))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return d, err
-		}
+	if d, err := c.owned(base, name, time.Time{}); !errors.Is(err, fs.ErrNotExist) {
+		return d, err
 	}
-	if d := c.shipped(base + ".yaml"); d != nil {
+	if d := c.builtIn(base + ".yaml"); d != nil {
 		return d, nil
 	}
 	if err := refused(base); err != nil {
 		return nil, err
 	}
+	// Nobody's jobs fail for good because their pipeline came a moment ago.
+	if d, err := c.owned(base, name, time.Now()); !errors.Is(err, fs.ErrNotExist) {
+		return d, err
+	}
 	names := c.Names()
 	return nil, fault.As(fault.Permanent, &UnknownError{Name: name, Closest: modules.Closest(base, names), Names: names})
 }
 
-// coarse is how far apart two writes must be for every file system to give them different times.
-const coarse = 2 * time.Second
-
-// file returns a file's document, read again when it has changed. fs.ErrNotExist when there is none.
-func (c *Catalogue) file(path string) (*document, error) {
-	const tries = 3
-	for range tries {
-		d, err := c.fileOnce(path)
+// owned returns the operator's document of the name, as it was seen at `seen` or later, or fs.ErrNotExist.
+func (c *Catalogue) owned(base, name string, seen time.Time) (*document, error) {
+	for _, ext := range extensions {
+		if c.own == nil || base != name && base+ext != name {
+			continue
+		}
+		d, err := c.own.document(base+ext, seen)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return d, err
 		}
-		if _, lerr := os.Lstat(path); lerr != nil {
-			return nil, err
-		}
-		// A link that leads nowhere: a ConfigMap's folder is being switched, and the one it led to is gone.
 	}
-	return nil, fmt.Errorf("look up pipeline: %s is a link that leads nowhere", path)
+	return nil, fs.ErrNotExist
 }
 
-func (c *Catalogue) fileOnce(path string) (*document, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("look up pipeline: %w", err)
-	}
-	if have := c.kept(path); have != nil && have.is(info) {
-		return have, nil
-	}
-	read := time.Now()
-	text, info, err := ReadDocument(path)
-	if err != nil {
-		return nil, err
-	}
-	d := newDocument(filepath.Base(path), text)
-	d.path, d.info, d.read = path, info, read
-	c.keep(path, d)
-	return d, nil
-}
-
-// is says that the document is what the file holds now, as far as a file system can tell.
-func (d *document) is(now fs.FileInfo) bool {
-	return os.SameFile(d.info, now) && d.info.Size() == now.Size() && d.info.ModTime().Equal(now.ModTime()) &&
-		d.read.Sub(now.ModTime()) > coarse
-}
-
-// shipped returns a document that is part of the program; nil when there is none.
-func (c *Catalogue) shipped(file string) *document {
-	if d := c.kept(file); d != nil {
+// builtIn returns a document that is part of the program; nil when there is none.
+func (c *Catalogue) builtIn(file string) *document {
+	if d := c.shipped.kept(file); d != nil {
 		return d
 	}
 	text, err := shipped.ReadFile(file)
@@ -181,20 +182,8 @@ func (c *Catalogue) shipped(file string) *document {
 		return nil
 	}
 	d := newDocument(file, text)
-	c.keep(file, d)
+	c.shipped.keep(file, d)
 	return d
-}
-
-func (c *Catalogue) kept(key string) *document {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.known[key]
-}
-
-func (c *Catalogue) keep(key string, d *document) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[key] = d
 }
 
 // refused says why a name that other systems' catalogues have is not in ours; nil for all other names.

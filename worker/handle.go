@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -21,7 +22,7 @@ import (
 // handle takes one message from bytes to a settled result. ctx ends when the drain's grace is over.
 func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
-	j, err := job.Decode(l.Message)
+	j, err := w.decode(ctx, l)
 	if err != nil {
 		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
 	}
@@ -33,15 +34,43 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	defer release() // last: the lease is held until the message is settled
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
 
+	if err != nil && fault.Of(err) != fault.Permanent {
+		a.handBack(ctx, a.again(ctx), err.Error())
+		return
+	}
 	if !w.enter(j.ID) {
 		a.handBack(ctx, a.bounced(), "this job is running here already")
 		return
 	}
 	defer w.leave(j.ID)
+	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
+		a.release(ctx, why)
+		return
+	}
 	if err != nil {
 		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
 	}
 	a.handle(ctx, err)
+}
+
+// unpackTimeout bounds how long a message's body may take to fetch.
+const unpackTimeout = 2 * time.Minute
+
+// decode reads the job that a message asks for. A permanent error says that it is none; any other, that its body could
+// not be had now.
+func (w *Worker) decode(ctx context.Context, l *queue.Lease) (*job.Job, error) {
+	if !payload.Packed(l.Message) {
+		return job.Decode(l.Message)
+	}
+	held, release := l.Hold(ctx)
+	defer release()
+	held, cancel := context.WithTimeout(held, unpackTimeout)
+	defer cancel()
+	m, err := w.cfg.Payloads.Resolve(held, l.Message)
+	if err != nil {
+		return nil, err
+	}
+	return job.Decode(m)
 }
 
 // logOf adds to a log what a job's lines carry, as far as the job says it.
@@ -219,17 +248,29 @@ func (a *attempt) recover(ctx context.Context) {
 
 // launch runs the request until it ends, is canceled, or its deadline passes.
 func (a *attempt) launch(ctx context.Context, req *launch.Request, events engine.Reporter) (*launch.Outcome, error) {
-	deadline := a.worker.cfg.Deadline
-	if a.job.Deadline > 0 {
-		deadline = a.job.Deadline
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, deadline,
-		&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("the job ran past its deadline of %s", deadline)})
+	longest, past := a.longest()
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, &engine.Stop{Reason: engine.Deadline, Message: past})
 	defer cancel()
 	if stop := a.canceled(ctx); stop != nil {
 		return nil, stop
 	}
 	return a.worker.cfg.Launcher.Launch(ctx, req, events)
+}
+
+// settleMargin is what is left of the time that a queue lets a message be held when its job is stopped: enough to end the
+// job, publish what it left, record it and answer.
+const settleMargin = 5 * time.Minute
+
+// longest is how long the attempt may run, and what to say when it has.
+func (a *attempt) longest() (d time.Duration, past string) {
+	d = cmp.Or(a.job.Deadline, a.worker.cfg.Deadline)
+	if limit := a.lease.Limit; !limit.IsZero() {
+		if left := time.Until(limit) - settleMargin; left < d {
+			return left, fmt.Sprintf("the job ran for as long as its queue lets a message be held (%s, less %s to settle it): split it, or use a queue without such a limit",
+				limit.Sub(a.started).Round(time.Minute), settleMargin)
+		}
+	}
+	return d, fmt.Sprintf("the job ran past its deadline of %s", d)
 }
 
 // lookForCancel stops the job when somebody asked for it. It is called on every heartbeat of the lease.
@@ -273,5 +314,4 @@ func (w *Worker) leave(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.running, id)
-	w.busy = time.Now()
 }

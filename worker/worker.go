@@ -10,11 +10,12 @@
 //	       standing: only what is still owed
 //	       (callback, ack) is done
 //
-// worker.go receives, handle.go follows one message, judge.go decides, settle.go answers.
+// receive.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
+// settle.go answers.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
-// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, duration, cause, grace, slots, tries,
-// due, err.
+// task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
+// tries, due, err.
 package worker
 
 import (
@@ -22,12 +23,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -40,6 +44,9 @@ type Config struct {
 	Pipelines Catalogue
 	Callbacks *callback.Sender // nil: completion callbacks are not sent but listed as given up, and records say so
 	Log       *slog.Logger
+	Payloads  payload.Resolver        // unpacks messages; the zero value follows no pointers
+	Labels    map[string]string       // of this worker; a job that requires others is given up, see fit.go
+	Classes   map[string]*queue.Queue // where jobs that require another class of worker are sent on; by class
 
 	Name         string        // of this worker, in records; the pod's or host's
 	Slots        int           // jobs at once; 1
@@ -73,7 +80,8 @@ type Worker struct {
 
 	mu      sync.Mutex
 	running map[string]struct{} // job IDs, guarded by mu
-	busy    time.Time           // when a job last ended, guarded by mu
+	active  int                 // messages being handled, guarded by mu
+	busy    time.Time           // when one of them last began or ended, guarded by mu
 }
 
 // New returns a Worker. Its errors are all that is wrong with cfg.
@@ -88,6 +96,12 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Slots < 0 {
 		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
 	}
+	for name := range cfg.Labels {
+		if !job.IsLabel(name) {
+			errs = append(errs, fmt.Errorf("worker: %q is no name of a label: it has letters, digits, \".\", \"_\", \"-\" and \"/\"", name))
+		}
+	}
+	cfg.Labels, cfg.Classes = lowerKeys(cfg.Labels), lowerKeys(cfg.Classes)
 	setDefault(&cfg.Slots, 1)
 	setDefault(&cfg.MaxAttempts, 3)
 	setDefault(&cfg.Deadline, 4*time.Hour)
@@ -116,6 +130,15 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
+// lowerKeys returns m with its keys in lower case, as jobs have them.
+func lowerKeys[V any](m map[string]V) map[string]V {
+	lower := map[string]V{}
+	for k, v := range m {
+		lower[strings.ToLower(k)] = v
+	}
+	return lower
+}
+
 var (
 	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
@@ -128,13 +151,19 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
+	grace := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
+	grace.Stop() // it begins with the end of ctx, not with that of the last poll
+	defer grace.Stop()
+	defer context.AfterFunc(ctx, func() { grace.Reset(w.cfg.Grace) })()
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
 	wg.Go(func() { w.outbox.Run(delivering) })
 	err := w.receive(ctx, func(l *queue.Lease) {
+		w.count(1)
 		wg.Go(func() {
-			defer func() { w.slots <- struct{}{} }()
+			defer w.giveSlots(1)
+			defer w.count(-1)
 			defer l.Done()
 			w.handle(jobs, l)
 		})
@@ -142,134 +171,9 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	stop()
 	if ctx.Err() != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
+	} else {
+		grace.Reset(w.cfg.Grace)
 	}
-	t := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
-	defer t.Stop()
 	wg.Wait()
 	return err
-}
-
-// receive hands leases to start until ctx ends. Each has a slot, which start gives back. Once ctx has ended the queue is
-// not asked again. A call under way is let come back, for the queue may have hidden messages for it: what it brings is
-// handed back at once, rather than hidden until its lease ends or begun by a worker that is going away.
-func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
-	idleSince, said := time.Now(), time.Time{}
-	for {
-		n := w.takeSlots(ctx) // before a message, never the other way round
-		if n == 0 {
-			return nil
-		}
-		if err := w.ready(); err != nil {
-			if time.Since(said) >= time.Minute {
-				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
-				said = time.Now()
-			}
-			w.giveSlots(n)
-			if !pause(ctx, time.Second) {
-				return nil
-			}
-			continue
-		}
-		idleSince = w.idleSince(idleSince)
-		leases, err := w.cfg.Feed.Receive(ctx, n, w.patience(idleSince))
-		w.giveSlots(n - len(leases))
-		if ctx.Err() != nil {
-			w.returnAll(ctx, leases)
-			return nil
-		}
-		for _, l := range leases {
-			start(l)
-		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("receive: %w", err)
-		case len(leases) > 0:
-			idleSince = time.Now()
-		case w.cfg.ExitWhenIdle > 0 && time.Since(w.idleSince(idleSince)) >= w.cfg.ExitWhenIdle:
-			w.cfg.Log.InfoContext(ctx, "idle", "duration", w.cfg.ExitWhenIdle)
-			return nil
-		}
-	}
-}
-
-// returnTimeout bounds how long messages that came too late may take to hand back.
-const returnTimeout = 5 * time.Second
-
-// returnAll hands messages back that came together with the end of ctx.
-func (w *Worker) returnAll(ctx context.Context, leases []*queue.Lease) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), returnTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, l := range leases {
-		wg.Go(func() {
-			defer w.giveSlots(1)
-			defer l.Done()
-			if err := l.Nack(ctx, 0); err != nil {
-				w.cfg.Log.ErrorContext(ctx, "message not settled", "message_id", l.ID, "verdict", nack, "err", err)
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// receiveWait is how long to wait for a message before Ready is asked again.
-const receiveWait = 20 * time.Second
-
-// patience is how long to wait for a message, so that ExitWhenIdle is noticed in time.
-func (w *Worker) patience(idleSince time.Time) time.Duration {
-	if w.cfg.ExitWhenIdle <= 0 {
-		return receiveWait
-	}
-	left := time.Until(idleSince.Add(w.cfg.ExitWhenIdle))
-	return min(max(left, 100*time.Millisecond), receiveWait)
-}
-
-// idleSince is when there was last anything to do: since, or later, or now.
-func (w *Worker) idleSince(since time.Time) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case len(w.running) > 0:
-		return time.Now()
-	case w.busy.After(since):
-		return w.busy
-	}
-	return since
-}
-
-// takeSlots waits for one free slot and takes as many more as there are. 0 means that ctx has ended.
-func (w *Worker) takeSlots(ctx context.Context) int {
-	if ctx.Err() != nil {
-		return 0
-	}
-	select {
-	case <-w.slots:
-	case <-ctx.Done():
-		return 0
-	}
-	for n := 1; ; n++ {
-		select {
-		case <-w.slots:
-		default:
-			return n
-		}
-	}
-}
-
-func (w *Worker) giveSlots(n int) {
-	for range n {
-		w.slots <- struct{}{}
-	}
-}
-
-// pause waits; false means that ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -108,7 +108,10 @@ func prepareDemo(ctx context.Context, s *screen, data, input string) (*demo, err
 		return nil, err
 	}
 	d.cfg.Data, d.cfg.ReadPaths, d.cfg.Secrets = data, []string{filepath.Dir(model)}, []string{secret}
-	if d.desk, err = makeDesk(ctx, d.cfg.dataConfig); err != nil {
+	if err := errors.Join(d.cfg.placeConfig.complete(func(flag string) string { return "--" + flag })...); err != nil {
+		return nil, err
+	}
+	if d.desk, err = makeDesk(ctx, &d.cfg.placeConfig); err != nil {
 		return nil, err
 	}
 	if d.receiver, err = newReceiver(secret); err != nil {
@@ -190,7 +193,7 @@ func (d *demo) send(ctx context.Context) error {
 	d.screen.printf("%s\n%s\n\n", d.screen.paint(bold, "Millrace demo: three messages, one worker, nothing installed"),
 		d.screen.paint(faint, d.cfg.Data))
 	for _, a := range d.acts {
-		id, err := d.desk.queue.Send(ctx, queue.Draft{Body: a.body})
+		id, err := d.desk.local.Send(ctx, queue.Draft{Body: a.body})
 		if err != nil {
 			return err
 		}
@@ -250,7 +253,7 @@ func (d *demo) nameOf(id string) string {
 
 // look reads what the worker left: records, and the dead-letter queue.
 func (d *demo) look(ctx context.Context) error {
-	dead, err := d.desk.queue.Dead(ctx, len(d.acts))
+	dead, err := d.desk.local.Dead(ctx, len(d.acts))
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"log/slog"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,16 +38,18 @@ func group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// A desk is the queue and the records of one data folder, for commands that look at jobs and send them.
+// A desk is the records of one store, and the queues that jobs wait in, for commands that look at jobs.
 type desk struct {
-	queue   *localqueue.Driver
+	local   *localqueue.Driver // nil where none of the queues is the embedded one: no other can be searched for a job
+	remote  []queueRef         // the queues that can't be searched
 	records *record.Book
 }
 
-// openDesk opens what is in the data folder. Close it after use. Without such a folder the error is errNoFolder.
-func openDesk(ctx context.Context, cfg dataConfig) (*desk, error) {
-	if _, err := os.Stat(cfg.Data); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w %s: send a job first (`millrace jobs run`), or name another with --data", errNoFolder, cfg.Data)
+// openDesk opens what commands look at. Close it after use. Where all of it would be in the data folder, and there is
+// none, the error is errNoFolder.
+func openDesk(ctx context.Context, cfg *placeConfig) (*desk, error) {
+	if err := cfg.mustStand(); err != nil {
+		return nil, err
 	}
 	return makeDesk(ctx, cfg)
 }
@@ -58,19 +57,43 @@ func openDesk(ctx context.Context, cfg dataConfig) (*desk, error) {
 var errNoFolder = errors.New("there is no folder")
 
 // makeDesk is openDesk that makes the folder where there is none.
-func makeDesk(ctx context.Context, cfg dataConfig) (*desk, error) {
-	_, driver, err := cfg.openQueue(ctx, 30*time.Second, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
+func makeDesk(ctx context.Context, cfg *placeConfig) (*desk, error) {
+	d := &desk{}
+	for _, ref := range cfg.queues {
+		if ref.kind != kindLocal {
+			d.remote = append(d.remote, ref)
+			continue
+		}
+		var err error
+		if d.local, err = localqueue.Open(ctx, localqueue.Config{Path: cfg.queueFile()}); err != nil {
+			return nil, err
+		}
 	}
-	records, err := cfg.openRecords()
-	if err != nil {
-		return nil, errors.Join(err, driver.Close())
+	var err error
+	if d.records, err = cfg.openRecords(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
-	return &desk{driver, records}, nil
+	return d, nil
 }
 
-func (d *desk) close() error { return d.queue.Close() }
+func (d *desk) close() error {
+	if d.local == nil {
+		return nil
+	}
+	return d.local.Close()
+}
+
+// unseen says where jobs may wait that can't be shown; empty where there is no such queue.
+func (d *desk) unseen() string {
+	if len(d.remote) == 0 {
+		return ""
+	}
+	var names []string
+	for _, ref := range d.remote {
+		names = append(names, ref.text)
+	}
+	return "jobs that no worker has taken yet are not shown: " + strings.Join(names, ", ") + " can't be searched (`millrace queue peek` shows some)"
+}
 
 // pause waits; false means that ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -22,7 +22,7 @@ func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) err
 		Long:  short + ".\n\nID may be a beginning that only one job has; without one it is the environment's " + jobIDVar + ".",
 		Args:  args(cobra.MaximumNArgs(1)),
 	}
-	var cfg dataConfig
+	var cfg placeConfig
 	load := bind(cmd, &cfg)
 	cmd.RunE = func(c *cobra.Command, a []string) (err error) {
 		if err := load(); err != nil {
@@ -35,7 +35,7 @@ func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) err
 		if id == "" {
 			return usage("which job? give its ID, or set %s (see `%s --help`)", jobIDVar, c.CommandPath())
 		}
-		d, err := openDesk(c.Context(), cfg)
+		d, err := openDesk(c.Context(), &cfg)
 		if err != nil {
 			return err
 		}

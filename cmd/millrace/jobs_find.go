@@ -43,6 +43,9 @@ func (d *desk) find(ctx context.Context, id string) (*record.Record, error) {
 	}
 	switch len(ids) {
 	case 0:
+		if len(d.remote) > 0 {
+			return nil, fmt.Errorf("%w %q that a worker has taken; `millrace jobs list` shows what there is", errNoJob, id)
+		}
 		return nil, fmt.Errorf("%w %q; `millrace jobs list` shows what there is", errNoJob, id)
 	case 1:
 		return d.load(ctx, ids[0])
@@ -59,7 +62,7 @@ func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 	if err != nil || r != nil && len(r.Attempts) > 0 {
 		return r, err
 	}
-	m, err := d.queue.Find(ctx, id)
+	m, err := d.findWaiting(ctx, id)
 	if err == nil {
 		q := queued(m)
 		if r != nil {
@@ -75,6 +78,14 @@ func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 		err = errNoJob
 	}
 	return r, err
+}
+
+// findWaiting returns the message of a job; queue.ErrNotFound where none can be found.
+func (d *desk) findWaiting(ctx context.Context, id string) (queue.Waiting, error) {
+	if d.local == nil {
+		return queue.Waiting{}, queue.ErrNotFound
+	}
+	return d.local.Find(ctx, id)
 }
 
 // recorded returns the record of a job, or nil where there is none.
@@ -102,8 +113,11 @@ func (d *desk) startingWith(ctx context.Context, prefix string) ([]string, error
 			return ids, nil
 		}
 	}
+	if d.local == nil {
+		return ids, nil
+	}
 	const enough = 10 // several messages may be one job
-	waiting, err := d.queue.FindPrefix(ctx, prefix, enough)
+	waiting, err := d.local.FindPrefix(ctx, prefix, enough)
 	for _, m := range waiting {
 		note(queued(m).ID)
 	}

@@ -31,7 +31,7 @@ func newJobsListCmd() *cobra.Command {
 		Short: "List jobs, the newest first",
 		Args:  args(cobra.NoArgs),
 	}
-	var cfg dataConfig
+	var cfg placeConfig
 	load := bind(cmd, &cfg)
 	from := cmd.Flags().StringP("from", "f", "1 day", `jobs sent since: 12h, "12 hours ago", 2026-01-31, or RFC 3339`)
 	limit := cmd.Flags().Int("limit", 100, "how many at most; 0 is all")
@@ -48,7 +48,7 @@ func newJobsListCmd() *cobra.Command {
 		if *limit < 0 {
 			return usage("--limit: must be 0 or more, got %d", *limit)
 		}
-		d, err := openDesk(c.Context(), cfg)
+		d, err := openDesk(c.Context(), &cfg)
 		if err != nil {
 			return err
 		}
@@ -60,8 +60,11 @@ func newJobsListCmd() *cobra.Command {
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), rows)
 		}
+		if note := d.unseen(); note != "" {
+			fmt.Fprintln(c.ErrOrStderr(), note)
+		}
 		if len(rows) == 0 {
-			fmt.Fprintf(c.ErrOrStderr(), "no jobs in %s since %s\n", cfg.Data, clock(start))
+			fmt.Fprintf(c.ErrOrStderr(), "no jobs in %s since %s\n", cfg.storeName(), clock(start))
 			return nil
 		}
 		return printRows(newScreen(c.OutOrStdout()), rows)
@@ -91,25 +94,39 @@ func (d *desk) list(ctx context.Context, start, end time.Time, limit int, stderr
 			break
 		}
 	}
-	waiting := 0
-	for m, err := range d.queue.Newest(ctx) {
+	waiting, err := d.waiting(ctx, start, limit, known)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, waiting...)
+	slices.SortStableFunc(rows, func(a, b row) int { return b.Created.Compare(a.Created) })
+	if limit > 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	return rows, nil
+}
+
+// waiting returns up to limit jobs (0 is all) that wait in the embedded queue since start, the newest first; those that
+// are known, or have a record, count but are left out.
+func (d *desk) waiting(ctx context.Context, start time.Time, limit int, known map[string]bool) (rows []row, err error) {
+	if d.local == nil {
+		return nil, nil
+	}
+	n := 0
+	for m, err := range d.local.Newest(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if m.Enqueued.Before(start) || waiting == limit && limit > 0 {
+		if m.Enqueued.Before(start) || n == limit && limit > 0 {
 			break
 		}
-		waiting++
+		n++
 		q := queued(m)
 		if known[q.ID] || d.hasRecord(ctx, q.ID) {
 			continue
 		}
 		known[q.ID] = true
 		rows = append(rows, row{ID: q.ID, Name: q.Name, Pipeline: q.Pipeline, Status: q.Status, Created: q.Enqueued})
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return b.Created.Compare(a.Created) })
-	if limit > 0 {
-		rows = rows[:min(limit, len(rows))]
 	}
 	return rows, nil
 }

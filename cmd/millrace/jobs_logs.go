@@ -132,7 +132,7 @@ func (d *desk) due(ctx context.Context, r *record.Record) string {
 	if r.Status != record.Retrying {
 		return ""
 	}
-	m, err := d.queue.Find(ctx, r.ID)
+	m, err := d.findWaiting(ctx, r.ID)
 	if err != nil || m.State == queue.InFlight {
 		return "; `millrace work` makes the next attempt when it is due"
 	}

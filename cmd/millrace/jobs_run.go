@@ -21,12 +21,12 @@ type order struct {
 
 // sendConfig says where messages go and which pipelines there are.
 type sendConfig struct {
-	dataConfig
+	placeConfig
 	Pipelines string `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
 }
 
 func (c *sendConfig) complete(from func(string) string) []error {
-	return append(c.dataConfig.complete(from), checkPipelines(c.Pipelines, from))
+	return append(c.placeConfig.complete(from), checkPipelines(c.Pipelines, from))
 }
 
 func newJobsRunCmd() *cobra.Command {
@@ -88,7 +88,7 @@ func (o *order) bind(cmd *cobra.Command) {
 		"title":      f.String("title", "", "title for people"),
 		"cid":        f.String("cid", "", "correlation ID"),
 		"linkId":     f.String("link-id", "", "ID of what the job belongs to"),
-		"customerId": f.String("customer-id", "", "whose job it is; with isolation pipeline, customers share no process"),
+		"customerId": f.String("customer-id", "", "whose job it is: queues serve customers in turn, and with isolation pipeline they share no process"),
 		"externalId": f.String("external-id", "", "ID that another system knows the job by"),
 		"entry":      f.String("entry", "", "which of the document's entries to run (its own tasks)"),
 		"deadline":   f.String("deadline", "", "longest run, like 20m (the worker's)"),
@@ -115,12 +115,10 @@ func (o *order) check() error {
 
 // send puts the message into the queue and says the job's ID, and waits for its end when it is told to.
 func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
-	d, err := makeDesk(c.Context(), cfg.dataConfig)
-	if err != nil {
-		return err
+	if len(cfg.queues) > 1 {
+		return usage("--queue: a job goes to one queue, and %d are named", len(cfg.queues))
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	id, err := m.send(c.Context(), d.queue)
+	id, err := m.sendTo(c.Context(), &cfg.placeConfig)
 	if err != nil {
 		return err
 	}
@@ -131,6 +129,11 @@ func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
 		fmt.Fprintf(c.ErrOrStderr(), "sent %v; `millrace work` runs it, `millrace jobs watch %s` waits for it\n", m.fields["name"], id)
 		return nil
 	}
+	d, err := makeDesk(c.Context(), &cfg.placeConfig)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
 	return untilStopped(c.Context(), func(ctx context.Context) error { return d.watch(ctx, c, id) })
 }
 

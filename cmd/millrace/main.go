@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 // version is set at link time.
@@ -22,9 +24,12 @@ func main() {
 
 // Exit codes, documented in `millrace help`.
 const (
-	exitFailed  = 1   // the job failed, or what was given can't be read or is invalid
-	exitUsage   = 2   // the command line is wrong
-	exitStopped = 130 // stopped by a signal
+	exitFailed      = 1   // the job failed, or what was given can't be read or is invalid
+	exitUsage       = 2   // the command line is wrong
+	exitMissing     = 3   // a queue or bucket does not exist
+	exitDenied      = 4   // a service refuses the credentials, or they lack a permission
+	exitUnreachable = 5   // a service does not answer
+	exitStopped     = 130 // stopped by a signal
 )
 
 // A codeError ends the program with a code of its own. An empty text prints nothing: it was said already.
@@ -48,6 +53,22 @@ func exitCode(err error) int {
 	}
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
+	}
+	if e, ok := errors.AsType[*cloud.Error](err); ok {
+		return refusalCode(e.Why)
+	}
+	return exitFailed
+}
+
+// refusalCode is the exit code for what a cloud service did not do.
+func refusalCode(w cloud.Why) int {
+	switch w {
+	case cloud.Missing:
+		return exitMissing
+	case cloud.Denied, cloud.Skewed:
+		return exitDenied
+	case cloud.Unreachable, cloud.Throttled:
+		return exitUnreachable
 	}
 	return exitFailed
 }

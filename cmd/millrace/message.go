@@ -172,12 +172,26 @@ func (o *order) fill(m *message, pipeline string) {
 	}
 }
 
-// send puts the message into the queue and returns its job's ID.
-func (m *message) send(ctx context.Context, q *localqueue.Driver) (id string, err error) {
-	if own, _ := m.fields["id"].(string); own == "" {
-		return q.Send(ctx, queue.Draft{Body: m.body})
+// sendTo puts the message into the queue that is named and returns its job's ID.
+func (m *message) sendTo(ctx context.Context, cfg *placeConfig) (id string, err error) {
+	q, err := cfg.openBroker(ctx, cfg.queues[0], 0)
+	if err != nil {
+		return "", err
 	}
-	_, err = q.Send(ctx, queue.Draft{Body: m.body, Attributes: map[string]string{localqueue.JobID: m.job.ID}})
+	defer func() { err = errors.Join(err, q.Close()) }()
+	return m.send(ctx, q)
+}
+
+// send puts the message into a queue and returns its job's ID. Its customer is the group, so that queues which serve
+// groups in turn do so by customer.
+func (m *message) send(ctx context.Context, q queue.Broker) (id string, err error) {
+	draft := queue.Draft{Body: m.body, Group: m.job.Customer}
+	if own, _ := m.fields["id"].(string); own == "" {
+		id, err = q.Send(ctx, draft)
+		return job.SafeID(id), err
+	}
+	draft.Attributes, draft.Key = map[string]string{localqueue.JobID: m.job.ID}, m.job.ID
+	_, err = q.Send(ctx, draft)
 	return m.job.ID, err
 }
 

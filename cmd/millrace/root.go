@@ -21,7 +21,8 @@ the results, posts a signed callback and acknowledges. On one machine it brings
 its own queue and store: a folder, .millrace, and nothing to install.
 
 Exit codes: 0 done · 1 the job failed, or a file is unreadable or invalid ·
-2 the command line is wrong · 130 stopped by a signal.`,
+2 the command line is wrong · 3 a queue or bucket does not exist · 4 a service
+refuses the credentials · 5 a service does not answer · 130 stopped by a signal.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -29,7 +30,7 @@ Exit codes: 0 done · 1 the job failed, or a file is unreadable or invalid ·
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &codeError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version))
+	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version), newQueueCmd(), newDLQCmd(), newCallbacksCmd(), newDoctorCmd())
 	return group(cmd)
 }
 

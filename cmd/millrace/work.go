@@ -7,26 +7,27 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/modules/document"
-	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker"
-	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
-	"github.com/millrace/millrace/worker/queue/localqueue"
 	"github.com/millrace/millrace/worker/record"
 )
 
 // workConfig is all that `millrace work` can be told.
 type workConfig struct {
-	dataConfig
+	placeConfig
+	callbackConfig
+	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
 	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
@@ -43,16 +44,11 @@ type workConfig struct {
 	JobMemory    size          `flag:"job-memory" default:"0" doc:"resident memory of a job and all it starts; 0 is its slot's share of 80% of what there is"`
 	Confine      bool          `flag:"confine" default:"true" doc:"confine jobs to their folder by Landlock"`
 	ReadPaths    []string      `flag:"read-paths" default:"" doc:"paths that jobs may read besides the system's, comma-separated"`
-	AllowHosts   []string      `flag:"allow-hosts" default:"" doc:"private hosts that jobs and callbacks may reach: host, host:port or CIDR, comma-separated"`
 	AllowEnv     []string      `flag:"allow-env" default:"" doc:"environment variables that templates may read, comma-separated"`
-	Documents    string        `flag:"documents" default:"" doc:"folder of the operator's documents: report.html, callback bodies"`
 	Report       string        `flag:"report" default:"auto" doc:"which jobs get a report.html among their outputs: always, never; auto is those that leave outputs"`
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
-	Secrets      []string      `flag:"callback-secret" default:"" secret:"true" doc:"signing secrets of callbacks, whsec_…, comma-separated, the first signs and the others still do while they are rotated"`
-	CallbackBody string        `flag:"callback-template" default:"" doc:"document that makes the body of completion callbacks, from the folder or slack.json, teams.json; empty is the standard body"`
+	Wake         string        `flag:"wake" default:"" doc:"address to listen on for pushes that wake the polling of COS queues, as Code Engine sends them; :8080 is this machine's own"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
-
-	body *document.Template // of CallbackBody, by complete; nil is the standard one
 }
 
 func newWorkCmd() *cobra.Command {
@@ -89,22 +85,32 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer run.close()
-	q, driver, err := cfg.openQueue(ctx, cfg.Visibility, log)
+	brokers, err := cfg.openBrokers(ctx, cfg.Visibility)
 	if err != nil {
 		return err
 	}
-	defer driver.Close()
-	store, err := cfg.openStore()
+	defer closeAll(brokers)
+	store, err := cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := store.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
-		return err
+	if folder, ok := store.(*dirblob.Store); ok {
+		if _, err := folder.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
+			return err
+		}
 	}
-	feed, err := queue.NewFeed(queue.FeedConfig{Sources: []queue.Source{{Queue: q}}})
+	feed, err := cfg.feed(brokers, log)
 	if err != nil {
 		return err
 	}
+	if err := blob.Probe(ctx, store); err != nil {
+		return err
+	}
+	stopWake, err := cfg.listen(ctx, brokers, log)
+	if err != nil {
+		return err
+	}
+	defer stopWake()
 	records := record.New(store, time.Now)
 	launcher, end, err := cfg.launcher(run, log)
 	if err != nil {
@@ -120,27 +126,56 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "worker ready", "data", cfg.Data, "slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
+	if slices.ContainsFunc(cfg.queues, func(r queueRef) bool { return r.kind == kindSQS }) && cfg.Deadline > holdLimit {
+		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
+	}
+	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data, "slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}
-	return sayWhatIsLeft(ctx, driver, log)
+	return sayWhatIsLeft(ctx, brokers, log)
+}
+
+// listen hears pushes for queues that polling alone would find late, where the operator wants it; stop ends that.
+func (c *workConfig) listen(ctx context.Context, brokers []queue.Broker, log *slog.Logger) (stop func(), err error) {
+	if c.Wake == "" {
+		return func() {}, nil
+	}
+	return serveWake(ctx, c.Wake, func() {
+		for _, b := range brokers {
+			if sleeper, ok := b.(interface{ Wake() }); ok {
+				sleeper.Wake()
+			}
+		}
+	}, log)
+}
+
+// feed is the queues of a worker, as it serves them.
+func (c *workConfig) feed(brokers []queue.Broker, log *slog.Logger) (*queue.Feed, error) {
+	fc := queue.FeedConfig{Order: queue.Order(c.Order)}
+	for i, ref := range c.queues {
+		q, err := queue.New(queue.Config{Driver: brokers[i], Visibility: c.Visibility, Log: log})
+		if err != nil {
+			return nil, err
+		}
+		fc.Sources = append(fc.Sources, queue.Source{Queue: q, Name: ref.text, Weight: ref.weight, Limit: ref.limit})
+	}
+	return queue.NewFeed(fc)
 }
 
 // sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.
-func sayWhatIsLeft(ctx context.Context, d *localqueue.Driver, log *slog.Logger) error {
-	depth, err := d.Depth(context.WithoutCancel(ctx))
-	if err == nil && depth.Delayed > 0 {
-		log.WarnContext(ctx, "messages due later", "messages", depth.Delayed)
+func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var errs []error
+	for _, b := range brokers {
+		depth, err := b.Depth(ctx)
+		if err == nil && depth.Delayed > 0 {
+			log.WarnContext(ctx, "messages due later", "messages", depth.Delayed, "queue", b.Name())
+		}
+		errs = append(errs, err)
 	}
-	return err
-}
-
-func (c *workConfig) sender(log *slog.Logger) *callback.Sender {
-	if len(c.Secrets) == 0 {
-		return nil
-	}
-	return &callback.Sender{Client: egress.NewClient(egress.Policy{AllowHosts: c.AllowHosts}), Secrets: c.Secrets, Template: c.body, Log: log}
+	return errors.Join(errs...)
 }
 
 // readPaths is what jobs may read besides the system's: what the operator says, and the documents that reports are made of.

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/pipelines/report"
-	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
 )
 
 // maxSlots is far more than one machine can use, and far less than what exhausts it at the start.
@@ -21,12 +20,13 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.dataConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.checkHosts(from), c.checkDocuments(from))
+	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.callbackConfig.complete(from), c.checkCallback(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
 	}{
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
+		{"queue-order", c.Order, []string{string(queue.Weighted), string(queue.Strict)}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},
 		{"report", c.Report, []string{string(report.Auto), string(report.Always), string(report.Never)}},
 		{"shell", c.Shell, []string{"auto", launch.ShellAll, launch.ShellCatalogue, launch.ShellNone}},
@@ -35,12 +35,11 @@ func (c *workConfig) complete(from func(string) string) []error {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %s", from(set.flag), set.value, strings.Join(set.of, ", ")))
 		}
 	}
-	if c.Inline == "auto" {
-		c.Inline = "on"
+	var err error
+	if c.Wake, err = checkWake(c.Wake); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("wake"), err))
 	}
-	if c.Shell == "auto" {
-		c.Shell = launch.ShellAll
-	}
+	c.trust()
 	if c.Slots == 0 {
 		c.Slots = runtime.NumCPU()
 	}
@@ -51,6 +50,21 @@ func (c *workConfig) complete(from func(string) string) []error {
 		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
 	}
 	return errs
+}
+
+// trust says what the messages' authors may do where the operator does not: all of it where only the owner of a file
+// can send any.
+func (c *workConfig) trust() {
+	inline, shell := "off", launch.ShellCatalogue
+	if c.embedded() {
+		inline, shell = "on", launch.ShellAll
+	}
+	if c.Inline == "auto" {
+		c.Inline = inline
+	}
+	if c.Shell == "auto" {
+		c.Shell = shell
+	}
 }
 
 func (c *workConfig) checkBounds(from func(string) string) (errs []error) {
@@ -109,20 +123,6 @@ func plainPath(err error) error {
 	return err
 }
 
-// checkDocuments parses what the operator's documents are known to be used for.
-func (c *workConfig) checkDocuments(from func(string) string) (errs []error) {
-	if err := checkReports(&c.Documents, from); err != nil {
-		errs = append(errs, err)
-	}
-	if c.CallbackBody != "" {
-		var err error
-		if c.body, err = callback.OpenTemplate(c.Documents, c.CallbackBody); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("callback-template"), err))
-		}
-	}
-	return errs
-}
-
 // checkReports makes the folder of documents absolute, and parses what reports are made with.
 func checkReports(documents *string, from func(string) string) error {
 	if *documents == "" {
@@ -142,17 +142,10 @@ func checkReports(documents *string, from func(string) string) error {
 	return nil
 }
 
-func (c *workConfig) checkHosts(from func(string) string) (errs []error) {
-	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("%s: %w", from("allow-hosts"), err))
+// checkCallback refuses a callback for every job that nothing could sign.
+func (c *workConfig) checkCallback(from func(string) string) []error {
+	if c.CallbackURL == "" || len(c.Secrets) > 0 {
+		return nil
 	}
-	for _, s := range c.Secrets {
-		if err := callback.CheckSecret(s); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", from("callback-secret"), err))
-		}
-	}
-	if c.CallbackURL != "" && len(c.Secrets) == 0 {
-		errs = append(errs, fmt.Errorf("%s: callbacks are signed, so %s must be set too", from("callback-url"), from("callback-secret")))
-	}
-	return errs
+	return []error{fmt.Errorf("%s: callbacks are signed, so %s must be set too", from("callback-url"), from("callback-secret"))}
 }

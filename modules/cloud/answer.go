@@ -14,6 +14,7 @@ import (
 func answer(err error) (code string, status int) {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		code = e.ErrorCode()
+		code = code[strings.LastIndex(code, "#")+1:] // servers of others leave the protocol's namespace in front
 	}
 	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		status = e.HTTPStatusCode()

@@ -227,8 +227,8 @@ func TestAnEndlessAnswerHoldsNobodyUp(t *testing.T) {
 		took time.Duration
 		most int
 	}{
-		{"as fast as it can", false, 0, 64 << 10},
-		{"a byte a second", true, 15 * time.Second, 15},
+		{"gigabytes, as fast as it can", false, 0, 64 << 10},
+		{"slow loris, a byte a second", true, 15 * time.Second, 15},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

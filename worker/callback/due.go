@@ -187,7 +187,7 @@ type Waiting struct {
 }
 
 // List yields the callbacks that are owed, the one due first before the others. One that can't be read is yielded as
-// its error, and the listing goes on.
+// its job and the error, and the listing goes on; an error without a job ends it.
 func (o *Outbox) List(ctx context.Context) iter.Seq2[Waiting, error] {
 	return waiting(o.Records.Outbox(ctx))
 }

@@ -22,7 +22,8 @@ type Receiver struct {
 	secret  *webhook.Webhook
 
 	mu     sync.Mutex
-	answer func(job string) int // guarded by mu; nil is 204
+	answer func(job string) int                   // guarded by mu; nil is 204
+	ear    func(job string, gone <-chan struct{}) // guarded by mu; nil is nobody
 }
 
 // NewReceiver takes callbacks that are signed with secret, until the test ends.
@@ -44,13 +45,26 @@ func (r *Receiver) On(f func(job string) int) {
 	r.answer = f
 }
 
+// Ear has f hear what pipelines say to URL/ear/<job id>, and answer by its return. gone is closed when the job is.
+func (r *Receiver) Ear(f func(job string, gone <-chan struct{})) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ear = f
+}
+
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return // it never came whole
 	}
-	if strings.HasPrefix(req.URL.Path, "/ear/") {
-		return // of pipelines, not of ours
+	r.mu.Lock()
+	answer, ear := r.answer, r.ear
+	r.mu.Unlock()
+	if job, ok := strings.CutPrefix(req.URL.Path, "/ear/"); ok {
+		if ear != nil {
+			ear(job, req.Context().Done())
+		}
+		return
 	}
 	var p struct{ Data struct{ ID string } }
 	_ = json.Unmarshal(body, &p) // then it names no job, which is a violation
@@ -58,9 +72,6 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		Job: p.Data.ID, ID: req.Header.Get(webhook.HeaderWebhookID), At: time.Now(),
 		Verified: r.secret.Verify(body, req.Header) == nil, Leak: r.history.leaks(body),
 	}
-	r.mu.Lock()
-	answer := r.answer
-	r.mu.Unlock()
 	c.Status = http.StatusNoContent
 	if answer != nil {
 		c.Status = answer(c.Job)

@@ -21,7 +21,8 @@ type Wire struct {
 	t      testing.TB
 	mu     sync.Mutex // one change at a time
 	proxy  *toxiproxy.Proxy
-	toxics int // guarded by mu: so many are in place
+	toxics int  // guarded by mu: so many were ever in place
+	closed bool // guarded by mu
 	server *httptest.Server
 }
 
@@ -69,6 +70,9 @@ func (w *Wire) Cut() {
 func (w *Wire) Heal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
 	w.proxy.Stop()
 	w.proxy.Toxics.ResetToxics(context.Background())
 	require.NoError(w.t, w.proxy.Start())
@@ -78,6 +82,7 @@ func (w *Wire) Heal() {
 func (w *Wire) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	w.proxy.Stop()
 	w.server.CloseClientConnections()
 	w.server.Close()

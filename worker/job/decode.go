@@ -14,8 +14,9 @@ import (
 
 // An Unrecognised message is none of the shapes that Decode takes. Its text is one sentence.
 type Unrecognised struct {
-	What string   // what it is, where we know: "an S3 event"
-	Keys []string // its top-level keys, sorted; nil when it is no map
+	What   string   // what it is, where we know: "an S3 event"
+	Keys   []string // its top-level keys, sorted; nil when it is no map
+	Packed bool     // it may hold a job, once a worker has unpacked it
 }
 
 // S3TestEvent is the What of a message that S3 sends when a bucket's notifications are set up. It asks for nothing.
@@ -32,6 +33,8 @@ func (e *Unrecognised) Error() string {
 	}
 	keys := strings.Join(quoted, ", ")
 	switch {
+	case e.Packed:
+		return fmt.Sprintf("the message is %s, which only a worker unpacks", e.What)
 	case e.What != "" && keys != "":
 		return fmt.Sprintf("the message is %s (it has %s), which this version does not take yet", e.What, keys)
 	case e.What != "":
@@ -50,15 +53,19 @@ func Decode(m queue.Message) (*Job, error) {
 	if err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
-	j.ID = SafeID(cmp.Or(j.ID, m.ID))
-	j.Enqueued = m.Enqueued
+	f := forwardOf(m)
+	j.ID = SafeID(cmp.Or(j.ID, f.ID, m.ID))
+	j.Enqueued, j.Forwarded = m.Enqueued, f.Class
+	if !f.Enqueued.IsZero() {
+		j.Enqueued = f.Enqueued
+	}
 	return j, nil
 }
 
 // classify asks each shape in turn; the first that knows the message decides.
 func classify(m queue.Message) (*Job, error) {
 	if what := carrier(m.Attributes); what != "" {
-		return nil, &Unrecognised{What: what}
+		return nil, &Unrecognised{What: what, Packed: true}
 	}
 	body := bytes.TrimPrefix(m.Body, []byte("\ufeff"))
 	if err := checkText(body); err != nil {
@@ -75,7 +82,7 @@ func classify(m queue.Message) (*Job, error) {
 		return nil, err
 	}
 	if what := foreign(d); what != "" {
-		return nil, &Unrecognised{What: what, Keys: d.keys()}
+		return nil, &Unrecognised{What: what, Keys: d.keys(), Packed: what == pointer}
 	}
 	for _, shape := range []func(document, queue.Message) (*Job, error){fromAttributes, fromEnvelope, fromPipeline} {
 		if j, err := shape(d, m); j != nil || err != nil {

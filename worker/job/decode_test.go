@@ -174,7 +174,18 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 
 		{"a slip in a key", `{"pipeline": "p", "max_attemps": 3}`, `"max_attemps" is unknown (did you mean "max_attempts"?)`},
 		{"an unknown key", `{"pipeline": "p", "frobnicate": 3}`, `"frobnicate" is unknown: put it under "state"`},
-		{"a key of later", `{"pipeline": "p", "requires": {"kind": "gpu"}}`, `"requires" is not taken by this version yet`},
+		{"a key of later", `{"pipeline": "p", "keep_workspace": true}`, `"keep_workspace" is not taken by this version yet`},
+		{"labels as a number", `{"pipeline": "p", "requires": 2}`, `"requires" must be a map of labels or a list of texts like "label=value", not a number`},
+		{"a label that is a list", `{"pipeline": "p", "requires": {"gpu": []}}`, `"requires.gpu" must be text, a number, or true or false, not a list`},
+		{"a label without a value", `{"pipeline": "p", "requires": ["gpu"]}`, `"requires" must be a map of labels or a list of texts like "label=value"`},
+		{"a label that is empty", `{"pipeline": "p", "requires": {"gpu": ""}}`, `"requires.gpu" is empty: write "*" for any value`},
+		{"a label of odd letters", `{"pipeline": "p", "requires": {"a b": "c"}}`, `"a b" is no name of a label`},
+		{"a label twice", `{"pipeline": "p", "requires": ["gpu=1", "GPU=2"]}`, `the label "gpu" is required twice, with different values`},
+		{"two classes", `{"pipeline": "p", "class": "gpu", "requires": {"class": "cpu"}}`, `the label "class" is required twice, with different values`},
+		{"many labels", `{"pipeline": "p", "requires": [` + strings.Repeat(`"l=1",`, 32) + `"l=1"]}`, `"requires" has more than 32 labels`},
+		{"a class that is a number", `{"pipeline": "p", "class": 1}`, `"class" must be text, not a number`},
+		{"a priority beyond", `{"pipeline": "p", "priority": 10}`, `"priority" must be a whole number from 0 to 9`},
+		{"a priority in words", `{"pipeline": "p", "priority": "high"}`, `"priority" must be a whole number from 0 to 9`},
 		{"half a version", `{"pipeline": "p", "version": "sha256:12"}`, `"version" must be a pipeline's digest: sha256: and 64 hexadecimal digits`},
 		{"a version of words", `p@latest`, `"version" must be a pipeline's digest`},
 		{
@@ -293,8 +304,8 @@ func TestDecodeNamesWhatItDoesNotTake(t *testing.T) {
 		},
 		{
 			"a pointer", `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]`,
-			job.Unrecognised{What: "a pointer to a body in S3"},
-			"the message is a pointer to a body in S3, which this version does not take yet",
+			job.Unrecognised{What: "a pointer to a body in S3", Packed: true},
+			"the message is a pointer to a body in S3, which only a worker unpacks",
 		},
 		{
 			"a stranger", `{"foo": 1, "bar": 2}`,

@@ -34,7 +34,7 @@ func envelopeKeys() []string {
 	return []string{
 		"apiVersion", "kind", "id", "name", "title", "cid", "linkId", "customerId", "externalId", "format",
 		"pipeline", "version", "entry", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
-		"debug", "dry_run",
+		"debug", "dry_run", "requires", "class", "priority",
 	}
 }
 
@@ -96,7 +96,13 @@ func (e *envelope) compound(key string, v any) error {
 		return e.maxAttempts(key, v)
 	case "deadline":
 		return e.deadline(v)
-	case "priority", "requires", "keep_workspace":
+	case "requires":
+		return e.requires(v)
+	case "class":
+		return e.class(v)
+	case "priority":
+		return e.priority(v)
+	case "keep_workspace":
 		return fmt.Errorf("%q is not taken by this version yet: leave it out", key)
 	}
 	if near := modules.Closest(key, envelopeKeys()); near != "" {

@@ -2,6 +2,8 @@ package job
 
 import "strings"
 
+const pointer = "a pointer to a body in S3"
+
 // carrier names what packs the message, by its attributes; empty when nothing does.
 func carrier(attributes map[string]string) string {
 	for k := range attributes {
@@ -9,7 +11,7 @@ func carrier(attributes map[string]string) string {
 		case "content-encoding":
 			return "compressed (attribute " + k + ")"
 		case "extendedpayloadsize", "sqslargepayloadsize":
-			return "a pointer to a body in S3 (attribute " + k + ")"
+			return pointer + " (attribute " + k + ")"
 		}
 	}
 	return ""
@@ -50,7 +52,7 @@ func foreignList(list []any) string {
 		return ""
 	}
 	if class, ok := list[0].(string); ok && strings.HasSuffix(class, "S3Pointer") {
-		return "a pointer to a body in S3"
+		return pointer
 	}
 	if event, ok := list[0].(map[string]any); ok && event["specversion"] != nil {
 		return "a batch of CloudEvents"

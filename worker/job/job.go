@@ -31,9 +31,14 @@ type Job struct {
 	Callback    *Callback      `json:"callback,omitzero"` // the completion callback
 	MaxAttempts int            `json:"max_attempts,omitzero"`
 	Deadline    time.Duration  `json:"deadline,omitzero"`
-	Debug       bool           `json:"debug,omitzero"`
-	DryRun      bool           `json:"dry_run,omitzero"`
-	Enqueued    time.Time      `json:"enqueued,omitzero"`
+	// Requires are the labels that a worker must have: name → value. "class" among them names the class of worker.
+	Requires map[string]string `json:"requires,omitzero"`
+	// Priority is 0 to 9, as the producer says. It tells people; the order of work is that of the queues it was sent to.
+	Priority  int       `json:"priority,omitzero"`
+	Debug     bool      `json:"debug,omitzero"`
+	DryRun    bool      `json:"dry_run,omitzero"`
+	Enqueued  time.Time `json:"enqueued,omitzero"`
+	Forwarded string    `json:"-"` // the class of worker that it was sent on to, see Forward; empty when it was not
 }
 
 // A Callback is where the worker posts a job's outcome.

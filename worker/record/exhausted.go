@@ -52,7 +52,7 @@ func (b *Book) replay(ctx context.Context, id string) error {
 	if err := b.store.Delete(ctx, goneKey(e.URL)); err != nil {
 		return err
 	}
-	e.Job, e.Replay, e.Due = id, true, b.now()
+	e.Job, e.Replay, e.Due = id, true, b.now().Truncate(time.Second)
 	if err := b.putDue(ctx, *e); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func (b *Book) removeClaims(ctx context.Context, name string) error {
 }
 
 // Outbox yields the callbacks that wait for their next try, the one due first before the others. One that can't be
-// read is yielded as its error, and the listing goes on.
+// read is yielded as its job and the error, and the listing goes on; an error without a job ends it.
 func (b *Book) Outbox(ctx context.Context) iter.Seq2[Entry, error] { return b.entries(ctx, duePrefix) }
 
 // Exhausted yields the callbacks that were given up and can be replayed, as Outbox does, by the job's ID.
@@ -192,7 +192,10 @@ func (b *Book) entries(ctx context.Context, prefix string) iter.Seq2[Entry, erro
 				continue
 			}
 			if err != nil {
-				e = &Entry{}
+				e = &Entry{Job: strings.TrimPrefix(in.Key, prefix)}
+				if _, job, ok := parseDue(e.Job); ok && prefix == duePrefix {
+					e.Job = job
+				}
 			}
 			if !yield(*e, err) {
 				return

@@ -4,6 +4,7 @@ package queuetest
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/millrace/millrace/worker/queue"
 )
+
+// together is how many cases of a driver in real time run at once.
+const together = 8
 
 // Options describe the driver under test.
 type Options struct {
@@ -45,20 +49,29 @@ func Run(t *testing.T, open func(t *testing.T) queue.Driver, o Options) {
 		known := slices.ContainsFunc(cases, func(c promise) bool { return c.name == name })
 		require.True(t, known && reason != "", "queuetest: %q is no case, or has no reason to deviate", name)
 	}
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, together)
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if reason := o.Deviations[c.name]; reason != "" {
-				t.Logf("DEVIATION, not run here: %s: %s", c.name, reason)
-				return
-			}
-			run := func(t *testing.T) { c.run(&bench{T: t, Driver: open(t), Options: o}) }
-			if o.Virtual {
-				synctest.Test(t, run)
-				return
-			}
-			run(t)
+		if o.Virtual {
+			t.Run(c.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { c.keep(t, open, o) }) })
+			continue
+		}
+		wg.Go(func() { // they wait more than they work: t.Parallel would let as many of them as there are cores
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			t.Run(c.name, func(t *testing.T) { c.keep(t, open, o) })
 		})
 	}
+	wg.Wait()
+}
+
+// keep runs the case, or says why not.
+func (c promise) keep(t *testing.T, open func(t *testing.T) queue.Driver, o Options) {
+	if reason := o.Deviations[c.name]; reason != "" {
+		t.Logf("DEVIATION, not run here: %s: %s", c.name, reason)
+		return
+	}
+	c.run(&bench{T: t, Driver: open(t), Options: o})
 }
 
 type promise struct {

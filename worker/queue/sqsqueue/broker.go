@@ -3,13 +3,21 @@ package sqsqueue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// Depth is what SQS says: about what there is, and a minute old at most.
+// Depth is what SQS says: about what there is, and up to a minute old. What was handed back for later counts as in flight.
 func (d *Driver) Depth(ctx context.Context) (queue.Depth, error) {
 	q, err := d.count(ctx, d.url)
 	if err != nil {
@@ -39,16 +47,75 @@ func (d *Driver) count(ctx context.Context, url string) (queue.Depth, error) {
 	}, nil
 }
 
+// Peek receives up to limit messages and hands them back: SQS shows nothing that it does not deliver, so each look counts
+// as a delivery of what it shows.
 func (d *Driver) Peek(ctx context.Context, limit int) ([]queue.Waiting, error) {
-	return nil, errors.ErrUnsupported
-}
-func (d *Driver) Purge(ctx context.Context) error { return errors.ErrUnsupported }
-func (d *Driver) Dead(ctx context.Context, limit int) ([]queue.Buried, error) {
-	return nil, errors.ErrUnsupported
+	ds, err := d.collect(ctx, d.url, limit, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	ws := make([]queue.Waiting, 0, len(ds))
+	for i := range ds {
+		m := &ds[i]
+		m.continues()
+		ws = append(ws, queue.Waiting{
+			ID: m.ID, State: queue.Visible, Enqueued: m.Enqueued, Delivery: m.Delivery,
+			Body: m.Body, Attributes: m.Attributes, Group: m.Group,
+		})
+	}
+	return ws, d.handBack(ctx, d.url, handles(ds))
 }
 
-func (d *Driver) Revive(ctx context.Context, b queue.Buried, dr queue.Draft) (string, error) {
-	return "", errors.ErrUnsupported
+// collect hides up to limit messages of a queue for so long, from now on for each, and returns them. It ends when a call
+// brings none.
+func (d *Driver) collect(ctx context.Context, url string, limit int, hidden time.Duration) ([]delivery, error) {
+	var all []delivery
+	for len(all) < limit {
+		ds, err := d.poll(ctx, url, min(limit-len(all), maxBatch), time.Second, hidden)
+		if err != nil && len(all) == 0 {
+			return nil, err
+		}
+		if len(ds) == 0 {
+			break
+		}
+		all = append(all, ds...)
+	}
+	return all, nil
 }
-func (d *Driver) Examine(ctx context.Context) []queue.Finding { return nil }
-func (d *Driver) conceal(ctx context.Context) error           { return nil }
+
+// Purge deletes all messages, those in flight too.
+func (d *Driver) Purge(ctx context.Context) error {
+	call, cancel := limited(ctx)
+	defer cancel()
+	_, err := d.calls.PurgeQueue(call, &sqs.PurgeQueueInput{QueueUrl: &d.url})
+	if _, ok := errors.AsType[*types.PurgeQueueInProgress](err); ok {
+		return fault.After(time.Minute, fmt.Errorf("purge %s: a purge is under way; SQS begins one a minute", d.url))
+	}
+	return cloud.Explain(ctx, "purge "+d.url, err)
+}
+
+func handles(ds []delivery) []string {
+	hs := make([]string, len(ds))
+	for i, m := range ds {
+		if p, err := parseReceipt(m.Receipt); err == nil {
+			hs[i] = p.handle
+		}
+	}
+	return hs
+}
+
+// handBack makes messages visible again, also after ctx has ended. Those that are somebody else's by now stay so.
+func (d *Driver) handBack(ctx context.Context, url string, handles []string) error {
+	var errs []error
+	for batch := range slices.Chunk(handles, maxBatch) {
+		var entries []types.ChangeMessageVisibilityBatchRequestEntry
+		for i := range batch {
+			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &batch[i]})
+		}
+		call, cancel := limited(context.WithoutCancel(ctx))
+		_, err := d.calls.ChangeMessageVisibilityBatch(call, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		cancel()
+		errs = append(errs, cloud.Explain(ctx, "hand back messages of "+url, err))
+	}
+	return errors.Join(errs...)
+}

@@ -23,17 +23,20 @@ func (o origin) text() string {
 	return string(b)
 }
 
-// parseOrigin reads what anyone may have written; false for what we have not.
-func parseOrigin(text string) (origin, bool) {
+// parseOrigin reads what anyone may have written; it is zero for what we have not.
+func parseOrigin(text string) origin {
 	const long, many = 1024, 1_000_000
 	var o origin
 	if len(text) > long || json.Unmarshal([]byte(text), &o) != nil {
-		return origin{}, false
+		return origin{}
 	}
 	soon := time.Now().Add(time.Hour).UnixMilli()
 	ok := isID(o.ID) && o.Deliveries >= 0 && o.Deliveries <= many &&
 		o.Enqueued >= 0 && o.Enqueued <= soon && o.Buried >= 0 && o.Buried <= soon
-	return o, ok
+	if !ok {
+		return origin{}
+	}
+	return o
 }
 
 // isID holds for message IDs: those of SQS are UUIDs.

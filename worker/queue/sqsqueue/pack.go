@@ -20,7 +20,7 @@ const (
 	reserved       = "millrace."
 	attrOrigin     = reserved + "origin"     // see origin
 	attrReason     = reserved + "reason"     // why it was buried
-	attrEncoding   = reserved + "encoding"   // base64 or gzip+base64: of a body that SQS can't hold as it is
+	attrEncoding   = reserved + "encoding"   // empty, base64 or gzip+base64: of a body that SQS can't hold as it is
 	attrAttributes = reserved + "attributes" // all others, as a JSON object, where SQS can't hold them as they are
 )
 
@@ -40,7 +40,10 @@ func pack(body []byte, attributes, own map[string]string) (string, map[string]st
 		return "", nil, tooLong(len(body))
 	}
 	text, encoding := string(body), ""
-	if !isText(text) {
+	switch {
+	case text == "":
+		text, encoding = "empty", "empty"
+	case !isText(text):
 		text, encoding = base64.StdEncoding.EncodeToString(body), "base64"
 	}
 	out, err := join(attributes, own, encoding)
@@ -98,6 +101,8 @@ func join(attributes, own map[string]string, encoding string) (map[string]string
 func unpack(text string, attributes map[string]string) (body []byte) {
 	body = []byte(text)
 	switch attributes[attrEncoding] {
+	case "empty":
+		body = []byte{}
 	case "base64":
 		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
 			body = b

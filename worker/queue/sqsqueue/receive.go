@@ -42,9 +42,9 @@ func (d *Driver) more(ctx context.Context, max int) []delivery {
 	var mu sync.Mutex
 	var all []delivery
 	var wg sync.WaitGroup
-	for ; max > 0; max -= maxBatch {
+	for left := max; left > 0; left -= maxBatch {
 		wg.Go(func() {
-			ds, err := d.poll(ctx, d.url, min(max, maxBatch), 0, d.visibility)
+			ds, err := d.poll(ctx, d.url, min(left, maxBatch), 0, d.visibility)
 			if err != nil {
 				return
 			}
@@ -102,8 +102,10 @@ func read(m types.Message, answered time.Time, hidden time.Duration) delivery {
 	if trace := m.Attributes[traceHeader]; trace != "" {
 		attributes[traceHeader] = trace
 	}
-	from, _ := parseOrigin(attributes[attrOrigin])
-	del := delivery{count: number(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]), reason: attributes[attrReason], origin: from}
+	del := delivery{
+		count:  number(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]),
+		reason: attributes[attrReason], origin: parseOrigin(attributes[attrOrigin]),
+	}
 	limit := answered.Add(maxHidden)
 	del.Message = queue.Message{
 		ID:         aws.ToString(m.MessageId),

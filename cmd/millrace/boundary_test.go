@@ -1,0 +1,190 @@
+//go:build linux
+
+package main_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/servertest"
+	"github.com/millrace/millrace/worker/historytest"
+)
+
+// A boundary is a place between two steps of a message's life, as the servers see it.
+type boundary struct {
+	name string
+	here func(c historytest.Call, m historytest.Moment) bool
+}
+
+var boundaries = []boundary{
+	{"after receive, before the worker knows", func(c historytest.Call, m historytest.Moment) bool {
+		return m == historytest.Answered && len(c.Messages) > 0
+	}},
+	{"after receive, before the claim", func(c historytest.Call, m historytest.Moment) bool {
+		return m == historytest.Came && claims(c)
+	}},
+	{"after the claim", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && claims(c) }},
+	{"after output", func(c historytest.Call, m historytest.Moment) bool {
+		return m == historytest.Answered && c.Verb == http.MethodPut && strings.HasPrefix(c.Key, "artifacts/")
+	}},
+	{"before commit", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && commits(c) }},
+	{"after commit", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && commits(c) }},
+	{"before delete", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && deletes(c) }},
+	{"after delete", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && deletes(c) }},
+}
+
+func claims(c historytest.Call) bool {
+	return c.Verb == http.MethodPut && strings.Contains(c.Key, "/attempt-") && !strings.HasSuffix(c.Key, ".end")
+}
+
+func commits(c historytest.Call) bool {
+	return c.Verb == http.MethodPut && strings.HasSuffix(c.Key, "/final")
+}
+
+func deletes(c historytest.Call) bool {
+	return len(c.Changes) > 0 && c.Changes[0].Delete
+}
+
+// killAt kills the worker when it comes to a boundary for the first time; what it said there last is never answered.
+// The channel is closed then.
+func (w *fleetWorker) killAt(b boundary) <-chan struct{} {
+	reached := make(chan struct{})
+	var once sync.Once
+	hook := func(c historytest.Call, m historytest.Moment) *historytest.Fault {
+		if !b.here(c, m) {
+			return nil
+		}
+		once.Do(func() {
+			w.strike()
+			close(reached)
+		})
+		return &historytest.Fault{}
+	}
+	w.queue.On(hook)
+	w.store.On(hook)
+	return reached
+}
+
+// gate makes gated jobs wait: each comes as an ID on running, and goes on when open is called.
+func (f *fleet) gate() (running <-chan string, open func()) {
+	ids, opened := make(chan string, 1000), make(chan struct{})
+	f.receiver.Ear(func(job string, gone <-chan struct{}) {
+		ids <- job
+		select {
+		case <-opened:
+		case <-gone:
+		}
+	})
+	return ids, sync.OnceFunc(func() { close(opened) })
+}
+
+func TestF01AWorkerKilledWhileATaskRunsLosesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=2")
+	running, open := f.gate()
+	w := f.start(0)
+	f.one("gated", "f01")
+	require.Equal(t, "f01", hear(t, running))
+	w.kill()
+	open()
+	f.start(0)
+	f.drained(20 * time.Second)
+	f.stop()
+	f.verify()
+	require.Equal(t, 1, f.puts("f01/attempt-1"))
+	require.Equal(t, 1, f.puts("f01/attempt-2"))
+	require.Equal(t, 1, f.puts("f01/final"))
+	require.Zero(t, f.puts("artifacts/f01/1/"), "the dead attempt published nothing")
+}
+
+// F02, F03: whatever the step at which a worker is killed, the job is committed once, and what was committed is not
+// done again.
+func TestF02F03AWorkerKilledAtAnyBoundaryCommitsOnce(t *testing.T) {
+	t.Parallel()
+	for _, b := range boundaries {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=1")
+			w := f.start(0)
+			reached := w.killAt(b)
+			f.one("chaotic", "f02")
+			hear(t, reached)
+			<-w.ended
+			committed, published := f.puts("f02/final") == 1, f.puts("artifacts/")
+			f.start(0)
+			f.drained(30 * time.Second)
+			f.stop()
+			f.verify()
+			require.Equal(t, 1, f.puts("f02/final"))
+			if committed {
+				require.Zero(t, f.puts("f02/attempt-2"), "what is committed is not done again")
+				require.Equal(t, published, f.puts("artifacts/"))
+			}
+		})
+	}
+}
+
+func TestF04AWorkerKilledAfterTheCallbackMayCallAgainAndDoesNotRunAgain(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=1")
+	w := f.start(0)
+	var once sync.Once
+	f.receiver.On(func(string) int {
+		once.Do(w.strike)
+		return http.StatusNoContent
+	})
+	f.one("chaotic", "f04")
+	<-w.ended
+	f.start(0)
+	f.drained(20 * time.Second)
+	f.stop()
+	f.verify() // the id is the same, and so on
+	require.Zero(t, f.puts("f04/attempt-2"))
+	require.GreaterOrEqual(t, len(f.h.Callbacks()), 1)
+}
+
+func TestASpotNodeThatKillsTwoSecondsAfterSIGTERMLosesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=1", "--grace=30s")
+	running, open := f.gate()
+	w := f.start(0)
+	f.one("gated", "spot")
+	hear(t, running)
+	w.term()
+	select {
+	case <-w.ended:
+		t.Fatal("the job still runs, and the grace is not over")
+	case <-time.After(2 * time.Second):
+	}
+	w.kill()
+	open()
+	f.start(0)
+	f.drained(20 * time.Second)
+	f.stop()
+	f.verify()
+	require.Equal(t, 1, f.puts("spot/final"))
+}
+
+// F13: one message, two workers at once. One commits, the other is superseded.
+func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servertest.Fauxqs(t), 4*time.Second, "--slots=1")
+	running, open := f.gate()
+	f.start(0)
+	f.one("gated", "f13")
+	hear(t, running)
+	f.reveal()
+	f.start(1)
+	hear(t, running)
+	open()
+	f.drained(20 * time.Second)
+	f.stop()
+	f.verify()
+	require.Equal(t, 2, f.puts("f13/attempt-1")+f.puts("f13/attempt-2"), "both ran")
+	require.Equal(t, 1, f.puts("f13/final"))
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// A deadRow is one message of a dead-letter queue. Its JSON form is an element of `millrace dlq list --json`.
+type deadRow struct {
+	ID         string            `json:"id"` // the message's
+	Queue      string            `json:"queue"`
+	Job        string            `json:"job,omitzero"`  // empty for what is no job
+	Name       string            `json:"name,omitzero"` // the job's, else its pipeline's
+	Sent       time.Time         `json:"sentAt,omitzero"`
+	Buried     time.Time         `json:"buriedAt,omitzero"`
+	Deliveries int               `json:"deliveries"`
+	Reason     string            `json:"reason"`
+	Attributes map[string]string `json:"attributes,omitzero"` // of `explain` alone, as Body
+	Body       string            `json:"body,omitzero"`
+}
+
+func newDeadRow(d deadOne) deadRow {
+	r := deadRow{ID: d.ID, Queue: d.of.Name(), Sent: d.Enqueued, Buried: d.Buried.Buried, Deliveries: d.Delivery, Reason: d.Reason}
+	q := queued(queue.Waiting{ID: d.ID, Body: d.Body, Attributes: d.Attributes})
+	if q.Message == "" {
+		r.Job, r.Name = q.ID, q.Name
+		if r.Name == "" {
+			r.Name = q.Pipeline
+		}
+	}
+	return r
+}
+
+func newDLQCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "Look at what was given up, and send it again",
+	}
+	list := newDeadListCmd()
+	list.Use = "list"
+	cmd.AddCommand(list, newDeadExplainCmd(), newRedriveCmd(), newReplayCmd())
+	return group(cmd)
+}
+
+// newJobsDeadCmd is the dead-letter queue by the words it had first.
+func newJobsDeadCmd() *cobra.Command {
+	cmd := newDeadListCmd()
+	cmd.Use = "dead"
+	cmd.Short = "List the dead-letter queue, as `millrace dlq list`; show one of it, send one again"
+	show, retry := newDeadExplainCmd(), newRedriveCmd()
+	show.Use, retry.Use = "show ID", "retry ID|--all"
+	cmd.AddCommand(show, retry)
+	return cmd
+}
+
+func newDeadListCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Short: "List the dead-letter queue, the latest first where the queue keeps an order",
+		Args:  args(cobra.NoArgs),
+	}
+	limit := cmd.Flags().Int("limit", 100, "how many at most; 0 is all")
+	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
+	return onBrokers(cmd, func(c *cobra.Command, b *brokers, _ []string) error {
+		if *limit < 0 {
+			return usage("--limit: must be 0 or more, got %d", *limit)
+		}
+		dead, err := b.dead(c.Context(), *limit)
+		if err != nil {
+			return err
+		}
+		return b.printDead(c, dead, *asJSON)
+	})
+}
+
+func (b *brokers) printDead(c *cobra.Command, dead []deadOne, asJSON bool) error {
+	rows, cells := []deadRow{}, [][]string{}
+	for _, d := range dead {
+		r := newDeadRow(d)
+		rows = append(rows, r)
+		cells = append(cells, b.columns(d.of, r.ID, shorten(r.Name, 24), shortClock(r.Buried), strconv.Itoa(r.Deliveries), shorten(plain(r.Reason), 80)))
+	}
+	switch {
+	case asJSON:
+		return printJSON(c.OutOrStdout(), rows)
+	case len(rows) == 0:
+		fmt.Fprintln(c.ErrOrStderr(), "the dead-letter queue is empty")
+		return nil
+	}
+	return table(newScreen(c.OutOrStdout()), b.columns(nil, "ID", "NAME", "BURIED", "DELIVERIES", "REASON"), cells)
+}

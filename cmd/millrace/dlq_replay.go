@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// A replay is how `millrace dlq replay` runs a buried job here.
+type replay struct {
+	workspace, pipelines string
+	trust                bool
+}
+
+func newReplayCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay --local ID",
+		Short: "Run a message's job here, in a folder; queue, record and receiver of callbacks notice nothing",
+		Long: `Runs the job of a buried message on this machine, in a new folder, as ` + "`millrace run`" + `
+does: its log is shown, its outputs stay in the folder. The queue, the record and
+the receiver of the completion callback notice nothing of it; callbacks that the
+pipeline itself makes are made.
+
+The pipeline is the one that the job began with, where the store has kept it, else
+the catalogue's. Nothing is confined. A message that brings its own pipeline is run
+with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
+		Args: args(cobra.ExactArgs(1)),
+	}
+	var r replay
+	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
+	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
+	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, over the built-in ones")
+	cmd.Flags().BoolVar(&r.trust, "trust", false, "run what the message brings, let it reach private hosts and start programs")
+	return onBrokers(cmd, func(c *cobra.Command, b *brokers, a []string) error {
+		if !*local {
+			return usage("a replay runs the job on this machine: say --local; `millrace dlq redrive` has a worker run it")
+		}
+		if err := checkPipelines(r.pipelines, func(flag string) string { return "--" + flag }); err != nil {
+			return usage("%w", err)
+		}
+		d, err := b.find(c.Context(), a[0])
+		if err != nil {
+			return err
+		}
+		return r.run(c.Context(), b, d)
+	})
+}
+
+func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
+	j, err := job.Decode(queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes, Enqueued: d.Enqueued, Group: d.Group})
+	if err != nil {
+		return fmt.Errorf("message %s is no job: %w", d.ID, err)
+	}
+	records, err := b.cfg.openRecords(ctx)
+	if err != nil {
+		return err
+	}
+	req, err := r.request(ctx, records, j)
+	if err != nil {
+		return err
+	}
+	policy := launch.Policy{Shell: launch.ShellCatalogue}
+	if r.trust {
+		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true}
+	}
+	runner, err := newRunner(map[string]string{}, policy, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	folder := r.workspace
+	if folder == "" {
+		folder = "replay-" + j.ID
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !(errors.Is(err, os.ErrExist) && r.workspace != "") {
+		return fmt.Errorf("make folder %s: %w; name another by --workspace", folder, plainPath(err))
+	}
+	fmt.Fprintf(os.Stderr, "job %s, here, in %s\n", j.ID, folder)
+	return runHere(ctx, runner, req, filepath.Clean(folder), newProgress("stdout", os.Stdout, os.Stderr))
+}
+
+// request finds the pipeline as a worker would: the version that the job began with, else the catalogue's.
+func (r *replay) request(ctx context.Context, records *record.Book, j *job.Job) (*launch.Request, error) {
+	req := &launch.Request{Job: j, Attempt: 1, Last: true, Trusted: true}
+	if j.Inline != nil {
+		if !r.trust {
+			return nil, errors.New("the message brings its own pipeline, which is a stranger's: read it (`millrace dlq explain`), then say --trust")
+		}
+		req.Document, req.Source, req.Digest = j.Inline, "message", pipelines.Digest(j.Inline)
+		return req, nil
+	}
+	var err error
+	req.Document, req.Source, req.Digest, err = newCatalogue(r.pipelines).Document(j.Pipeline)
+	name, digest := j.Pipeline, j.Version
+	if rec, lerr := records.Load(ctx, j.ID); lerr == nil && digest == "" {
+		name, digest = rec.Pipeline, rec.Digest
+	}
+	if digest == "" || digest == req.Digest {
+		return req, err
+	}
+	doc, kept := records.Document(ctx, name[:len(name)-len(filepath.Ext(name))], digest)
+	switch {
+	case kept == nil:
+		req.Document, req.Source, req.Digest = doc, name, digest
+		return req, nil
+	case err == nil && j.Version == "":
+		fmt.Fprintf(os.Stderr, "the job began with %s, which is not kept: this is the present version\n", digest)
+		return req, nil
+	}
+	return nil, errors.Join(err, kept)
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/cosblob"
+	"github.com/millrace/millrace/modules/blob/s3blob"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/cosqueue"
+	"github.com/millrace/millrace/worker/queue/localqueue"
+	"github.com/millrace/millrace/worker/queue/sqsqueue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// cloudConfig says how to get at what lies in a cloud. AWS credentials come by AWS's own default chain: environment,
+// profile, web identity, container, instance.
+type cloudConfig struct {
+	Region          string `flag:"region" default:"" doc:"AWS region; empty is the environment's or the profile's"`
+	SQSEndpoint     string `flag:"sqs-endpoint" default:"" doc:"URL of a server that speaks SQS, instead of AWS's"`
+	S3Endpoint      string `flag:"s3-endpoint" default:"" doc:"URL of a server that speaks S3, instead of AWS's"`
+	DeadQueue       string `flag:"dead-queue" default:"" doc:"SQS queue for what is given up; empty is that of the queue's redrive policy"`
+	COSEndpoint     string `flag:"cos-endpoint" default:"" doc:"URL of IBM COS, like https://s3.eu-de.cloud-object-storage.appdomain.cloud"`
+	COSRegion       string `flag:"cos-region" default:"" doc:"region that HMAC signatures name; empty is us-east-1"`
+	COSAccessKeyID  string `flag:"cos-access-key-id" default:"" doc:"HMAC access key of COS"`
+	COSSecretKey    string `flag:"cos-secret-access-key" default:"" secret:"true" doc:"HMAC secret key of COS"`
+	COSAPIKey       string `flag:"cos-api-key" default:"" secret:"true" doc:"IAM API key of COS, instead of HMAC keys"`
+	COSInstanceID   string `flag:"cos-instance-id" default:"" doc:"service instance that the IAM API key belongs to"`
+	COSAuthEndpoint string `flag:"cos-auth-endpoint" default:"" doc:"URL that IAM tokens come from; empty is IBM Cloud's"`
+	COSCredentials  string `flag:"cos-credentials" default:"" doc:"file of a COS service credential (JSON), instead of keys; read again when it changes"`
+}
+
+func (c *cloudConfig) aws(endpoint string) cloud.AWS {
+	return cloud.AWS{Region: c.Region, Endpoint: endpoint}
+}
+
+func (c *cloudConfig) cos() cloud.COS {
+	return cloud.COS{
+		Endpoint: c.COSEndpoint, Region: c.COSRegion, AccessKeyID: c.COSAccessKeyID, SecretAccessKey: c.COSSecretKey,
+		APIKey: c.COSAPIKey, InstanceID: c.COSInstanceID, AuthEndpoint: c.COSAuthEndpoint, File: c.COSCredentials,
+	}
+}
+
+// checkCOS refuses what no client can be made of. Whether the credentials are good is the service's to say.
+func (c *cloudConfig) checkCOS(from func(string) string) (errs []error) {
+	if c.COSEndpoint == "" {
+		errs = append(errs, fmt.Errorf("%s: is empty: COS is reached at a URL like https://s3.eu-de.cloud-object-storage.appdomain.cloud", from("cos-endpoint")))
+	}
+	switch {
+	case c.COSCredentials != "":
+		if _, err := os.ReadFile(c.COSCredentials); err != nil {
+			errs = append(errs, fmt.Errorf("%s: the file of credentials %s can't be read: %w", from("cos-credentials"), c.COSCredentials, plainPath(err)))
+		}
+	case (c.COSAccessKeyID == "" || c.COSSecretKey == "") && c.COSAPIKey == "":
+		errs = append(errs, fmt.Errorf("no COS credentials are given: set %s and %s, or %s, or %s",
+			from("cos-access-key-id"), from("cos-secret-access-key"), from("cos-api-key"), from("cos-credentials")))
+	}
+	return errs
+}
+
+// placeConfig says where messages wait, and where records and outputs lie.
+type placeConfig struct {
+	dataConfig
+	Queue []string `flag:"queue" default:"local" doc:"queues, comma-separated: local (embedded), sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4 may follow each"`
+	Store string   `flag:"store" default:"local" doc:"where records and outputs lie: local (a folder), s3://bucket/prefix, cos://bucket/prefix"`
+	cloudConfig
+
+	queues []queueRef // of Queue, by complete
+	store  storeRef   // of Store, by complete
+}
+
+func (c *placeConfig) complete(from func(string) string) []error {
+	errs := c.dataConfig.complete(from)
+	var wrong []error
+	c.queues, wrong = parseQueues(c.Queue)
+	for _, err := range wrong {
+		errs = append(errs, fmt.Errorf("%s: %w", from("queue"), err))
+	}
+	var err error
+	if c.store, err = parseStore(c.Store); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("store"), err))
+	}
+	if c.store.kind == kindCOS || slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindCOS }) {
+		errs = append(errs, c.checkCOS(from)...)
+	}
+	return errs
+}
+
+// storeName is what people call the store.
+func (c *placeConfig) storeName() string {
+	if c.store.kind == kindLocal {
+		return c.Data
+	}
+	return c.store.text
+}
+
+// embedded says whether all queues are the embedded one, whose file is its owner's alone.
+func (c *placeConfig) embedded() bool {
+	return !slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind != kindLocal })
+}
+
+// inFolder says whether anything lies in the data folder.
+func (c *placeConfig) inFolder() bool {
+	return c.store.kind == kindLocal || slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindLocal })
+}
+
+// openBroker opens a queue. Close it after use.
+func (c *placeConfig) openBroker(ctx context.Context, ref queueRef, visibility time.Duration) (queue.Broker, error) {
+	switch ref.kind {
+	case kindSQS:
+		return sqsqueue.Open(ctx, sqsqueue.Config{Queue: ref.name, AWS: c.aws(c.SQSEndpoint), Visibility: visibility, DeadQueue: c.DeadQueue})
+	case kindCOS:
+		return cosqueue.Open(ctx, cosqueue.Config{COS: c.cos(), Bucket: ref.bucket, Prefix: ref.prefix, Visibility: visibility})
+	}
+	return localqueue.Open(ctx, localqueue.Config{Path: c.queueFile(), Visibility: visibility})
+}
+
+// openBrokers opens all queues. Close them after use.
+func (c *placeConfig) openBrokers(ctx context.Context, visibility time.Duration) ([]queue.Broker, error) {
+	var all []queue.Broker
+	for _, ref := range c.queues {
+		b, err := c.openBroker(ctx, ref, visibility)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(all))
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+func closeAll(brokers []queue.Broker) error {
+	var errs []error
+	for _, b := range brokers {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openStore opens the store; it may be left open until the process ends.
+func (c *placeConfig) openStore(ctx context.Context) (blob.Store, error) {
+	switch c.store.kind {
+	case kindS3:
+		return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: c.store.bucket, Prefix: c.store.prefix})
+	case kindCOS:
+		return cosblob.Open(ctx, cosblob.Config{COS: c.cos(), Bucket: c.store.bucket, Prefix: c.store.prefix})
+	}
+	return c.openFolder()
+}
+
+func (c *placeConfig) openRecords(ctx context.Context) (*record.Book, error) {
+	store, err := c.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return record.New(store, time.Now), nil
+}

@@ -1,0 +1,222 @@
+package cosqueue
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/worker/queue"
+)
+
+const (
+	// maxReceive is how many messages come at once, at most.
+	maxReceive = 64
+	// atOnce is how many requests one call has under way, at most.
+	atOnce = 16
+	// maxMisses is after how many claims in a row that others were faster at the rest of a look is not believed.
+	maxMisses = 3
+	// grace is how long claims that are under way may take when their context has ended.
+	grace = 2 * time.Second
+)
+
+// Receive claims up to max messages, roughly the oldest first, and returns them. It claims only what it returns. While
+// there are none it looks from time to time, more and more rarely.
+func (d *Driver) Receive(ctx context.Context, max int, wait time.Duration) ([]queue.Message, error) {
+	if max < 1 {
+		return nil, nil
+	}
+	end := time.Now().Add(min(wait, maxWait))
+	for {
+		woken, cs, err := d.ask(ctx, min(max, maxReceive))
+		if err != nil {
+			return nil, err
+		}
+		if len(cs) > 0 {
+			ms, err := d.claimAll(ctx, cs)
+			if len(ms) > 0 || err != nil {
+				return ms, err
+			}
+			continue
+		}
+		if again, err := d.await(ctx, woken, end); !again {
+			return nil, err
+		}
+	}
+}
+
+// ask returns candidates, and the bell that rings when there may be more.
+func (d *Driver) ask(ctx context.Context, max int) (<-chan struct{}, []candidate, error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	d.mu.Lock()
+	woken := d.woken
+	d.mu.Unlock()
+	cs, err := d.candidates(ctx, max)
+	return woken, cs, err
+}
+
+// await returns true once another look is due, and false with the cause of ctx, or nil when end has come.
+func (d *Driver) await(ctx context.Context, woken <-chan struct{}, end time.Time) (again bool, err error) {
+	d.mu.Lock()
+	next := d.pace.next
+	d.mu.Unlock()
+	if !time.Now().Before(end) {
+		return false, nil
+	}
+	last := next.After(end)
+	if last {
+		next = end
+	}
+	t := time.NewTimer(time.Until(next))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-woken:
+		return true, nil
+	case <-t.C:
+		return !last, nil
+	}
+}
+
+// claimAll claims each of the candidates. What was claimed is returned, and an error only if nothing was. When ctx ends
+// claims under way are let come back, for up to grace.
+func (d *Driver) claimAll(ctx context.Context, cs []candidate) (ms []queue.Message, err error) {
+	ctx, release := outlast(ctx)
+	defer release()
+	claimed := make([]*queue.Message, len(cs))
+	errs := make([]error, len(cs))
+	each(len(cs), func(i int) { claimed[i], errs[i] = d.claim(ctx, cs[i]) })
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, c := range cs {
+		delete(d.busy, c.key)
+		if claimed[i] != nil {
+			ms = append(ms, *claimed[i])
+		}
+	}
+	err = errors.Join(errs...)
+	if len(ms) > 0 {
+		d.pace, err = pace{}, nil
+		return ms, err
+	}
+	if d.pool.misses++; d.pool.misses > maxMisses {
+		d.pool.waiting = nil
+	}
+	// Others take the same ones: spread out.
+	rand.Shuffle(len(d.pool.waiting), func(i, j int) {
+		d.pool.waiting[i], d.pool.waiting[j] = d.pool.waiting[j], d.pool.waiting[i]
+	})
+	return nil, err
+}
+
+// outlast is a context that ends grace after ctx has.
+func outlast(ctx context.Context) (context.Context, func()) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var late *time.Timer
+	var mu sync.Mutex
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		late = time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })
+	})
+	return longer, func() {
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if late != nil {
+			late.Stop()
+		}
+		cancel(nil)
+	}
+}
+
+// claim makes the message ours and returns it; nil when it is somebody else's, or gone, or not visible yet.
+func (d *Driver) claim(ctx context.Context, c candidate) (*queue.Message, error) {
+	l := lease{
+		State: held, Owner: d.owner, Token: newToken(), Gen: 1, Deliveries: 1,
+		Millis: d.visibility.Milliseconds(), Version: c.version(),
+	}
+	condition := absent()
+	if c.etag != "" {
+		old, etag, err := d.known(ctx, c.key)
+		if err != nil {
+			return nil, unless(err, errGone)
+		}
+		if s, ok := d.sight(c.key); !ok || s.etag != c.etag || !d.over(s, old, l.Version) {
+			return nil, nil
+		}
+		if l.Gen = old.Gen + 1; old.Version == l.Version && old.State != done {
+			l.Deliveries = old.Deliveries + 1
+		}
+		condition = unchanged(etag)
+	}
+	asked := time.Now()
+	if _, err := d.write(ctx, c.key, l, condition); err != nil {
+		return nil, unless(err, errTaken)
+	}
+	return d.fetch(ctx, c, l, asked.Add(d.visibility))
+}
+
+// over says whether a lease that was read may be taken over.
+func (d *Driver) over(s sight, l lease, version string) bool {
+	switch l.State {
+	case held, free:
+		return !time.Now().Before(s.since.Add(l.lasts()))
+	case done:
+		return l.Version != version
+	}
+	return false
+}
+
+// fetch gets the message that l is the lease of. Without it the lease is given up.
+func (d *Driver) fetch(ctx context.Context, c candidate, l lease, deadline time.Time) (*queue.Message, error) {
+	b, o, err := d.bucket.get(ctx, jobs+c.key, maxObject)
+	if errors.Is(err, errGone) {
+		return nil, d.tidy(ctx, c.key)
+	}
+	if err != nil {
+		back := l.next(free, 0)
+		back.Deliveries--
+		if s, ok := d.sight(c.key); ok {
+			_, lost := d.write(ctx, c.key, back, unchanged(s.etag))
+			err = errors.Join(err, lost)
+		}
+		return nil, err
+	}
+	o.key = c.key
+	e := open(b, o)
+	d.mu.Lock()
+	delete(d.fresh, c.key)
+	d.mu.Unlock()
+	return &queue.Message{
+		ID: o.id(), Body: e.body(), Attributes: e.Attributes, Group: e.Group, Enqueued: e.Enqueued,
+		Delivery: l.Deliveries, Receipt: receipt(c.key, l.Token), Deadline: deadline,
+	}, nil
+}
+
+// unless is err, or nil when it is the one that was to be expected.
+func unless(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
+// each calls f with 0 to n-1, several at once.
+func each(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
