@@ -240,6 +240,7 @@ func TestOfTwoWorkersThatRunAJobOneCommitsAndCallsBack(t *testing.T) {
 	}
 	var workers sync.WaitGroup
 	for range 2 {
+		p.cfg.Feed = feedOn(t, p.driver)
 		w, err := worker.New(p.cfg)
 		require.NoError(t, err)
 		workers.Go(func() {
