@@ -104,7 +104,7 @@ func (a *attempt) again(ctx context.Context) time.Duration {
 	if ctx.Err() != nil { // it is us who go
 		return jitter(time.Second)
 	}
-	return jitter(backoff(a.lease.Delivery))
+	return a.bounced()
 }
 
 // classQueue is the queue of the workers that the job is for, where they are of another class than this one and the

@@ -15,7 +15,7 @@
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
 // task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
-// tries, due, err.
+// tries, due, queue, err.
 package worker
 
 import (
