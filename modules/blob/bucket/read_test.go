@@ -56,7 +56,6 @@ func TestATransferThatBreaksAgainAndAgainEndsWithItsPlace(t *testing.T) {
 	s, w := p.through(t)
 	put(t, s, "k", noise(300_000))
 	put(t, s, "large", noise(1<<20))
-	w.cut()
 	w.add(short)
 	_, err := blob.ReadAll(t.Context(), s, "k", 1<<20)
 	require.NoError(t, err)

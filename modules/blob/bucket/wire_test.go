@@ -45,11 +45,13 @@ func newWire(t *testing.T, endpoint string) *wire {
 
 func (w *wire) endpoint() string { return "http://" + w.Listen }
 
-// add puts a toxic into the way.
+// add cuts every connection, and puts a toxic into the way of new ones: a link that is blocked takes none.
 func (w *wire) add(toxic string) {
 	w.t.Helper()
+	w.Stop()
 	_, err := w.Toxics.AddToxicJson(strings.NewReader(`{"name": "toxic", ` + toxic + `}`))
 	require.NoError(w.t, err)
+	require.NoError(w.t, w.Start())
 }
 
 // cut ends every connection; new ones pass.
