@@ -30,6 +30,7 @@ const (
 	tryTimeout = 15 * time.Second // for one try, the answer's body included
 	// maxAnswer is how much of an answer's body is read, so that the connection can be used again. Nobody looks at it.
 	maxAnswer = 64 << 10
+	maxURL    = 8 << 10 // bytes
 )
 
 // ErrGone says that the receiver wants no callbacks any more (410 Gone): don't try again, ever.
@@ -101,6 +102,9 @@ func (s *Sender) Send(ctx context.Context, d Delivery) (Receipt, error) {
 
 // check returns what errors call the receiver.
 func (s *Sender) check(d Delivery) (host string, err error) {
+	if len(d.URL) > maxURL {
+		return "", fmt.Errorf("callback URL can't be used: it has %d bytes, and at most %d are taken", len(d.URL), maxURL)
+	}
 	u, err := url.Parse(d.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", errors.New("callback URL can't be used: it must begin with http:// or https:// and name a host")

@@ -54,7 +54,7 @@ func (o *Outbox) CallBack(ctx context.Context, final *record.Record, target stri
 		return nil
 	case done != nil: // a crash may have come before it was listed
 		e.Tries, e.Error = done.Tries, done.Error
-		return o.Records.Exhaust(ctx, e)
+		return o.exhaust(ctx, e)
 	case final.Owed != nil:
 		return o.Records.Owe(ctx, e, *final.Owed)
 	}
@@ -111,12 +111,20 @@ func (o *Outbox) settle(ctx context.Context, final *record.Record, e record.Entr
 		if err := o.Records.CallbackDone(ctx, e.Job, d); err != nil {
 			return err
 		}
-		return o.Records.Exhaust(ctx, e)
+		return o.exhaust(ctx, e)
 	}
 	owed := record.Owed{Round: e.Round + 1, Time: d.Time, Tries: d.Tries, Error: e.Error}
 	owed.Next = next(e.Job, owed.Round, d.Time, fault.Delay(sendErr))
 	log.WarnContext(ctx, "callback owed", "due", owed.Next, "tries", owed.Tries, "err", owed.Error)
 	return o.Records.Owe(ctx, e, owed)
+}
+
+// exhaust lists a callback as given up. A URL that is too long to send to is too long to keep.
+func (o *Outbox) exhaust(ctx context.Context, e record.Entry) error {
+	if len(e.URL) > maxURL {
+		e.URL = ""
+	}
+	return o.Records.Exhaust(ctx, e)
 }
 
 // next is when the round after the given one is due: after the schedule's delay, spread by up to a tenth, or after what the

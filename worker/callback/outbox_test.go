@@ -2,7 +2,6 @@ package callback_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"iter"
@@ -19,7 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/blobtest"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/blob/s3blob"
+	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/record"
@@ -239,30 +241,42 @@ func TestACallbackThatWasGivenUpIsReplayed(t *testing.T) {
 }
 
 func TestTwoOutboxesOnOneStoreDeliverOnce(t *testing.T) {
-	store := newStore(t)
-	s := &shop{answer: always(200)}
-	var jobs []string
-	for i := range 20 {
-		id := string(rune('a' + i))
-		owe(t, store, id, target)
-		jobs = append(jobs, "msg_"+id)
-	}
-	var wg sync.WaitGroup
-	var got [2]int
-	for i := range got {
-		wg.Go(func() {
-			var err error
-			got[i], err = newOutbox(store, s, io.Discard).DeliverDue(context.Background())
-			if err != nil {
-				t.Error(err)
+	for name, open := range map[string]func(*testing.T) blob.Store{
+		"a folder": func(t *testing.T) blob.Store { return newStore(t) },
+		"a bucket": func(t *testing.T) blob.Store {
+			endpoint := servertest.Versitygw(t)
+			store, err := s3blob.Open(t.Context(), s3blob.Config{AWS: blobtest.AWS(t, endpoint), Bucket: blobtest.Bucket(t, endpoint)})
+			require.NoError(t, err)
+			return store
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := open(t)
+			s := &shop{answer: always(200)}
+			var jobs []string
+			for i := range 20 {
+				id := string(rune('a' + i))
+				owe(t, store, id, target)
+				jobs = append(jobs, "msg_"+id)
 			}
+			var wg sync.WaitGroup
+			var got [2]int
+			for i := range got {
+				wg.Go(func() {
+					var err error
+					got[i], err = newOutbox(store, s, io.Discard).DeliverDue(t.Context())
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			slices.Sort(s.ids)
+			require.Equal(t, jobs, s.ids)
+			require.Equal(t, 20, got[0]+got[1])
+			require.Empty(t, outboxKeys(t, store))
 		})
 	}
-	wg.Wait()
-	slices.Sort(s.ids)
-	require.Equal(t, jobs, s.ids)
-	require.Equal(t, 20, got[0]+got[1])
-	require.Empty(t, outboxKeys(t, store))
 }
 
 func TestWhatAReceiverAnswersDecidesWhatFollows(t *testing.T) {
@@ -322,6 +336,20 @@ func TestWithoutASecretACallbackIsListedAsGivenUp(t *testing.T) {
 	require.Equal(t, []string{"j"}, jobsOf(t, o.Exhausted(t.Context())))
 	_, err := o.DeliverDue(t.Context())
 	require.ErrorContains(t, err, "MILLRACE_CALLBACK_SECRET", "what others owe is not given up for want of it here")
+}
+
+func TestAURLThatIsTooLongIsGivenUpAndListed(t *testing.T) {
+	store := newStore(t)
+	s := &shop{answer: always(200)}
+	o := newOutbox(store, s, io.Discard)
+	final := end(t, store, "j")
+	for range 2 { // and once more by a redelivery
+		require.NoError(t, o.CallBack(t.Context(), final, "https://shop.example/"+strings.Repeat("x", 1<<20)))
+		final = load(t, store, "j")
+		require.Contains(t, final.Callback.Error, "it has 1048597 bytes, and at most 8192 are taken")
+	}
+	require.Equal(t, []string{"j"}, jobsOf(t, o.Exhausted(t.Context())))
+	require.Zero(t, s.asked())
 }
 
 func TestAnEntryThatCannotBeReadHoldsNoOtherUp(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 	gonePrefix      = "outbox/gone/"
 	dueFormat       = "20060102T150405Z"
 	// maxEntryBytes is the largest entry of the outbox that is read.
-	maxEntryBytes = 1 << 20
+	maxEntryBytes = 128 << 10
 	// claimWindow is how long a claim of a due callback keeps others away. A worker that claims one must be done with it
 	// within claimMargin.
 	claimWindow = 5 * time.Minute
