@@ -47,6 +47,9 @@ var codes = map[string]Why{
 	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
 	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "KmsThrottled": Throttled,
 
+	"RequestTimeout": Unreachable, // S3 has it with 400: what we sent came too slowly
+	"NotImplemented": Refused,
+
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
 }
 
