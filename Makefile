@@ -12,7 +12,7 @@ BUILDFLAGS  := -trimpath -buildvcs=false
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz
+.PHONY: help demo build test check tools bench fuzz soak
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
 
 bench: ## Measure and print throughput, overhead and start-up.
 	go test -tags bench -run TestBench -v -count=1 -p 1 ./pipelines ./pipelines/nunjucks ./cmd/millrace
+
+soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME).
+	go test $(BUILDFLAGS) -tags soak -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)

@@ -157,7 +157,7 @@ func (k *checker) whole() {
 
 // leases checks I5, and the second half of I3.
 func (k *checker) leases() {
-	ls := newLeases(k.h.Visibility)
+	ls := newLeases(k.h)
 	for _, m := range moments(k.calls) {
 		if m.answered {
 			ls.heard(m.call)
@@ -167,6 +167,9 @@ func (k *checker) leases() {
 			if l := ls.byReceipt[ch.Receipt]; l != nil && l.worker == m.call.Worker && m.at.After(l.ends.Add(k.slack.Call)) {
 				k.violated("I5", "%s of job %s by %s, %s after its lease had ended", m.call.Verb, l.job, l.worker, m.at.Sub(l.ends))
 			}
+		}
+		if m.call.leases() && !m.call.Create && m.call.Match == "" {
+			k.violated("I5", "%s wrote %s without a condition", m.call.Worker, m.call.Key)
 		}
 		job, ok := artifactOf(m.call.Key)
 		if !ok || m.call.Verb != "PUT" || m.call.Bucket != k.h.Store {
@@ -266,7 +269,7 @@ func (k *checker) drains() {
 
 // receives says whether a call takes messages.
 func (c Call) receives() bool {
-	return c.Verb == "ReceiveMessage" || c.Verb == "PUT" && c.Create && strings.Contains("/"+c.Key, "/leases/")
+	return c.Verb == "ReceiveMessage" || c.leases() && c.State == "held" && c.Create
 }
 
 // Describe makes an Object of its bytes; records keep them.

@@ -176,6 +176,23 @@ func TestEveryInvariantCanBeViolated(t *testing.T) {
 			s.now = s.now.Add(3 * time.Second)
 			s.delete("b", "r2")
 		}},
+		{"I5", "a lease in a bucket is written without a condition", func(_ *testing.T, s *story) {
+			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", State: "held", Token: "t"})
+		}},
+		{"I3", "something is published after a lease in a bucket", func(_ *testing.T, s *story) {
+			s.Sent = map[string]string{"01J": "job"}
+			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true, State: "held", Token: "t", Hidden: time.Second})
+			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Match: "e", State: "held", Token: "t", Hidden: time.Second})
+			s.now = s.now.Add(2 * time.Second)
+			s.put("b", "artifacts/job/2/a.bin", 200)
+		}},
+		{"I3", "something is published after a handing back in a bucket", func(_ *testing.T, s *story) {
+			s.Sent = map[string]string{"01J": "job"}
+			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true, State: "held", Token: "t", Hidden: time.Minute})
+			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Match: "e", State: "free", Token: "t"})
+			s.now = s.now.Add(time.Second)
+			s.put("b", "artifacts/job/2/a.bin", 200)
+		}},
 		{"I6", "a process is left", func(_ *testing.T, s *story) { s.Left = append(s.Left, "sleep 1000") }},
 		{"I7", "a secret is logged", func(_ *testing.T, s *story) { s.Logs["a"] += secret }},
 		{"I7", "a secret is stored", func(_ *testing.T, s *story) { s.Objects["x"] = s.Describe("x", []byte("it is "+secret)) }},
@@ -190,7 +207,7 @@ func TestEveryInvariantCanBeViolated(t *testing.T) {
 		}},
 		{"I8", "a message of a bucket is claimed after SIGTERM", func(_ *testing.T, s *story) {
 			s.now = s.now.Add(time.Second)
-			s.call(historytest.Call{Worker: "a", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true})
+			s.call(historytest.Call{Worker: "a", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true, State: "held", Token: "t"})
 		}},
 	} {
 		t.Run(tt.invariant+" "+tt.name, func(t *testing.T) {

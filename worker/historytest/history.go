@@ -37,11 +37,12 @@ type Call struct {
 
 	Create   bool       // PUT that must not replace an object
 	Match    string     // PUT that must replace this ETag
-	Token    string     // PUT: what the object is, where its kind says so (see readPut)
+	State    string     // PUT of a lease in a bucket: what it says
+	Token    string     // PUT of a lease in a bucket: of the delivery
 	Messages []Delivery // of ReceiveMessage
 	Changes  []Change   // of ChangeMessageVisibility and DeleteMessage, and of their batches
 	Wait     time.Duration
-	Hidden   time.Duration // of ReceiveMessage: what it asks for; 0 is the queue's own
+	Hidden   time.Duration // of ReceiveMessage and of a lease: how long; 0 is the queue's own
 	Leak     bool          // a secret stands in the request
 }
 
@@ -101,6 +102,7 @@ type History struct {
 	Secrets    []string      // that must be seen nowhere
 
 	Jobs    []Job
+	Sent    map[string]string // job IDs of messages in a bucket, by their own
 	Waiting map[string]int    // job IDs of messages that are still in the queue, and how many
 	Dead    map[string]int    // job IDs of messages in the dead-letter queue
 	Objects map[string]Object // of the store at the end, by key

@@ -1,7 +1,9 @@
 package historytest
 
 import (
+	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,12 +47,13 @@ func moments(calls []Call) []moment {
 // A book of leases, as the servers granted them so far.
 type leases struct {
 	visibility time.Duration
+	sent       map[string]string // job IDs of messages in a bucket
 	byReceipt  map[string]*lease
 	byJob      map[string][]*lease // by worker and job
 }
 
-func newLeases(visibility time.Duration) *leases {
-	return &leases{visibility, map[string]*lease{}, map[string][]*lease{}}
+func newLeases(h *History) *leases {
+	return &leases{h.Visibility, h.Sent, map[string]*lease{}, map[string][]*lease{}}
 }
 
 // heard takes in a server's answer.
@@ -60,9 +63,10 @@ func (ls *leases) heard(c *Call) {
 		if hidden == 0 {
 			hidden = ls.visibility
 		}
-		l := &lease{worker: c.Worker, job: m.Job, receipt: m.Receipt, ends: c.Answered.Add(hidden)}
-		ls.byReceipt[m.Receipt] = l
-		ls.byJob[c.Worker+" "+m.Job] = append(ls.byJob[c.Worker+" "+m.Job], l)
+		ls.grant(c.Worker, m.Job, m.Receipt, c.Answered.Add(hidden))
+	}
+	if c.leases() && c.Passed() {
+		ls.wrote(c)
 	}
 	for _, ch := range c.Changes {
 		l := ls.byReceipt[ch.Receipt]
@@ -78,6 +82,27 @@ func (ls *leases) heard(c *Call) {
 		default:
 			l.ends = c.Answered.Add(ch.Hidden)
 		}
+	}
+}
+
+func (ls *leases) grant(worker, job, receipt string, ends time.Time) {
+	l := &lease{worker: worker, job: job, receipt: receipt, ends: ends}
+	ls.byReceipt[receipt] = l
+	ls.byJob[worker+" "+job] = append(ls.byJob[worker+" "+job], l)
+}
+
+// wrote takes in a lease that a worker wrote into a bucket.
+func (ls *leases) wrote(c *Call) {
+	id, _, _ := strings.Cut(path.Base(c.Key), ".")
+	l := ls.byReceipt[c.Token]
+	switch {
+	case l == nil && c.State == "held":
+		ls.grant(c.Worker, ls.sent[id], c.Token, c.Answered.Add(c.Hidden))
+	case l == nil:
+	case c.State == "held":
+		l.ends = c.Answered.Add(c.Hidden)
+	default:
+		l.over = c.Answered
 	}
 }
 

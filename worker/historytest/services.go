@@ -76,6 +76,11 @@ func JobOf(body []byte) string {
 	return m.ID
 }
 
+// leases says whether a call writes the lease of a message in a bucket.
+func (c Call) leases() bool {
+	return c.Verb == http.MethodPut && path.Base(path.Dir("/"+c.Key)) == "leases"
+}
+
 // readS3 reads a request with the bucket in its path.
 func readS3(req *http.Request, body []byte) *Call {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
@@ -85,10 +90,13 @@ func readS3(req *http.Request, body []byte) *Call {
 	}
 	c.Create = req.Header.Get("If-None-Match") == "*"
 	c.Match = strings.Trim(req.Header.Get("If-Match"), `"`)
-	if c.Verb == http.MethodPut && strings.Contains(key, "leases/") {
-		var lease struct{ State string }
+	if c.leases() {
+		var lease struct {
+			State, Token string
+			MS           int64
+		}
 		_ = json.Unmarshal(body, &lease) // then it is none
-		c.Token = lease.State
+		c.State, c.Token, c.Hidden = lease.State, lease.Token, time.Duration(lease.MS)*time.Millisecond
 	}
 	return c
 }

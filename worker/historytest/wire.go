@@ -1,7 +1,6 @@
 package historytest
 
 import (
-	"context"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -33,19 +32,18 @@ func NewWire(t testing.TB, h *History, worker, server string) *Wire {
 	s := httptest.NewUnstartedServer(r.Handler())
 	s.Config.ErrorLog = nil
 	s.Start()
-	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), worker, "127.0.0.1:0", strings.TrimPrefix(s.URL, "http://"))
+	p := newProxy("127.0.0.1:0", s)
 	require.NoError(t, p.Start())
 	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s}
 }
 
 // Toxics that a Wire knows, for Break.
 const (
-	Silence   = `"type": "timeout", "attributes": {"timeout": 0}`                   // nothing passes and nothing is closed
-	Resets    = `"type": "reset_peer", "attributes": {"timeout": 0}`                // every connection is reset
-	Latency   = `"type": "latency", "attributes": {"latency": 150, "jitter": 100}`  // milliseconds, each way
-	SlowClose = `"type": "slow_close", "attributes": {"delay": 500}`                // milliseconds
-	Narrow    = `"type": "bandwidth", "attributes": {"rate": 200}`                  // KB/s
-	Slices    = `"type": "slicer", "attributes": {"average_size": 40, "delay": 50}` // bytes, microseconds
+	Silence   = `"type": "timeout", "attributes": {"timeout": 0}`                  // nothing passes and nothing is closed
+	Resets    = `"type": "reset_peer", "attributes": {"timeout": 0}`               // every connection is reset
+	Latency   = `"type": "latency", "attributes": {"latency": 150, "jitter": 100}` // milliseconds, each way
+	SlowClose = `"type": "slow_close", "attributes": {"delay": 500}`               // milliseconds
+	Narrow    = `"type": "bandwidth", "attributes": {"rate": 200}`                 // KB/s
 )
 
 // Break puts a toxic in place, both ways, until Heal.
@@ -66,7 +64,7 @@ func (w *Wire) Cut() {
 	w.proxy.Stop()
 }
 
-// Heal ends all that Break and Cut did. Connections that lost bytes meanwhile are closed.
+// Heal ends all that Break and Cut did. Connections are closed, for bytes were lost in them.
 func (w *Wire) Heal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,8 +72,13 @@ func (w *Wire) Heal() {
 		return
 	}
 	w.proxy.Stop()
-	w.proxy.Toxics.ResetToxics(context.Background())
+	w.proxy = newProxy(w.proxy.Listen, w.server) // a toxic taken away can hang on a connection that is stuck
 	require.NoError(w.t, w.proxy.Start())
+}
+
+func newProxy(listen string, to *httptest.Server) *toxiproxy.Proxy {
+	s := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	return toxiproxy.NewProxy(s, "wire", listen, strings.TrimPrefix(to.URL, "http://"))
 }
 
 // Close ends the wire; what is under way is cut.

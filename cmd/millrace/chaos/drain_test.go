@@ -1,6 +1,6 @@
 //go:build linux
 
-package main_test
+package chaos_test
 
 import (
 	"sync"
@@ -94,7 +94,7 @@ func TestF07SIGTERMLetsAJobFinishThatFitsTheGrace(t *testing.T) {
 
 func TestF08SIGTERMHandsBackAJobThatDoesNotFitTheGrace(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, servertest.Fauxqs(t), 60*time.Second, "--slots=2", "--grace=1s")
+	f := newFleet(t, servertest.Fauxqs(t), 8*time.Second, "--slots=2", "--grace=1s")
 	running, open := f.gate()
 	w := f.start(0)
 	f.one("gated", "f08")
@@ -103,9 +103,13 @@ func TestF08SIGTERMHandsBackAJobThatDoesNotFitTheGrace(t *testing.T) {
 	w.end(15 * time.Second)
 	require.Zero(t, f.puts("artifacts/"), "what a stopped job left is not published")
 	require.Equal(t, 1, f.puts("f08/attempt-1.end"))
+	back := f.calls(func(c historytest.Call) bool {
+		return len(c.Changes) == 1 && c.Changes[0].Done && !c.Changes[0].Delete && c.Changes[0].Hidden <= 2*time.Second
+	})
+	require.Equal(t, 1, back, "the message is handed back, and not hidden until the lease ends")
 	open()
 	f.start(1)
-	f.drained(15 * time.Second) // long before the lease would have ended
+	f.drained(30 * time.Second) // fauxqs gives it to the poll that the first worker left, which hides it once more
 	f.stop()
 	f.verify()
 	require.Contains(t, string(f.object(f.key("f08/attempt-1.end"))), `"interrupted"`, "it costs the job nothing")
@@ -113,18 +117,19 @@ func TestF08SIGTERMHandsBackAJobThatDoesNotFitTheGrace(t *testing.T) {
 
 func TestF09ASecondSignalEndsTheWorkerAtOnce(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, servertest.Fauxqs(t), 60*time.Second, "--slots=2", "--grace=1h")
+	f := newFleet(t, servertest.Fauxqs(t), 8*time.Second, "--slots=2", "--grace=1h")
 	running, open := f.gate()
 	w := f.start(0)
 	f.one("gated", "f09")
 	hear(t, running)
 	w.term()
+	w.says("draining")
 	w.term()
 	w.end(15 * time.Second)
 	require.Zero(t, f.puts("artifacts/"))
 	open()
 	f.start(1)
-	f.drained(15 * time.Second)
+	f.drained(30 * time.Second)
 	f.stop()
 	f.verify()
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main_test
+package chaos_test
 
 import (
 	"bytes"
@@ -27,8 +27,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/historytest"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/cosqueue"
 )
 
 // fleetJobs is the catalogue of a fleet. A chaotic job writes two files and has programs of its own to leave behind;
@@ -59,10 +62,11 @@ type fleet struct {
 	receiver  *historytest.Receiver
 	sqs       *sqs.Client
 	s3        *s3.Client
-	sqsServer string
+	cos       queue.Broker // nil: the queue is on SQS
+	server    string       // of the queue
 	s3Server  string
 	name      string // of queue and bucket
-	url, dead string // of the queues
+	url, dead string // of the queues on SQS
 	dir       string
 	args      []string // of every worker
 
@@ -90,12 +94,47 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// newFleet has no workers yet. Its queue hides messages for visibility.
+// newFleet has no workers yet. Its queue is on SQS, and hides messages for visibility.
 func newFleet(t *testing.T, sqsServer string, visibility time.Duration, args ...string) *fleet {
+	t.Helper()
+	f := newStore(t, visibility)
+	f.server = sqsServer
+	f.sqs = sqs.NewFromConfig(f.aws(), func(o *sqs.Options) { o.BaseEndpoint = aws.String(f.server) })
+	f.dead = f.createQueue(f.name+"-dead", nil)
+	f.create()
+	f.args = append(append(f.args, "--queue=sqs:"+f.name), args...)
+	return f
+}
+
+// newBucketFleet is one whose queue is in a bucket.
+func newBucketFleet(t *testing.T, visibility time.Duration, args ...string) *fleet {
+	t.Helper()
+	f := newStore(t, visibility)
+	f.server = f.s3Server
+	bucket := f.name + "-queue"
+	_, err := f.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
+	require.NoError(t, err)
+	f.cos, err = cosqueue.Open(t.Context(), cosqueue.Config{
+		COS:    cloud.COS{Endpoint: f.server, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		Bucket: bucket, Prefix: "q", Visibility: visibility,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.cos.Close()) })
+	f.h.Sent = map[string]string{}
+	f.args = append(append(f.args, "--queue=cos://"+bucket+"/q"), args...)
+	return f
+}
+
+func (f *fleet) aws() aws.Config {
+	return aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servertest.AccessKey, servertest.SecretKey, "")}
+}
+
+// newStore is a fleet without a queue.
+func newStore(t *testing.T, visibility time.Duration) *fleet {
 	t.Helper()
 	signing := base64.StdEncoding.EncodeToString([]byte(canary + canary))
 	f := &fleet{
-		t: t, sqsServer: sqsServer, s3Server: servertest.Versitygw(t), dir: t.TempDir(), logs: map[string]*safeBuffer{},
+		t: t, s3Server: servertest.Versitygw(t), dir: t.TempDir(), logs: map[string]*safeBuffer{},
 		name: "fleet-" + strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 	f.h = &historytest.History{
@@ -103,20 +142,15 @@ func newFleet(t *testing.T, sqsServer string, visibility time.Duration, args ...
 		Waiting: map[string]int{}, Dead: map[string]int{}, Objects: map[string]historytest.Object{}, Logs: map[string]string{},
 	}
 	f.receiver = historytest.NewReceiver(t, f.h, "whsec_"+signing)
-	conf := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servertest.AccessKey, servertest.SecretKey, "")}
-	f.sqs = sqs.NewFromConfig(conf, func(o *sqs.Options) { o.BaseEndpoint = aws.String(f.sqsServer) })
-	f.s3 = s3.NewFromConfig(conf, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(f.s3Server), true })
+	f.s3 = s3.NewFromConfig(f.aws(), func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = aws.String(f.s3Server), true })
 	_, err := f.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &f.name})
 	require.NoError(t, err)
-	f.dead = f.createQueue(f.name+"-dead", nil)
-	f.create()
 	for name, text := range fleetJobs {
 		require.NoError(t, os.WriteFile(filepath.Join(f.dir, name+".yaml"), []byte(text), 0o600))
 	}
-	f.args = append([]string{
-		"work", "--queue=sqs:" + f.name, "--store=s3://" + f.name, "--pipelines=" + f.dir, "--visibility=" + visibility.String(),
-		"--allow-hosts=127.0.0.1",
-	}, args...)
+	f.args = []string{
+		"work", "--store=s3://" + f.name, "--pipelines=" + f.dir, "--visibility=" + visibility.String(), "--allow-hosts=127.0.0.1",
+	}
 	t.Cleanup(func() {
 		for _, w := range f.workers {
 			w.kill() // where the test has failed, else it is gone
@@ -166,13 +200,26 @@ func (f *fleet) send(pipeline string, jobs []historytest.Job, state func(i int) 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if _, err := f.sqs.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &f.url, MessageBody: aws.String(string(body))}); err != nil {
+			if err := f.put(j.ID, body); err != nil {
 				f.t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
 	f.h.Jobs = append(f.h.Jobs, jobs...)
+}
+
+// put sends one message.
+func (f *fleet) put(job string, body []byte) error {
+	if f.cos == nil {
+		_, err := f.sqs.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &f.url, MessageBody: aws.String(string(body))})
+		return err
+	}
+	f.mu.Lock() // the workers' calls are read when they are over
+	defer f.mu.Unlock()
+	id, err := f.cos.Send(context.Background(), queue.Draft{Body: body})
+	f.h.Sent[id] = job
+	return err
 }
 
 // one sends one job that must succeed.
@@ -199,14 +246,16 @@ func (f *fleet) start(slot int, args ...string) *fleetWorker {
 	defer f.mu.Unlock()
 	f.born++
 	w := &fleetWorker{name: fmt.Sprintf("w%d.%d", slot, f.born), fleet: f, log: &safeBuffer{}, ended: make(chan struct{})}
-	w.queue = historytest.NewWire(f.t, f.h, w.name, f.sqsServer)
+	w.queue = historytest.NewWire(f.t, f.h, w.name, f.server)
 	w.store = historytest.NewWire(f.t, f.h, w.name, f.s3Server)
 	data := filepath.Join(f.dir, fmt.Sprintf("data%d", slot))
 	w.cmd = exec.Command(binary, append(append([]string(nil), f.args...), append([]string{"--data=" + data, "--name=" + w.name}, args...)...)...)
 	w.cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + f.dir, "SOME_SECRET=" + canary,
 		"AWS_ACCESS_KEY_ID=" + servertest.AccessKey, "AWS_SECRET_ACCESS_KEY=" + servertest.SecretKey,
-		"MILLRACE_REGION=us-east-1", "MILLRACE_SQS_ENDPOINT=" + w.queue.Endpoint, "MILLRACE_S3_ENDPOINT=" + w.store.Endpoint,
+		"MILLRACE_REGION=us-east-1", "MILLRACE_SQS_ENDPOINT=" + w.queue.Endpoint, "MILLRACE_COS_ENDPOINT=" + w.queue.Endpoint,
+		"MILLRACE_COS_ACCESS_KEY_ID=" + servertest.AccessKey, "MILLRACE_COS_SECRET_ACCESS_KEY=" + servertest.SecretKey,
+		"MILLRACE_S3_ENDPOINT=" + w.store.Endpoint,
 		"MILLRACE_CALLBACK_SECRET=whsec_" + f.h.Secrets[1],
 	}
 	w.cmd.Stderr, w.cmd.Stdout = w.log, w.log
@@ -242,6 +291,19 @@ func (w *fleetWorker) term() {
 	w.fleet.h.Act(w.name, historytest.Term)
 }
 
+// says waits until there is a text in the worker's log.
+func (w *fleetWorker) says(text string) {
+	w.fleet.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-tick.C {
+		if strings.Contains(w.log.String(), text) || !w.runs() {
+			return
+		}
+	}
+	w.fleet.t.Fatalf("%s never says %q: %s", w.name, text, w.log)
+}
+
 // end waits for the worker, which must end well within d.
 func (w *fleetWorker) end(d time.Duration) {
 	w.fleet.t.Helper()
@@ -256,6 +318,11 @@ func (w *fleetWorker) end(d time.Duration) {
 // depth is what lies in the queue, hidden or not.
 func (f *fleet) depth(url string) (visible, hidden int) {
 	f.t.Helper()
+	if f.cos != nil {
+		d, err := f.cos.Depth(f.t.Context())
+		require.NoError(f.t, err)
+		return d.Visible, d.InFlight + d.Delayed
+	}
 	out, err := f.sqs.GetQueueAttributes(f.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	require.NoError(f.t, err)
 	n := func(name string) int {
@@ -288,9 +355,8 @@ func (f *fleet) drained(within time.Duration) {
 func (f *fleet) stop() {
 	f.t.Helper()
 	for _, w := range f.workers {
-		select {
-		case <-w.ended:
-		default:
+		w.says("worker ready") // from there on it knows of signals
+		if w.runs() {
 			w.term()
 		}
 	}
@@ -306,8 +372,12 @@ func (f *fleet) stop() {
 // verify looks at what is there now that nothing runs, and holds the history against the invariants.
 func (f *fleet) verify() {
 	f.t.Helper()
-	f.gather(f.url, f.h.Waiting)
-	f.gather(f.dead, f.h.Dead)
+	if f.cos == nil {
+		f.gather(f.url, f.h.Waiting)
+		f.gather(f.dead, f.h.Dead)
+	} else {
+		f.look()
+	}
 	pages := s3.NewListObjectsV2Paginator(f.s3, &s3.ListObjectsV2Input{Bucket: &f.name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(f.t.Context())
@@ -353,6 +423,21 @@ func (f *fleet) gather(url string, into map[string]int) {
 			}
 			seen[*m.MessageId] = true
 		}
+	}
+}
+
+// look counts the jobs of all messages that lie in a bucket.
+func (f *fleet) look() {
+	f.t.Helper()
+	waiting, err := f.cos.Peek(f.t.Context(), 10_000)
+	require.NoError(f.t, err)
+	for _, m := range waiting {
+		f.h.Waiting[historytest.JobOf(m.Body)]++
+	}
+	dead, err := f.cos.Dead(f.t.Context(), 10_000)
+	require.NoError(f.t, err)
+	for _, m := range dead {
+		f.h.Dead[historytest.JobOf(m.Body)]++
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main_test
+package chaos_test
 
 import (
 	"fmt"
@@ -40,19 +40,24 @@ func seed(t *testing.T) uint64 {
 
 // Workers that are killed, stopped, cut off and slowed down, at random and at every boundary, keep all promises.
 func TestChaosKeepsEveryPromise(t *testing.T) {
+	sqs := func(server func(testing.TB) string) func(*testing.T, ...string) *fleet {
+		return func(t *testing.T, args ...string) *fleet { return newFleet(t, server(t), 3*time.Second, args...) }
+	}
+	bucket := func(t *testing.T, args ...string) *fleet { return newBucketFleet(t, 3*time.Second, args...) }
 	for _, tt := range []struct {
 		name   string
-		server func(testing.TB) string
+		fleet  func(t *testing.T, args ...string) *fleet
 		ordeal ordeal
 	}{
-		{"one worker", servertest.Fauxqs, ordeal{workers: 1, slots: 4, jobs: 80, torment: 12 * time.Second, drain: time.Minute}},
-		{"two workers", servertest.Fauxqs, ordeal{workers: 2, slots: 3, jobs: 100, torment: 12 * time.Second, drain: time.Minute}},
-		{"five workers", servertest.Fauxqs, ordeal{workers: 5, slots: 2, jobs: 120, torment: 12 * time.Second, drain: time.Minute}},
-		{"two workers on ElasticMQ", servertest.ElasticMQ, ordeal{workers: 2, slots: 2, jobs: 30, torment: 6 * time.Second, drain: time.Minute}},
+		{"one worker", sqs(servertest.Fauxqs), ordeal{workers: 1, slots: 4, jobs: 80, torment: 12 * time.Second, drain: time.Minute}},
+		{"two workers", sqs(servertest.Fauxqs), ordeal{workers: 2, slots: 3, jobs: 100, torment: 12 * time.Second, drain: time.Minute}},
+		{"five workers", sqs(servertest.Fauxqs), ordeal{workers: 5, slots: 2, jobs: 120, torment: 12 * time.Second, drain: time.Minute}},
+		{"two workers on ElasticMQ", sqs(servertest.ElasticMQ), ordeal{workers: 2, slots: 2, jobs: 30, torment: 6 * time.Second, drain: time.Minute}},
+		{"two workers on a bucket", bucket, ordeal{workers: 2, slots: 2, jobs: 30, torment: 6 * time.Second, drain: time.Minute}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, tt.server(t), 3*time.Second, "--slots="+strconv.Itoa(tt.ordeal.slots), "--grace=2s")
+			f := tt.fleet(t, "--slots="+strconv.Itoa(tt.ordeal.slots), "--grace=2s")
 			t.Log(f.endure(tt.ordeal, seed(t)))
 		})
 	}
@@ -129,7 +134,7 @@ func (f *fleet) torment(slot int, random *rand.Rand, over <-chan struct{}) (faul
 		select {
 		case <-over:
 			if !w.runs() {
-				w = f.start(slot)
+				f.start(slot)
 			}
 			return faults
 		case <-time.After(time.Duration(300+random.IntN(900)) * time.Millisecond):
@@ -149,7 +154,7 @@ func (f *fleet) misfortune(w *fleetWorker, random *rand.Rand) {
 		a = w.store
 	}
 	d := time.Duration(200+random.IntN(3000)) * time.Millisecond
-	toxics := []string{historytest.Silence, historytest.Resets, historytest.Latency, historytest.SlowClose, historytest.Narrow, historytest.Slices}
+	toxics := []string{historytest.Silence, historytest.Resets, historytest.Latency, historytest.SlowClose, historytest.Narrow}
 	toxic := toxics[random.IntN(len(toxics))]
 	b := boundaries[random.IntN(len(boundaries))]
 	switch n := random.IntN(100); {
