@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -141,64 +140,6 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 	}
 	a.conclude(ctx, out, err)
 }
-
-// stand works out what a judgement needs to know of the job.
-func (a *attempt) stand() {
-	a.standing = standing{attempt: a.record.Failed + 1, crashed: a.record.Crashed, bounce: a.bounces()}
-	a.last = a.attempt >= a.maxAttempts()
-}
-
-// maxAttempts is how many attempts that are its doing the job has.
-func (a *attempt) maxAttempts() int {
-	if n := a.job.MaxAttempts; n > 0 {
-		return min(n, attemptsCap)
-	}
-	return a.worker.cfg.MaxAttempts
-}
-
-// refused returns why the job is not run any more, where its earlier attempts say so.
-func (a *attempt) refused() error {
-	if why := poisoned(a.record.History); why != nil {
-		return why
-	}
-	if a.record.Failed < a.maxAttempts() {
-		return nil
-	}
-	err := fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
-	for _, e := range slices.Backward(a.record.Earlier()) {
-		if e.Status == record.AttemptFailed && e.Failure != nil {
-			return fmt.Errorf("%w; the last: %s", err, e.Failure.Message)
-		}
-	}
-	return err
-}
-
-// bounced is how long to hide a message that goes back unanswered: longer each time it comes.
-func (a *attempt) bounced() time.Duration { return jitter(backoff(a.bounces())) }
-
-// bounces is how often the message has come, from 1, less the attempts that counted.
-func (a *attempt) bounces() int {
-	if a.record == nil {
-		return a.lease.Delivery
-	}
-	return a.lease.Delivery - a.record.Failed
-}
-
-// blame leaves word that the job is about to take its process down, or just has. It is given blameTimeout: what it is
-// called for can't wait for a store that hangs.
-func (a *attempt) blame(ctx context.Context, f engine.Failure) {
-	if a.lease.Lost() != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blameTimeout)
-	defer cancel()
-	if err := a.record.Blame(ctx, f); err != nil {
-		a.log.WarnContext(ctx, "culprit not recorded", "err", err)
-	}
-}
-
-// blameTimeout is for one small write.
-const blameTimeout = time.Second
 
 // recover keeps a bug of ours to the job that it met: the attempt ends as a failed one, the worker goes on.
 func (a *attempt) recover(ctx context.Context) {

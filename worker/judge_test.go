@@ -59,6 +59,13 @@ func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
 	require.InDelta(t, time.Hour, judge(run, nil, standing{attempt: 1}).delay, float64(6*time.Minute)+1)
 }
 
+func TestAJobThatCanNotBeStartedComesBackLaterAndLater(t *testing.T) {
+	got := judge(nil, errors.New("why"), standing{attempt: 1, bounce: 4})
+	require.True(t, got.free)
+	require.InDelta(t, 4*time.Minute, got.delay, float64(24*time.Second)+1)
+}
+
+// E10: the first wait is half a minute.
 func TestBackoffDoublesFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
 	var got []time.Duration
 	for n := range 7 {

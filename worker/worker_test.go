@@ -214,6 +214,7 @@ func TestAnInlinePipelineIsRefusedUnlessTheOperatorAllowsIt(t *testing.T) {
 	require.Contains(t, p.load(id).Message, "MILLRACE_INLINE")
 }
 
+// P29, V42: the attempts are ours to count.
 func TestAFailedJobIsTriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 	var last []bool
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
@@ -232,6 +233,7 @@ func TestAFailedJobIsTriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 	require.Equal(t, []bool{false, true}, last, "the job is told which attempt is its last")
 }
 
+// G5.
 func TestInterruptionsAreFree(t *testing.T) {
 	started := make(chan struct{}, 1)
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
@@ -268,6 +270,7 @@ func TestADrainLetsAJobFinishThatFits(t *testing.T) {
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
+// F03: killed after the commit, before the delete.
 func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
 	p := newPlant(t, succeed)
 	id := p.send(map[string]any{"id": "once", "pipeline": "p"})
@@ -279,6 +282,7 @@ func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
 	require.Len(t, p.load(id).Attempts, 1)
 }
 
+// F14: the second copy of a job that runs here is handed back.
 func TestADuplicateOfARunningJobIsNotRun(t *testing.T) {
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		time.Sleep(300 * time.Millisecond)
@@ -337,6 +341,7 @@ func (p *plant) die(id string, n int, alone bool) {
 	}
 }
 
+// G8, F26: without a culprit it takes five deaths and three more alone.
 func TestAJobThatKilledWorkersWhileAloneIsQuarantined(t *testing.T) {
 	p := newPlant(t, succeed)
 	p.die("killer", 5, false)
@@ -544,6 +549,7 @@ type thief struct{ *localqueue.Driver }
 
 func (thief) Extend(context.Context, queue.Receipt, time.Duration) error { return queue.ErrLeaseLost }
 
+// F11: what the job left is not published either.
 func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
 		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))

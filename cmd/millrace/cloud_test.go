@@ -26,6 +26,8 @@ type cloudPlace struct {
 	*place
 	queue string // as --queue names it
 	sqs   *sqs.Client
+	// catalogue is a bucket's folder with the pipeline telltale, which prints the environment of its program.
+	catalogue string
 }
 
 // queueName is an SQS queue's for this test alone.
@@ -47,6 +49,12 @@ func withServers(t *testing.T) *cloudPlace {
 	store := s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: aws.String(servertest.Versitygw(t)), UsePathStyle: true, Credentials: keys})
 	_, err := store.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
 	require.NoError(t, err)
+	_, err = store.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &bucket, Key: aws.String("pipelines/telltale.yaml"),
+		Body: strings.NewReader("name: Telltale\ntasks: [{module: Shell, props: {command: env}}]\n"),
+	})
+	require.NoError(t, err)
+	p.catalogue = "s3://" + bucket + "/pipelines"
 	p.sqs = sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: aws.String(servertest.Fauxqs(t)), Credentials: keys})
 	p.env = []string{
 		"AWS_ACCESS_KEY_ID=" + servertest.AccessKey, "AWS_SECRET_ACCESS_KEY=" + servertest.SecretKey, "MILLRACE_REGION=us-east-1",
@@ -93,8 +101,14 @@ func TestAJobOnABrokerIsSentRunRecordedGivenUpAndSentAgain(t *testing.T) {
 			p.write("own.json", `{"id": "order-7", "pipeline": {"tasks": [{"module": "StdOut", "props": {"msg": "x"}}]}}`)
 			p.succeeds("queue", "send", "own.json")
 			require.EqualValues(t, 2, decoded[[]map[string]any](t, p.succeeds("queue", "depth", "--json"))[0]["visible"])
-			p.succeeds("work", "--exit-when-idle", "2s")
+			told := id(t, p.succeeds("jobs", "run", "telltale", "--pipelines", p.catalogue))
+			p.succeeds("work", "--exit-when-idle", "2s", "--pipelines", p.catalogue)
 
+			environment := p.succeeds("jobs", "logs", told)
+			require.Contains(t, environment, "JOB_ID=")
+			for _, secret := range []string{servertest.AccessKey, servertest.SecretKey, "AWS_", "MILLRACE_COS"} {
+				require.NotContains(t, environment, secret, "programs of jobs get no credentials")
+			}
 			require.Contains(t, p.succeeds("jobs", "logs", good), "Hello Ada")
 			require.Equal(t, "SUCCEEDED", decoded[map[string]any](t, p.succeeds("jobs", "describe", good, "--json"))["status"])
 			list := p.millrace("jobs", "list")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,9 @@ import (
 type explanation struct {
 	deadRow
 	Record *record.Record `json:"record,omitzero"` // of its job; none where no worker began it
-	Advice string         `json:"advice"`
+	// Quarantine is what was kept of a job that takes down what runs it.
+	Quarantine *record.Quarantine `json:"quarantine,omitzero"`
+	Advice     string             `json:"advice"`
 }
 
 func newDeadExplainCmd() *cobra.Command {
@@ -56,6 +59,9 @@ func explain(ctx context.Context, records *record.Book, d deadOne) (*explanation
 			return nil, err
 		}
 		e.Record = r
+		if e.Quarantine, err = records.Quarantine(ctx, e.Job); err != nil && !errors.Is(err, record.ErrNotFound) {
+			return nil, err
+		}
 	}
 	e.Advice = e.advice()
 	return e, nil
@@ -69,6 +75,9 @@ func (e *explanation) advice() string {
 		return "It is no job that this version knows: send what was meant anew, or leave it; sent again as it is it comes back here."
 	case e.Record == nil:
 		return "No worker has begun its job: where the queue itself moved it here, its maxReceiveCount is too low (`millrace doctor`); then " + redrive + "."
+	case e.Quarantine != nil:
+		return "It takes down what runs it: find the cause in the log and on the machine shown here, give it more memory (--job-memory) or mend the pipeline, try it with `millrace dlq replay --local " +
+			e.ID + "`, then " + redrive + "."
 	case e.Record.Status == record.Succeeded:
 		return "Its job has succeeded all the same, so there is nothing to do; sent again it would be another job."
 	case e.Record.Status == record.Failed:
@@ -102,8 +111,25 @@ func (e *explanation) show(s *screen) {
 			describeAttempt(s, a)
 		}
 	}
+	if q := e.Quarantine; q != nil {
+		showQuarantine(s, q)
+	}
 	s.printf("\n%s\n", s.paint(bold, "Body"))
 	for line := range strings.Lines(e.Body) {
 		s.printf("%s\n", plain(strings.TrimRight(line, "\r\n")))
+	}
+}
+
+// showQuarantine shows what was kept of a job that takes down what runs it.
+func showQuarantine(s *screen, q *record.Quarantine) {
+	s.printf("\n%s\n", s.paint(bold, "Quarantined "+clock(q.Time)))
+	labeled(s, "why", q.Reason)
+	labeled(s, "digest", q.Digest)
+	m := q.Machine
+	labeled(s, "machine", fmt.Sprintf("%s, %s, kernel %s, %s, %s of memory (limit %s, a job's %s), %s of disk free, millrace %s, isolation %s",
+		m.Host, m.OS, m.Kernel, count(m.CPUs, "processor"), bytesOf(m.MemoryBytes), bytesOf(m.LimitBytes), bytesOf(m.JobBytes), bytesOf(m.FreeBytes),
+		m.Version, m.Isolation))
+	for _, d := range q.Log {
+		s.printf("  %s\n", plain(d.Message))
 	}
 }

@@ -40,13 +40,13 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 	var r replay
 	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
 	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
-	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, over the built-in ones")
+	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones")
 	cmd.Flags().BoolVar(&r.trust, "trust", false, "run what the message brings, let it reach private hosts and start programs")
 	return onBrokers(cmd, func(c *cobra.Command, b *brokers, a []string) error {
 		if !*local {
 			return usage("a replay runs the job on this machine: say --local; `millrace dlq redrive` has a worker run it")
 		}
-		if err := checkPipelines(r.pipelines, func(flag string) string { return "--" + flag }); err != nil {
+		if err := errors.Join(b.cfg.checkCatalogue(r.pipelines, func(flag string) string { return "--" + flag })...); err != nil {
 			return usage("%w", err)
 		}
 		d, err := b.find(c.Context(), a[0])
@@ -66,7 +66,11 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	if err != nil {
 		return err
 	}
-	req, err := r.request(ctx, records, j)
+	cat, err := b.cfg.openCatalogue(ctx, r.pipelines, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
+	req, err := r.request(ctx, records, j, cat)
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 }
 
 // request finds the pipeline as a worker would: the version that the job began with, else the catalogue's.
-func (r *replay) request(ctx context.Context, records *record.Book, j *job.Job) (*launch.Request, error) {
+func (r *replay) request(ctx context.Context, records *record.Book, j *job.Job, cat *pipelines.Catalogue) (*launch.Request, error) {
 	req := &launch.Request{Job: j, Attempt: 1, Last: true, Trusted: true}
 	if j.Inline != nil {
 		if !r.trust {
@@ -100,7 +104,7 @@ func (r *replay) request(ctx context.Context, records *record.Book, j *job.Job) 
 		return req, nil
 	}
 	var err error
-	req.Document, req.Source, req.Digest, err = newCatalogue(r.pipelines).Document(j.Pipeline)
+	req.Document, req.Source, req.Digest, err = cat.Document(j.Pipeline)
 	name, digest := j.Pipeline, j.Version
 	if rec, lerr := records.Load(ctx, j.ID); lerr == nil && digest == "" {
 		name, digest = rec.Pipeline, rec.Digest

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -89,6 +90,9 @@ func (c *workConfig) examine(ctx context.Context) []diagnosis {
 	var all []diagnosis
 	for _, ref := range c.queues {
 		all = append(all, diagnose(ref.text, c.examineQueue(ctx, ref))...)
+	}
+	if isBucket(c.Pipelines) {
+		all = append(all, diagnose(c.Pipelines+" (pipelines)", c.examineCatalogue(ctx))...)
 	}
 	all = append(all, diagnose(c.store.text+" (store)", c.examineStore(ctx))...)
 	return append(all, diagnose("this machine", c.examineMachine())...)
@@ -198,4 +202,14 @@ func (c *workConfig) examineStore(ctx context.Context) []queue.Finding {
 		return []queue.Finding{unopened("store", err)}
 	}
 	return []queue.Finding{{Check: "store", Level: queue.Good, Text: "objects can be created, read and deleted, and of two that create one, one wins"}}
+}
+
+// examineCatalogue looks whether the bucket of pipelines can be read.
+func (c *workConfig) examineCatalogue(ctx context.Context) []queue.Finding {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := c.openCatalogue(ctx, c.Pipelines, slog.New(slog.DiscardHandler)); err != nil {
+		return []queue.Finding{unopened("pipelines", err)}
+	}
+	return []queue.Finding{{Check: "pipelines", Level: queue.Good, Text: "the bucket can be read"}}
 }

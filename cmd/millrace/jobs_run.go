@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -22,11 +23,11 @@ type order struct {
 // sendConfig says where messages go and which pipelines there are.
 type sendConfig struct {
 	placeConfig
-	Pipelines string `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Pipelines string `flag:"pipelines" default:"" doc:"folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones"`
 }
 
 func (c *sendConfig) complete(from func(string) string) []error {
-	return append(c.placeConfig.complete(from), checkPipelines(c.Pipelines, from))
+	return append(c.placeConfig.complete(from), c.checkCatalogue(c.Pipelines, from)...)
 }
 
 func newJobsRunCmd() *cobra.Command {
@@ -63,7 +64,11 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 		if err := o.check(); err != nil {
 			return err
 		}
-		m, err := o.message(c.Context(), c.InOrStdin(), a[0], a[1:], newCatalogue(cfg.Pipelines))
+		cat, err := cfg.openCatalogue(c.Context(), cfg.Pipelines, slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)))
+		if err != nil {
+			return err
+		}
+		m, err := o.message(c.Context(), c.InOrStdin(), a[0], a[1:], cat)
 		if err != nil {
 			return err
 		}

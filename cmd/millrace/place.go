@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules/blob/cosblob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
 	"github.com/millrace/millrace/worker/queue/localqueue"
@@ -105,6 +107,11 @@ func (c *placeConfig) embedded() bool {
 	return !slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind != kindLocal })
 }
 
+// onSQS says whether any queue is one of SQS.
+func (c *placeConfig) onSQS() bool {
+	return slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindSQS })
+}
+
 // inFolder says whether anything lies in the data folder.
 func (c *placeConfig) inFolder() bool {
 	return c.store.kind == kindLocal || slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindLocal })
@@ -144,13 +151,49 @@ func closeAll(brokers []queue.Broker) error {
 
 // openStore opens the store; it may be left open until the process ends.
 func (c *placeConfig) openStore(ctx context.Context) (blob.Store, error) {
-	switch c.store.kind {
-	case kindS3:
-		return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: c.store.bucket, Prefix: c.store.prefix})
-	case kindCOS:
-		return cosblob.Open(ctx, cosblob.Config{COS: c.cos(), Bucket: c.store.bucket, Prefix: c.store.prefix})
+	if c.store.kind == kindLocal {
+		return c.openFolder()
 	}
-	return c.openFolder()
+	return c.openBucket(ctx, c.store)
+}
+
+// openBucket opens what ref names in a bucket.
+func (c *cloudConfig) openBucket(ctx context.Context, ref storeRef) (blob.Store, error) {
+	if ref.kind == kindCOS {
+		return cosblob.Open(ctx, cosblob.Config{COS: c.cos(), Bucket: ref.bucket, Prefix: ref.prefix})
+	}
+	return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: ref.bucket, Prefix: ref.prefix})
+}
+
+// checkCatalogue refuses named pipelines that lie neither in a folder nor in a bucket.
+func (c *cloudConfig) checkCatalogue(where string, from func(string) string) []error {
+	if !isBucket(where) {
+		return []error{checkPipelines(where, from)}
+	}
+	ref, err := parseStore(where)
+	if err != nil {
+		return []error{fmt.Errorf("%s: %w", from("pipelines"), err)}
+	}
+	if ref.kind == kindCOS {
+		return c.checkCOS(from)
+	}
+	return nil
+}
+
+// openCatalogue is the named pipelines of a folder or of a bucket that checkCatalogue has passed, over the built-in ones.
+func (c *cloudConfig) openCatalogue(ctx context.Context, where string, log *slog.Logger) (*pipelines.Catalogue, error) {
+	if !isBucket(where) {
+		return newCatalogue(where), nil
+	}
+	ref, err := parseStore(where)
+	if err != nil {
+		return nil, err
+	}
+	store, err := c.openBucket(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("open pipelines in %s: %w", where, err)
+	}
+	return pipelines.NewStoreCatalogue(store, log), nil
 }
 
 func (c *placeConfig) openRecords(ctx context.Context) (*record.Book, error) {

@@ -13,25 +13,23 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
-	"github.com/millrace/millrace/worker/record"
 )
 
 // workConfig is all that `millrace work` can be told.
 type workConfig struct {
 	placeConfig
 	callbackConfig
+	fitConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
 	Reuse        int           `flag:"reuse" default:"100" doc:"jobs one process may run with isolation pipeline"`
-	Pipelines    string        `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Pipelines    string        `flag:"pipelines" default:"" doc:"folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones"`
 	Inline       string        `flag:"inline" default:"auto" doc:"whether messages may bring their own pipeline: on, off; auto is on for the embedded queue, whose file is its owner's alone"`
 	Shell        string        `flag:"shell" default:"auto" doc:"whose pipelines may run programs of their choice: all, catalogue, none; auto is all for the embedded queue, else catalogue"`
 	MaxAttempts  int           `flag:"max-attempts" default:"3" doc:"attempts of a job that does not say, at most 20"`
@@ -85,82 +83,34 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer run.close()
-	brokers, err := cfg.openBrokers(ctx, cfg.Visibility)
+	s, err := cfg.openServices(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer closeAll(brokers)
-	store, err := cfg.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	if folder, ok := store.(*dirblob.Store); ok {
-		if _, err := folder.Sweep(ctx, time.Hour); err != nil { // what killed writers left half written
-			return err
-		}
-	}
-	feed, err := cfg.feed(brokers, log)
-	if err != nil {
-		return err
-	}
-	if err := blob.Probe(ctx, store); err != nil {
-		return err
-	}
-	stopWake, err := cfg.listen(ctx, brokers, log)
-	if err != nil {
-		return err
-	}
-	defer stopWake()
-	records := record.New(store, time.Now)
+	defer s.close()
 	launcher, end, err := cfg.launcher(run, log)
 	if err != nil {
 		return err
 	}
 	defer end()
 	w, err := worker.New(worker.Config{
-		Feed: feed, Launcher: launcher, Records: records, Pipelines: newCatalogue(cfg.Pipelines), Callbacks: cfg.sender(log), Log: log,
-		MaxOutput: int64(cfg.MaxOutput),
-		Name:      cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
+		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
+		Payloads: cfg.payloads(), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
 	})
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(cfg.queues, func(r queueRef) bool { return r.kind == kindSQS }) && cfg.Deadline > holdLimit {
+	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
 	}
-	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data, "slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
+	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
+		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}
-	return sayWhatIsLeft(ctx, brokers, log)
-}
-
-// listen hears pushes for queues that polling alone would find late, where the operator wants it; stop ends that.
-func (c *workConfig) listen(ctx context.Context, brokers []queue.Broker, log *slog.Logger) (stop func(), err error) {
-	if c.Wake == "" {
-		return func() {}, nil
-	}
-	return serveWake(ctx, c.Wake, func() {
-		for _, b := range brokers {
-			if sleeper, ok := b.(interface{ Wake() }); ok {
-				sleeper.Wake()
-			}
-		}
-	}, log)
-}
-
-// feed is the queues of a worker, as it serves them.
-func (c *workConfig) feed(brokers []queue.Broker, log *slog.Logger) (*queue.Feed, error) {
-	fc := queue.FeedConfig{Order: queue.Order(c.Order)}
-	for i, ref := range c.queues {
-		q, err := queue.New(queue.Config{Driver: brokers[i], Visibility: c.Visibility, Log: log})
-		if err != nil {
-			return nil, err
-		}
-		fc.Sources = append(fc.Sources, queue.Source{Queue: q, Name: ref.text, Weight: ref.weight, Limit: ref.limit})
-	}
-	return queue.NewFeed(fc)
+	return sayWhatIsLeft(ctx, s.brokers, log)
 }
 
 // sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.

@@ -20,7 +20,7 @@ const maxSlots = 1024
 
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.callbackConfig.complete(from), c.checkCallback(from))
+	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.callbackConfig.complete(from), c.fitConfig.complete(from), c.checkCallback(from))
 	for _, set := range []struct {
 		flag, value string
 		of          []string
@@ -33,6 +33,12 @@ func (c *workConfig) complete(from func(string) string) []error {
 	} {
 		if !slices.Contains(set.of, set.value) {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %s", from(set.flag), set.value, strings.Join(set.of, ", ")))
+		}
+	}
+	for _, ref := range c.classes {
+		if ref.kind == kindCOS && c.COSEndpoint == "" {
+			errs = append(errs, c.checkCOS(from)...)
+			break
 		}
 	}
 	var err error
@@ -101,7 +107,7 @@ func (c *workConfig) checkPaths(from func(string) string) (errs []error) {
 	}
 	abs, err := filepath.Abs(c.Data)
 	c.Data = abs
-	return append(errs, errors.Join(err, checkPipelines(c.Pipelines, from)))
+	return append(errs, errors.Join(append(c.checkCatalogue(c.Pipelines, from), err)...))
 }
 
 // checkPipelines refuses a folder of pipelines that can't be read: with a typo in it every named message is buried.

@@ -28,7 +28,7 @@ type Options struct {
 // filters and functions that there are not, state keys that refer to each other in a circle (a message could replace one),
 // paths that lead out of the workspace, outputs that a module does not have. Warnings are what may be meant: variables
 // that only a message can bring, or a task that may run at the same time, a name registered twice, a comparison that no
-// value can meet, a secret in plain text or in a URL, a module of a later version. Notes are what may be good to know: older
+// value can meet, a secret in plain text or in a URL, a timeout beyond what SQS bears, a module of a later version. Notes are what may be good to know: older
 // spellings, a negative index, a need of a GPU.
 func Pipeline(p *pipelines.Pipeline, o Options) []pipelines.Problem {
 	p = preview.WithGPUs(context.Background(), p, nil)
@@ -45,6 +45,7 @@ func Pipeline(p *pipelines.Pipeline, o Options) []pipelines.Problem {
 	l.declare()
 	l.state()
 	l.plugins()
+	l.timeout(p.Settings.Timeout, p.Positions["settings.timeout"], "settings: ")
 	l.tasks(p.Tasks, p.Params)
 	for _, e := range p.Entries {
 		l.tasks(e.Tasks, slices.Concat(p.Params, e.Params))

@@ -208,6 +208,13 @@ func TestLintWarnsOfWhatMayBeMeant(t *testing.T) {
 			},
 		},
 		{
+			"a timeout that SQS does not bear", "settings: {timeout: 13h}\ntasks:\n  - {module: StdOut, timeout: 12h}\n  - {module: StdOut, timeout: 12h1s}\n",
+			[]string{
+				`p.yaml:1:12: warning: settings: the timeout is beyond 12 h: SQS lets no message be held longer, and a worker stops the job before; shorten it, or split the pipeline`,
+				`p.yaml:4:22: warning: task #1: the timeout is beyond 12 h: SQS lets no message be held longer, and a worker stops the job before; shorten it, or split the pipeline`,
+			},
+		},
+		{
 			"no tasks", "tasks: []\n",
 			[]string{"p.yaml:1:1: warning: the pipeline has no tasks and does nothing; add some under tasks"},
 		},

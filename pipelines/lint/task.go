@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
@@ -57,7 +58,18 @@ func (l *linter) task(t *pipelines.Task, what string) {
 	props := place{of: t.Positions, path: "props", fallback: t.Pos, what: what}
 	l.module(l.o.Modules, t.Module, t.Props, props)
 	l.gpu(t, props)
+	l.timeout(t.Timeout, t.Positions["timeout"], what)
 	l.callbacks(t.Callbacks, what)
+}
+
+// maxHeld is how long SQS lets a message be held, from its receipt (SQS API: ChangeMessageVisibility).
+const maxHeld = 12 * time.Hour
+
+// timeout warns of one that no message of SQS lives to see.
+func (l *linter) timeout(d time.Duration, at pipelines.Pos, what string) {
+	if d > maxHeld {
+		l.warnf(at, "%sthe timeout is beyond 12 h: SQS lets no message be held longer, and a worker stops the job before; shorten it, or split the pipeline", what)
+	}
 }
 
 // registers looks for other values under the name that a task's output gets.

@@ -224,6 +224,39 @@ func TestAJobOverItsMemoryIsKilledAndNamed(t *testing.T) {
 	require.Contains(t, run.Failure.Message, "more than the 200 MiB it may")
 }
 
+// F26: the word about the culprit is out before the kill, which may take the worker along.
+func TestTheCulpritIsNamedBeforeItIsKilled(t *testing.T) {
+	p := newPool(t, func(c *launch.Config) { c.Memory = 200 << 20 })
+	req := request("hoard", "")
+	var why []engine.Reason
+	alive := 0
+	req.Blame = func(_ context.Context, f engine.Failure) {
+		why = append(why, f.Reason)
+		alive = len(proc.Descendants(os.Getpid()))
+	}
+	launchOne(t, p, req)
+	require.Equal(t, []engine.Reason{engine.OOM}, why)
+	require.Positive(t, alive)
+}
+
+func TestAJobThatDiesOfItselfIsNamedAndOneThatIsStoppedIsNot(t *testing.T) {
+	p := newPool(t, nil)
+	var why []engine.Reason
+	blame := func(_ context.Context, f engine.Failure) { why = append(why, f.Reason) }
+	req := request("hang", "")
+	req.Blame = blame
+	ctx, stop := context.WithCancelCause(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) })
+	out, err := p.Launch(ctx, req, new(lines))
+	require.NoError(t, err)
+	out.Close()
+	require.Empty(t, why, "it was killed for not going, which is not its fault")
+	req = request("crash", "")
+	req.Blame = blame
+	launchOne(t, p, req)
+	require.Equal(t, []engine.Reason{engine.Crash}, why)
+}
+
 func TestWhatADeadChildStartedIsGone(t *testing.T) {
 	p := newPool(t, nil)
 	launchOne(t, p, request("spawn and crash", "98765"))

@@ -103,7 +103,7 @@ func TestAMessageIsUnpacked(t *testing.T) {
 
 // F33 is among these: what says it is small and is not.
 func TestAMessageThatCannotBeUnpackedIsRefusedForGood(t *testing.T) {
-	bomb := strings.Repeat("a", 64<<20)
+	bomb := strings.Repeat("a", 6<<20)
 	r := resolver(t, map[string]string{
 		"in/plain": job, "in/big": strings.Repeat("a", 5<<20+1), "elsewhere/plain": job, "inner": job,
 		"in/pointer": pointerTo("models", "in/pointer"),

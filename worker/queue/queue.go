@@ -69,7 +69,7 @@ type Driver interface {
 }
 
 // maxBatch is how many acks share one call to the driver, at most.
-const maxBatch = 64
+const maxBatch = 200
 
 // Config is what a Queue needs.
 type Config struct {

@@ -113,7 +113,7 @@ func (a *Attempt) quarantine(ctx context.Context, r *Record, o Outcome) error {
 	if err := a.book.createJSON(ctx, quarantineKey(r.ID), &q); err != nil {
 		return fmt.Errorf("quarantine job %s: %w", r.ID, err)
 	}
-	r.Quarantine = quarantineKey(r.ID)
+	r.Quarantine, r.Reason = quarantineKey(r.ID), ReasonQuarantine
 	return nil
 }
 

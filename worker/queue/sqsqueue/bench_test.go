@@ -44,22 +44,22 @@ func (c took) perCPU() float64 { return benchMessages / c.CPU }
 // TestBenchQueueSQS measures three consumers of one server in turns; the median of each counts.
 func TestBenchQueueSQS(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
-	name, _ := s.queues(t, 100)
 	client := s.client(t)
-	url := s.open(t, name).Name()
 	consumers := []struct {
 		name string
-		run  func(*testing.T) took
+		run  func(t *testing.T, name, url string) took
 	}{
-		{"raw SDK loop, 16 goroutines, batch delete", func(t *testing.T) took { return benchRaw(t, s.client(t), url) }},
-		{"queue.Queue on sqsqueue, 16 receivers", func(t *testing.T) took { return benchOurs(t, s, name) }},
-		{"sqs-consumer, 8 pollers, batch", func(t *testing.T) took { return benchNode(t, s, url) }},
+		{"raw SDK loop, 16 goroutines, batch delete", func(t *testing.T, _, url string) took { return benchRaw(t, s.client(t), url) }},
+		{"queue.Queue on sqsqueue, 16 receivers", func(t *testing.T, name, _ string) took { return benchOurs(t, s, name) }},
+		{"sqs-consumer, 8 pollers, batch", func(t *testing.T, _, url string) took { return benchNode(t, s, url) }},
 	}
 	all := make([][]took, len(consumers))
 	for range benchRounds {
 		for i, c := range consumers {
+			name, _ := s.queues(t, 100) // a new one each time: a poll that was given up takes messages that come later
+			url := s.open(t, name).Name()
 			fill(t, client, url)
-			c := c.run(t)
+			c := c.run(t, name, url)
 			t.Logf("%s: %.2f s, %.2f s of CPU", consumers[i].name, c.Seconds, c.CPU)
 			all[i] = append(all[i], c)
 		}

@@ -70,12 +70,15 @@ func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden tim
 	call, release := patient(ctx, wait+callLimit)
 	defer release()
 	out, err := d.polls.ReceiveMessage(call, &sqs.ReceiveMessageInput{
-		QueueUrl:                    &url,
-		MaxNumberOfMessages:         int32(max),
-		WaitTimeSeconds:             seconds(wait),
-		VisibilityTimeout:           seconds(hidden),
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
-		MessageAttributeNames:       []string{"All"},
+		QueueUrl:              &url,
+		MaxNumberOfMessages:   int32(max),
+		WaitTimeSeconds:       seconds(wait),
+		VisibilityTimeout:     seconds(hidden),
+		MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{ // the others cost time, and nobody reads them
+			types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp,
+			types.MessageSystemAttributeNameMessageGroupId, types.MessageSystemAttributeNameAWSTraceHeader,
+		},
 	})
 	if err != nil {
 		return nil, cloud.Explain(ctx, "receive from "+url, err)

@@ -1,0 +1,175 @@
+package bucket_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/fault"
+)
+
+func noise(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
+}
+
+func put(t *testing.T, s blob.Store, key string, b []byte) {
+	t.Helper()
+	_, err := s.Put(t.Context(), key, bytes.NewReader(b), blob.PutOptions{})
+	require.NoError(t, err)
+}
+
+func TestATransferThatIsCutIsTakenUpWhereItStopped(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		p := onVersitygw(t)
+		w := newWire(t, p.endpoint)
+		s := open(t, p.by(w.endpoint()))
+		want := noise(24 << 20) // more than lies in any buffer on the way
+		put(t, s, "k", want)
+		r, in, err := s.Open(t.Context(), "k")
+		require.NoError(t, err)
+		require.Equal(t, int64(len(want)), in.Size)
+		got := make([]byte, 1<<20)
+		for range 3 {
+			_, err = io.ReadFull(r, got[len(got)-1<<20:])
+			require.NoError(t, err)
+			w.cut()
+			got = append(got, make([]byte, 1<<20)...)
+		}
+		rest, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		require.True(t, bytes.Equal(want, append(got[:3<<20], rest...)))
+	})
+}
+
+func TestATransferThatBreaksAgainAndAgainEndsWithItsPlace(t *testing.T) {
+	p := onVersitygw(t)
+	s, w := p.through(t)
+	put(t, s, "k", noise(300_000))
+	put(t, s, "large", noise(1<<20))
+	w.add(short)
+	_, err := blob.ReadAll(t.Context(), s, "k", 1<<20)
+	require.NoError(t, err)
+	_, err = blob.ReadAll(t.Context(), s, "large", 1<<20)
+	require.ErrorContains(t, err, "read object large: it stopped at byte 39")
+	require.ErrorContains(t, err, " of 1048576: ")
+	require.Equal(t, fault.Transient, fault.Of(err))
+}
+
+func TestTheRestOfAnotherObjectIsNotReadOn(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		for _, tt := range []struct {
+			name string
+			do   func(s blob.Store)
+		}{
+			{"replaced", func(s blob.Store) { put(t, s, "k", noise(1)) }},
+			{"deleted", func(s blob.Store) { require.NoError(t, s.Delete(t.Context(), "k")) }},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				p := onVersitygw(t)
+				w := newWire(t, p.endpoint)
+				s := open(t, p.by(w.endpoint()))
+				put(t, s, "k", noise(24<<20))
+				r, _, err := s.Open(t.Context(), "k")
+				require.NoError(t, err)
+				_, err = io.ReadFull(r, make([]byte, 1000))
+				require.NoError(t, err)
+				tt.do(open(t, p))
+				w.cut()
+				_, err = io.Copy(io.Discard, r)
+				require.ErrorContains(t, err, "replaced or deleted while it was read")
+				require.NoError(t, r.Close())
+			})
+		}
+	})
+}
+
+func TestASlowTransferIsLetRun(t *testing.T) {
+	p := onVersitygw(t)
+	p.stall = 500 * time.Millisecond
+	s, w := p.through(t)
+	want := noise(10_000)
+	put(t, s, "k", want)
+	w.add(slow)
+	begin := time.Now()
+	got, err := blob.ReadAll(t.Context(), s, "k", 1<<20)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got))
+	require.Greater(t, time.Since(begin), p.stall)
+}
+
+func TestATransferThatStallsEnds(t *testing.T) {
+	p := onVersitygw(t)
+	p.stall = 200 * time.Millisecond
+	s, w := p.through(t)
+	put(t, s, "k", noise(24<<20))
+	r, _, err := s.Open(t.Context(), "k")
+	require.NoError(t, err)
+	w.add(dead)
+	_, err = io.Copy(io.Discard, r)
+	require.ErrorContains(t, err, "read object k: it stopped at byte ")
+	require.Equal(t, fault.Transient, fault.Of(err))
+	require.NoError(t, r.Close())
+}
+
+func TestACallThatGetsNoAnswerEnds(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		p := onVersitygw(t)
+		p.stall = 100 * time.Millisecond
+		w := newWire(t, p.endpoint)
+		s := open(t, p.by(w.endpoint()))
+		w.add(silence)
+		_, _, openErr := s.Open(t.Context(), "k")
+		for _, err := range []error{openErr, s.Create(t.Context(), "k", nil)} {
+			require.ErrorContains(t, err, "no answer in time")
+			require.True(t, cloud.Is(err, cloud.Unreachable))
+			require.Equal(t, fault.Transient, fault.Of(err))
+		}
+	})
+}
+
+func TestTimeThatTheReaderTakesIsNoStall(t *testing.T) {
+	p := onVersitygw(t)
+	p.stall = 200 * time.Millisecond
+	s, _ := p.through(t)
+	want := noise(1 << 20)
+	put(t, s, "k", want)
+	r, _, err := s.Open(t.Context(), "k")
+	require.NoError(t, err)
+	got := make([]byte, 1000)
+	_, err = io.ReadFull(r, got)
+	require.NoError(t, err)
+	time.Sleep(2 * p.stall)
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.True(t, bytes.Equal(want, append(got, rest...)))
+}
+
+func TestATransferEndsWithItsContext(t *testing.T) {
+	p := onVersitygw(t)
+	s, w := p.through(t)
+	put(t, s, "k", noise(24<<20))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, _, err := s.Open(ctx, "k")
+	require.NoError(t, err)
+	_, err = io.ReadFull(r, make([]byte, 1000))
+	require.NoError(t, err)
+	w.add(dead)
+	lost := fault.As(fault.Canceled, io.ErrNoProgress)
+	time.AfterFunc(50*time.Millisecond, func() { cancel(lost) })
+	_, err = io.Copy(io.Discard, r)
+	require.ErrorIs(t, err, lost)
+	require.NoError(t, r.Close())
+	_, err = r.Read(make([]byte, 1))
+	require.ErrorContains(t, err, "the object was closed")
+}
