@@ -44,9 +44,13 @@ var codes = map[string]Why{
 	"InvalidAccessKeyId": Denied, "SignatureDoesNotMatch": Denied, "ExpiredToken": Denied, "ExpiredTokenException": Denied,
 	"InvalidToken": Denied, "InvalidSignatureException": Denied, "MissingAuthenticationToken": Denied, "AuthFailure": Denied,
 	"KmsAccessDenied": Denied, "KMS.AccessDeniedException": Denied, "AllAccessDisabled": Denied,
+	"XAdminUserNotFound": Denied, // versitygw, of an access key that it doesn't know, with 404
 
 	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
 	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "KmsThrottled": Throttled,
+
+	"RequestTimeout": Unreachable, // S3 has it with 400: what we sent came too slowly
+	"NotImplemented": Refused,
 
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
 }

@@ -1,0 +1,85 @@
+package cloud
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/servertest"
+)
+
+func alone(t *testing.T, key, secret string) {
+	t.Helper()
+	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", key)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+func TestWhatServersAnswerIsExplained(t *testing.T) {
+	list := func(t *testing.T, c aws.Config) error {
+		client := s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
+		_, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("no-such-bucket")})
+		return err
+	}
+	find := func(t *testing.T, c aws.Config) error {
+		_, err := sqs.NewFromConfig(c).GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("none")})
+		return err
+	}
+	for _, tt := range []struct {
+		name     string
+		endpoint string
+		key      string
+		call     func(*testing.T, aws.Config) error
+		why      Why
+	}{
+		{"no bucket", servertest.Versitygw(t), servertest.AccessKey, list, Missing},
+		{"no such key", servertest.Versitygw(t), "other", list, Denied},
+		{"no queue", servertest.Fauxqs(t), servertest.AccessKey, find, Missing},
+		{"no credentials", servertest.Fauxqs(t), "", find, Denied},
+		{"nobody there", "http://127.0.0.1:1", servertest.AccessKey, list, Unreachable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			alone(t, tt.key, servertest.SecretKey)
+			c, err := AWS{Endpoint: tt.endpoint, Region: "us-east-1"}.Load(t.Context())
+			require.NoError(t, err)
+			err = Explain(t.Context(), "call", tt.call(t, c))
+			require.True(t, Is(err, tt.why), "%v", err)
+			require.Equal(t, fault.Transient, fault.Of(err))
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestAWSCredentialsAreReadAgainFromAReplacedFile(t *testing.T) {
+	alone(t, "", "")
+	file := filepath.Join(t.TempDir(), "credentials")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	write := func(id string) {
+		require.NoError(t, os.WriteFile(file, []byte("[default]\naws_access_key_id = "+id+"\naws_secret_access_key = s\n"), 0o600))
+	}
+	write("one")
+	c, err := AWS{Region: "us-east-1"}.Load(t.Context())
+	require.NoError(t, err)
+	creds, err := c.Credentials.Retrieve(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "one", creds.AccessKeyID)
+	require.True(t, creds.CanExpire)
+	write("two")
+	cache, ok := c.Credentials.(*aws.CredentialsCache)
+	require.True(t, ok)
+	cache.Invalidate() // as the end of a minute does
+	creds, err = c.Credentials.Retrieve(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "two", creds.AccessKeyID)
+}
