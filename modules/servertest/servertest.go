@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -145,10 +146,17 @@ func firstOf(argv []string, instead string) string {
 	return argv[0]
 }
 
+// freePort is one that nothing listens on, below those that Linux gives to outgoing connections: a server that starts
+// slowly still finds it free.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var err error
+	for range 100 {
+		port := 15_000 + rand.IntN(9_000)
+		l, taken := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if taken == nil {
+			return port, l.Close()
+		}
+		err = taken
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, err
 }

@@ -2,6 +2,7 @@ package historytest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -32,8 +33,14 @@ func NewWire(t testing.TB, h *History, worker, server string) *Wire {
 	s := httptest.NewUnstartedServer(r.Handler())
 	s.Config.ErrorLog = nil
 	s.Start()
-	p := newProxy("127.0.0.1:0", s)
-	require.NoError(t, p.Start())
+	p := newProxy(anyPort(), s)
+	for range 20 {
+		if p.Start() == nil {
+			break
+		}
+		p = newProxy(anyPort(), s) // somebody has that one
+	}
+	require.True(t, p.Enabled, "no port is free")
 	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s}
 }
 
@@ -75,6 +82,9 @@ func (w *Wire) Heal() {
 	w.proxy = newProxy(w.proxy.Listen, w.server) // a toxic taken away can hang on a connection that is stuck
 	require.NoError(w.t, w.proxy.Start())
 }
+
+// anyPort is an address that no outgoing connection takes while a wire is cut: Linux gives those ports from 32768 up.
+func anyPort() string { return fmt.Sprintf("127.0.0.1:%d", 24_000+rand.IntN(8_000)) }
 
 func newProxy(listen string, to *httptest.Server) *toxiproxy.Proxy {
 	s := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())

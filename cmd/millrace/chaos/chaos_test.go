@@ -133,8 +133,8 @@ func (f *fleet) torment(slot int, random *rand.Rand, over <-chan struct{}) (faul
 	for {
 		select {
 		case <-over:
-			if !w.runs() {
-				f.start(slot)
+			for w.says("worker ready"); !w.runs(); w.says("worker ready") { // it met the last fault at its start
+				w = f.start(slot)
 			}
 			return faults
 		case <-time.After(time.Duration(300+random.IntN(900)) * time.Millisecond):
