@@ -22,9 +22,8 @@ type call[T any] struct {
 	ctx   context.Context // of the Call that waits for it, and gone with it
 	val   T
 	err   error
-	done  chan struct{} // closed once err is set
-	lead  chan struct{} // closed when this call is to lead the next batch
-	leads bool          // guarded by the group's mu: lead is closed
+	turn  chan bool // gets one value: true when this call is to lead the next batch, false once err is set
+	leads bool      // guarded by the group's mu: turn got true
 }
 
 // New returns a Group whose batches hold at most max values. do gets them in order of arrival and returns their errors
@@ -36,26 +35,21 @@ func New[T any](max int, do func(ctx context.Context, batch []T) []error) *Group
 // Call has v carried by a batch and returns its error. Until the batch starts it ends with ctx, and v is not carried;
 // from then on it waits for the batch, so that its answer is never a guess.
 func (g *Group[T]) Call(ctx context.Context, v T) error {
-	c := &call[T]{ctx: ctx, val: v, done: make(chan struct{}), lead: make(chan struct{})}
-	if g.join(c) {
-		g.carry()
-		return c.err
-	}
-	select {
-	case <-c.done:
-		return c.err
-	case <-c.lead:
-	case <-ctx.Done():
-		if g.leave(c) {
-			return context.Cause(ctx)
-		}
+	c := &call[T]{ctx: ctx, val: v, turn: make(chan bool, 1)}
+	lead := g.join(c)
+	if !lead {
 		select {
-		case <-c.done:
-			return c.err
-		case <-c.lead:
+		case lead = <-c.turn:
+		case <-ctx.Done():
+			if g.leave(c) {
+				return context.Cause(ctx)
+			}
+			lead = <-c.turn
 		}
 	}
-	g.carry()
+	if lead {
+		g.carry()
+	}
 	return c.err
 }
 
@@ -105,7 +99,7 @@ func (g *Group[T]) carry() {
 		return
 	}
 	g.waiting[0].leads = true
-	close(g.waiting[0].lead)
+	g.waiting[0].turn <- true
 }
 
 func (g *Group[T]) run(batch []*call[T]) {
@@ -120,7 +114,9 @@ func (g *Group[T]) run(batch []*call[T]) {
 		if errs != nil {
 			c.err = errs[i]
 		}
-		close(c.done)
+		if i > 0 { // the first carries the batch
+			c.turn <- false
+		}
 	}
 }
 

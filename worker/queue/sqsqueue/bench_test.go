@@ -140,13 +140,17 @@ func cpu() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
+// benchRaw asks for what a worker must know of a message: whose it is, how old, how often delivered.
 func benchRaw(t *testing.T, client *sqs.Client, url string) took {
 	m, ctx := newMeter(t)
 	var wg sync.WaitGroup
 	for range benchReceivers {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+				out, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+					QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, MessageAttributeNames: []string{"All"},
+					MessageSystemAttributeNames: []types.MessageSystemAttributeName{"ApproximateReceiveCount", "SentTimestamp", "MessageGroupId", "AWSTraceHeader"},
+				})
 				if err != nil || len(out.Messages) == 0 {
 					continue
 				}
