@@ -169,8 +169,10 @@ func TestExamineFindsWhatIsWrong(t *testing.T) {
 			})
 			require.NoError(t, err)
 		}, queue.Warning},
-		{"bucket", "the bucket is gone", nil, func(_ *testing.T, d *Driver) { d.bucket.client.Config.HTTPClient.Transport = wire(
-			func(*http.Request) (*http.Response, error) { return nil, errCut }) }, queue.Bad},
+		{"bucket", "the bucket is gone", nil, func(_ *testing.T, d *Driver) {
+			d.bucket.client.Config.HTTPClient.Transport = wire(
+				func(*http.Request) (*http.Response, error) { return nil, errCut })
+		}, queue.Bad},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := memory(t)

@@ -19,7 +19,9 @@ func (b *bucket) probe(ctx context.Context) (err error) {
 	defer func() {
 		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
-		err = errors.Join(err, b.remove(cleaning, key))
+		if lost := b.remove(cleaning, key); err == nil {
+			err = lost
+		}
 	}()
 	etag, err := b.put(ctx, key, []byte("{}"), absent())
 	if err != nil {
