@@ -85,9 +85,9 @@ func TestAMessageThatReplacesOneInFlightIsNotLost(t *testing.T) {
 }
 
 func TestStrangeNamesAreLeftAloneAndReported(t *testing.T) {
-	d := start(t, memory(t))
+	d := start(t, gateway(t))
 	strange := []string{
-		"-rf", ".hidden", "a b", "sub/folder", "per%2ecent", "semi;colon", "ümlaut", "$HOME", "`id`", "a\\b",
+		"-rf", ".hidden", "a b", "sub/folder", "per%2ecent", "semi;colon", "ümlaut", "$HOME", "`id`", "a\\b", "new\nline", "a+b", "\x01",
 		strings.Repeat("x", maxName+1), "01ARZ3NDEKTSV4RRFFQ69G5FAV",
 	}
 	for _, name := range strange {
@@ -102,6 +102,35 @@ func TestStrangeNamesAreLeftAloneAndReported(t *testing.T) {
 	require.Equal(t, queue.Warning, f.Level)
 	require.Contains(t, f.Text, fmt.Sprint(len(strange)+1))
 	require.Contains(t, f.Remedy, "letters, digits")
+}
+
+func TestTheLongestNameCanBeBuriedAndRevived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, memory(t))
+		drop(t, d, strings.Repeat("x", maxName), "x")
+		require.NoError(t, d.Bury(t.Context(), one(t, d), "no"))
+		bs, err := d.Dead(t.Context(), 1)
+		require.NoError(t, err)
+		require.Len(t, bs, 1)
+		_, err = d.Revive(t.Context(), bs[0], queue.Draft{Body: bs[0].Body})
+		require.NoError(t, err)
+	})
+}
+
+func TestAForgedMessageBreaksNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := start(t, memory(t))
+		many := map[string]string{}
+		for i := range maxAttributes + 1 {
+			many[fmt.Sprint(i)] = "x"
+		}
+		forged, err := (&envelope{Attributes: many, Text: "x"}).encode()
+		require.NoError(t, err)
+		drop(t, d, "forged.json", string(forged))
+		m := one(t, d)
+		require.Empty(t, m.Attributes)
+		require.Equal(t, forged, m.Body, "it is a body like any other")
+	})
 }
 
 func FuzzNames(f *testing.F) {
