@@ -51,8 +51,8 @@ type Config struct {
 	wrap func(http.RoundTripper) http.RoundTripper // tests put faults on the wire by it
 }
 
-// A Driver is a queue.Driver on a bucket. A message costs six requests, one fewer for each that is acked together with
-// others, and a look at the queue two.
+// A Driver is a queue.Broker on a bucket. A message costs six requests, down to four when many are acked together, and a
+// look at the queue two.
 type Driver struct {
 	bucket     *bucket
 	visibility time.Duration
