@@ -77,10 +77,11 @@ func (b *bucket) requests() map[string]int64 {
 // fail says what the answer to a request means.
 func (b *bucket) fail(ctx context.Context, verb, key string, err error) error {
 	call := fmt.Sprintf("%s cos://%s/%s%s", verb, b.name, b.prefix, key)
-	switch status := cloud.Status(err); {
-	case status == http.StatusPreconditionFailed, cloud.Code(err) == "ConditionalRequestConflict":
+	status, code := cloud.Status(err), cloud.Code(err)
+	switch {
+	case status == http.StatusPreconditionFailed, code == "ConditionalRequestConflict":
 		return errTaken
-	case status == http.StatusNotFound && cloud.Code(err) != s3.ErrCodeNoSuchBucket:
+	case status == http.StatusNotFound && (code == s3.ErrCodeNoSuchKey || code == "NotFound"): // the latter is a HEAD's
 		return errGone
 	}
 	return cloud.Explain(ctx, call, err)

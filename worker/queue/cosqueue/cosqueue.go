@@ -51,8 +51,8 @@ type Config struct {
 	wrap func(http.RoundTripper) http.RoundTripper // tests put faults on the wire by it
 }
 
-// A Driver is a queue.Driver on a bucket. A message costs six requests, one fewer for each that is acked together with
-// others, and a look at the queue two.
+// A Driver is a queue.Broker on a bucket. A message costs six requests, down to four when many are acked together, and a
+// look at the queue two.
 type Driver struct {
 	bucket     *bucket
 	visibility time.Duration
@@ -77,34 +77,21 @@ var _ queue.Broker = (*Driver)(nil)
 // Open opens the queue below c.Prefix. It makes sure that the bucket honours conditional writes, and refuses one that does
 // not: there is no safe lease on plain reads and writes.
 func Open(ctx context.Context, c Config) (*Driver, error) {
-	prefix := strings.Trim(c.Prefix, "/")
 	c.Visibility, c.Idle = cmp.Or(c.Visibility, 30*time.Second), cmp.Or(c.Idle, 5*time.Second)
-	var errs []error
-	if c.Bucket == "" {
-		errs = append(errs, errors.New("no bucket is given"))
-	}
-	if prefix != "" {
-		errs = append(errs, blob.CheckKey(prefix))
-	}
-	if c.Visibility < 0 || c.Visibility > maxDelay {
-		errs = append(errs, fmt.Errorf("visibility %s is not between 0 and %s", c.Visibility, maxDelay))
-	}
-	if c.Idle < firstPause || c.Idle > maxWait {
-		errs = append(errs, fmt.Errorf("idle %s is not between %s and %s", c.Idle, firstPause, maxWait))
-	}
+	c.Prefix = strings.Trim(c.Prefix, "/")
 	client, err := c.COS.Open()
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("open queue cos://%s/%s: %w", c.Bucket, prefix, err))
+	if err := errors.Join(c.check(), err); err != nil {
+		return nil, fault.As(fault.Permanent, fmt.Errorf("open queue cos://%s/%s: %w", c.Bucket, c.Prefix, err))
 	}
 	if c.wrap != nil {
 		client.Config.HTTPClient.Transport = c.wrap(client.Config.HTTPClient.Transport)
 	}
-	host, _ := os.Hostname() // for people alone
-	if prefix != "" {
-		prefix += "/"
+	if c.Prefix != "" {
+		c.Prefix += "/"
 	}
+	host, _ := os.Hostname() // for people alone
 	d := &Driver{
-		bucket:     &bucket{client: client, name: c.Bucket, prefix: prefix, counts: map[string]int64{}},
+		bucket:     &bucket{client: client, name: c.Bucket, prefix: c.Prefix, counts: map[string]int64{}},
 		visibility: c.Visibility,
 		idle:       c.Idle,
 		owner:      clip(host, 64),
@@ -120,6 +107,24 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 		return nil, fmt.Errorf("open queue %s: %w", d.Name(), err)
 	}
 	return d, nil
+}
+
+// check says all that is wrong with c.
+func (c Config) check() error {
+	var errs []error
+	if c.Bucket == "" {
+		errs = append(errs, errors.New("no bucket is given"))
+	}
+	if c.Prefix != "" {
+		errs = append(errs, blob.CheckKey(c.Prefix))
+	}
+	if c.Visibility < 0 || c.Visibility > maxDelay {
+		errs = append(errs, fmt.Errorf("visibility %s is not between 0 and %s", c.Visibility, maxDelay))
+	}
+	if c.Idle < firstPause || c.Idle > maxWait {
+		errs = append(errs, fmt.Errorf("idle %s is not between %s and %s", c.Idle, firstPause, maxWait))
+	}
+	return errors.Join(errs...)
 }
 
 // Name is the queue's bucket and prefix.

@@ -2,6 +2,7 @@ package cosqueue
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,11 +43,15 @@ func (d *Driver) Dead(ctx context.Context, limit int) (bs []queue.Buried, err er
 	return bs, nil
 }
 
-// grave says whether a name below dead/ is one that Bury may have written.
+// grave says whether a name below dead/ is one that Bury wrote: that of a ULID, or of a name and its version.
 func grave(name string) bool {
+	if _, _, ok := ours(name); ok {
+		return true
+	}
 	id, ok := strings.CutSuffix(name, suffix)
-	id = strings.Replace(id, "@", "-", 1)
-	return ok && (safe(id) || safe(id+suffix))
+	base, version, versioned := strings.Cut(id, "@")
+	_, err := hex.DecodeString(version)
+	return ok && versioned && safe(base) && len(version) == 2*versionBytes && err == nil
 }
 
 // Revive sends a message in the place of a buried one, which is gone then, and returns the new one's ID.

@@ -64,6 +64,8 @@ func answer(h http.Handler, r *http.Request) (*http.Response, error) {
 	return out.Result(), nil
 }
 
+const gatewayVisibility = 1500 * time.Millisecond
+
 // gateway is a bucket of its own on a real server.
 func gateway(t testing.TB) Config {
 	t.Helper()
@@ -73,7 +75,7 @@ func gateway(t testing.TB) Config {
 		},
 		Bucket:     "q" + newToken(),
 		Prefix:     "jobs of mine",
-		Visibility: 2 * time.Second,
+		Visibility: gatewayVisibility,
 	}
 	client, err := c.COS.Open()
 	require.NoError(t, err)
@@ -110,5 +112,7 @@ func TestTheDriverKeepsWhatEveryDriverPromisesInMemory(t *testing.T) {
 }
 
 func TestTheDriverKeepsWhatEveryDriverPromisesOnVersitygw(t *testing.T) {
-	conforms(t, func(t *testing.T) Config { return gateway(t) }, queuetest.Options{Visibility: 2 * time.Second, Wait: 4 * time.Second})
+	t.Parallel()
+	conforms(t, func(t *testing.T) Config { return gateway(t) },
+		queuetest.Options{Visibility: gatewayVisibility, Wait: gatewayVisibility / 2})
 }

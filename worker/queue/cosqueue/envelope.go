@@ -71,7 +71,8 @@ func (e *envelope) encode() ([]byte, error) {
 // open reads an object below jobs/ or dead/. One that is not of ours is a body.
 func open(b []byte, o object) envelope {
 	var e envelope
-	if bytes.HasPrefix(b, []byte(mark)) && json.Unmarshal(b, &e) == nil && len(e.body()) <= maxBody {
+	if bytes.HasPrefix(b, []byte(mark)) && json.Unmarshal(b, &e) == nil &&
+		check(queue.Draft{Body: e.body(), Attributes: e.Attributes, Group: e.Group}) == nil {
 		return e
 	}
 	e = envelope{Enqueued: o.modified}

@@ -15,7 +15,7 @@ const (
 	// maxLeftovers is how many leftovers of others one look removes, at most.
 	maxLeftovers = 16
 	// poolAge is how long the messages that a look found are believed to wait.
-	poolAge = 5 * time.Second
+	poolAge = 2 * time.Second
 
 	firstPause = 100 * time.Millisecond
 	maxWait    = 20 * time.Second
@@ -30,7 +30,7 @@ type candidate struct {
 // A pool holds what looks found and nobody took yet, the oldest first.
 type pool struct {
 	waiting []candidate
-	misses  int       // claims in a row that others were faster at
+	crowded bool      // others take the same ones
 	found   time.Time // when the look ended
 	cursor  string    // where the next look begins; empty is the start
 }
@@ -81,7 +81,7 @@ func (d *Driver) candidates(ctx context.Context, max int) ([]candidate, error) {
 func (d *Driver) draw(max int) (cs []candidate) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.pool.found) > poolAge {
+	if time.Since(d.pool.found) > poolAge && !d.pool.crowded {
 		d.pool = pool{} // and look from the start: what was left in it came before the cursor
 	}
 	for len(cs) < max && len(d.pool.waiting) > 0 {
@@ -163,6 +163,10 @@ func (d *Driver) stale(now time.Time) bool {
 func (d *Driver) fill(found []candidate, cursor string, began, soonest time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.pool.crowded && len(found) > 0 {
+		n := rand.N(len(found))
+		found = append(found[n:], found[:n]...)
+	}
 	d.pool = pool{waiting: found, cursor: cursor, found: time.Now()}
 	for name, at := range d.gone {
 		if at.Before(began) {

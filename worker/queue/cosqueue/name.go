@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	maxName = 128
-	suffix  = ".json"
-	delayed = ".delay-" // before the milliseconds, in the name of a message that was sent with a delay
+	maxName = 128 // bytes
+	// versionBytes is how much of a hash tells the objects under one name apart.
+	versionBytes = 4
+	suffix       = ".json"
+	delayed      = ".delay-" // before the milliseconds, in the name of a message that was sent with a delay
 )
 
 // newName returns the name of a message of ours: a ULID, and the delay, which a listing shows.
@@ -81,7 +83,7 @@ func (o object) version() string {
 		return ""
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", o.etag, o.modified.Unix()))
-	return hex.EncodeToString(sum[:4])
+	return hex.EncodeToString(sum[:versionBytes])
 }
 
 // id is the message's: for ours the ULID, else name and version, so that a name may be used again once its message is gone.

@@ -19,8 +19,8 @@ func (b *bucket) probe(ctx context.Context) (err error) {
 	defer func() {
 		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
-		if left := b.remove(cleaning, key); err == nil {
-			err = left
+		if lost := b.remove(cleaning, key); err == nil {
+			err = lost
 		}
 	}()
 	etag, err := b.put(ctx, key, []byte("{}"), absent())

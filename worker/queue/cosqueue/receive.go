@@ -3,7 +3,6 @@ package cosqueue
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,8 +14,6 @@ const (
 	maxReceive = 64
 	// atOnce is how many requests one call has under way, at most.
 	atOnce = 16
-	// maxMisses is after how many claims in a row that others were faster at the rest of a look is not believed.
-	maxMisses = 3
 	// grace is how long claims that are under way may take when their context has ended.
 	grace = 2 * time.Second
 )
@@ -99,19 +96,25 @@ func (d *Driver) claimAll(ctx context.Context, cs []candidate) (ms []queue.Messa
 			ms = append(ms, *claimed[i])
 		}
 	}
-	err = errors.Join(errs...)
 	if len(ms) > 0 {
-		d.pace, err = pace{}, nil
-		return ms, err
+		d.pace = pace{}
 	}
-	if d.pool.misses++; d.pool.misses > maxMisses {
-		d.pool.waiting = nil
+	if err = errors.Join(errs...); err == nil && len(ms) < len(cs) {
+		d.missed()
 	}
-	// Others take the same ones: spread out.
-	rand.Shuffle(len(d.pool.waiting), func(i, j int) {
-		d.pool.waiting[i], d.pool.waiting[j] = d.pool.waiting[j], d.pool.waiting[i]
-	})
+	if len(ms) > 0 {
+		return ms, nil
+	}
 	return nil, err
+}
+
+// missed is called when others were faster at what a look found: the rest of it is not believed, and the next look takes
+// from a place of its own; mu is held.
+func (d *Driver) missed() {
+	if len(d.pool.waiting) > 0 {
+		d.pace.next = time.Time{}
+	}
+	d.pool = pool{crowded: true}
 }
 
 // outlast is a context that ends grace after ctx has.

@@ -37,8 +37,11 @@ func (d *Driver) Ack(ctx context.Context, rs []queue.Receipt) []error {
 		if errs[i] != nil {
 			continue
 		}
-		tails = append(tails, name)
-		if !d.replaced(ctx, name, ls[i].Version) {
+		same, err := d.same(ctx, name, ls[i].Version)
+		if err != nil {
+			continue
+		}
+		if tails = append(tails, name); same {
 			keys = append(keys, jobs+name)
 		}
 	}
@@ -135,14 +138,15 @@ func (d *Driver) entomb(ctx context.Context, name string, l lease, m *queue.Mess
 	return d.erase(ctx, []string{jobs + name}, []string{name})
 }
 
-// replaced says whether a producer has put another message under a name that was to be deleted.
-func (d *Driver) replaced(ctx context.Context, name, version string) bool {
+// same says whether the message under a name is the one that was delivered: a producer may have put another one there,
+// which is not to be deleted. Between this look and the deletion there is no guard.
+func (d *Driver) same(ctx context.Context, name, version string) (bool, error) {
 	if version == "" {
-		return false
+		return true, nil
 	}
 	o, err := d.bucket.head(ctx, jobs+name)
 	o.key = name
-	return err == nil && o.version() != version
+	return err == nil && o.version() == version, unless(err, errGone)
 }
 
 // erase deletes messages, and then, not before, their leases.
