@@ -193,6 +193,23 @@ func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
 	require.Equal(t, "no gzip", string(dead[0].Body), "it is buried as it came")
 }
 
+func TestAMessageMayBeAsLongAsPayloadsMayWhereItLiesInABucket(t *testing.T) {
+	const n = 4900 << 10 / len(`<é\n`)
+	body := []byte(`{"pipeline": "p", "id": "long", "state": {"text": "` + strings.Repeat(`<é\n`, n) + `"}}`)
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		if req.Job.State["text"] != strings.Repeat("<é\n", n) {
+			return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", errors.New("the text arrived changed"))}
+		}
+		return succeed(ctx, ws, req)
+	})
+	p.cfg.Payloads = payload.Resolver{Buckets: []string{"b"}, Fetch: func(context.Context, string, string, int64) ([]byte, error) { return body, nil }}
+	_, err := p.driver.Send(t.Context(), queue.Draft{Body: []byte(`["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": "b", "s3Key": "k"}]`)})
+	require.NoError(t, err)
+	p.run()
+	r := p.load("long")
+	require.Equal(t, record.Succeeded, r.Status, r.Message)
+}
+
 func TestAMessageWhoseBucketIsDownIsHandedBackAtNoCost(t *testing.T) {
 	p := newPlant(t, succeed)
 	down := true
