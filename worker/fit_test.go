@@ -25,7 +25,7 @@ import (
 )
 
 func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
-	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1"}
+	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1", "cuda": "12.10", "cpus": "4"}
 	for _, tt := range []struct {
 		name     string
 		requires any
@@ -46,6 +46,11 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 		{"more than it has", map[string]any{"gpus": 2.5}, false},
 		{"a smaller size in another unit", map[string]any{"memory": "65000M"}, true},
 		{"a larger size", map[string]any{"memory": "65Gi"}, false},
+		{"thousandths", map[string]any{"cpus": "500m"}, true},
+		{"more thousandths than it has", map[string]any{"cpus": "4001m"}, false},
+		{"an older version", map[string]any{"cuda": "12.4"}, true},
+		{"a newer version", map[string]any{"cuda": "12.10.1"}, false},
+		{"a version of fewer parts", map[string]any{"cuda": 12}, true},
 		{"a number of something else", map[string]any{"zone": 1}, false},
 		{"a list", []any{"gpus=1", "zone=eu-1"}, true},
 		{"one of two that it has not", []any{"gpus=1", "zone=eu-2"}, false},
@@ -68,6 +73,14 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 			require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 		})
 	}
+}
+
+func TestAClassIsANameThoughItLooksLikeANumber(t *testing.T) {
+	p := newPlant(t, succeed)
+	p.cfg.Labels = map[string]string{"class": "3"}
+	p.send(map[string]any{"pipeline": "p", "class": "2"})
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 }
 
 func TestAJobThatAWorkerCannotRunIsHiddenLongerEachTimeAndPaysNothing(t *testing.T) {
