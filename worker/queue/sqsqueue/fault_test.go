@@ -84,6 +84,17 @@ func TestASendIsVerifiedByItsChecksums(t *testing.T) {
 	}
 }
 
+func TestAReceiveAlwaysWaitsSoThatAllServersOfSQSAreAsked(t *testing.T) {
+	s := server{endpoint: servertest.Fauxqs(t)}
+	name, _ := s.queues(t, 100)
+	d := s.open(t, name)
+	began := time.Now()
+	ms, err := d.Receive(t.Context(), 1, 0)
+	require.NoError(t, err)
+	require.Empty(t, ms)
+	require.GreaterOrEqual(t, time.Since(began), 900*time.Millisecond)
+}
+
 func TestAReceiptThatIsRefusedIsALostLease(t *testing.T) {
 	for _, code := range []string{"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"} {
 		s := server{endpoint: servertest.Fauxqs(t)}
