@@ -51,8 +51,12 @@ func (d *Driver) Ack(ctx context.Context, rs []queue.Receipt) []error {
 	var wg sync.WaitGroup
 	for from := maxBatch; from < len(rs); from += maxBatch {
 		to := min(from+maxBatch, len(rs))
-		wg.Go(func() { d.remove(ctx, handles[from:to], errs[from:to]) })
+		wg.Go(func() {
+			deepen()
+			d.remove(ctx, handles[from:to], errs[from:to])
+		})
 	}
+	deepen()
 	first := min(maxBatch, len(rs))
 	d.remove(ctx, handles[:first], errs[:first])
 	wg.Wait()
