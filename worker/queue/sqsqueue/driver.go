@@ -47,7 +47,8 @@ type Driver struct {
 	url        string
 	fifo       bool
 	visibility time.Duration
-	aws        aws.Config // for Examine
+	limit      time.Duration // callLimit, or what a test says
+	aws        aws.Config    // for Examine
 
 	polls *sqs.Client // receives alone: what keeps a lease never waits behind them
 	calls *sqs.Client // everything else
@@ -88,7 +89,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{visibility: c.Visibility, aws: conf}
+	d := &Driver{visibility: c.Visibility, limit: callLimit, aws: conf}
 	d.polls, d.calls = d.client(), d.client()
 	return d, d.find(ctx, a, c.DeadQueue)
 }
@@ -130,7 +131,7 @@ func (d *Driver) Name() string { return d.url }
 
 // Close gives back what Dead has hidden, and closes idle connections.
 func (d *Driver) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	ctx, cancel := d.limited(context.Background())
 	defer cancel()
 	err := d.conceal(ctx)
 	for _, h := range d.idle {
@@ -140,8 +141,8 @@ func (d *Driver) Close() error {
 }
 
 // limited bounds one call.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, callLimit)
+func (d *Driver) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d.limit)
 }
 
 // patient bounds a poll: ctx's end ends it pollGrace later.

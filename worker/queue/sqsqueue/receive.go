@@ -68,7 +68,7 @@ type delivery struct {
 
 func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden time.Duration) ([]delivery, error) {
 	wait = min(wait, longPoll)
-	call, release := patient(ctx, wait+callLimit)
+	call, release := patient(ctx, wait+d.limit)
 	defer release()
 	out, err := d.polls.ReceiveMessage(call, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,

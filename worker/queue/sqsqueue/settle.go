@@ -32,7 +32,7 @@ func (d *Driver) hide(ctx context.Context, verb string, r queue.Receipt, by time
 	if err != nil {
 		return err
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	_, err = d.calls.ChangeMessageVisibility(call, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &d.url, ReceiptHandle: &p.handle, VisibilityTimeout: p.hide(by),
@@ -75,7 +75,7 @@ func (d *Driver) remove(ctx context.Context, handles []string, errs []error) {
 	if len(entries) == 0 {
 		return
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.DeleteMessageBatch(call, &sqs.DeleteMessageBatchInput{QueueUrl: &d.url, Entries: entries})
 	if err != nil {
