@@ -159,9 +159,9 @@ func (q *Queue) poll(ctx context.Context, max int, wait time.Duration) ([]*Lease
 }
 
 func (q *Queue) leases(ms []Message) []*Lease {
-	var ls []*Lease
-	for _, m := range ms {
-		ls = append(ls, newLease(q, m))
+	ls := make([]*Lease, len(ms))
+	for i, m := range ms {
+		ls[i] = newLease(q, m)
 	}
 	return ls
 }

@@ -45,6 +45,7 @@ func (d *Driver) more(ctx context.Context, max int) []delivery {
 	var wg sync.WaitGroup
 	for left := max; left > 0; left -= maxBatch {
 		wg.Go(func() {
+			deepen()
 			ds, err := d.poll(ctx, d.url, min(left, maxBatch), 0, d.visibility)
 			if err != nil {
 				return
@@ -68,7 +69,7 @@ type delivery struct {
 
 func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden time.Duration) ([]delivery, error) {
 	wait = min(wait, longPoll)
-	call, release := patient(ctx, wait+callLimit)
+	call, release := patient(ctx, wait+d.limit)
 	defer release()
 	out, err := d.polls.ReceiveMessage(call, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
@@ -97,7 +98,10 @@ func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden tim
 
 // read makes a delivery of what SQS returned at answered.
 func read(m types.Message, answered time.Time, hidden time.Duration) delivery {
-	attributes := make(map[string]string, len(m.MessageAttributes)+1)
+	var attributes map[string]string
+	if n := len(m.MessageAttributes); n > 0 || m.Attributes[traceHeader] != "" {
+		attributes = make(map[string]string, n+1)
+	}
 	for name, v := range m.MessageAttributes {
 		if attributes[name] = aws.ToString(v.StringValue); strings.HasPrefix(aws.ToString(v.DataType), "Binary") {
 			attributes[name] = base64.StdEncoding.EncodeToString(v.BinaryValue)
