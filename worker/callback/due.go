@@ -28,7 +28,7 @@ const (
 	slowTry = 5 * time.Second
 	maxSlow = 2
 	// maxErrors is how many errors of a pass are told.
-	maxErrors = 100
+	maxErrors = 10
 )
 
 var (
@@ -56,7 +56,7 @@ func (o *Outbox) Run(ctx context.Context) {
 			wait = scanEvery
 			if time.Since(saidDamaged) >= sayDamaged {
 				saidDamaged = time.Now()
-				o.Log.ErrorContext(ctx, "outbox damaged", "err", err)
+				o.Log.ErrorContext(ctx, "outbox entries unreadable", "err", err)
 			}
 		default:
 			if time.Since(said) >= sayEvery {

@@ -102,16 +102,9 @@ func (b *Book) Due(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// ReadDue reads a due entry without claiming it. It returns nil when it is gone.
+// ReadDue reads a due entry without claiming it. It returns nil when it is gone; an error that is permanent says that it
+// is damaged.
 func (b *Book) ReadDue(ctx context.Context, name string) (*Entry, error) {
-	e, err := b.readDue(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read callback %s: %w", name, err)
-	}
-	return e, nil
-}
-
-func (b *Book) readDue(ctx context.Context, name string) (*Entry, error) {
 	e, err := b.entry(ctx, duePrefix+name)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil, nil
@@ -152,7 +145,7 @@ func (b *Book) claimDue(ctx context.Context, name string) (*Entry, error) {
 			return nil, err
 		}
 	}
-	e, err := b.readDue(ctx, name)
+	e, err := b.ReadDue(ctx, name)
 	if err != nil {
 		return nil, err
 	}
