@@ -87,7 +87,7 @@ func (a *attempt) release(ctx context.Context, why string) {
 	defer cancel()
 	if class, q := a.classQueue(); q != nil {
 		if err := a.sendOn(ctx, q, class); err != nil {
-			why = fmt.Sprintf("%s; send to the queue of class %s: %s", why, class, err)
+			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
 		} else {
 			a.log.InfoContext(ctx, "message released", "class", class, "err", why)
 			return

@@ -123,27 +123,6 @@ func classQueue(t *testing.T) (*localqueue.Driver, *queue.Queue) {
 	return d, q
 }
 
-func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
-	p := newPlant(t, succeed)
-	driver, q := classQueue(t)
-	p.cfg.Labels = map[string]string{"class": "cpu"}
-	p.cfg.Classes = map[string]*queue.Queue{"GPU": q}
-	id := p.send(map[string]any{"pipeline": "p", "class": "gpu"})
-	sent, err := p.driver.Peek(t.Context(), 1)
-	require.NoError(t, err)
-	p.run()
-	require.Zero(t, p.runs.Load())
-	require.Equal(t, queue.Depth{}, p.depth())
-
-	p.cfg.Labels = map[string]string{"class": "gpu"}
-	p.cfg.Feed = feedOn(t, driver)
-	p.run()
-	require.EqualValues(t, 1, p.runs.Load())
-	r := p.load(id)
-	require.Equal(t, record.Succeeded, r.Status)
-	require.WithinDuration(t, sent[0].Enqueued, r.Enqueued, time.Millisecond, "it keeps its age")
-}
-
 func TestAJobIsSentOnToAClassOnce(t *testing.T) {
 	p := newPlant(t, succeed)
 	_, q := classQueue(t)

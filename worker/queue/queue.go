@@ -37,10 +37,10 @@ type Message struct {
 // A Draft is a message to send.
 type Draft struct {
 	Body       []byte
-	Attributes map[string]string
-	Delay      time.Duration // hidden for so long
-	Group      string        // see Message.Group; a FIFO queue makes one up where it is empty
-	Key        string        // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
+	Attributes map[string]string // at most 10, of which no name begins with "millrace.": drivers have such ones of their own
+	Delay      time.Duration     // hidden for so long
+	Group      string            // see Message.Group; a FIFO queue makes one up where it is empty
+	Key        string            // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
 }
 
 // Depth is how much there is to do.
