@@ -86,7 +86,7 @@ func why(code string, status int, err error) Why {
 	switch {
 	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
 		return Locked
-	case status == 0 || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
+	case status == 0 || status == http.StatusOK || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout: // 200: cut short
 		return Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Denied

@@ -80,6 +80,7 @@ func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
 		{"BadDigest", 400, Unreachable},
 		{"IncompleteBody", 400, Unreachable},
 		{"", 408, Unreachable},
+		{"", 200, Unreachable},
 		{"KMS.ThrottlingException", 400, Throttled},
 		{"TokenRefreshRequired", 400, Denied},
 		{"BandwidthLimitExceeded", 400, Throttled},

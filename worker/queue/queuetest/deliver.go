@@ -171,6 +171,31 @@ func concurrent(b *bench) {
 	}
 }
 
+// groups is kept by brokers that know the order within a group.
+func groups(b *bench) {
+	for _, body := range []string{"a1", "a2", "b1", "a3"} {
+		_, err := b.Send(b.Context(), queue.Draft{Body: []byte(body), Group: body[:1]})
+		require.NoError(b, err)
+	}
+	first := b.receive(2)
+	require.ElementsMatch(b, []string{"a1", "b1"}, bodies(first))
+	ms, err := b.Receive(b.Context(), 10, b.wait())
+	require.NoError(b, err)
+	require.Empty(b, ms, "a group waits for its message in flight")
+	for _, m := range first {
+		require.NoError(b, b.Nack(b.Context(), m.Receipt, 0))
+	}
+	var order []string
+	for range 4 {
+		m := b.one()
+		if order = append(order, string(m.Body)); order[len(order)-1] == "b1" {
+			order = order[:len(order)-1]
+		}
+		require.NoError(b, b.Ack(b.Context(), []queue.Receipt{m.Receipt})[0])
+	}
+	require.Equal(b, []string{"a1", "a2", "a3"}, order)
+}
+
 func durable(b *bench) {
 	if b.Reopen == nil {
 		b.Skip("the driver's test gives no Options.Reopen")
