@@ -152,6 +152,11 @@ func concurrent(b *bench) {
 					b.Error(err)
 					return
 				}
+				var rs []queue.Receipt
+				for _, m := range ms {
+					rs = append(rs, m.Receipt)
+				}
+				b.Ack(b.Context(), rs) // whatever it says: no lease may end while others are received
 				mu.Lock()
 				for _, m := range ms {
 					seen[m.ID]++
