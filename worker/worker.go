@@ -19,6 +19,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,17 +145,15 @@ var (
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
 )
 
-// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle. Then it drains: nothing new is
-// received, running jobs may end within the grace, and what has not is stopped and handed back at no cost.
-// The end of hard cuts the grace short. See late.go for what may follow the jobs, and for how long.
+// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle, or a queue is found to be of no use. Then
+// it drains: nothing new is received, running jobs may end, once ctx has ended within the grace, and what has not is
+// stopped and handed back at no cost. The end of hard cuts the grace short. late.go says what may follow the jobs.
 func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
 	late, expire := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer expire(nil)
-	draining, drain := context.WithCancel(ctx) // the grace begins with the end of ctx, not with that of the last poll
-	defer drain()
-	defer after(draining, w.cfg.Grace, func() { abort(errGraceOver) })()
+	defer after(ctx, w.cfg.Grace, func() { abort(errGraceOver) })()
 	defer after(jobs, lateTimeout, func() { expire(errGraceOver) })()
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
 	defer after(hard, hardTimeout, func() { expire(errAtOnce) })()
@@ -172,10 +171,9 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 		})
 	})
 	stop()
-	if ctx.Err() != nil {
-		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
+	if cause := cmp.Or(context.Cause(ctx), err); cause != nil {
+		w.cfg.Log.InfoContext(ctx, "draining", "cause", cause, "grace", w.cfg.Grace)
 	}
-	drain()
 	wg.Wait()
 	return err
 }
