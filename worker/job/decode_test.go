@@ -136,6 +136,7 @@ func TestDecodeReadsAttributesWhenTheBodyIsAnEmptyMap(t *testing.T) {
 // deep is a list in a list in a list.
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
+// F31: what is malformed, of a wrong type, no text, or too deep.
 func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for _, c := range "bcdefghi" {
@@ -390,6 +391,7 @@ func TestAJobComesBackFromJSONUnchanged(t *testing.T) {
 	require.Equal(t, *j, got)
 }
 
+// F31
 func FuzzDecodeNeverPanics(f *testing.F) {
 	for _, s := range []string{
 		`{"pipeline": "p", "args": ["a=[1,\"x\"", "b='"], "callback": {"url": "https://h"}}`, "hello_world a=1 b='x y'",
