@@ -133,6 +133,7 @@ func outboxKeys(t *testing.T, store blob.Store) []string {
 	return keys
 }
 
+// F27
 func TestACallbackOutlivesThreeDaysOfAReceiverThatIsDown(t *testing.T) {
 	const h, m = time.Hour, time.Minute
 	schedule := []time.Duration{5 * m, 30 * m, 2 * h, 5 * h, 10 * h, 14 * h, 20 * h, 24 * h}
@@ -279,6 +280,7 @@ func TestTwoOutboxesOnOneStoreDeliverOnce(t *testing.T) {
 	}
 }
 
+// F29: 500 is tried again, Retry-After is honoured, 410 ends it. F30: so is what an answer of 3xx comes to.
 func TestWhatAReceiverAnswersDecidesWhatFollows(t *testing.T) {
 	const m = time.Minute
 	followed := false
