@@ -52,7 +52,10 @@ var codes = map[string]Why{
 	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
 	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "KmsThrottled": Throttled,
 
-	"RequestTimeout": Unreachable, // S3 has it with 400: what we sent came too slowly
+	"ConditionalRequestConflict": Throttled, "OperationAborted": Throttled, // of S3: another call is being done for the same key
+
+	// S3 has these with 400: what we sent came too slowly, in part, or was changed on its way.
+	"RequestTimeout": Unreachable, "IncompleteBody": Unreachable, "BadDigest": Unreachable, "XAmzContentSHA256Mismatch": Unreachable,
 	"NotImplemented": Refused,
 
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
@@ -69,7 +72,9 @@ func why(code string, status int, err error) Why {
 		return w
 	}
 	switch {
-	case status == 0 || status >= http.StatusInternalServerError:
+	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
+		return Locked
+	case status == 0 || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
 		return Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Denied

@@ -45,11 +45,15 @@ func New(store blob.Store, now func() time.Time) *Book {
 	return &Book{store: store, now: func() time.Time { return now().UTC() }, kept: map[string]time.Time{}}
 }
 
-// create puts r under a key that is free, durably, and returns r. When r's owner has done so before it returns what
-// stands there; when somebody else has it returns theirs and blob.ErrExists.
+// create puts r under a key that is free, durably, and returns it as it reads back. When r's owner has done so before it
+// returns what stands there; when somebody else has it returns theirs and blob.ErrExists.
 func (b *Book) create(ctx context.Context, key string, r *Record) (*Record, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
+		return nil, fmt.Errorf("encode record: %w", err)
+	}
+	r = new(Record)
+	if err := json.Unmarshal(body, r); err != nil {
 		return nil, fmt.Errorf("encode record: %w", err)
 	}
 	err = b.store.Create(ctx, key, body)
