@@ -33,14 +33,15 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
 	}
-	if a.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(a.Endpoint))
-	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
+	credentials := aws.NewCredentialsCache(rereading{c.Credentials, options})
+	if err == nil && a.Endpoint != "" { // of this service: STS, which credentials may come from, has its own
+		c, err = config.LoadDefaultConfig(ctx, append(options, config.WithBaseEndpoint(a.Endpoint))...)
+	}
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
-	c.Credentials = aws.NewCredentialsCache(rereading{c.Credentials, options})
+	c.Credentials = credentials
 	if c.Region == "" {
 		c.Region = "us-east-1" // servers that speak as AWS does need none, and AWS's own say which queue is missing there
 	}
