@@ -62,6 +62,7 @@ func TestQueueCommandsRefuseWhatTheyCannotMean(t *testing.T) {
 		{[]string{"dlq", "explain", "x"}, 1, `no message "x"`},
 		{[]string{"queue", "depth", "--queue", "sqs"}, 2, `--queue: "sqs" is no queue`},
 		{[]string{"queue", "depth", "--queue", "cos://b"}, 2, "no COS credentials are given"},
+		{[]string{"queue", "depth", "--queue", "sqs:jobs", "--sqs-endpoint", "localhost:9324"}, 2, `"localhost:9324" is not the URL of a server`},
 		{[]string{"jobs", "list", "--store", "s3"}, 2, `--store: "s3" is no store`},
 		{[]string{"work", "--labels", "gpu", "--class-queues", "gpu=jobs", "--wake", "8080", "--queue-order", "random"}, 2, `"gpu" is no label`},
 	} {
