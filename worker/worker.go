@@ -19,6 +19,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,9 +145,9 @@ var (
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
 )
 
-// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle. Then it drains: nothing new is
-// received, running jobs may end within the grace, and what has not is stopped and handed back at no cost.
-// The end of hard cuts the grace short.
+// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle, or a queue is found to be of no use. Then
+// it drains: nothing new is received, running jobs may end, once ctx has ended within the grace, and what has not is
+// stopped and handed back at no cost. The end of hard cuts the grace short.
 func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
@@ -169,10 +170,8 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 		})
 	})
 	stop()
-	if ctx.Err() != nil {
-		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
-	} else {
-		grace.Reset(w.cfg.Grace)
+	if cause := cmp.Or(context.Cause(ctx), err); cause != nil {
+		w.cfg.Log.InfoContext(ctx, "draining", "cause", cause, "grace", w.cfg.Grace)
 	}
 	wg.Wait()
 	return err

@@ -24,6 +24,9 @@ func answer(err error) (code string, status int) {
 	if e, ok := errors.AsType[awserr.RequestFailure](err); ok {
 		return e.Code(), e.StatusCode()
 	}
+	if code == "" {
+		code = iamCode(err)
+	}
 	return code, status
 }
 
@@ -115,11 +118,12 @@ func why(code string, status int, err error) Why {
 		}
 		return w
 	}
+	if w, ok := identity(status, err); ok {
+		return w
+	}
 	switch {
 	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
 		return Locked
-	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "NoCredentialProviders"):
-		return Denied
 	case status == 0 || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
 		return Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:

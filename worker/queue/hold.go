@@ -116,10 +116,10 @@ func (h *holder) note(err error) {
 func (l *Lease) extend(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, l.safeEnd())
 	defer cancel()
-	if !take(ctx, l.calling) {
+	if !l.calling.take(ctx) {
 		return context.Cause(ctx)
 	}
-	defer give(l.calling)
+	defer l.calling.give()
 	if err := l.over(); err != nil {
 		return err
 	}

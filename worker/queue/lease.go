@@ -20,10 +20,10 @@ type Lease struct {
 	Beat func(ctx context.Context)
 
 	queue    *Queue
-	done     func()        // frees its place in a Feed's limit; nil without one
-	ended    sync.Once     // of done
-	settling chan struct{} // holds a token: one settle at a time
-	calling  chan struct{} // holds a token: Extend or Nack, for an Extend that lands after a Nack hides the message
+	done     func()    // frees its place in a Feed's limit; nil without one
+	ended    sync.Once // of done
+	settling turn      // one settle at a time
+	calling  turn      // Extend or Nack, for an Extend that lands after a Nack hides the message
 
 	mu      sync.Mutex
 	ends    time.Time // guarded by mu: when the lease does, on our monotonic clock
@@ -38,10 +38,7 @@ func newLease(q *Queue, m Message) *Lease {
 	if !m.Deadline.IsZero() {
 		ends = now.Add(m.Deadline.Sub(now))
 	}
-	l := &Lease{Message: m, queue: q, ends: ends, settling: make(chan struct{}, 1), calling: make(chan struct{}, 1)}
-	l.settling <- struct{}{}
-	l.calling <- struct{}{}
-	return l
+	return &Lease{Message: m, queue: q, ends: ends}
 }
 
 // Ack says the work is done: the broker forgets the message. Acks that end together share one call to the broker.
@@ -58,10 +55,10 @@ func (l *Lease) Ack(ctx context.Context) error {
 // Nack hands the message back, to be delivered again after the delay.
 func (l *Lease) Nack(ctx context.Context, after time.Duration) error {
 	return l.settle(ctx, "nack", func() error {
-		if !take(ctx, l.calling) {
+		if !l.calling.take(ctx) {
 			return context.Cause(ctx)
 		}
-		defer give(l.calling)
+		defer l.calling.give()
 		return l.queue.driver.Nack(ctx, l.Receipt, after)
 	})
 }
@@ -75,10 +72,10 @@ func (l *Lease) Bury(ctx context.Context, reason string) error {
 
 // settle runs f until it passes, unless the lease was settled or lost before.
 func (l *Lease) settle(ctx context.Context, verb string, f func() error) error {
-	if !take(ctx, l.settling) {
+	if !l.settling.take(ctx) {
 		return context.Cause(ctx)
 	}
-	defer give(l.settling)
+	defer l.settling.give()
 	var b backoff
 	for {
 		if err := l.over(); err != nil {
@@ -161,14 +158,48 @@ func (l *Lease) Done() {
 	}
 }
 
-// take waits for the token in c; false when ctx ended first.
-func take(ctx context.Context, c chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	case <-ctx.Done():
-		return false
+// A turn is had by one at a time. The zero value is free, and costs nothing until somebody has to wait.
+type turn struct {
+	mu    sync.Mutex
+	taken bool          // guarded by mu
+	given chan struct{} // guarded by mu: closed when it is free again; nil while nobody waits
+}
+
+// take waits for the turn; false when ctx ended first.
+func (t *turn) take(ctx context.Context) bool {
+	for {
+		given := t.try()
+		if given == nil {
+			return true
+		}
+		select {
+		case <-given:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 
-func give(c chan struct{}) { c <- struct{}{} }
+// try takes the turn, or returns what is closed when it is free.
+func (t *turn) try() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.taken {
+		t.taken = true
+		return nil
+	}
+	if t.given == nil {
+		t.given = make(chan struct{})
+	}
+	return t.given
+}
+
+func (t *turn) give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.taken = false
+	if t.given != nil {
+		close(t.given)
+		t.given = nil
+	}
+}

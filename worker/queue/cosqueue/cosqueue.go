@@ -158,10 +158,10 @@ func (d *Driver) Send(ctx context.Context, dr queue.Draft) (id string, err error
 	}
 	if dr.Delay > 0 {
 		d.mu.Lock()
-		d.fresh[name] = time.Now()
+		d.date(name, time.Now())
 		d.mu.Unlock()
 	}
-	d.Wake()
+	d.expect(dr.Delay)
 	return id, nil
 }
 

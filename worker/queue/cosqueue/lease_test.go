@@ -125,7 +125,7 @@ func TestALeaseLastsAsLongAsItsHolderSaid(t *testing.T) {
 	})
 }
 
-// TestClocksThatJumpDoNotMoveALease shifts what the bucket says of the time, back and forth, by an hour.
+// F18: what the bucket says of the time is shifted, back and forth, by an hour.
 func TestClocksThatJumpDoNotMoveALease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := memory(t)

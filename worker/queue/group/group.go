@@ -10,138 +10,131 @@ import (
 // A Group joins calls into batches. It has no goroutine of its own: the first caller leads, those that come while its
 // batch is on the way wait, and one of them leads the next. A lone call therefore never waits for company.
 type Group[T any] struct {
-	do  func(ctx context.Context, batch []T) []error
+	do  func(ctx context.Context, vals []T) []error
 	max int
 
 	mu      sync.Mutex
-	leading bool       // guarded by mu: a batch is on the way
-	waiting []*call[T] // guarded by mu: in order of arrival
+	leading bool        // guarded by mu: a batch is on the way, or has its turn
+	waiting []*batch[T] // guarded by mu: in order of arrival; the last takes calls while it has room
+}
+
+// A batch costs a call no channel and no context of its own: those who wait for it watch it, and theirs.
+type batch[T any] struct {
+	turn chan struct{} // gets one token: whoever takes it carries the batch
+	done chan struct{} // closed once every call has its error
+
+	calls   []*call[T]              // guarded by the group's mu until the batch starts, fixed from then on
+	turned  bool                    // guarded by the group's mu: turn got its token
+	started bool                    // guarded by the group's mu
+	wanted  int                     // guarded by the group's mu: calls of a started batch that did not give up
+	cancel  context.CancelCauseFunc // of a started batch
 }
 
 type call[T any] struct {
-	ctx   context.Context // of the Call that waits for it, and gone with it
-	val   T
-	err   error
-	turn  chan bool // gets one value: true when this call is to lead the next batch, false once err is set
-	leads bool      // guarded by the group's mu: turn got true
+	val T
+	err error
 }
 
 // New returns a Group whose batches hold at most max values. do gets them in order of arrival and returns their errors
 // in the same order; nil in place of the list is success for all. Its context ends when all who wait for it gave up.
-func New[T any](max int, do func(ctx context.Context, batch []T) []error) *Group[T] {
+func New[T any](max int, do func(ctx context.Context, vals []T) []error) *Group[T] {
 	return &Group[T]{do: do, max: max}
 }
 
 // Call has v carried by a batch and returns its error. Until the batch starts it ends with ctx, and v is not carried;
 // from then on it waits for the batch, so that its answer is never a guess.
 func (g *Group[T]) Call(ctx context.Context, v T) error {
-	c := &call[T]{ctx: ctx, val: v, turn: make(chan bool, 1)}
-	lead := g.join(c)
-	if !lead {
+	c := &call[T]{val: v}
+	b, lead := g.join(c)
+	for ended := ctx.Done(); !lead; {
 		select {
-		case lead = <-c.turn:
-		case <-ctx.Done():
-			if g.leave(c) {
+		case <-b.turn:
+			lead = true
+		case <-b.done:
+			return c.err
+		case <-ended:
+			if g.leave(b, c, context.Cause(ctx)) {
 				return context.Cause(ctx)
 			}
-			lead = <-c.turn
+			ended = nil
 		}
 	}
-	if lead {
-		g.carry()
-	}
+	g.carry(ctx, b)
 	return c.err
 }
 
-// join queues c and says whether c is to lead.
-func (g *Group[T]) join(c *call[T]) bool {
+// join puts c into a batch and says whether c is to carry it at once.
+func (g *Group[T]) join(c *call[T]) (b *batch[T], lead bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(g.waiting, c)
-	if g.leading {
+	if n := len(g.waiting); n > 0 && len(g.waiting[n-1].calls) < g.max {
+		b = g.waiting[n-1]
+	} else {
+		b = &batch[T]{turn: make(chan struct{}, 1), done: make(chan struct{})}
+		g.waiting = append(g.waiting, b)
+	}
+	b.calls = append(b.calls, c)
+	lead, g.leading = !g.leading, true
+	return b, lead
+}
+
+// leave takes c out of a batch that has not started; false when it has, which ends with the last that leaves.
+func (g *Group[T]) leave(b *batch[T], c *call[T], cause error) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b.started {
+		if b.wanted--; b.wanted == 0 {
+			b.cancel(cause)
+		}
 		return false
 	}
-	g.leading = true
+	b.calls = slices.DeleteFunc(b.calls, func(o *call[T]) bool { return o == c })
+	if len(b.calls) > 0 {
+		return true
+	}
+	g.waiting = slices.DeleteFunc(g.waiting, func(o *batch[T]) bool { return o == b })
+	if b.turned {
+		g.pass()
+	}
 	return true
 }
 
-// leave takes c out again; false when it is under way already, or chosen to lead.
-func (g *Group[T]) leave(c *call[T]) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, w := range g.waiting {
-		if w != c {
-			continue
-		}
-		if c.leads {
-			return false
-		}
-		g.waiting = slices.Delete(g.waiting, i, i+1)
-		return true
+// pass gives the turn to the batch that has waited longest. The group's mu is held.
+func (g *Group[T]) pass() {
+	if g.leading = len(g.waiting) > 0; g.leading {
+		g.waiting[0].turned = true
+		g.waiting[0].turn <- struct{}{}
 	}
-	return false
 }
 
-// carry runs one batch, which its caller's own value heads, and passes the lead on.
-func (g *Group[T]) carry() {
-	g.mu.Lock()
-	n := min(len(g.waiting), g.max)
-	batch := slices.Clone(g.waiting[:n])
-	g.waiting = slices.Delete(g.waiting, 0, n)
-	g.mu.Unlock()
-
-	g.run(batch)
-
+// carry runs the first batch that waits, in the goroutine and with the values of ctx, and passes the turn on.
+func (g *Group[T]) carry(ctx context.Context, b *batch[T]) {
+	batchCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	vals := g.start(b, cancel)
+	if len(vals) == 1 {
+		batchCtx = ctx
+	} else {
+		stop := context.AfterFunc(ctx, func() { g.leave(b, nil, context.Cause(ctx)) })
+		defer stop()
+	}
+	for i, err := range g.do(batchCtx, vals) {
+		b.calls[i].err = err
+	}
+	close(b.done)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.leading = false
-		return
-	}
-	g.waiting[0].leads = true
-	g.waiting[0].turn <- true
+	g.pass()
 }
 
-func (g *Group[T]) run(batch []*call[T]) {
-	ctx, release := patience(batch)
-	defer release()
-	vals := make([]T, len(batch))
-	for i, c := range batch {
+func (g *Group[T]) start(b *batch[T], cancel context.CancelCauseFunc) []T {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = slices.Delete(g.waiting, 0, 1)
+	b.started, b.wanted, b.cancel = true, len(b.calls), cancel
+	vals := make([]T, len(b.calls))
+	for i, c := range b.calls {
 		vals[i] = c.val
 	}
-	errs := g.do(ctx, vals)
-	for i, c := range batch {
-		if errs != nil {
-			c.err = errs[i]
-		}
-		if i > 0 { // the first carries the batch
-			c.turn <- false
-		}
-	}
-}
-
-// patience is a context that ends when the last of the batch's contexts did.
-func patience[T any](batch []*call[T]) (context.Context, func()) {
-	if len(batch) == 1 {
-		return batch[0].ctx, func() {}
-	}
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(batch[0].ctx))
-	var mu sync.Mutex
-	left := len(batch)
-	stops := make([]func() bool, len(batch))
-	for i, c := range batch {
-		stops[i] = context.AfterFunc(c.ctx, func() {
-			mu.Lock()
-			defer mu.Unlock()
-			if left--; left == 0 {
-				cancel(context.Cause(c.ctx))
-			}
-		})
-	}
-	return ctx, func() {
-		for _, stop := range stops {
-			stop()
-		}
-		cancel(nil)
-	}
+	return vals
 }

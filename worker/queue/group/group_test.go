@@ -105,3 +105,25 @@ func TestABatchIsGivenUpWithTheLastOfItsCalls(t *testing.T) {
 		require.Equal(t, 3*time.Minute, time.Since(began))
 	})
 }
+
+func TestAGroupGoesOnWhenACallGivesUpAsItsTurnComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := group.New(1, func(context.Context, []string) []error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		for range 100 { // which of the two comes first is chance
+			var wg sync.WaitGroup
+			wg.Go(func() { require.NoError(t, g.Call(t.Context(), "first")) })
+			synctest.Wait()
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_ = g.Call(ctx, "second")
+			})
+			synctest.Wait()
+			wg.Go(func() { require.NoError(t, g.Call(t.Context(), "third")) })
+			wg.Wait()
+		}
+	})
+}

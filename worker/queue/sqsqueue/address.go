@@ -96,7 +96,7 @@ func (d *Driver) resolve(ctx context.Context, a address) (string, error) {
 	case a.arn.Resource != "":
 		in.QueueName, in.QueueOwnerAWSAccountId = aws.String(a.arn.Resource), aws.String(a.arn.AccountID)
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.GetQueueUrl(call, in)
 	if err != nil {

@@ -85,7 +85,7 @@ func (d *Driver) collect(ctx context.Context, url string, limit int, hidden time
 
 // Purge deletes all messages, those in flight too.
 func (d *Driver) Purge(ctx context.Context) error {
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	_, err := d.calls.PurgeQueue(call, &sqs.PurgeQueueInput{QueueUrl: &d.url})
 	if _, ok := errors.AsType[*types.PurgeQueueInProgress](err); ok {
@@ -112,7 +112,7 @@ func (d *Driver) handBack(ctx context.Context, url string, handles []string) err
 		for i := range batch {
 			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &batch[i]})
 		}
-		call, cancel := limited(context.WithoutCancel(ctx))
+		call, cancel := d.limited(context.WithoutCancel(ctx))
 		_, err := d.calls.ChangeMessageVisibilityBatch(call, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		cancel()
 		errs = append(errs, cloud.Explain(ctx, "hand back messages of "+url, err))

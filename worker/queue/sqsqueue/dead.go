@@ -73,7 +73,7 @@ func (d *Driver) Revive(ctx context.Context, b queue.Buried, dr queue.Draft) (st
 	if err != nil || from == "" {
 		return "", fmt.Errorf("revive message %s: %w", b.ID, queue.ErrNotFound)
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	_, err = d.calls.ChangeMessageVisibility(call, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &from, ReceiptHandle: &p.handle, VisibilityTimeout: seconds(shownFor),
@@ -85,7 +85,7 @@ func (d *Driver) Revive(ctx context.Context, b queue.Buried, dr queue.Draft) (st
 	if err != nil {
 		return "", err
 	}
-	gone, cancelGone := limited(context.WithoutCancel(ctx))
+	gone, cancelGone := d.limited(context.WithoutCancel(ctx))
 	defer cancelGone()
 	_, err = d.calls.DeleteMessage(gone, &sqs.DeleteMessageInput{QueueUrl: &from, ReceiptHandle: &p.handle})
 	if err := lost(ctx, "delete from "+from, err); err != nil {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestABuriedMessageKeepsAllThatItWasAndCanBeRevived(t *testing.T) {
+	t.Parallel()
 	everyServer(t, func(t *testing.T, s server) {
 		name, _ := s.queues(t, 100)
 		d := s.open(t, name)
@@ -66,6 +67,7 @@ func TestAMessageOfTheGreatestLengthCanBeBuried(t *testing.T) {
 }
 
 func TestWithoutADeadLetterQueueAMessageIsNotBuriedAndStays(t *testing.T) {
+	t.Parallel()
 	s := server{endpoint: servertest.Fauxqs(t)}
 	_, alone := s.queues(t, 100)
 	d := s.open(t, alone)
@@ -83,6 +85,7 @@ func TestWithoutADeadLetterQueueAMessageIsNotBuriedAndStays(t *testing.T) {
 }
 
 func TestADeadLetterQueueCanBeNamed(t *testing.T) {
+	t.Parallel()
 	s := server{endpoint: servertest.Fauxqs(t)}
 	_, alone := s.queues(t, 100)
 	_, dead := s.queues(t, 100)
@@ -112,6 +115,7 @@ func TestAMessageThatIsGoneCanNotBeRevived(t *testing.T) {
 }
 
 func TestPeekShowsWhatWaitsAndLeavesItThere(t *testing.T) {
+	t.Parallel()
 	s := server{endpoint: servertest.ElasticMQ(t)}
 	name, _ := s.queues(t, 100)
 	d := s.open(t, name)

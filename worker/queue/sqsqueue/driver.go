@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -46,7 +47,8 @@ type Driver struct {
 	url        string
 	fifo       bool
 	visibility time.Duration
-	aws        aws.Config // for Examine
+	limit      time.Duration // callLimit, or what a test says
+	aws        aws.Config    // for Examine
 
 	polls *sqs.Client // receives alone: what keeps a lease never waits behind them
 	calls *sqs.Client // everything else
@@ -87,7 +89,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{visibility: c.Visibility, aws: conf}
+	d := &Driver{visibility: c.Visibility, limit: callLimit, aws: conf}
 	d.polls, d.calls = d.client(), d.client()
 	return d, d.find(ctx, a, c.DeadQueue)
 }
@@ -129,7 +131,7 @@ func (d *Driver) Name() string { return d.url }
 
 // Close gives back what Dead has hidden, and closes idle connections.
 func (d *Driver) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	ctx, cancel := d.limited(context.Background())
 	defer cancel()
 	err := d.conceal(ctx)
 	for _, h := range d.idle {
@@ -139,8 +141,8 @@ func (d *Driver) Close() error {
 }
 
 // limited bounds one call.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, callLimit)
+func (d *Driver) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d.limit)
 }
 
 // patient bounds a poll: ctx's end ends it pollGrace later.
@@ -164,4 +166,13 @@ func patient(ctx context.Context, limit time.Duration) (context.Context, func())
 // seconds rounds up: SQS counts whole seconds.
 func seconds(d time.Duration) int32 {
 	return int32((max(d, 0) + time.Second - 1) / time.Second)
+}
+
+// deepen makes a goroutine's stack as large as a call of the SDK needs it, in one step: grown in the call, by and by, it
+// is copied at its deepest, which costs a young goroutine a tenth of the call.
+//
+//go:noinline
+func deepen() {
+	var room [20 << 10]byte
+	runtime.KeepAlive(&room)
 }

@@ -86,6 +86,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestTheDriverKeepsWhatEveryDriverPromises(t *testing.T) {
+	t.Parallel()
 	const (
 		noDelay    = "a FIFO queue delays no single message (SQS)"
 		anyReceipt = "fauxqs takes stale receipts on a delete; SQS and ElasticMQ do not"

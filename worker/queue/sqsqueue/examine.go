@@ -40,7 +40,7 @@ func (d *Driver) Examine(ctx context.Context) []queue.Finding {
 }
 
 func (d *Driver) setUp(ctx context.Context, url string) (attributes map[string]string, server time.Time, err error) {
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.GetQueueAttributes(call, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if err != nil {

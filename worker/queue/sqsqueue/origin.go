@@ -26,8 +26,11 @@ func (o origin) text() string {
 // parseOrigin reads what anyone may have written; it is zero for what we have not.
 func parseOrigin(text string) origin {
 	const long, many = 1024, 1_000_000
+	if text == "" || len(text) > long {
+		return origin{}
+	}
 	var o origin
-	if len(text) > long || json.Unmarshal([]byte(text), &o) != nil {
+	if json.Unmarshal([]byte(text), &o) != nil {
 		return origin{}
 	}
 	soon := time.Now().Add(time.Hour).UnixMilli()

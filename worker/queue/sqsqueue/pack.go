@@ -112,10 +112,7 @@ func unpack(text string, attributes map[string]string) (body []byte) {
 			body = b
 		}
 	}
-	var packed map[string]string
-	if json.Unmarshal([]byte(attributes[attrAttributes]), &packed) != nil || len(packed) > maxPacked {
-		packed = nil
-	}
+	packed := parsePacked(attributes[attrAttributes])
 	for name := range attributes {
 		if strings.HasPrefix(name, reserved) {
 			delete(attributes, name)
@@ -127,6 +124,18 @@ func unpack(text string, attributes map[string]string) (body []byte) {
 		}
 	}
 	return body
+}
+
+// parsePacked is nil for what pack has not written.
+func parsePacked(text string) map[string]string {
+	if text == "" {
+		return nil
+	}
+	var packed map[string]string
+	if json.Unmarshal([]byte(text), &packed) != nil || len(packed) > maxPacked {
+		return nil
+	}
+	return packed
 }
 
 func compress(body []byte) string {

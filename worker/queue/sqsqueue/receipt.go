@@ -18,7 +18,10 @@ type receipt struct {
 }
 
 func (r receipt) String() string {
-	return strconv.FormatInt(r.limit.Add(-maxHidden).Unix(), 10) + "." + r.handle
+	b := make([]byte, 0, 512) // on the stack: SQS's handles are shorter
+	b = strconv.AppendInt(b, r.limit.Add(-maxHidden).Unix(), 10)
+	b = append(b, '.')
+	return string(append(b, r.handle...))
 }
 
 // parseReceipt returns queue.ErrLeaseLost for what no Receive has returned.

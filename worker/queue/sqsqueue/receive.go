@@ -18,18 +18,19 @@ import (
 )
 
 // Receive takes ten messages a call. When the first call comes back full and more are asked for, further ones follow side
-// by side and wait for nothing. A message that SQS is about to bury by its own count is sent again instead of returned:
-// see renew.
-func (d *Driver) Receive(ctx context.Context, max int, wait time.Duration) ([]queue.Message, error) {
-	if max < 1 {
+// by side and wait for nothing. The first waits for a second at least: one that does not asks some of SQS's servers only,
+// and may find nothing where there is work (SQS Developer Guide: short and long polling). A message that SQS is about to
+// bury by its own count is sent again instead of returned: see renew.
+func (d *Driver) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Message, error) {
+	if n < 1 {
 		return nil, nil
 	}
-	ds, err := d.poll(ctx, d.url, min(max, maxBatch), wait, d.visibility)
+	ds, err := d.poll(ctx, d.url, min(n, maxBatch), max(wait, time.Second), d.visibility)
 	if err != nil {
 		return nil, err
 	}
-	if len(ds) == maxBatch && max > maxBatch && ctx.Err() == nil {
-		ds = append(ds, d.more(ctx, max-maxBatch)...)
+	if len(ds) == maxBatch && n > maxBatch && ctx.Err() == nil {
+		ds = append(ds, d.more(ctx, n-maxBatch)...)
 	}
 	if len(ds) == 0 {
 		return nil, nil
@@ -44,6 +45,7 @@ func (d *Driver) more(ctx context.Context, max int) []delivery {
 	var wg sync.WaitGroup
 	for left := max; left > 0; left -= maxBatch {
 		wg.Go(func() {
+			deepen()
 			ds, err := d.poll(ctx, d.url, min(left, maxBatch), 0, d.visibility)
 			if err != nil {
 				return
@@ -67,7 +69,7 @@ type delivery struct {
 
 func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden time.Duration) ([]delivery, error) {
 	wait = min(wait, longPoll)
-	call, release := patient(ctx, wait+callLimit)
+	call, release := patient(ctx, wait+d.limit)
 	defer release()
 	out, err := d.polls.ReceiveMessage(call, &sqs.ReceiveMessageInput{
 		QueueUrl:              &url,
@@ -96,7 +98,10 @@ func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden tim
 
 // read makes a delivery of what SQS returned at answered.
 func read(m types.Message, answered time.Time, hidden time.Duration) delivery {
-	attributes := make(map[string]string, len(m.MessageAttributes)+1)
+	var attributes map[string]string
+	if n := len(m.MessageAttributes); n > 0 || m.Attributes[traceHeader] != "" {
+		attributes = make(map[string]string, n+1)
+	}
 	for name, v := range m.MessageAttributes {
 		if attributes[name] = aws.ToString(v.StringValue); strings.HasPrefix(aws.ToString(v.DataType), "Binary") {
 			attributes[name] = base64.StdEncoding.EncodeToString(v.BinaryValue)

@@ -61,7 +61,7 @@ func parseRedrive(url, policy string) redrive {
 }
 
 func (d *Driver) attributes(ctx context.Context, url string, names ...types.QueueAttributeName) (map[string]string, error) {
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.GetQueueAttributes(call, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
 	if err != nil {

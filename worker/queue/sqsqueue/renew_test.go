@@ -50,6 +50,7 @@ func oneUntil(t *testing.T, ctx context.Context, d *sqsqueue.Driver) queue.Messa
 }
 
 func TestAHealthyMessageOutlivesThirtyHandBacksAndThirtyDrains(t *testing.T) {
+	t.Parallel()
 	everyServer(t, func(t *testing.T, s server) {
 		const maxReceives = 10
 		name, _ := s.queues(t, maxReceives)

@@ -67,7 +67,7 @@ func (d *Driver) put(ctx context.Context, url string, o outgoing) (string, error
 	if err != nil {
 		return "", fmt.Errorf("send to %s: %w", url, err)
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.SendMessage(call, in)
 	if err != nil {

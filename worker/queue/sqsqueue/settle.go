@@ -32,7 +32,7 @@ func (d *Driver) hide(ctx context.Context, verb string, r queue.Receipt, by time
 	if err != nil {
 		return err
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	_, err = d.calls.ChangeMessageVisibility(call, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &d.url, ReceiptHandle: &p.handle, VisibilityTimeout: p.hide(by),
@@ -51,8 +51,12 @@ func (d *Driver) Ack(ctx context.Context, rs []queue.Receipt) []error {
 	var wg sync.WaitGroup
 	for from := maxBatch; from < len(rs); from += maxBatch {
 		to := min(from+maxBatch, len(rs))
-		wg.Go(func() { d.remove(ctx, handles[from:to], errs[from:to]) })
+		wg.Go(func() {
+			deepen()
+			d.remove(ctx, handles[from:to], errs[from:to])
+		})
 	}
+	deepen()
 	first := min(maxBatch, len(rs))
 	d.remove(ctx, handles[:first], errs[:first])
 	wg.Wait()
@@ -71,7 +75,7 @@ func (d *Driver) remove(ctx context.Context, handles []string, errs []error) {
 	if len(entries) == 0 {
 		return
 	}
-	call, cancel := limited(ctx)
+	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.DeleteMessageBatch(call, &sqs.DeleteMessageBatchInput{QueueUrl: &d.url, Entries: entries})
 	if err != nil {
