@@ -3,8 +3,11 @@
 package main_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,4 +35,21 @@ func TestAJobThatOnlyABrokerKnowsIsWaitedForAndKeptFromBeingRun(t *testing.T) {
 			require.Equal(t, 1, p.millrace("jobs", "describe", "never-sent").code)
 		})
 	}
+}
+
+func TestAQueueWithoutADeadLetterQueueIsSaidAtTheStartAndInTheList(t *testing.T) {
+	t.Parallel()
+	p := withServers(t)
+	bucket := p.queue
+	_, err := p.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(queueName(t))})
+	require.NoError(t, err)
+	p.env = append(p.env, "MILLRACE_QUEUE=sqs:"+queueName(t)+","+bucket)
+	r := p.millrace("work", "--exit-when-idle", "1s")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, 1, strings.Count(r.stderr, "dead-letter queue: there is none"), r.stderr)
+	require.Regexp(t, `queue requests.*queue=`+bucket+` requests=\d+ messages=0`, r.stderr)
+	r = p.millrace("dlq", "list", "--queue", "sqs:"+queueName(t))
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "it has no dead-letter queue")
+	require.Contains(t, r.stderr, "redrive policy")
 }
