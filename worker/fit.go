@@ -94,7 +94,7 @@ func quantity(s string) (float64, bool) {
 // where it came from, hidden for longer at each delivery. Nothing is recorded, and the job pays nothing.
 func (a *attempt) release(ctx context.Context, why string) {
 	delay := a.again(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := answering(ctx)
 	defer cancel()
 	if class, q := a.classQueue(); q != nil {
 		if err := a.sendOn(ctx, q, class); err != nil {

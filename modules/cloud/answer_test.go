@@ -83,7 +83,14 @@ func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
 		{"BadDigest", 400, Unreachable},
 		{"IncompleteBody", 400, Unreachable},
 		{"", 408, Unreachable},
+		{"KMS.ThrottlingException", 400, Throttled},
+		{"TokenRefreshRequired", 400, Denied},
+		{"BandwidthLimitExceeded", 400, Throttled},
+		{"SomethingOfNextYear", 400, Unclear},
+		{"", 400, Unclear},
+		{"AuthorizationHeaderMalformed", 400, Missing},
 		{"InvalidArgument", 400, Refused},
+		{"AWS.SimpleQueueService.BatchRequestTooLong", 400, Refused},
 	} {
 		t.Run(fmt.Sprint(tt.code, tt.status), func(t *testing.T) {
 			err := Explain(t.Context(), "call", &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{

@@ -26,6 +26,7 @@ const (
 	Skewed      Why = "skewed"      // our clock and the service's differ too much
 	Unreachable Why = "unreachable" // no answer, or one that says that the service is down
 	Refused     Why = "refused"     // the call itself is wrong: it will never pass
+	Unclear     Why = "unclear"     // an answer that we don't know: it may pass
 )
 
 // An Error is a call that a service did not do. Its text is one line: what was called, what came back, and a remedy
@@ -94,7 +95,7 @@ func Explain(ctx context.Context, call string, err error) error {
 	switch e.Why {
 	case Refused:
 		return fault.As(fault.Permanent, e)
-	case Denied, Missing, Locked: // credentials rotate, queues are made again, keys enabled: not at the pace of a flaky network
+	case Denied, Missing, Locked, Unclear: // credentials rotate, queues are made again: not at the pace of a flaky network
 		return fault.After(5*time.Second, e)
 	}
 	return fault.As(fault.Transient, e)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// F46
 func TestACredentialFileThatIsReplacedCountsAfterAMinute(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cos.json")
 	write := func(id string) {

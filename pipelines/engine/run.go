@@ -85,6 +85,7 @@ const (
 	Timeout   Reason = "timeout"    // a task ran past its own timeout
 	Deadline  Reason = "deadline"   // the job ran past its deadline
 	Crash     Reason = "crash"      // the process that ran the job died
+	Bug       Reason = "bug"        // the worker failed at the job: our doing
 	OOM       Reason = "oom"        // the job's process tree went over its memory limit
 	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
 	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption

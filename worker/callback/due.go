@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,9 +25,11 @@ const (
 	stopGrace = 2 * time.Second
 	// writeTimeout bounds writing down what became of a try. What comes before has the rest of record.ClaimedFor.
 	writeTimeout = 15 * time.Second
-	// slowTry is a try that holds others up. After maxSlow of them in a row a host's other callbacks are the next pass's.
-	slowTry = 5 * time.Second
-	maxSlow = 2
+	// slowTry is a try that holds others up. After maxSlow of them in a row the other callbacks of a URL without its query,
+	// and after maxSlowHost those of a host, which may be many people's, are the next pass's.
+	slowTry     = 5 * time.Second
+	maxSlow     = 2
+	maxSlowHost = 2 * concurrency
 	// maxErrors is how many errors of a pass are told.
 	maxErrors = 10
 )
@@ -72,7 +75,7 @@ func (o *Outbox) Run(ctx context.Context) {
 }
 
 // DeliverDue tries every callback that is due, once each, eight at a time, and returns how many got through. A receiver
-// that does not take its callback is no error, but logged and written down; those of a host that lets us wait for its
+// that does not take its callback is no error, but logged and written down; those of one that lets us wait for its
 // answers are left for later. An error is the store's, and ends the pass, or a permanent one of an entry that can't be
 // read, and does not.
 func (o *Outbox) DeliverDue(ctx context.Context) (int, error) {
@@ -118,7 +121,7 @@ type pass struct {
 	mu        sync.Mutex
 	delivered int            // guarded by mu
 	errs      []error        // what ended the pass before what did not, guarded by mu
-	slow      map[string]int // slow tries in a row, by host; guarded by mu
+	slow      map[string]int // slow tries in a row, by host and by URL without its query; guarded by mu
 }
 
 func (p *pass) note(delivered bool, err error) {
@@ -182,21 +185,25 @@ func (p *pass) deliver(ctx context.Context, name string) (bool, error) {
 	return sendErr == nil, o.Records.RemoveDue(writing, name)
 }
 
-// isSlow says whether a receiver's host let us wait too often in this pass.
+// isSlow says whether a receiver let us wait too often in this pass.
 func (p *pass) isSlow(target string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.slow[hostOf(target)] >= maxSlow
+	hook, _, _ := strings.Cut(target, "?")
+	return p.slow[hook] >= maxSlow || p.slow[hostOf(target)] >= maxSlowHost
 }
 
 func (p *pass) took(target string, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d < slowTry {
-		delete(p.slow, hostOf(target))
-		return
+	hook, _, _ := strings.Cut(target, "?")
+	for _, key := range []string{hook, hostOf(target)} {
+		if d < slowTry {
+			delete(p.slow, key)
+			continue
+		}
+		p.slow[key]++
 	}
-	p.slow[hostOf(target)]++
 }
 
 // standing says whether what becomes of an entry is decided already, as after a crash or a redelivery, and finishes

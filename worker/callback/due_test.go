@@ -17,17 +17,16 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 )
 
-// A tarpit takes requests of one host and never answers them; the others are the shop's.
+// A tarpit takes requests for /silent and never answers them; the others are the shop's.
 type tarpit struct {
 	*shop
-	host string
 
 	mu    sync.Mutex
 	stuck int // guarded by mu
 }
 
 func (p *tarpit) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host != p.host {
+	if !strings.HasPrefix(req.URL.Path, "/silent") {
 		return p.shop.RoundTrip(req)
 	}
 	p.mu.Lock()
@@ -38,26 +37,37 @@ func (p *tarpit) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func TestASilentReceiverHoldsNoOtherUp(t *testing.T) {
-	store := newStore(t)
-	synctest.Test(t, func(t *testing.T) {
-		for i := range 60 {
-			owe(t, store, fmt.Sprint("silent-", i), "https://silent.example/hook")
-		}
-		time.Sleep(time.Minute)
-		owe(t, store, "good", target)
-		start := time.Now()
-		p := &tarpit{shop: &shop{answer: always(200)}, host: "silent.example"}
-		o := newOutbox(store, p, io.Discard)
-		n, err := o.DeliverDue(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 1, n)
-		require.LessOrEqual(t, p.at[0].Sub(start), 15*time.Second, "one try's time")
-		require.LessOrEqual(t, p.stuck, 16)
-		before := p.stuck
-		_, err = o.DeliverDue(t.Context())
-		require.NoError(t, err)
-		require.Greater(t, p.stuck, before, "the next pass asks it again: what was left was not claimed")
-	})
+	for _, tt := range []struct {
+		name, silent, good string
+		tries              int // at most: some are in flight when the host is found out
+		wait               time.Duration
+	}{
+		{"one that shares its host", "https://hooks.example/silent?job=%d", "https://hooks.example/good", 10, 15 * time.Second},
+		{"one with a URL for each job", "https://silent.example/silent/%d", target, 24, 30 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := newStore(t)
+			synctest.Test(t, func(t *testing.T) {
+				for i := range 30 {
+					owe(t, store, fmt.Sprint("silent-", i), fmt.Sprintf(tt.silent, i))
+				}
+				time.Sleep(time.Minute)
+				owe(t, store, "good", tt.good)
+				start := time.Now()
+				p := &tarpit{shop: &shop{answer: always(200)}}
+				o := newOutbox(store, p, io.Discard)
+				n, err := o.DeliverDue(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				require.LessOrEqual(t, p.at[0].Sub(start), tt.wait)
+				require.LessOrEqual(t, p.stuck, tt.tries)
+				before := p.stuck
+				_, err = o.DeliverDue(t.Context())
+				require.NoError(t, err)
+				require.Greater(t, p.stuck, before, "the next pass asks it again: what was left was not claimed")
+			})
+		})
+	}
 }
 
 func TestAnEntryThatCannotBeReadCostsNoClaimsAndNoDelay(t *testing.T) {

@@ -169,6 +169,7 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"a JSON key twice", `{"pipeline": "p", "state": {"a": 1, "a": 2}}`, `key "a" is already set on line 1`},
 		{"a YAML key twice", "pipeline: p\npipeline: q\n", `message:2:1: key "pipeline" is already set on line 1`},
 		{"more values than a megabyte holds", `{"pipeline": "p", "state": {"a": [0` + strings.Repeat(",0", 1<<19) + `]}}`, "has more than 524288 values; put data into files"},
+		{"a line longer than a megabyte", "p a=" + strings.Repeat("x", 1<<20), "larger than 1024 KiB; put data into files"},
 		{"more YAML than a megabyte", "pipeline: p\nstate: {a: " + strings.Repeat("x", 1<<20) + "}", "larger than 1024 KiB; put data into files"},
 		{"a large number", `{"pipeline": "p", "state": {"a": 1e999}}`, "the number 1e999 is too large"},
 		{"a YAML infinity", "pipeline: p\nstate: {a: .inf}\n", "is not a number that can be stored"},

@@ -36,7 +36,7 @@ import (
 
 // fleetJobs is the catalogue of a fleet. A chaotic job writes two files and has programs of its own to leave behind;
 // what its state says decides how long it naps and how it ends. A gated job tells the receiver that it runs, and goes on
-// when that answers.
+// when that answers. A greedy job takes 300 MB of memory.
 var fleetJobs = map[string]string{
 	"chaotic": `
 name: chaotic
@@ -50,6 +50,11 @@ name: gated
 tasks:
   - {name: first, module: Shell, props: {command: sh, args: [-c, "env; mkdir -p outputs && echo {{ job.id }} > outputs/a.txt"]}}
   - {name: gate, module: Http, props: {url: "{{ ear }}/ear/{{ job.id }}"}}
+`,
+	"greedy": `
+name: greedy
+tasks:
+  - {name: hoard, module: Shell, props: {command: sh, args: [-c, "x=$(head -c 300000000 /dev/zero | tr '\\0' x); sleep 60"]}}
 `,
 }
 

@@ -59,22 +59,63 @@ func TestF15AStormOf503DelaysAJobAndLosesNothing(t *testing.T) {
 	require.Zero(t, f.puts("f15/attempt-2"), "the job went on")
 }
 
+// F15: heartbeats have connections of their own, and pass while SQS throttles what takes messages.
+func TestF15AReceiveThatIsThrottledHoldsNoHeartbeatUp(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servertest.Fauxqs(t), 3*time.Second, "--slots=3")
+	running, open := f.gate()
+	w := f.start(0)
+	f.one("gated", "f15")
+	hear(t, running)
+	extended := make(chan struct{}, 1000)
+	w.queue.On(func(c historytest.Call, m historytest.Moment) *historytest.Fault {
+		if c.Verb == "ReceiveMessage" && m == historytest.Came {
+			return &historytest.Fault{Status: 400, Code: "ThrottlingException"}
+		}
+		if len(c.Changes) > 0 && m == historytest.Answered {
+			extended <- struct{}{}
+		}
+		return nil
+	})
+	f.one("gated", "f15-later") // which ends the poll that is under way, and has the next one begin
+	hear(t, running)
+	for range 12 { // two a second: two leases
+		hear(t, extended)
+	}
+	require.LessOrEqual(t, w.warnings(), 1, "%s", w.log)
+	require.Zero(t, f.puts("f15/attempt-1.end"))
+	w.queue.On(nil)
+	open()
+	f.drained(40 * time.Second)
+	f.stop()
+	f.verify()
+	require.Contains(t, w.log.String(), "ThrottlingException")
+	require.Equal(t, 2, f.puts("/attempt-1"))
+	require.Zero(t, f.puts("/attempt-2"), "both went on")
+}
+
 func TestF16APartitionLongerThanTheLeaseStopsTheJobBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	for name, toxic := range map[string]string{"silence": historytest.Silence, "resets": historytest.Resets} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, servertest.Fauxqs(t), 3*time.Second, "--slots=2")
-			running, open := f.gate()
+			f := newFleet(t, servertest.Fauxqs(t), 6*time.Second, "--slots=2")
+			running, stopped := make(chan struct{}), make(chan time.Time, 1)
+			f.receiver.Ear(func(_ string, gone <-chan struct{}) {
+				close(running)
+				<-gone
+				stopped <- time.Now()
+			})
 			w := f.start(0)
 			f.one("gated", "f16")
 			hear(t, running)
 			w.queue.Break(toxic)
-			ended := w.created("f16/attempt-1.end")
-			hear(t, ended)
+			at := hear(t, stopped)
+			require.Less(t, at.Sub(f.leased()), time.Duration(0), "the job has stopped, and its lease is not over")
+			f.receiver.Ear(nil)
+			hear(t, w.created("f16/attempt-1.end"))
 			require.Zero(t, f.puts("artifacts/"))
 			w.queue.Heal()
-			open()
 			f.drained(40 * time.Second)
 			f.stop()
 			f.verify()
@@ -82,6 +123,21 @@ func TestF16APartitionLongerThanTheLeaseStopsTheJobBeforeItEnds(t *testing.T) {
 			require.Equal(t, 1, f.puts("f16/final"))
 		})
 	}
+}
+
+// leased is when the last lease ends that the queue has granted.
+func (f *fleet) leased() (ends time.Time) {
+	for _, c := range f.h.Calls() {
+		if len(c.Messages) > 0 {
+			ends = c.Answered.Add(f.h.Visibility)
+		}
+		for _, ch := range c.Changes {
+			if ch.Done && !ch.Delete {
+				ends = c.Answered.Add(ch.Hidden)
+			}
+		}
+	}
+	return ends
 }
 
 // created returns what is closed when the worker has created an object with this in its key.
@@ -96,11 +152,11 @@ func (w *fleetWorker) created(part string) <-chan struct{} {
 	return done
 }
 
-// F17: nothing answers and nothing is closed, neither queue nor store. Every call has a deadline, and connections are
-// not piled up.
+// F17: nothing answers and nothing is closed, neither queue nor store, and it stays so. Every call ends by a deadline of
+// its own, connections are not piled up, and nothing keeps the worker from ending.
 func TestF17ABlackHoleIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, servertest.Fauxqs(t), 3*time.Second, "--slots=2")
+	f := newFleet(t, servertest.Fauxqs(t), 3*time.Second, "--slots=2", "--grace=2s")
 	running, open := f.gate()
 	w := f.start(0)
 	f.one("gated", "f17")
@@ -109,10 +165,12 @@ func TestF17ABlackHoleIsLeftBehind(t *testing.T) {
 	w.queue.Break(historytest.Silence)
 	w.store.Break(historytest.Silence)
 	open()
-	lets(6 * time.Second)
+	w.says("queue call failed")
+	lets(3 * time.Second)
 	require.Less(t, w.descriptors(), before+20)
-	w.queue.Heal()
-	w.store.Heal()
+	w.term()
+	w.end(32 * time.Second) // the grace, and the half minute that is promised
+	f.start(0)
 	f.drained(60 * time.Second)
 	f.stop()
 	f.verify()

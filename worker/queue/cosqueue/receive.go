@@ -1,6 +1,7 @@
 package cosqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -157,9 +158,19 @@ func (d *Driver) claim(ctx context.Context, c candidate) (*queue.Message, error)
 		if err != nil {
 			return nil, err
 		}
-		if s, ok := d.sight(c.key); !ok || s.etag != c.etag {
+		if old.State == done { // by a listing its name is used again: the object itself has to say so
+			o, err := d.bucket.head(ctx, jobs+c.key)
+			if err != nil {
+				return nil, err
+			}
+			o.key = c.key
+			l.Version = o.version()
+		}
+		s, ok := d.sight(c.key)
+		if !ok || s.etag != c.etag {
 			return nil, errTaken
-		} else if !d.over(s, old, l.Version) {
+		}
+		if !d.over(s, old, l.Version) {
 			return nil, nil
 		}
 		if l.Gen = old.Gen + 1; old.Version == l.Version && old.State != done {
@@ -194,7 +205,7 @@ func (d *Driver) over(s sight, l lease, version string) bool {
 func (d *Driver) fetch(ctx context.Context, c candidate, l lease, deadline time.Time) (*queue.Message, error) {
 	b, o, err := d.bucket.get(ctx, jobs+c.key, maxObject)
 	if errors.Is(err, errGone) {
-		return nil, d.tidy(ctx, c.key)
+		return nil, cmp.Or(d.tidy(ctx, c.key), errGone)
 	}
 	if err != nil {
 		back := l.next(free, 0)

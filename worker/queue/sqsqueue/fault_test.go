@@ -193,6 +193,7 @@ func TestAServerThatFailsOrThrottlesIsTransientAndARevokedPermissionSaysSo(t *te
 	}
 }
 
+// F17
 func TestCallsOnAWireThatHasFallenSilentEnd(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)

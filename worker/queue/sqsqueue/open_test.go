@@ -136,6 +136,7 @@ func TestExamineNamesEachFaultWithItsRemedy(t *testing.T) {
 	require.Equal(t, queue.Warning, levels(skewed.open(t, "q"))["clock"])
 }
 
+// F46
 func TestASecretThatIsReplacedInAFileCountsAMinuteLater(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "credentials")
 	write := func(key string) {
