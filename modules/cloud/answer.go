@@ -108,7 +108,7 @@ var codes = map[string]Why{
 	"RequestTimeout": Unreachable, "IncompleteBody": Unreachable, "BadDigest": Unreachable, "XAmzContentSHA256Mismatch": Unreachable,
 
 	// S3 of a bucket that lies in another region.
-	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing,
+	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing, "IllegalLocationConstraintException": Missing,
 
 	// What a second try of the same call can't mend, and nobody but the caller. All that stands nowhere here may pass.
 	"InvalidParameterValue": Refused, "InvalidParameterCombination": Refused, "MissingParameter": Refused, "ValidationException": Refused,
@@ -117,8 +117,6 @@ var codes = map[string]Why{
 	"InvalidURI": Refused, "InvalidBucketName": Refused, "InvalidRange": Refused, "EntityTooLarge": Refused, "EntityTooSmall": Refused,
 	"KeyTooLongError": Refused, "MetadataTooLarge": Refused, "MalformedXML": Refused, "MethodNotAllowed": Refused, "NotImplemented": Refused,
 	"PreconditionFailed": Refused, "InvalidPart": Refused, "InvalidPartOrder": Refused,
-
-	"AuthorizationHeaderMalformed": Refused, "PermanentRedirect": Refused, "IllegalLocationConstraintException": Refused, // another region
 
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
 }

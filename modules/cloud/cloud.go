@@ -43,6 +43,9 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Error() string {
 	switch e.Why {
 	case Missing:
+		if elsewhere(e.Code) {
+			return fmt.Sprintf("%s: it is in another region than the one that was given (%s); give its own", e.Call, e.Code)
+		}
 		return fmt.Sprintf("%s: it does not exist (%s); check name, account and region", e.Call, e.Code)
 	case Denied:
 		return fmt.Sprintf("%s: %s", e.Call, e.denied())
@@ -63,12 +66,10 @@ func (e *Error) denied() string {
 
 // said is what came back, or that nothing did.
 func (e *Error) said() string {
-	if _, strange := errors.AsType[*smithy.DeserializationError](e.Err); strange && e.Why == Refused {
-		return fmt.Sprintf("what answers is no such service (HTTP status %d); check the endpoint's URL", Status(e.Err))
-	}
+	_, strange := errors.AsType[*smithy.DeserializationError](e.Err)
 	switch {
-	case elsewhere(e.Code):
-		return fmt.Sprintf("it is in another region than the one that was given (%s); give its own", e.Code)
+	case strange && e.Why == Unclear:
+		return fmt.Sprintf("what answers is no such service (HTTP status %d); check the endpoint's URL", Status(e.Err))
 	case e.Why == Unreachable && Status(e.Err) == 0:
 		return fmt.Sprintf("no answer from %s; check the endpoint, DNS and the network's rules", silent(e.Err))
 	}
