@@ -143,7 +143,6 @@ func unopened(check string, err error) queue.Finding {
 			cloud.Unreachable: "Check the endpoint, DNS and the network's rules.",
 			cloud.Throttled:   "Look again in a minute.",
 			cloud.Refused:     "Correct the setting that the text names.",
-			cloud.Unclear:     "Check the endpoint; if it is right, look again in a minute.",
 			cloud.Unclear:     "Look the answer up in the service's documentation.",
 		}[e.Why]
 	}
