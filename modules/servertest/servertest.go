@@ -5,6 +5,7 @@ package servertest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -94,7 +95,7 @@ func tool(name string) string {
 	return name
 }
 
-// lifelines are the servers' stdins. A file that nobody refers to is closed by the garbage collector.
+// lifelines are the servers' stdins, and what holds their ports. A file that nobody refers to is closed by the garbage collector.
 var lifelines struct {
 	sync.Mutex
 	open []io.Closer
@@ -107,7 +108,7 @@ func start(make func(port int, dir string) (argv []string, ready string)) (strin
 	if err != nil {
 		return "", err
 	}
-	port, err := freePort()
+	port, hold, err := Reserve()
 	if err != nil {
 		return "", err
 	}
@@ -125,7 +126,7 @@ func start(make func(port int, dir string) (argv []string, ready string)) (strin
 		return "", err
 	}
 	lifelines.Lock()
-	lifelines.open = append(lifelines.open, lifeline)
+	lifelines.open = append(lifelines.open, lifeline, hold)
 	lifelines.Unlock()
 	if err := cmd.Start(); err != nil {
 		return "", err
@@ -146,17 +147,22 @@ func firstOf(argv []string, instead string) string {
 	return argv[0]
 }
 
-// freePort is one that nothing listens on, below those that Linux gives to outgoing connections: a server that starts
-// slowly still finds it free.
-func freePort() (int, error) {
-	var err error
+// Reserve returns a port that no other test is given, of this process or another, until hold is closed: what listens there
+// may stop and start again. It is below those that Linux gives to outgoing connections. We hold it by listening on the one
+// above it.
+func Reserve() (port int, hold io.Closer, err error) {
 	for range 100 {
-		port := 15_000 + rand.IntN(9_000)
+		port = 15_000 + 2*rand.IntN(8_500)
+		lock, taken := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		if taken != nil {
+			err = taken
+			continue
+		}
 		l, taken := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if taken == nil {
-			return port, l.Close()
+			return port, lock, l.Close()
 		}
-		err = taken
+		err = errors.Join(taken, lock.Close())
 	}
-	return 0, err
+	return 0, nil, err
 }

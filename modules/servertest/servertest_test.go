@@ -22,3 +22,15 @@ func TestEveryServerAnswers(t *testing.T) {
 		})
 	}
 }
+
+func TestAPortIsGivenOnce(t *testing.T) {
+	given := map[int]bool{}
+	for range 50 {
+		port, hold, err := servertest.Reserve()
+		require.NoError(t, err)
+		defer hold.Close()
+		require.False(t, given[port])
+		given[port] = true
+	}
+	require.Len(t, given, 50)
+}

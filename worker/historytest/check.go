@@ -95,6 +95,17 @@ func artifactOf(key string) (job string, ok bool) {
 	return job, ok && job != ""
 }
 
+// publishes says of which job a call makes something known: an artifact, or a final record where it is the first.
+func (c Call) publishes() (job string, ok bool) {
+	if c.Verb != "PUT" {
+		return "", false
+	}
+	if job, ok = finalOf(c.Key); ok {
+		return job, c.Passed()
+	}
+	return artifactOf(c.Key)
+}
+
 // settled checks I1.
 func (k *checker) settled() {
 	for _, j := range k.h.Jobs {
@@ -171,8 +182,8 @@ func (k *checker) leases() {
 		if m.call.leases() && !m.call.Create && m.call.Match == "" {
 			k.violated("I5", "%s wrote %s without a condition", m.call.Worker, m.call.Key)
 		}
-		job, ok := artifactOf(m.call.Key)
-		if !ok || m.call.Verb != "PUT" || m.call.Bucket != k.h.Store {
+		job, ok := m.call.publishes()
+		if !ok || m.call.Bucket != k.h.Store {
 			continue
 		}
 		if held, known := ls.holds(m.call.Worker, job, m.at, k.slack.Call); known && !held {

@@ -146,6 +146,11 @@ func TestEveryInvariantCanBeViolated(t *testing.T) {
 			s.now = s.now.Add(3 * time.Second)
 			s.put("b", "artifacts/job/2/a.bin", 200)
 		}},
+		{"I3", "a final record is created after the lease", func(_ *testing.T, s *story) {
+			s.call(historytest.Call{Worker: "b", Verb: "ReceiveMessage", Queue: "q", Messages: []historytest.Delivery{{ID: "n", Job: "other", Receipt: "r2"}}})
+			s.now = s.now.Add(3 * time.Second)
+			s.put("b", "jobs/00/other/final", 200)
+		}},
 		{"I3", "something is published after a handing back", func(_ *testing.T, s *story) {
 			s.receive("b", "r2")
 			s.extend("b", "r2", 0)

@@ -2,7 +2,7 @@ package historytest
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -11,6 +11,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/servertest"
 )
 
 // A Wire is one worker's way to one server: a proxy that can break, and a Recorder behind it.
@@ -24,6 +26,7 @@ type Wire struct {
 	toxics int  // guarded by mu: so many were ever in place
 	closed bool // guarded by mu
 	server *httptest.Server
+	port   io.Closer // keeps it for this wire while that is cut
 }
 
 // NewWire leads from a worker to a server, until Close.
@@ -33,15 +36,11 @@ func NewWire(t testing.TB, h *History, worker, server string) *Wire {
 	s := httptest.NewUnstartedServer(r.Handler())
 	s.Config.ErrorLog = nil
 	s.Start()
-	p := newProxy(anyPort(), s)
-	for range 20 {
-		if p.Start() == nil {
-			break
-		}
-		p = newProxy(anyPort(), s) // somebody has that one
-	}
-	require.True(t, p.Enabled, "no port is free")
-	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s}
+	port, hold, err := servertest.Reserve()
+	require.NoError(t, err)
+	p := newProxy(fmt.Sprintf("127.0.0.1:%d", port), s)
+	require.NoError(t, p.Start())
+	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s, port: hold}
 }
 
 // Toxics that a Wire knows, for Break.
@@ -83,9 +82,6 @@ func (w *Wire) Heal() {
 	require.NoError(w.t, w.proxy.Start())
 }
 
-// anyPort is an address that no outgoing connection takes while a wire is cut: Linux gives those ports from 32768 up.
-func anyPort() string { return fmt.Sprintf("127.0.0.1:%d", 24_000+rand.IntN(8_000)) }
-
 func newProxy(listen string, to *httptest.Server) *toxiproxy.Proxy {
 	s := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	return toxiproxy.NewProxy(s, "wire", listen, strings.TrimPrefix(to.URL, "http://"))
@@ -97,6 +93,7 @@ func (w *Wire) Close() {
 	defer w.mu.Unlock()
 	w.closed = true
 	w.proxy.Stop()
+	_ = w.port.Close() // it only held the port
 	w.server.CloseClientConnections()
 	w.server.Close()
 	w.Recorder.Close()

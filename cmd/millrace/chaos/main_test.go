@@ -36,7 +36,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the program under test: %v\n%s", err, out)
 		return 1
 	}
-	if err := flag.Set("test.parallel", "8"); err != nil { // -parallel on the command line comes later, and wins
+	if err := flag.Set("test.parallel", "12"); err != nil { // -parallel on the command line comes later, and wins
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
