@@ -1,0 +1,50 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// F14, F17: the message of a lost lease comes back to the worker where the first attempt is still ending.
+func TestAMessageThatComesBackWhileItsJobStopsIsParked(t *testing.T) {
+	first := true
+	slowly := func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		if first {
+			first = false
+			<-ctx.Done()
+			time.Sleep(10 * time.Second) // it takes its time to stop
+			return &engine.Run{Status: engine.Canceled, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+		}
+		return succeed(ctx, ws, req)
+	}
+	onBench(t, slowly, as, func(b *bench) {
+		b.cfg.Slots = 2
+		b.send(`{"id": "j", "pipeline": "p"}`)
+		b.cfg.Feed = b.feed(&deafened{bench: b, until: time.Now().Add(31 * time.Second)})
+		b.stop(45*time.Second, 0)
+		require.Equal(t, 2, b.runs)
+		require.Equal(t, []string{"ack"}, b.answers, "it was not handed back")
+		require.Equal(t, 2, b.received)
+	})
+}
+
+// A deafened queue takes no extensions until then.
+type deafened struct {
+	*bench
+	until time.Time
+}
+
+func (d *deafened) Extend(ctx context.Context, r queue.Receipt, length time.Duration) error {
+	if time.Now().Before(d.until) {
+		return errors.New("no route to host")
+	}
+	return d.bench.Extend(ctx, r, length)
+}
