@@ -53,6 +53,7 @@ func (d *slow) Receive(ctx context.Context, n int, _ time.Duration) ([]queue.Mes
 
 // F05, F06, I8.
 func TestAfterTheStopNothingIsReceivedAndWhatComesIsHandedBack(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		messages int
@@ -109,6 +110,7 @@ func (d *beating) Extend(ctx context.Context, r queue.Receipt, length time.Durat
 
 // F07.
 func TestALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{})
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		close(started)
@@ -129,6 +131,7 @@ func TestALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
 
 // F08, G5.
 func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
 	p.cfg.Grace = 50 * time.Millisecond
@@ -145,6 +148,7 @@ func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
 
 // F09.
 func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
 	p.cfg.Grace = time.Hour
@@ -165,6 +169,7 @@ func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
 
 // F10.
 func TestAFleetThatIsStoppedAtOnceLosesNothing(t *testing.T) {
+	t.Parallel()
 	const workers, jobs = 5, 10
 	started := make(chan struct{}, jobs)
 	var drained atomic.Bool

@@ -25,6 +25,7 @@ import (
 )
 
 func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
+	t.Parallel()
 	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1"}
 	for _, tt := range []struct {
 		name     string
@@ -71,6 +72,7 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 }
 
 func TestAJobThatAWorkerCannotRunIsHiddenLongerEachTimeAndPaysNothing(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	p := newPlant(t, succeed)
 	p.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -124,6 +126,7 @@ func classQueue(t *testing.T) (*localqueue.Driver, *queue.Queue) {
 }
 
 func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	driver, q := classQueue(t)
 	p.cfg.Labels = map[string]string{"class": "cpu"}
@@ -145,6 +148,7 @@ func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
 }
 
 func TestAJobIsSentOnToAClassOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	_, q := classQueue(t)
 	p.cfg.Labels = map[string]string{"class": "cpu"}
@@ -164,6 +168,7 @@ func (shut) Send(context.Context, queue.Draft) (string, error) {
 }
 
 func TestAJobThatCannotBeSentOnStaysWhereItIs(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	driver, _ := classQueue(t)
 	q, err := queue.New(queue.Config{Driver: shut{driver}, Visibility: time.Second})
@@ -175,6 +180,7 @@ func TestAJobThatCannotBeSentOnStaysWhereItIs(t *testing.T) {
 }
 
 func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Labels = map[string]string{"a b": "c"}
 	_, err := worker.New(p.cfg)
@@ -183,6 +189,7 @@ func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
 
 // E4: what is not known is no reason to try.
 func TestNothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Ready = func() error { return errors.New("the GPU's state can't be read") }
 	p.cfg.ExitWhenIdle = 0
@@ -196,6 +203,7 @@ func TestNothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
 }
 
 func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, err := w.Write([]byte(`{"pipeline": "p", "id": "packed"}`))
@@ -215,6 +223,7 @@ func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
 }
 
 func TestAMessageWhoseBucketIsDownIsHandedBackAtNoCost(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	down := true
 	p.cfg.Payloads = payload.Resolver{Buckets: []string{"b"}, Fetch: func(context.Context, string, string, int64) ([]byte, error) {
@@ -251,6 +260,7 @@ func (d lender) Receive(ctx context.Context, n int, wait time.Duration) ([]queue
 }
 
 func TestAJobIsStoppedBeforeItsQueueTakesTheMessageBack(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
 		<-ctx.Done()
 		return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
