@@ -287,16 +287,6 @@ func TestAFailedRunReturnsNoOutput(t *testing.T) {
 	require.Nil(t, got)
 }
 
-func TestJSONNumbersKeepTheirKind(t *testing.T) {
-	got, err := modules.FromJSON([]byte(`{"a":[1,1.5,9007199254740993],"b":null}`))
-	require.NoError(t, err)
-	require.Equal(t, map[string]any{"a": []any{int64(1), 1.5, int64(9007199254740993)}, "b": nil}, got)
-	for _, bad := range []string{"", "{", "1 2", "1e999"} {
-		_, err := modules.FromJSON([]byte(bad))
-		require.Error(t, err, bad)
-	}
-}
-
 // states is a modules.State that notes what is set.
 type states map[string]any
 

@@ -44,13 +44,23 @@ type storage struct {
 	docs   map[string]*copied // those that were asked for
 	looked time.Time          // when the last look began
 	seen   time.Time          // when the last look that worked began
-	err    error              // of the last look
+	err    error              // of the last listing
 }
 
 // A copied document is one as it was read from a store.
 type copied struct {
 	*document
-	at time.Time // when the read began
+	at    time.Time // when the last read that worked began
+	tried time.Time // when the last read began
+	err   error     // of the last read
+}
+
+// usable returns the document, and where err keeps it from being read anew only while it is not too old.
+func (c *copied) usable(now time.Time, err error) (*document, error) {
+	if err != nil && now.Sub(c.at) > stale {
+		return nil, err
+	}
+	return c.document, nil
 }
 
 var _ shelf = (*storage)(nil)
@@ -79,16 +89,17 @@ func (s *storage) document(file string, seen time.Time) (*document, error) {
 	if err := s.look(seen); err != nil {
 		return nil, err
 	}
-	have := s.docs[file]
+	have, begin := s.docs[file], time.Now()
 	switch {
 	case !s.there[file] && s.err != nil && !seen.IsZero():
 		return nil, s.err // it may have come since
 	case !s.there[file]:
 		return nil, fs.ErrNotExist
-	case have != nil && (s.err != nil || !have.at.Before(s.seen)):
-		return have.document, nil
+	case have != nil && s.err != nil:
+		return have.usable(begin, s.err)
+	case have != nil && !have.tried.Before(s.seen):
+		return have.usable(begin, have.err)
 	}
-	begin := time.Now()
 	text, err := s.read(file)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
@@ -98,14 +109,15 @@ func (s *storage) document(file string, seen time.Time) (*document, error) {
 	case err != nil && have == nil:
 		return nil, fmt.Errorf("look up pipeline: %w", err)
 	case err != nil:
-		s.err, s.looked = fmt.Errorf("look up pipeline: %w", err), begin
-		return have.document, s.usable(begin)
+		have.tried, have.err = begin, fmt.Errorf("look up pipeline: %w", err)
+		s.log.Warn("catalogue unreadable", "err", have.err, "age", begin.Sub(have.at))
+		return have.usable(begin, have.err)
 	}
 	if have == nil || !bytes.Equal(have.text, text) {
 		have = &copied{document: newDocument(file, text)}
 		have.shelf = s
 	}
-	have.at = begin
+	have.at, have.tried, have.err = begin, begin, nil
 	s.docs[file] = have
 	return have.document, nil
 }

@@ -26,13 +26,14 @@ import (
 // A breakable store can't be read while err is set.
 type breakable struct {
 	blob.Store
-	err   error
-	calls int
+	err     error
+	openErr error // of single documents: the listing works
+	calls   int
 }
 
 func (b *breakable) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
-	if b.calls++; b.err != nil {
-		return nil, blob.Info{}, b.err
+	if b.calls++; b.err != nil || b.openErr != nil {
+		return nil, blob.Info{}, errors.Join(b.err, b.openErr)
 	}
 	return b.Store.Open(ctx, key)
 }
@@ -147,6 +148,30 @@ func TestABucketThatCanNotBeReadIsNotAnEmptyOne(t *testing.T) {
 		require.ErrorContains(t, err, "no route to host")
 
 		store.err = nil
+		time.Sleep(fresh)
+		require.Equal(t, "mine", nameNow(t, c, "mine"))
+	})
+}
+
+func TestADocumentThatCanNotBeReadAnyMoreEndsWhileOthersAreListed(t *testing.T) {
+	store := newBreakable(t)
+	synctest.Test(t, func(t *testing.T) {
+		c := NewStoreCatalogue(store, slog.New(slog.DiscardHandler))
+		publish(t, store, "mine.yaml", "mine")
+		require.Equal(t, "mine", nameNow(t, c, "mine"))
+		store.openErr = errors.New("access denied")
+		for range stale / fresh {
+			time.Sleep(fresh)
+			require.Equal(t, "mine", nameNow(t, c, "mine"))
+		}
+		before := store.calls
+		require.Equal(t, "mine", nameNow(t, c, "mine"))
+		require.Equal(t, before, store.calls, "what can't be read is not asked for by every job")
+		time.Sleep(fresh)
+		_, err := c.Lookup("mine")
+		require.ErrorContains(t, err, "access denied")
+
+		store.openErr = nil
 		time.Sleep(fresh)
 		require.Equal(t, "mine", nameNow(t, c, "mine"))
 	})

@@ -25,6 +25,7 @@ type jsonReader struct {
 	ps           *Problems
 	offset       int // of the place that line and column name
 	line, column int
+	values       int
 	full         bool // a limit was met: the document is refused whole
 }
 
@@ -51,8 +52,13 @@ func (r *jsonReader) token() (json.Token, Pos) {
 
 func (r *jsonReader) node(depth int) *node {
 	t, pos := r.token()
+	r.values++
 	switch {
 	case r.full:
+		return nil
+	case r.values > maxValues:
+		r.full = true
+		r.ps.Errorf(pos, "the document has more than %d values; put data into files or objects and name them in the state", maxValues)
 		return nil
 	case depth > maxDepth:
 		r.full = true

@@ -11,6 +11,7 @@ import (
 // What a document may cost before anything in it is believed.
 const (
 	maxSource = 1 << 20 // bytes
+	maxValues = 1 << 19 // as many as that can hold: of JSON that is no pipeline and may be longer
 	maxDepth  = 100     // of lists and maps in each other
 	maxAlias  = 20_000  // nodes that YAML aliases stand for: a bomb of 300 bytes stands for 500 million
 )

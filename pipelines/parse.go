@@ -85,8 +85,8 @@ func ParseCallbacks(name string, raw map[string]any) (map[Event][]Callback, erro
 	return out, nil
 }
 
-// Decode reads YAML or JSON as Parse does, within the same limits, and returns plain values: maps are map[string]any,
-// whole numbers int64. name is what problems call the source. The error is a *ParseError, and permanent.
+// Decode reads YAML or JSON as Parse does, within the same limits but that JSON may be longer, and returns plain values:
+// maps are map[string]any, whole numbers int64. name is what problems call the source. The error is a *ParseError, and permanent.
 func Decode(name string, doc []byte) (any, error) {
 	v, _, err := DecodeOrdered(name, doc)
 	return v, err
@@ -133,13 +133,16 @@ func (p *parser) read(ctx context.Context, doc []byte) *node {
 	switch {
 	case !ok:
 		return nil
+	case !p.short(doc):
+		return nil
 	case json.Valid(doc):
 		return readJSON(p.file, doc, &p.Problems)
 	}
 	return p.readYAML(ctx, doc)
 }
 
-// values turns bytes that are no document into nodes. What is valid JSON is read as JSON, all else as YAML.
+// values turns bytes that are no document into nodes. What is valid JSON is read as JSON, all else as YAML. How long JSON
+// may be is for those who got it to say.
 func (p *parser) values(doc []byte) *node {
 	doc, ok := p.source(doc)
 	switch {
@@ -147,8 +150,19 @@ func (p *parser) values(doc []byte) *node {
 		return nil
 	case json.Valid(doc):
 		return readJSON(p.file, doc, &p.Problems)
+	case !p.short(doc):
+		return nil
 	}
 	return readYAML(p.file, doc, &p.Problems)
+}
+
+// short refuses what is longer than a document may be.
+func (p *parser) short(doc []byte) bool {
+	if len(doc) <= maxSource {
+		return true
+	}
+	p.Errorf(Pos{File: p.file, Line: 1, Column: 1}, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
+	return false
 }
 
 // source returns the text to read, unless it is refused as it is.
@@ -156,9 +170,6 @@ func (p *parser) source(doc []byte) (text []byte, ok bool) {
 	start := Pos{File: p.file, Line: 1, Column: 1}
 	doc = bytes.TrimPrefix(doc, []byte("\ufeff"))
 	switch {
-	case len(doc) > maxSource:
-		p.Errorf(start, "the document is larger than %d KiB; put data into files or objects and name them in the state", maxSource>>10)
-		return nil, false
 	case len(bytes.TrimSpace(doc)) == 0:
 		p.Errorf(start, "the document is empty; a pipeline has at least tasks")
 		return nil, false

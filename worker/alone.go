@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// aloneWait is how long a job waits for the rest of its worker to fall idle. Slots that fall free meanwhile stay empty.
+// aloneWait is how long a job waits for the rest of its worker to fall idle. Slots that fall free meanwhile stay empty: see
+// takeSlots.
 const aloneWait = 2 * time.Minute
 
 // errNotAlone is why a job that must run alone was handed back.
@@ -27,9 +28,7 @@ func (w *Worker) takeAlone(ctx context.Context) (release func(), err error) {
 		w.alone <- struct{}{}
 	}
 	for ; taken < w.cfg.Slots-1; taken++ {
-		select {
-		case <-w.slots:
-		case <-ctx.Done():
+		if !take(ctx, w.slots) {
 			release()
 			return nil, errNotAlone
 		}

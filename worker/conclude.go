@@ -12,31 +12,27 @@ import (
 )
 
 const (
-	lateTimeout = 20 * time.Second // for recording an outcome once the worker is going: with the answer it fits into 30 s
-	tryTimeout  = 30 * time.Second // for one try of it: a connection that hangs is given up
-	firstRetry  = 250 * time.Millisecond
-	lastRetry   = 10 * time.Second
+	tryTimeout = 30 * time.Second // for one try of recording an outcome: a connection that hangs is given up
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 10 * time.Second
 )
 
 // conclude publishes what the attempt left, records how it ended and answers the broker. out is nil when nothing ran;
 // err then says why. Nothing is published or committed once the lease is known to be lost.
-func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error) {
+func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error) {
 	var run *engine.Run
 	if out != nil {
 		run = out.Run
 	}
 	j := judge(run, err, a.standing)
 	if j.status == record.Succeeded && a.lease.Lost() == nil {
-		err = a.publish(job, out.Workspace)
-		switch {
-		case err == nil:
-		case fault.Of(err) == fault.Transient: // the store's doing, not the job's
-			j = judge(run, err, a.standing)
-		default: // what it did can't be had: it has failed
-			run.Status, run.Failure = engine.Failed, &engine.Failure{Kind: fault.Of(err), Message: err.Error()}
+		err = a.publish(held, out.Workspace)
+		if _, wrong := errors.AsType[*outputsError](err); wrong { // what it did can't be had: it has failed
+			run.Status, run.Failure = engine.Failed, &engine.Failure{Kind: fault.Permanent, Message: err.Error()}
 			err = nil
-			j = judge(run, nil, a.standing)
 		}
+		err = passing(err)
+		j = judge(run, err, a.standing)
 	}
 	if a.lease.Lost() != nil {
 		j = judgement{verdict: drop} // whatever the job made of it
@@ -48,25 +44,25 @@ func (a *attempt) conclude(job context.Context, out *launch.Outcome, err error) 
 		if lost := a.lease.Lost(); lost != nil {
 			failure = &engine.Failure{Reason: engine.LeaseLost, Message: lost.Error()}
 		}
-		a.end(job, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: failure})
-		a.log.WarnContext(job, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", failure)
+		a.end(held, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: failure})
+		a.log.WarnContext(held, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", failure)
 	case nack:
 		o := record.Outcome{Attempt: record.AttemptFailed, Run: run, Failure: failure}
 		if j.free {
 			o.Attempt = record.AttemptInterrupted
 		}
-		a.end(job, o)
+		a.end(held, o)
 		j.reason, j.status = failure.Message, record.Retrying
-		a.settle(job, j, nil)
+		a.settle(held, j, nil)
 	default:
-		a.commit(job, run, failure, j)
+		a.commit(held, run, failure, j)
 	}
 }
 
 // end records how an attempt ended that does not decide its job. Where the store takes no more than a word, that has
 // to do: a claim without an end counts as a dead worker.
-func (a *attempt) end(job context.Context, o record.Outcome) {
-	ctx, cancel := a.lingering(job)
+func (a *attempt) end(held context.Context, o record.Outcome) {
+	ctx, cancel := lingering(held)
 	defer cancel()
 	err := a.persist(ctx, func() error {
 		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -85,7 +81,7 @@ func (a *attempt) end(job context.Context, o record.Outcome) {
 
 // commit writes the job's final record and answers the broker. The work is done by then, and expensive: a store that
 // fails is asked again for as long as the lease is held, within the worker's patience.
-func (a *attempt) commit(job context.Context, run *engine.Run, failure *engine.Failure, j judgement) {
+func (a *attempt) commit(held context.Context, run *engine.Run, failure *engine.Failure, j judgement) {
 	o := record.Outcome{Status: j.status, Run: run}
 	if j.status != record.Succeeded {
 		o.Failure = failure
@@ -95,25 +91,23 @@ func (a *attempt) commit(job context.Context, run *engine.Run, failure *engine.F
 		f.Message = j.reason
 		o.Failure, o.Quarantine = &f, a.quarantine()
 	}
-	ctx, cancel := a.lingering(job)
-	defer cancel()
 	var final *record.Record
-	err := a.persist(ctx, func() (err error) {
-		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	err := a.persist(held, func() (err error) {
+		ctx, cancel := context.WithTimeout(held, tryTimeout)
 		defer cancel()
 		final, err = a.record.Commit(ctx, o)
 		return err
 	})
 	switch {
 	case errors.Is(err, record.ErrSuperseded):
-		a.yield(job, final)
+		a.yield(held, final)
 	case err == nil:
-		a.settle(job, j, final)
+		a.settle(held, j, final)
 	default: // not recorded, so not answered
-		a.log.ErrorContext(ctx, "outcome not recorded", "err", err)
+		a.log.ErrorContext(held, "outcome not recorded", "err", err)
 		stop := &engine.Failure{Message: "the store did not take the outcome: " + err.Error()}
-		a.end(job, record.Outcome{Attempt: record.AttemptInterrupted, Failure: stop})
-		a.handBack(job, a.bounced(), stop.Message)
+		a.end(held, record.Outcome{Attempt: record.AttemptInterrupted, Failure: stop})
+		a.handBack(held, a.bounced(), stop.Message)
 	}
 }
 
@@ -154,19 +148,5 @@ func (a *attempt) persist(ctx context.Context, f func() error) error {
 		if !pause(ctx, jitter(wait)) {
 			return err
 		}
-	}
-}
-
-// lingering returns a context for recording what a job did: it lasts as long as the worker is patient, and no longer than
-// lateTimeout after job has ended.
-func (a *attempt) lingering(job context.Context) (context.Context, context.CancelFunc) {
-	patience := a.worker.cfg.Patience
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(job), patience)
-	late := time.AfterFunc(patience, cancel)
-	unhook := context.AfterFunc(job, func() { late.Reset(lateTimeout) })
-	return ctx, func() {
-		unhook()
-		late.Stop()
-		cancel()
 	}
 }

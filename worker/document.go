@@ -34,7 +34,7 @@ func (a *attempt) request(ctx context.Context) (*launch.Request, error) {
 	}
 	if j.Version == "" || j.Version == digest {
 		if err := cfg.Records.KeepDocument(ctx, nameOf(source), digest, doc); err != nil {
-			return nil, err
+			return nil, passing(err)
 		}
 		return &launch.Request{Job: j, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
 	}
@@ -81,9 +81,18 @@ func (a *attempt) asBegun(ctx context.Context, req *launch.Request, why error) (
 func (a *attempt) load(ctx context.Context, source, digest string) (*launch.Request, error) {
 	doc, err := a.worker.cfg.Records.Document(ctx, nameOf(source), digest)
 	if err != nil {
-		return nil, err
+		return nil, passing(err)
 	}
 	return &launch.Request{Job: a.job, Document: doc, Source: source, Digest: digest, Trusted: true}, nil
+}
+
+// passing makes of what a store does not do something that passes, whatever it calls it, for no job can be blamed. Damage
+// stays what it is.
+func passing(err error) error {
+	if damaged(err) {
+		return err
+	}
+	return fault.As(fault.Transient, err)
 }
 
 // nameOf is a source's name in the catalogue.

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/launch"
@@ -127,6 +129,36 @@ func TestALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
 	require.Len(t, p.load(id).Attempts, 1)
 	require.GreaterOrEqual(t, d.beats.Load(), int32(3))
 	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+// A refusing driver is one whose queue has been deleted, or whose key nobody may use.
+type refusing struct{ *localqueue.Driver }
+
+func (refusing) Receive(context.Context, int, time.Duration) ([]queue.Message, error) {
+	return nil, fault.As(fault.Permanent, errors.New("KmsDisabled"))
+}
+
+// F46.
+func TestAQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		select {
+		case <-ctx.Done():
+			return &engine.Run{Status: engine.Canceled, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+		case <-time.After(500 * time.Millisecond):
+			return succeed(ctx, ws, req)
+		}
+	})
+	id := p.send(map[string]any{"pipeline": "p"})
+	feed, err := queue.NewFeed(queue.FeedConfig{Order: queue.Strict, Sources: []queue.Source{
+		{Queue: queueOn(t, p.driver)}, {Name: "gone", Queue: queueOn(t, refusing{p.driver})},
+	}})
+	require.NoError(t, err)
+	p.cfg.Feed, p.cfg.Grace, p.cfg.ExitWhenIdle = feed, 50*time.Millisecond, 0
+	w, err := worker.New(p.cfg)
+	require.NoError(t, err)
+	require.ErrorContains(t, w.Run(t.Context(), t.Context()), "receive: gone: KmsDisabled")
+	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
 // F08, G5.

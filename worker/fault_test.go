@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -33,6 +34,7 @@ type flaky struct {
 	blob.Store
 	match func(key string) bool
 
+	kind  fault.Kind // of its errors; empty is transient
 	mu    sync.Mutex
 	fails int // guarded by mu
 	asked int // guarded by mu: how often it failed
@@ -46,7 +48,7 @@ func (f *flaky) fail(key string) error {
 	}
 	f.fails--
 	f.asked++
-	return fault.As(fault.Transient, errors.New("the store is having a moment"))
+	return fault.As(cmp.Or(f.kind, fault.Transient), errors.New("the store is having a moment"))
 }
 
 func (f *flaky) failed() int { f.mu.Lock(); defer f.mu.Unlock(); return f.asked }
@@ -117,10 +119,16 @@ func TestAStoreThatTakesNoOutcomeCostsTheJobNoAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		match func(string) bool
-	}{{"no commit", finals}, {"no artifact", artifacts}} {
+		kind  fault.Kind
+	}{
+		{"no commit", finals, fault.Transient},
+		{"no artifact", artifacts, fault.Transient},
+		{"commits are refused", finals, fault.Permanent},
+		{"artifacts are refused", artifacts, fault.Permanent},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPlant(t, leave(t))
-			p.onFlaky(-1, tt.match)
+			p.onFlaky(-1, tt.match).kind = tt.kind
 			id := p.send(map[string]any{"pipeline": "p", "max_attempts": 1})
 			p.run()
 			require.Equal(t, record.Retrying, p.load(id).Status)
@@ -130,20 +138,47 @@ func TestAStoreThatTakesNoOutcomeCostsTheJobNoAttempt(t *testing.T) {
 	}
 }
 
+// A store that refuses is no better: its messages are healthy.
 func TestAStoreThatIsDownIsNotAskedForEveryMessage(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, succeed)
-	p.cfg.ExitWhenIdle, p.cfg.Slots = 0, 2
-	store := p.onFlaky(-1, claims)
-	for range 20 {
-		p.send(map[string]any{"pipeline": "p"})
+	for _, kind := range []fault.Kind{fault.Transient, fault.Permanent} {
+		t.Run(string(kind), func(t *testing.T) {
+			p := newPlant(t, succeed)
+			p.cfg.ExitWhenIdle, p.cfg.Slots = 0, 2
+			store := p.onFlaky(-1, claims)
+			store.kind = kind
+			for range 20 {
+				p.send(map[string]any{"pipeline": "p"})
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer stop()
+			p.runUntil(ctx)
+			require.Zero(t, p.runs.Load())
+			require.LessOrEqual(t, p.depth().Delayed, 4, "those that were taken before the first claim had failed, a slot's worth or two")
+			require.Zero(t, p.depth().Dead)
+			require.GreaterOrEqual(t, store.failed(), 1)
+		})
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-	defer stop()
-	p.runUntil(ctx)
-	require.Zero(t, p.runs.Load())
-	require.LessOrEqual(t, p.depth().Delayed, 4, "those that were taken before the first claim had failed, a slot's worth or two")
-	require.GreaterOrEqual(t, store.failed(), 1)
+}
+
+// No other worker can do better with a record that is damaged.
+func TestAJobWhoseRecordIsDamagedIsBuried(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	store := p.onFlaky(0, claims)
+	_, err := p.records.Claim(t.Context(), jobOf("torn"), record.Claim{Worker: "dead"})
+	require.NoError(t, err)
+	for in, err := range store.List(t.Context(), "jobs/", "") {
+		require.NoError(t, err)
+		_, err = store.Put(t.Context(), in.Key, strings.NewReader("{"), blob.PutOptions{})
+		require.NoError(t, err)
+	}
+	p.send(map[string]any{"id": "torn", "pipeline": "p"})
+	p.run()
+	dead, err := p.driver.Dead(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, dead, 1)
+	require.Contains(t, dead[0].Reason, "is damaged: unexpected end of JSON input; remove it to have the job run again")
 }
 
 // F11: work is stopped within a heartbeat of the loss, which is a third of the lease; nothing is published or committed.

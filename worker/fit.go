@@ -21,21 +21,31 @@ func misfit(requires, labels map[string]string) string {
 		switch want := requires[name]; {
 		case !ok:
 			return fmt.Sprintf("the job requires %s=%s, and this worker has no such label", name, want)
-		case !satisfies(has, want):
+		case !satisfies(name, has, want):
 			return fmt.Sprintf("the job requires %s=%s, and this worker has %s", name, want, has)
 		}
 	}
 	return ""
 }
 
-// satisfies says whether a label's value is what a job wants. Numbers and sizes ("2", "16Gi") have to be at least as
-// large; text has to be equal without regard to case, where "*" stands for any text.
-func satisfies(has, want string) bool {
+// satisfies says whether a label's value is what a job wants. Numbers, versions and sizes ("2", "12.4", "16Gi") have to be
+// at least as large; text, and every class, has to be equal without regard to case, where "*" stands for any text.
+func satisfies(name, has, want string) bool {
+	if name == job.ClassLabel {
+		return matches(has, want)
+	}
+	if h, w := version(has), version(want); h != nil && w != nil {
+		return slices.Compare(h, w) >= 0
+	}
 	h, isNumber := quantity(has)
 	w, wantsNumber := quantity(want)
 	if isNumber && wantsNumber {
 		return h >= w
 	}
+	return matches(has, want)
+}
+
+func matches(has, want string) bool {
 	parts := strings.Split(strings.ToLower(want), "*")
 	rest, ok := strings.CutPrefix(strings.ToLower(has), parts[0])
 	if !ok || len(parts) == 1 {
@@ -50,44 +60,45 @@ func satisfies(has, want string) bool {
 	return strings.HasSuffix(rest, parts[last])
 }
 
-// quantity reads a number, or a size as Kubernetes writes it.
-func quantity(s string) (float64, bool) {
-	digits := strings.TrimRight(s, "KMGTkmgtiI")
-	if strings.Trim(digits, "0123456789.") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil {
-		return 0, false
-	}
-	for power, letter := range []string{"", "k", "m", "g", "t"} {
-		switch unit := strings.ToLower(s[len(digits):]); {
-		case unit == letter:
-			return n * pow(1000, power), true
-		case letter != "" && unit == letter+"i":
-			return n * pow(1024, power), true
+// version reads whole numbers with dots between them, so that 12.10 is more than 12.4; nil when s is something else.
+func version(s string) (parts []uint64) {
+	for part := range strings.SplitSeq(s, ".") {
+		n, err := strconv.ParseUint(part, 10, 64)
+		if err != nil {
+			return nil
 		}
+		parts = append(parts, n)
 	}
-	return 0, false
+	return parts
 }
 
-func pow(base float64, n int) float64 {
-	p := 1.0
-	for range n {
-		p *= base
+// quantity reads a number, or a size as Kubernetes writes it, or in another case: but m is a thousandth, M a million.
+func quantity(s string) (float64, bool) {
+	units := map[string]float64{
+		"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
 	}
-	return p
+	digits := strings.TrimRight(s, "KMGTkmgtiI")
+	unit := s[len(digits):]
+	factor, known := units[strings.ToLower(unit)]
+	if unit == "m" {
+		factor = 1e-3
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !known || strings.Trim(digits, "0123456789.") != "" {
+		return 0, false
+	}
+	return n * factor, true
 }
 
 // release gives a message up whose job this worker can't run: to the queue of its class, where there is one, else back to
 // where it came from, hidden for longer at each delivery. Nothing is recorded, and the job pays nothing.
 func (a *attempt) release(ctx context.Context, why string) {
 	delay := a.again(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := answering(ctx)
 	defer cancel()
 	if class, q := a.classQueue(); q != nil {
 		if err := a.sendOn(ctx, q, class); err != nil {
-			why = fmt.Sprintf("%s; send to the queue of class %s: %s", why, class, err)
+			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
 		} else {
 			a.log.InfoContext(ctx, "message released", "class", class, "err", why)
 			return
@@ -111,7 +122,7 @@ func (a *attempt) again(ctx context.Context) time.Duration {
 // message has not been there yet.
 func (a *attempt) classQueue() (class string, q *queue.Queue) {
 	class = strings.ToLower(a.job.Requires[job.ClassLabel])
-	if class == "" || class == a.job.Forwarded || satisfies(a.worker.cfg.Labels[job.ClassLabel], class) {
+	if class == "" || class == a.job.Forwarded || matches(a.worker.cfg.Labels[job.ClassLabel], class) {
 		return class, nil
 	}
 	return class, a.worker.cfg.Classes[class]

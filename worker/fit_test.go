@@ -26,7 +26,7 @@ import (
 
 func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 	t.Parallel()
-	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1"}
+	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1", "cuda": "12.10", "cpus": "4"}
 	for _, tt := range []struct {
 		name     string
 		requires any
@@ -47,6 +47,11 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 		{"more than it has", map[string]any{"gpus": 2.5}, false},
 		{"a smaller size in another unit", map[string]any{"memory": "65000M"}, true},
 		{"a larger size", map[string]any{"memory": "65Gi"}, false},
+		{"thousandths", map[string]any{"cpus": "500m"}, true},
+		{"more thousandths than it has", map[string]any{"cpus": "4001m"}, false},
+		{"an older version", map[string]any{"cuda": "12.4"}, true},
+		{"a newer version", map[string]any{"cuda": "12.10.1"}, false},
+		{"a version of fewer parts", map[string]any{"cuda": 12}, true},
 		{"a number of something else", map[string]any{"zone": 1}, false},
 		{"a list", []any{"gpus=1", "zone=eu-1"}, true},
 		{"one of two that it has not", []any{"gpus=1", "zone=eu-2"}, false},
@@ -69,6 +74,15 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 			require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 		})
 	}
+}
+
+func TestAClassIsANameThoughItLooksLikeANumber(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	p.cfg.Labels = map[string]string{"class": "3"}
+	p.send(map[string]any{"pipeline": "p", "class": "2"})
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 }
 
 func TestAJobThatAWorkerCannotRunIsHiddenLongerEachTimeAndPaysNothing(t *testing.T) {
@@ -123,28 +137,6 @@ func classQueue(t *testing.T) (*localqueue.Driver, *queue.Queue) {
 	q, err := queue.New(queue.Config{Driver: d, Visibility: time.Second})
 	require.NoError(t, err)
 	return d, q
-}
-
-func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
-	t.Parallel()
-	p := newPlant(t, succeed)
-	driver, q := classQueue(t)
-	p.cfg.Labels = map[string]string{"class": "cpu"}
-	p.cfg.Classes = map[string]*queue.Queue{"GPU": q}
-	id := p.send(map[string]any{"pipeline": "p", "class": "gpu"})
-	sent, err := p.driver.Peek(t.Context(), 1)
-	require.NoError(t, err)
-	p.run()
-	require.Zero(t, p.runs.Load())
-	require.Equal(t, queue.Depth{}, p.depth())
-
-	p.cfg.Labels = map[string]string{"class": "gpu"}
-	p.cfg.Feed = feedOn(t, driver)
-	p.run()
-	require.EqualValues(t, 1, p.runs.Load())
-	r := p.load(id)
-	require.Equal(t, record.Succeeded, r.Status)
-	require.WithinDuration(t, sent[0].Enqueued, r.Enqueued, time.Millisecond, "it keeps its age")
 }
 
 func TestAJobIsSentOnToAClassOnce(t *testing.T) {
@@ -220,6 +212,24 @@ func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, dead[0].Reason, "is not gzip in base64")
 	require.Equal(t, "no gzip", string(dead[0].Body), "it is buried as it came")
+}
+
+func TestAMessageMayBeAsLongAsPayloadsMayWhereItLiesInABucket(t *testing.T) {
+	t.Parallel()
+	const n = 4900 << 10 / len(`<é\n`)
+	body := []byte(`{"pipeline": "p", "id": "long", "state": {"text": "` + strings.Repeat(`<é\n`, n) + `"}}`)
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		if req.Job.State["text"] != strings.Repeat("<é\n", n) {
+			return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", errors.New("the text arrived changed"))}
+		}
+		return succeed(ctx, ws, req)
+	})
+	p.cfg.Payloads = payload.Resolver{Buckets: []string{"b"}, Fetch: func(context.Context, string, string, int64) ([]byte, error) { return body, nil }}
+	_, err := p.driver.Send(t.Context(), queue.Draft{Body: []byte(`["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": "b", "s3Key": "k"}]`)})
+	require.NoError(t, err)
+	p.run()
+	r := p.load("long")
+	require.Equal(t, record.Succeeded, r.Status, r.Message)
 }
 
 func TestAMessageWhoseBucketIsDownIsHandedBackAtNoCost(t *testing.T) {

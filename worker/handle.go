@@ -17,18 +17,19 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// handle takes one message from bytes to a settled result. ctx ends when the drain's grace is over.
-func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
+// handle takes one message from bytes to a settled result. jobs ends when the drain's grace is over, and late when there is
+// no time left for what follows a job.
+func (w *Worker) handle(jobs, late context.Context, l *queue.Lease) {
 	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
-	j, err := w.decode(ctx, l)
+	j, err := w.decode(jobs, l)
 	if err != nil {
 		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
 	}
-	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: logOf(log, j)}
-	ctx, stop := context.WithCancelCause(ctx)
+	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: logOf(log, j), over: make(chan struct{})}
+	ctx, stop := context.WithCancelCause(jobs)
 	defer stop(nil)
 	l.Beat = func(ctx context.Context) { a.lookForCancel(ctx, stop) }
-	held, release := l.Hold(ctx)
+	held, release := l.Hold(late)
 	defer release() // last: the lease is held until the message is settled
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
 
@@ -36,11 +37,11 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 		a.handBack(ctx, a.again(ctx), err.Error())
 		return
 	}
-	if !w.enter(j.ID) {
-		a.handBack(ctx, a.bounced(), "this job is running here already")
+	if !w.enter(ctx, a) {
+		a.handBack(ctx, a.again(ctx), "this job is running here already")
 		return
 	}
-	defer w.leave(j.ID)
+	defer w.leave(a)
 	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
 		a.release(ctx, why)
 		return
@@ -48,7 +49,7 @@ func (w *Worker) handle(ctx context.Context, l *queue.Lease) {
 	if err != nil {
 		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
 	}
-	a.handle(ctx, err)
+	a.handle(ctx, held, err)
 }
 
 // An attempt is one delivery of a job's message being worked on.
@@ -61,10 +62,12 @@ type attempt struct {
 	standing
 	log     *slog.Logger
 	started time.Time
+	over    chan struct{} // closed when it runs here no more
 }
 
-// handle claims the attempt, runs it and settles. unfit says that the message is no job.
-func (a *attempt) handle(ctx context.Context, unfit error) {
+// handle claims the attempt, runs it and settles. ctx is the job's: it ends when that has to stop. held is for what the job
+// did: it lasts until the lease is lost, or no time is left. unfit says that the message is no job.
+func (a *attempt) handle(ctx, held context.Context, unfit error) {
 	var req *launch.Request
 	why := unfit // there is no request
 	if unfit == nil {
@@ -76,16 +79,16 @@ func (a *attempt) handle(ctx context.Context, unfit error) {
 	switch final, done := errors.AsType[*record.FinalError](err); {
 	case done: // an earlier delivery got this far: only what is owed is done
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
-		a.settle(ctx, judgeFinal(final.Final), final.Final)
-	case fault.Of(err) == fault.Permanent: // its records are damaged, and no worker can do better
-		a.settle(ctx, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
+		a.settle(held, judgeFinal(final.Final), final.Final)
+	case damaged(err):
+		a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, a.bounced(), err.Error())
 	default:
 		if unfit == nil {
 			req, why = a.asBegun(ctx, req, why)
 		}
-		a.run(ctx, req, why)
+		a.run(ctx, held, req, why)
 	}
 }
 
@@ -115,19 +118,21 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 }
 
 // run launches the attempt, unless unfit says why not, and settles by how it ended.
-func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
+func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit error) {
 	a.stand()
 	a.req = req
 	if why := a.refused(); why != nil {
 		unfit = why
 	}
-	defer a.recover(ctx)
+	defer a.recover(held)
 	if unfit != nil {
-		a.conclude(ctx, nil, unfit)
+		a.conclude(held, nil, unfit)
 		return
 	}
 	req.Attempt, req.Last, req.Blame = a.attempt, a.last, a.blame
-	events := a.record.NewLog(ctx)
+	late, cancel := lingering(held)
+	defer cancel()
+	events := a.record.NewLog(late)
 	out, err := a.launch(ctx, req, events)
 	events.Finish()
 	defer func() { // the log is for people: it is written while the broker is answered
@@ -138,7 +143,7 @@ func (a *attempt) run(ctx context.Context, req *launch.Request, unfit error) {
 	if err == nil {
 		defer out.Close()
 	}
-	a.conclude(ctx, out, err)
+	a.conclude(held, out, err)
 }
 
 // recover keeps a bug of ours to the job that it met: the attempt ends as a failed one, the worker goes on.
@@ -148,9 +153,7 @@ func (a *attempt) recover(ctx context.Context) {
 		return
 	}
 	a.log.ErrorContext(ctx, "worker panicked", "err", p, "stack", string(debug.Stack()))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	f := &engine.Failure{Reason: engine.Crash, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
+	f := &engine.Failure{Reason: engine.Bug, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
 	a.end(ctx, record.Outcome{Attempt: record.AttemptFailed, Failure: f})
 	a.handBack(ctx, jitter(backoff(a.attempt)), f.Message)
 }
@@ -206,21 +209,4 @@ func whyStopped(held context.Context) error {
 		return &engine.Stop{Reason: engine.LeaseLost, Message: cause.Error()}
 	}
 	return cause
-}
-
-// enter notes that a job runs here; false when it does already.
-func (w *Worker) enter(id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, ok := w.running[id]; ok {
-		return false
-	}
-	w.running[id] = struct{}{}
-	return true
-}
-
-func (w *Worker) leave(id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.running, id)
 }

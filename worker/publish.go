@@ -8,11 +8,9 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/pipelines/engine"
 )
 
 const (
@@ -21,14 +19,11 @@ const (
 )
 
 // publish copies what the job left in its outputs folder to the store, under a prefix of this attempt: nothing is
-// known under it before the final record names it. It goes on for as long as the lease is held, and for settleTimeout
-// after job has ended otherwise.
+// known under it before the final record names it.
 //
 // The folder is the job's, so nothing in it is trusted: links and anything else that is no plain file are left out, also
 // when they appear while we look.
-func (a *attempt) publish(job context.Context, workspace string) error {
-	ctx, cancel := outlive(job)
-	defer cancel()
+func (a *attempt) publish(ctx context.Context, workspace string) error {
 	root, err := os.OpenRoot(workspace)
 	if err != nil {
 		return fmt.Errorf("publish outputs: %w", err)
@@ -47,6 +42,20 @@ func (a *attempt) publish(job context.Context, workspace string) error {
 		return fmt.Errorf("publish outputs: %w", err)
 	}
 	return nil
+}
+
+// An outputsError says that what the job left is no outputs folder that can be published.
+type outputsError struct{ err error }
+
+func (e *outputsError) Error() string { return e.err.Error() }
+func (e *outputsError) Unwrap() error { return e.err }
+
+// itsDoing makes an *outputsError of err, which no retry helps; nil stays nil.
+func itsDoing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.As(fault.Permanent, &outputsError{err})
 }
 
 // list names the plain files in the outputs folder, which may have maxBytes in all. Its errors are the job's doing.
@@ -76,13 +85,13 @@ func list(root *os.Root, maxBytes int64) ([]string, error) {
 		files = append(files, path)
 		return nil
 	})
-	return files, fault.As(fault.Permanent, err)
+	return files, itsDoing(err)
 }
 
 func (a *attempt) publishFile(ctx context.Context, root *os.Root, path string) error {
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe in its place must not block us
 	if err != nil {
-		return fault.As(fault.Permanent, err) // locked or gone: nobody but the job can have done that
+		return itsDoing(err) // locked or gone: nobody but the job can have done that
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -91,27 +100,7 @@ func (a *attempt) publishFile(ctx context.Context, root *os.Root, path string) e
 	name, _ := strings.CutPrefix(path, outputs+"/")
 	_, err = a.record.Publish(ctx, name, f)
 	if _, ok := errors.AsType[*blob.KeyError](err); ok {
-		return fault.As(fault.Permanent, fmt.Errorf("%w; give the file another name", err))
+		return itsDoing(fmt.Errorf("%w; give the file another name", err))
 	}
 	return err
-}
-
-// outlive returns a context that ends at once when job loses its lease, and settleTimeout after job otherwise: what a
-// job has done is worth keeping, even though it may do no more.
-func outlive(job context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(job))
-	late := time.AfterFunc(settleTimeout, func() { cancel(context.Cause(job)) })
-	late.Stop()
-	unhook := context.AfterFunc(job, func() {
-		if stop, ok := errors.AsType[*engine.Stop](context.Cause(job)); ok && stop.Reason == engine.LeaseLost {
-			cancel(stop)
-			return
-		}
-		late.Reset(settleTimeout)
-	})
-	return ctx, func() {
-		unhook()
-		late.Stop()
-		cancel(nil)
-	}
 }

@@ -19,6 +19,10 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 		if n == 0 {
 			return nil
 		}
+		if n > 1 && w.outage.on() { // one message is enough to see whether it is over
+			w.giveSlots(n - 1)
+			n = 1
+		}
 		if err := w.ready(); err != nil {
 			if time.Since(said) >= time.Minute {
 				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
@@ -36,6 +40,9 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 		if ctx.Err() != nil {
 			w.returnAll(ctx, leases)
 			return nil
+		}
+		if len(leases) > 0 {
+			w.outage.probe()
 		}
 		for _, l := range leases {
 			start(l)
@@ -105,17 +112,25 @@ func (w *Worker) idleSince(since time.Time) time.Time {
 	return since
 }
 
-// takeSlots waits for one free slot and takes as many more as there are. 0 means that ctx has ended.
+// takeSlots waits for one free slot and takes as many more as there are. 0 means that ctx has ended. While a job waits for
+// all of them, or has them, none is taken.
 func (w *Worker) takeSlots(ctx context.Context) int {
-	if ctx.Err() != nil {
-		return 0
+	for ctx.Err() == nil && take(ctx, w.slots) {
+		if len(w.alone) == 0 {
+			w.giveSlots(1)
+			if take(ctx, w.alone) {
+				w.alone <- struct{}{}
+			}
+			continue
+		}
+		return 1 + w.takeMore()
 	}
-	select {
-	case <-w.slots:
-	case <-ctx.Done():
-		return 0
-	}
-	for n := 1; ; n++ {
+	return 0
+}
+
+// takeMore takes all slots that are free.
+func (w *Worker) takeMore() int {
+	for n := 0; ; n++ {
 		select {
 		case <-w.slots:
 		default:
@@ -127,6 +142,16 @@ func (w *Worker) takeSlots(ctx context.Context) int {
 func (w *Worker) giveSlots(n int) {
 	for range n {
 		w.slots <- struct{}{}
+	}
+}
+
+// take waits for a token; false means that ctx ended first.
+func take(ctx context.Context, tokens <-chan struct{}) bool {
+	select {
+	case <-tokens:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

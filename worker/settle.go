@@ -10,20 +10,20 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// settleTimeout is for calling back and answering the broker.
+// settleTimeout is for calling back, and for answering the broker.
 const settleTimeout = 2 * time.Minute
 
 // settle answers the broker. With a final record the completion callback comes first: it is delivered, or in the outbox.
-func (a *attempt) settle(ctx context.Context, j judgement, final *record.Record) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	var err error
+func (a *attempt) settle(held context.Context, j judgement, final *record.Record) {
 	if final != nil {
-		if err := a.callBack(ctx, final); err != nil {
-			a.handBack(ctx, a.bounced(), err.Error())
+		if err := a.callBack(held, final); err != nil {
+			a.handBack(held, a.bounced(), err.Error())
 			return
 		}
 	}
+	ctx, cancel := answering(held)
+	defer cancel()
+	var err error
 	switch j.verdict {
 	case ack:
 		err = a.lease.Ack(ctx)
@@ -52,7 +52,7 @@ func (a *attempt) settle(ctx context.Context, j judgement, final *record.Record)
 
 // handBack gives the message back; the attempt costs the job nothing.
 func (a *attempt) handBack(ctx context.Context, after time.Duration, why string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := answering(ctx)
 	defer cancel()
 	a.log.WarnContext(ctx, "message handed back", "delay", after, "err", why)
 	if err := a.lease.Nack(ctx, after); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
@@ -67,6 +67,8 @@ func (a *attempt) callBack(ctx context.Context, final *record.Record) error {
 	if url == "" {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	if err := a.worker.outbox.CallBack(ctx, final, url); err != nil {
 		return fmt.Errorf("completion callback: %w", err)
 	}

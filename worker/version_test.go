@@ -161,16 +161,16 @@ func TestAMessageThatIsNoJobRunsNothingThoughItHadBegun(t *testing.T) {
 	require.Equal(t, record.Failed, s.load(id).Status)
 }
 
-func TestAPipelineThatCanNeverBeKeptFailsItsJobsWithASentence(t *testing.T) {
+func TestAPipelineThatTheStoreRefusesCostsItsJobsNothing(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	s.on(&frail{writes: -1, keep: fault.As(fault.Permanent, errors.New("the bucket is read-only"))})
 	id := s.send(map[string]any{"pipeline": "p"})
 	s.run()
 	require.Empty(t, s.ran)
-	require.Equal(t, record.Failed, s.load(id).Status)
+	require.Equal(t, record.AttemptInterrupted, s.load(id).Attempts[0].Status)
 	require.Equal(t, "keep pipeline p: the bucket is read-only", s.load(id).Message)
-	require.Equal(t, queue.Depth{Dead: 1}, s.depth())
+	require.Equal(t, queue.Depth{Delayed: 1}, s.depth())
 }
 
 // TestAStoreMayBeGoneAfterAnyWrite takes the store away from a worker after its k-th write: before the pipeline is kept,

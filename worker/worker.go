@@ -19,6 +19,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ type Worker struct {
 	outage outage // of the store
 
 	mu      sync.Mutex
-	running map[string]struct{} // job IDs, guarded by mu
+	running map[string]*attempt // by job ID, guarded by mu
 	active  int                 // messages being handled, guarded by mu
 	busy    time.Time           // when one of them last began or ended, guarded by mu
 }
@@ -115,7 +116,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
 	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
-	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]struct{}{}}
+	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]*attempt{}}
 	w.alone <- struct{}{}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
@@ -144,17 +145,18 @@ var (
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
 )
 
-// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle. Then it drains: nothing new is
-// received, running jobs may end within the grace, and what has not is stopped and handed back at no cost.
-// The end of hard cuts the grace short.
+// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle, or a queue is found to be of no use. Then
+// it drains: nothing new is received, running jobs may end, once ctx has ended within the grace, and what has not is
+// stopped and handed back at no cost. The end of hard cuts the grace short. late.go says what may follow the jobs.
 func (w *Worker) Run(ctx, hard context.Context) error {
 	jobs, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
+	late, expire := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer expire(nil)
+	defer after(ctx, w.cfg.Grace, func() { abort(errGraceOver) })()
+	defer after(jobs, lateTimeout, func() { expire(errGraceOver) })()
 	defer context.AfterFunc(hard, func() { abort(errAtOnce) })()
-	grace := time.AfterFunc(w.cfg.Grace, func() { abort(errGraceOver) })
-	grace.Stop() // it begins with the end of ctx, not with that of the last poll
-	defer grace.Stop()
-	defer context.AfterFunc(ctx, func() { grace.Reset(w.cfg.Grace) })()
+	defer after(hard, hardTimeout, func() { expire(errAtOnce) })()
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
@@ -165,14 +167,12 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 			defer w.giveSlots(1)
 			defer w.count(-1)
 			defer l.Done()
-			w.handle(jobs, l)
+			w.handle(jobs, late, l)
 		})
 	})
 	stop()
-	if ctx.Err() != nil {
-		w.cfg.Log.InfoContext(ctx, "draining", "cause", context.Cause(ctx), "grace", w.cfg.Grace)
-	} else {
-		grace.Reset(w.cfg.Grace)
+	if cause := cmp.Or(context.Cause(ctx), err); cause != nil {
+		w.cfg.Log.InfoContext(ctx, "draining", "cause", cause, "grace", w.cfg.Grace)
 	}
 	wg.Wait()
 	return err

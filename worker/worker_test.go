@@ -536,6 +536,7 @@ func TestABugInTheWorkerCostsOneJobAnAttempt(t *testing.T) {
 	p.run()
 	require.Equal(t, record.Retrying, p.load(id).Status)
 	require.Contains(t, p.load(id).Message, "out of cheese")
+	require.Equal(t, engine.Bug, p.load(id).Attempts[0].Reason, "no crash: it is not the job's doing")
 	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 }
 

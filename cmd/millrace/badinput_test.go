@@ -87,7 +87,7 @@ var badMessages = []struct {
 	{"reserved state", `{"pipeline": "hello_world", "state": {"__kafka": {}}}`, []string{`"__kafka"`}},
 }
 
-// What can never pass is tried once, and buried with one sentence; what was sent along is done.
+// F31: what can never pass is tried once, and buried with one sentence; what was sent along is done.
 func TestBadMessagesAreBuriedWithOneSentence(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)

@@ -169,7 +169,7 @@ var sources = sync.OnceValues(func() ([]source, error) {
 		if err != nil {
 			return err
 		}
-		file, err := parser.ParseFile(fset, name, text, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}

@@ -135,10 +135,12 @@ func unopened(check string, err error) queue.Finding {
 		remedy = map[cloud.Why]string{
 			cloud.Missing:     "Make it, or correct its name, account or region.",
 			cloud.Denied:      "Give credentials that are right, and grant them the permission.",
+			cloud.Locked:      "Enable the key in KMS, or encrypt with another one.",
 			cloud.Skewed:      "Set this machine's clock by NTP.",
 			cloud.Unreachable: "Check the endpoint, DNS and the network's rules.",
 			cloud.Throttled:   "Look again in a minute.",
 			cloud.Refused:     "Correct the setting that the text names.",
+			cloud.Unclear:     "Look the answer up in the service's documentation.",
 		}[e.Why]
 	}
 	return queue.Finding{Check: check, Level: queue.Bad, Text: strings.ReplaceAll(err.Error(), "\n", "; "), Remedy: remedy}

@@ -43,8 +43,8 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 		}
 		c.classes[class] = r
 	}
-	if c.PayloadMax < 1 {
-		errs = append(errs, fmt.Errorf("%s: must be more than 0, got %d", from("payload-max"), c.PayloadMax))
+	if c.PayloadMax < 1 || c.PayloadMax > payload.Most {
+		errs = append(errs, fmt.Errorf("%s: must be 1 to %d bytes, got %d", from("payload-max"), payload.Most, c.PayloadMax))
 	}
 	return errs
 }

@@ -1,9 +1,11 @@
 package main_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -179,4 +181,30 @@ func selector(n ast.Node) string {
 		}
 	}
 	return ""
+}
+
+// Each fault of the matrix that this part must stand has a test that bears its number, in its name or its comment.
+func TestEveryFaultHasATestThatBearsItsNumber(t *testing.T) {
+	all, err := sources()
+	require.NoError(t, err)
+	missing := map[string]bool{"F22": true, "F33": true, "F45": true, "F46": true}
+	for _, span := range [][2]int{{1, 18}, {26, 31}} {
+		for n := span[0]; n <= span[1]; n++ {
+			missing[fmt.Sprintf("F%02d", n)] = true
+		}
+	}
+	for _, s := range all {
+		if !s.test {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !strings.HasPrefix(f.Name.Name, "Test") && !strings.HasPrefix(f.Name.Name, "Fuzz") {
+				continue
+			}
+			said := f.Name.Name + f.Doc.Text()
+			maps.DeleteFunc(missing, func(number string, _ bool) bool { return strings.Contains(said, number) })
+		}
+	}
+	require.Empty(t, missing)
 }

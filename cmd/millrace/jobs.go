@@ -88,11 +88,16 @@ func (d *desk) unseen() string {
 	if len(d.remote) == 0 {
 		return ""
 	}
+	return "jobs that no worker has taken are not shown: " + d.unsearched() + " can't be searched"
+}
+
+// unsearched names the queues that can't be searched.
+func (d *desk) unsearched() string {
 	var names []string
 	for _, ref := range d.remote {
 		names = append(names, ref.text)
 	}
-	return "jobs that no worker has taken yet are not shown: " + strings.Join(names, ", ") + " can't be searched (`millrace queue peek` shows some)"
+	return strings.Join(names, ", ")
 }
 
 // pause waits; false means that ctx ended first.

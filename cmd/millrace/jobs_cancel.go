@@ -12,7 +12,7 @@ func newJobsCancelCmd() *cobra.Command {
 	var why string
 	cmd := onJob("cancel", "Stop a job, or keep it from being run", func(c *cobra.Command, d *desk, id string) error {
 		r, err := d.find(c.Context(), id)
-		if err != nil {
+		if r, err = d.orQueued(id, r, err); err != nil {
 			return err
 		}
 		if r.Status.Final() {
@@ -22,6 +22,9 @@ func newJobsCancelCmd() *cobra.Command {
 			return err
 		}
 		what := "it is queued: the worker that takes it will not run it, and record it as " + string(record.Cancelled)
+		if r.Message != "" {
+			what = r.Message + ": a worker that takes it will not run it, and record it as " + string(record.Cancelled)
+		}
 		switch r.Status {
 		case record.Running:
 			what = "it is running: its worker stops it at the next heartbeat of its lease"

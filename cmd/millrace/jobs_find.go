@@ -55,6 +55,14 @@ func (d *desk) find(ctx context.Context, id string) (*record.Record, error) {
 
 var errNoJob = errors.New("there is no job")
 
+// orQueued takes a job that is nowhere to be found for one that is queued, where a queue can't be searched for it.
+func (d *desk) orQueued(id string, r *record.Record, err error) (*record.Record, error) {
+	if !errors.Is(err, errNoJob) || len(d.remote) == 0 {
+		return r, err
+	}
+	return &record.Record{ID: job.SafeID(id), Status: record.Queued, Message: "no worker has taken it, and " + d.unsearched() + " can't be searched for it"}, nil
+}
+
 // load returns the record of exactly this job. One that no worker has claimed is in the queue alone, but for the wish
 // that it be canceled.
 func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {

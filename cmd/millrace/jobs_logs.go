@@ -18,6 +18,9 @@ func newJobsLogsCmd() *cobra.Command {
 	cmd := onJob("logs", "Show what a job's tasks wrote", func(c *cobra.Command, d *desk, id string) error {
 		return untilStopped(c.Context(), func(ctx context.Context) error {
 			r, err := d.find(ctx, id)
+			if follow {
+				r, err = d.orQueued(id, r, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -32,7 +35,7 @@ func newJobsWatchCmd() *cobra.Command {
 	return onJob("watch", "Wait until a job is over, then show its log", func(c *cobra.Command, d *desk, id string) error {
 		return untilStopped(c.Context(), func(ctx context.Context) error {
 			r, err := d.find(ctx, id)
-			if err != nil {
+			if r, err = d.orQueued(id, r, err); err != nil {
 				return err
 			}
 			return d.watch(ctx, c, r.ID)
@@ -107,7 +110,7 @@ func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Re
 	last := record.Status("")
 	for {
 		r, err := d.load(ctx, id)
-		if err != nil {
+		if r, err = d.orQueued(id, r, err); err != nil {
 			return nil, err
 		}
 		if r.Status != last {
@@ -127,8 +130,11 @@ func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Re
 	}
 }
 
-// due says when the next attempt of a job that waits for one may be made, as far as the queue knows.
+// due says what a job waits for, as far as the queue knows: when its next attempt may be made.
 func (d *desk) due(ctx context.Context, r *record.Record) string {
+	if r.Status == record.Queued && r.Message != "" {
+		return "; " + r.Message
+	}
 	if r.Status != record.Retrying {
 		return ""
 	}

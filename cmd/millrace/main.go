@@ -65,7 +65,7 @@ func refusalCode(w cloud.Why) int {
 	switch w {
 	case cloud.Missing:
 		return exitMissing
-	case cloud.Denied, cloud.Skewed:
+	case cloud.Denied, cloud.Locked, cloud.Skewed:
 		return exitDenied
 	case cloud.Unreachable, cloud.Throttled:
 		return exitUnreachable

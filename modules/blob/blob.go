@@ -21,6 +21,8 @@ var (
 	ErrNotFound = errors.New("object not found")
 	// ErrExists says that another object stands under the key already, and that it is as durable as Create makes one.
 	ErrExists = errors.New("object exists")
+	// ErrTooLarge says that an object has more bytes than its reader takes.
+	ErrTooLarge = errors.New("it is too large")
 	// ErrUnconditional says that a store can't do what Create promises.
 	ErrUnconditional = errors.New("its server has no conditional writes (If-None-Match), so two workers could both commit " +
 		"one job; use a folder, Amazon S3, IBM COS, MinIO or versitygw")
@@ -117,7 +119,7 @@ func clip(key string) string {
 	return key[:most] + "…"
 }
 
-// ReadAll returns the whole object, or ErrNotFound. It refuses one of more than maxBytes.
+// ReadAll returns the whole object, or ErrNotFound. It returns ErrTooLarge for one of more than maxBytes.
 func ReadAll(ctx context.Context, s Store, key string, maxBytes int64) ([]byte, error) {
 	r, _, err := s.Open(ctx, key)
 	if err != nil {
@@ -128,7 +130,7 @@ func ReadAll(ctx context.Context, s Store, key string, maxBytes int64) ([]byte, 
 		return nil, fmt.Errorf("read object %s: %w", key, err)
 	}
 	if int64(len(b)) > maxBytes {
-		return nil, fmt.Errorf("read object %s: it has more than %d bytes", key, maxBytes)
+		return nil, fmt.Errorf("read object %s: %w: it has more than %d bytes", key, ErrTooLarge, maxBytes)
 	}
 	return b, nil
 }

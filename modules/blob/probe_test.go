@@ -98,6 +98,7 @@ func TestTheProbePassesWhereConditionsHold(t *testing.T) {
 	}
 }
 
+// F22, of a store of records.
 func TestTheProbeNamesAStoreThatIgnoresOrRefusesConditions(t *testing.T) {
 	server := servertest.Versitygw(t)
 	bucket := blobtest.Bucket(t, server)

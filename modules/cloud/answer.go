@@ -22,6 +22,9 @@ func answer(err error) (code string, status int) {
 	if e, ok := errors.AsType[awserr.RequestFailure](err); ok {
 		return e.Code(), e.StatusCode()
 	}
+	if code == "" {
+		code = iamCode(err)
+	}
 	return code, status
 }
 
@@ -38,34 +41,52 @@ func Status(err error) int {
 }
 
 var codes = map[string]Why{
-	"QueueDoesNotExist": Missing, "AWS.SimpleQueueService.NonExistentQueue": Missing, "NoSuchBucket": Missing,
+	"QueueDoesNotExist": Missing, "NonExistentQueue": Missing, "NoSuchBucket": Missing,
 
 	"AccessDenied": Denied, "AccessDeniedException": Denied, "InvalidClientTokenId": Denied, "UnrecognizedClientException": Denied,
 	"InvalidAccessKeyId": Denied, "SignatureDoesNotMatch": Denied, "ExpiredToken": Denied, "ExpiredTokenException": Denied,
 	"InvalidToken": Denied, "InvalidSignatureException": Denied, "MissingAuthenticationToken": Denied, "AuthFailure": Denied,
 	"KmsAccessDenied": Denied, "KMS.AccessDeniedException": Denied, "AllAccessDisabled": Denied,
-	"XAdminUserNotFound": Denied, // versitygw, of an access key that it doesn't know, with 404
+	"TokenRefreshRequired": Denied,
+	"XAdminUserNotFound":   Denied, // versitygw, of an access key that it doesn't know, with 404
 
 	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
-	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "KmsThrottled": Throttled,
+	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "RequestLimitExceeded": Throttled, "BandwidthLimitExceeded": Throttled,
+	"KmsThrottled": Throttled, "KMS.ThrottlingException": Throttled,
 
-	"RequestTimeout": Unreachable, // S3 has it with 400: what we sent came too slowly
-	"NotImplemented": Refused,
+	"ConditionalRequestConflict": Throttled, "OperationAborted": Throttled, // of S3: another call is being done for the same key
+
+	// S3 has these with 400: what we sent came too slowly, in part, or was changed on its way.
+	"RequestTimeout": Unreachable, "IncompleteBody": Unreachable, "BadDigest": Unreachable, "XAmzContentSHA256Mismatch": Unreachable,
+
+	// S3 of a bucket that lies in another region.
+	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing,
+
+	// What a second try of the same call can't mend, and nobody but the caller. All that stands nowhere here may pass.
+	"InvalidParameterValue": Refused, "InvalidParameterCombination": Refused, "MissingParameter": Refused, "ValidationException": Refused,
+	"InvalidMessageContents": Refused, "InvalidAttributeName": Refused, "InvalidAttributeValue": Refused, "BatchRequestTooLong": Refused,
+	"InvalidAddress": Refused, "UnsupportedOperation": Refused, "InvalidArgument": Refused, "InvalidRequest": Refused,
+	"InvalidURI": Refused, "InvalidBucketName": Refused, "InvalidRange": Refused, "EntityTooLarge": Refused, "EntityTooSmall": Refused,
+	"KeyTooLongError": Refused, "MetadataTooLarge": Refused, "MalformedXML": Refused, "MethodNotAllowed": Refused, "NotImplemented": Refused,
+	"PreconditionFailed": Refused, "InvalidPart": Refused, "InvalidPartOrder": Refused,
 
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
 }
 
 func why(code string, status int, err error) Why {
-	if w, ok := codes[code]; ok {
+	if w, ok := codes[strings.TrimPrefix(code, "AWS.SimpleQueueService.")]; ok {
 		if w == Denied && strings.Contains(err.Error(), "Signature expired") {
 			return Skewed
 		}
 		return w
 	}
+	if w, ok := identity(status, err); ok {
+		return w
+	}
 	switch {
-	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "NoCredentialProviders"):
-		return Denied
-	case status == 0 || status >= http.StatusInternalServerError:
+	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
+		return Locked
+	case status == 0 || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
 		return Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Denied
@@ -74,7 +95,7 @@ func why(code string, status int, err error) Why {
 	case status == http.StatusNotFound:
 		return Missing
 	}
-	return Refused
+	return Unclear
 }
 
 // oneLine is an error's text without line breaks and without the trail of its SDK.

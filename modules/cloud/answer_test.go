@@ -1,13 +1,18 @@
 package cloud
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -57,6 +62,39 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 			require.True(t, Is(err, tt.why), "%v", err)
 			require.Equal(t, fault.Transient, fault.Of(err))
 			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// What no server here answers.
+func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
+	for _, tt := range []struct {
+		code   string
+		status int
+		why    Why
+	}{
+		{"KMS.DisabledException", 400, Locked},
+		{"KmsInvalidState", 400, Locked},
+		{"KMS.AccessDeniedException", 400, Denied},
+		{"ConditionalRequestConflict", 409, Throttled},
+		{"BadDigest", 400, Unreachable},
+		{"IncompleteBody", 400, Unreachable},
+		{"", 408, Unreachable},
+		{"KMS.ThrottlingException", 400, Throttled},
+		{"TokenRefreshRequired", 400, Denied},
+		{"BandwidthLimitExceeded", 400, Throttled},
+		{"SomethingOfNextYear", 400, Unclear},
+		{"", 400, Unclear},
+		{"AuthorizationHeaderMalformed", 400, Missing},
+		{"InvalidArgument", 400, Refused},
+		{"AWS.SimpleQueueService.BatchRequestTooLong", 400, Refused},
+	} {
+		t.Run(fmt.Sprint(tt.code, tt.status), func(t *testing.T) {
+			err := Explain(t.Context(), "call", &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{
+				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: tt.status}}, Err: &smithy.GenericAPIError{Code: tt.code},
+			}})
+			require.True(t, Is(err, tt.why), "%v", err)
+			require.Equal(t, tt.why == Refused, fault.Of(err) == fault.Permanent)
 		})
 	}
 }

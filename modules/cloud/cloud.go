@@ -19,10 +19,12 @@ type Why string
 const (
 	Missing     Why = "missing"     // the queue or bucket does not exist
 	Denied      Why = "denied"      // the credentials are wrong, have expired, or lack a permission
-	Throttled   Why = "throttled"   // too many calls
+	Locked      Why = "locked"      // the key that encrypts the queue or bucket can't be used
+	Throttled   Why = "throttled"   // too many calls, or too many at once for one key
 	Skewed      Why = "skewed"      // our clock and the service's differ too much
 	Unreachable Why = "unreachable" // no answer, or one that says that the service is down
 	Refused     Why = "refused"     // the call itself is wrong: it will never pass
+	Unclear     Why = "unclear"     // an answer that we don't know: it may pass
 )
 
 // An Error is a call that a service did not do. Its text is one line: what was called, what came back, and a remedy
@@ -42,6 +44,8 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s: it does not exist (%s); check name, account and region", e.Call, e.Code)
 	case Denied:
 		return fmt.Sprintf("%s: %s", e.Call, e.denied())
+	case Locked:
+		return fmt.Sprintf("%s: the KMS key that encrypts it can't be used (%s); enable the key again", e.Call, e.Code)
 	case Skewed:
 		return fmt.Sprintf("%s: this machine's clock is off (%s); set it by NTP", e.Call, e.Code)
 	}
@@ -75,7 +79,7 @@ func Explain(ctx context.Context, call string, err error) error {
 	switch e.Why {
 	case Refused:
 		return fault.As(fault.Permanent, e)
-	case Denied, Missing: // credentials rotate, queues are made again: not at the pace of a flaky network
+	case Denied, Missing, Locked, Unclear: // credentials rotate, queues are made again: not at the pace of a flaky network
 		return fault.After(5*time.Second, e)
 	}
 	return fault.As(fault.Transient, e)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -35,6 +36,12 @@ type Run struct {
 	Report   string         `json:"report,omitzero"`  // name of our page about the run in the outputs folder, if it has one
 }
 
+// UnmarshalJSON reads a Run back, with its numbers as they were.
+func (r *Run) UnmarshalJSON(b []byte) error {
+	type plain Run // without this method
+	return modules.UnmarshalJSON(b, (*plain)(r))
+}
+
 // A TaskRun is one task of a run.
 type TaskRun struct {
 	Index   int            `json:"index"`         // in the document, from 0
@@ -48,6 +55,12 @@ type TaskRun struct {
 	Output  map[string]any `json:"output,omitzero"` // redacted and clipped: for people, and for an epilogue
 	Set     map[string]any `json:"set,omitzero"`    // what else it changed in the state (Now, resultKey), likewise
 	Failure *Failure       `json:"failure,omitzero"`
+}
+
+// UnmarshalJSON reads a TaskRun back, with its numbers as they were.
+func (t *TaskRun) UnmarshalJSON(b []byte) error {
+	type plain TaskRun // without this method
+	return modules.UnmarshalJSON(b, (*plain)(t))
 }
 
 // Label is what messages call the task: its name or id, or "#2".
@@ -72,6 +85,7 @@ const (
 	Timeout   Reason = "timeout"    // a task ran past its own timeout
 	Deadline  Reason = "deadline"   // the job ran past its deadline
 	Crash     Reason = "crash"      // the process that ran the job died
+	Bug       Reason = "bug"        // the worker failed at the job: our doing
 	OOM       Reason = "oom"        // the job's process tree went over its memory limit
 	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
 	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption

@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -104,4 +106,22 @@ func TestTheIDOfAJobsCallback(t *testing.T) {
 	require.Regexp(t, `^msg_v1_2_[0-9a-f]{16}$`, callback.ID("v1.2"))
 	require.NotEqual(t, callback.ID("a.b"), callback.ID("a:b"))
 	require.Equal(t, callback.ID("a.b"), callback.ID("a.b"))
+}
+
+func TestABodyIsTheSameForARecordThatIsReadBack(t *testing.T) {
+	store := newStore(t)
+	b := record.New(store, time.Now)
+	a, err := b.Claim(t.Context(), &job.Job{ID: "j", Title: "chair \xff"}, record.Claim{Worker: "w"})
+	require.NoError(t, err)
+	output := map[string]any{"id": int64(9007199254740993), "least": int64(math.MinInt64), "big": 1e21, "whole": 1e20, "half": 0.5, "zero": math.Copysign(0, -1)}
+	committed, err := a.Commit(t.Context(), record.Outcome{Status: record.Succeeded, Run: &engine.Run{
+		Result: map[string]any{"deep": []any{output}}, Tasks: []engine.TaskRun{{Output: output}}, Warnings: []string{"tool printed \xc3("},
+	}})
+	require.NoError(t, err)
+	read, err := b.Final(t.Context(), "j")
+	require.NoError(t, err)
+	require.Equal(t, committed, read)
+	require.Equal(t, output, read.Tasks[0].Output)
+	require.Equal(t, string(callback.Body(committed)), string(callback.Body(read)))
+	require.Contains(t, string(callback.Body(read)), `"id":9007199254740993`)
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -15,28 +16,38 @@ import (
 )
 
 const (
-	concurrency = 4
+	concurrency = 8
 	scanEvery   = 30 * time.Second // and a bit, at random
 	maxScanWait = 5 * time.Minute  // while the store does not answer
 	sayEvery    = time.Minute      // that the store does not answer
+	sayDamaged  = time.Hour        // that an entry can't be read
 	// stopGrace is how long a try in flight may go on when its context ends. The next claimer repeats one that did not.
 	stopGrace = 2 * time.Second
-	// writeTimeout bounds writing down what became of a try. With tryTimeout and the reads before, it stays within the
-	// minute that a claim is good for.
+	// writeTimeout bounds writing down what became of a try. What comes before has the rest of record.ClaimedFor.
 	writeTimeout = 15 * time.Second
+	// slowTry is a try that holds others up. After maxSlow of them in a row the other callbacks of a URL without its query,
+	// and after maxSlowHost those of a host, which may be many people's, are the next pass's.
+	slowTry     = 5 * time.Second
+	maxSlow     = 2
+	maxSlowHost = 2 * concurrency
+	// maxErrors is how many errors of a pass are told.
+	maxErrors = 10
 )
 
-var errStopping = errors.New("the worker is stopping")
+var (
+	errStopping = errors.New("the worker is stopping")
+	errTooLate  = errors.New("the store took so long that the callback may be another's now")
+)
 
 // Run delivers what is due until ctx ends, looking into the store every 30 s or so. After ctx a try in flight has two
-// seconds more. While the store does not answer Run looks less often, and says so once a minute. Without a Sender it
-// returns at once.
+// seconds more. While the store does not answer Run looks less often, and says so once a minute; that an entry can't be
+// read it says once an hour. Without a Sender it returns at once.
 func (o *Outbox) Run(ctx context.Context) {
 	if o.Sender == nil {
 		return
 	}
 	wait := scanEvery
-	var said time.Time
+	var said, saidDamaged time.Time
 	for {
 		_, err := o.DeliverDue(ctx)
 		switch {
@@ -44,6 +55,12 @@ func (o *Outbox) Run(ctx context.Context) {
 			return
 		case err == nil:
 			wait = scanEvery
+		case fault.Of(err) == fault.Permanent:
+			wait = scanEvery
+			if time.Since(saidDamaged) >= sayDamaged {
+				saidDamaged = time.Now()
+				o.Log.ErrorContext(ctx, "outbox entries unreadable", "err", err)
+			}
 		default:
 			if time.Since(said) >= sayEvery {
 				said = time.Now()
@@ -57,45 +74,30 @@ func (o *Outbox) Run(ctx context.Context) {
 	}
 }
 
-// DeliverDue tries every callback that is due, once each, four at a time, and returns how many got through. A receiver
-// that does not take its callback is no error, but logged and written down; an error is the store's, and ends the pass,
-// or an entry's that can't be read, and does not.
+// DeliverDue tries every callback that is due, once each, eight at a time, and returns how many got through. A receiver
+// that does not take its callback is no error, but logged and written down; those of one that lets us wait for its
+// answers are left for later. An error is the store's, and ends the pass, or a permanent one of an entry that can't be
+// read, and does not.
 func (o *Outbox) DeliverDue(ctx context.Context) (int, error) {
 	if o.Sender == nil {
 		return 0, fault.As(fault.Permanent, errNoSecret)
 	}
 	feed, stop := context.WithCancel(ctx)
 	defer stop()
-	var delivered atomic.Int64
-	var mu sync.Mutex
-	var errs []error // guarded by mu
-	note := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		errs = append(errs, err)
-		if fault.Of(err) != fault.Permanent || len(errs) >= maxErrors {
-			stop()
-		}
-	}
+	p := &pass{outbox: o, stop: stop, slow: map[string]int{}}
 	var wg sync.WaitGroup
 	names := make(chan string)
 	for range concurrency {
 		wg.Go(func() {
 			for name := range names {
-				done, err := o.deliver(ctx, name)
-				if err != nil {
-					note(err)
-				}
-				if done {
-					delivered.Add(1)
-				}
+				p.note(p.deliver(ctx, name))
 			}
 		})
 	}
 	for name, err := range o.Records.Due(feed) {
 		if err != nil {
 			if feed.Err() == nil {
-				note(err)
+				p.note(false, err)
 			}
 			break
 		}
@@ -108,20 +110,51 @@ func (o *Outbox) DeliverDue(ctx context.Context) (int, error) {
 	}
 	close(names)
 	wg.Wait()
-	return int(delivered.Load()), errors.Join(errs...)
+	return p.delivered, errors.Join(p.errs...)
 }
 
-// maxErrors is how many entries that can't be read end a pass.
-const maxErrors = 100
+// A pass is one look at all that is due.
+type pass struct {
+	outbox *Outbox
+	stop   context.CancelFunc // ends it
+
+	mu        sync.Mutex
+	delivered int            // guarded by mu
+	errs      []error        // what ended the pass before what did not, guarded by mu
+	slow      map[string]int // slow tries in a row, by host and by URL without its query; guarded by mu
+}
+
+func (p *pass) note(delivered bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delivered {
+		p.delivered++
+	}
+	switch {
+	case err == nil:
+	case fault.Of(err) != fault.Permanent:
+		p.errs = slices.Insert(p.errs, 0, err)
+		p.stop()
+	case len(p.errs) < maxErrors:
+		p.errs = append(p.errs, err)
+	}
+}
 
 // deliver tries one callback that is due, if nobody else does. true means that it got through.
-func (o *Outbox) deliver(ctx context.Context, name string) (bool, error) {
+func (p *pass) deliver(ctx context.Context, name string) (bool, error) {
 	if ctx.Err() != nil {
 		return false, nil
 	}
 	ctx, cancel := outlive(ctx, stopGrace)
 	defer cancel()
-	e, err := o.Records.ClaimDue(ctx, name)
+	ctx, cancel = context.WithTimeoutCause(ctx, record.ClaimedFor-writeTimeout, errTooLate)
+	defer cancel()
+	o := p.outbox
+	e, err := o.Records.ReadDue(ctx, name) // what can't be read, or is put off, is not claimed
+	if err != nil || e == nil || p.isSlow(e.URL) {
+		return false, err
+	}
+	e, err = o.Records.ClaimDue(ctx, name)
 	if err != nil || e == nil {
 		return false, err
 	}
@@ -135,16 +168,42 @@ func (o *Outbox) deliver(ctx context.Context, name string) (bool, error) {
 	case stands:
 		return false, o.Records.RemoveDue(ctx, name)
 	}
+	began := time.Now()
 	receipt, sendErr := o.send(ctx, final, *e, 1)
 	if sendErr != nil && ctx.Err() != nil { // it was cut off: that says nothing of the receiver
+		if cause := context.Cause(ctx); errors.Is(cause, errTooLate) {
+			return false, cause
+		}
 		return false, nil
 	}
+	p.took(e.URL, time.Since(began))
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if err := o.settle(writing, final, *e, receipt, sendErr); err != nil {
 		return false, err
 	}
 	return sendErr == nil, o.Records.RemoveDue(writing, name)
+}
+
+// isSlow says whether a receiver let us wait too often in this pass.
+func (p *pass) isSlow(target string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hook, _, _ := strings.Cut(target, "?")
+	return p.slow[hook] >= maxSlow || p.slow[hostOf(target)] >= maxSlowHost
+}
+
+func (p *pass) took(target string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	hook, _, _ := strings.Cut(target, "?")
+	for _, key := range []string{hook, hostOf(target)} {
+		if d < slowTry {
+			delete(p.slow, key)
+			continue
+		}
+		p.slow[key]++
+	}
 }
 
 // standing says whether what becomes of an entry is decided already, as after a crash or a redelivery, and finishes

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/document"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -55,7 +56,7 @@ func shape(ctx context.Context, t *document.Template, final *record.Record) ([]b
 		return nil, fmt.Errorf("shape callback: %w", err)
 	}
 	vars := map[string]any{}
-	if err := json.Unmarshal(standard, &vars); err != nil {
+	if err := modules.UnmarshalJSON(standard, &vars); err != nil {
 		return nil, fmt.Errorf("shape callback: %w", err)
 	}
 	if !final.Started.IsZero() && !final.Finished.IsZero() {

@@ -136,6 +136,7 @@ func TestDecodeReadsAttributesWhenTheBodyIsAnEmptyMap(t *testing.T) {
 // deep is a list in a list in a list.
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
+// F31: what is malformed, of a wrong type, no text, or too deep.
 func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for _, c := range "bcdefghi" {
@@ -167,6 +168,9 @@ func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
 		{"an alias of itself", "pipeline: p\nstate: &a {a: *a}\n", "deep"},
 		{"a JSON key twice", `{"pipeline": "p", "state": {"a": 1, "a": 2}}`, `key "a" is already set on line 1`},
 		{"a YAML key twice", "pipeline: p\npipeline: q\n", `message:2:1: key "pipeline" is already set on line 1`},
+		{"more values than a megabyte holds", `{"pipeline": "p", "state": {"a": [0` + strings.Repeat(",0", 1<<19) + `]}}`, "has more than 524288 values; put data into files"},
+		{"a line longer than a megabyte", "p a=" + strings.Repeat("x", 1<<20), "larger than 1024 KiB; put data into files"},
+		{"more YAML than a megabyte", "pipeline: p\nstate: {a: " + strings.Repeat("x", 1<<20) + "}", "larger than 1024 KiB; put data into files"},
 		{"a large number", `{"pipeline": "p", "state": {"a": 1e999}}`, "the number 1e999 is too large"},
 		{"a YAML infinity", "pipeline: p\nstate: {a: .inf}\n", "is not a number that can be stored"},
 		{"a YAML key that is a map", "pipeline: p\nstate: {{a: 1}: 2}\n", "a key must be text"},
@@ -387,6 +391,7 @@ func TestAJobComesBackFromJSONUnchanged(t *testing.T) {
 	require.Equal(t, *j, got)
 }
 
+// F31
 func FuzzDecodeNeverPanics(f *testing.F) {
 	for _, s := range []string{
 		`{"pipeline": "p", "args": ["a=[1,\"x\"", "b='"], "callback": {"url": "https://h"}}`, "hello_world a=1 b='x y'",

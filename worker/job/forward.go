@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// forwardAttribute says what a message was before it was sent on: its new message has another ID and another age.
-	forwardAttribute = "millrace.forward"
+	// forwardAttribute says what a message was before it was sent on: its new message has another ID and another age. What
+	// begins with "millrace." is the drivers' own.
+	forwardAttribute = "job.forward"
 	maxForward       = 1 << 10 // bytes of it
 	maxAttributes    = 10      // of a message
 )

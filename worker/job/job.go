@@ -2,12 +2,11 @@
 package job
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
@@ -49,38 +48,7 @@ type Callback struct {
 // UnmarshalJSON reads a Job back. Whole numbers in it are int64, as Decode made them, where they fit.
 func (j *Job) UnmarshalJSON(b []byte) error {
 	type plain Job // without this method
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := dec.Decode((*plain)(j)); err != nil {
-		return err
-	}
-	for _, m := range []map[string]any{j.State, j.Callbacks} {
-		for k, v := range m {
-			m[k] = plainNumbers(v)
-		}
-	}
-	return nil
-}
-
-// plainNumbers puts int64 or float64 in the place of every json.Number in v.
-func plainNumbers(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		f, _ := v.Float64() // the infinity of a number too large is as near as it gets
-		return f
-	case map[string]any:
-		for k, e := range v {
-			v[k] = plainNumbers(e)
-		}
-	case []any:
-		for i, e := range v {
-			v[i] = plainNumbers(e)
-		}
-	}
-	return v
+	return modules.UnmarshalJSON(b, (*plain)(j))
 }
 
 // maxID is how long a job's ID may be, in bytes.

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const maxLine = 1 << 20 // bytes; what is longer is JSON or nothing
+
 // fromLine reads a line of text: a pipeline's name, then state as ParseState takes it.
 //
 //	hello_world name=Ada greeting="Good morning"
@@ -12,7 +14,7 @@ import (
 // It returns nil, nil for all else.
 func fromLine(text string) (*Job, error) {
 	text = strings.TrimSpace(text)
-	if strings.ContainsAny(text, "\r\n") || json.Valid([]byte(text)) {
+	if len(text) > maxLine || strings.ContainsAny(text, "\r\n") || json.Valid([]byte(text)) {
 		return nil, nil
 	}
 	var words []string

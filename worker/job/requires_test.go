@@ -82,7 +82,7 @@ func TestWhatAStrangerSaysOfSendingOnIsBounded(t *testing.T) {
 		{"a time before there were queues", `{"id": "x", "enqueued": "0001-01-02T00:00:00Z"}`, "x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j, err := job.Decode(queue.Message{ID: "m", Enqueued: now, Body: []byte(`{"pipeline": "p"}`), Attributes: map[string]string{"millrace.forward": tt.attribute}})
+			j, err := job.Decode(queue.Message{ID: "m", Enqueued: now, Body: []byte(`{"pipeline": "p"}`), Attributes: map[string]string{"job.forward": tt.attribute}})
 			require.NoError(t, err)
 			require.Equal(t, tt.id, j.ID)
 			require.Equal(t, now, j.Enqueued)

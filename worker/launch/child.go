@@ -56,7 +56,7 @@ func startChild(cfg Config, dir Dir) (*child, error) {
 		return nil, err
 	}
 	cmd.Stdout = w
-	c.stdin, c.to, c.events, c.from = stdin, &lineWriter{w: stdin}, events, newLineReader(events)
+	c.stdin, c.to, c.events, c.from = stdin, &lineWriter{w: stdin}, events, newLineReader(events, maxEvent)
 	err = cmd.Start()
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, errors.Join(err, events.Close())

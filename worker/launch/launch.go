@@ -95,6 +95,8 @@ type Ready struct {
 	Took     time.Duration `json:"took"`     // from its main to here
 }
 
-// maxLine is the longest line either side takes, in bytes. A request holds a message of at most 1 MiB and its
-// pipeline; an event holds an output that the engine has clipped.
-const maxLine = 8 << 20
+// The longest lines that either side takes, in bytes.
+const (
+	maxRequest = 128 << 20 // a message of at most payload.Most and its pipeline; JSON writes a character with up to six
+	maxEvent   = 8 << 20   // an output that the engine has clipped
+)

@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/payload"
 )
 
 const childVar = "MILLRACE_LAUNCH_TEST"
@@ -176,6 +177,17 @@ func TestEveryLauncherRunsAJobAndKeepsItsWorkspaceUntilClose(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(out.Workspace, "out"))
 		})
 	}
+}
+
+func TestTheLongestMessageReachesAChild(t *testing.T) {
+	arg := strings.Repeat("<", payload.Most)
+	out, err := newPool(t, nil).Launch(t.Context(), request("write", arg), new(lines))
+	require.NoError(t, err)
+	defer out.Close()
+	require.Equal(t, engine.Succeeded, out.Run.Status)
+	b, err := os.ReadFile(filepath.Join(out.Workspace, "out"))
+	require.NoError(t, err)
+	require.True(t, arg == string(b))
 }
 
 func TestAChildThatDiesFailsItsJobAloneAndGetsAnEpilogue(t *testing.T) {

@@ -9,11 +9,14 @@ import (
 	"sync"
 )
 
-// A lineReader reads JSON values, one a line, none longer than maxLine.
-type lineReader struct{ r *bufio.Reader }
+// A lineReader reads JSON values, one a line, none longer than max bytes.
+type lineReader struct {
+	r   *bufio.Reader
+	max int
+}
 
-func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{bufio.NewReaderSize(r, 16<<10)}
+func newLineReader(r io.Reader, max int) *lineReader {
+	return &lineReader{bufio.NewReaderSize(r, 16<<10), max}
 }
 
 // next decodes the next line into v. io.EOF is a clean end.
@@ -26,8 +29,8 @@ func (l *lineReader) next(v any) error {
 		}
 		line = append(line, part...)
 		switch {
-		case len(line) > maxLine:
-			return fmt.Errorf("line of more than %d bytes", maxLine)
+		case len(line) > l.max:
+			return fmt.Errorf("line of more than %d bytes", l.max)
 		case err == nil:
 			return json.Unmarshal(line, v)
 		case errors.Is(err, bufio.ErrBufferFull):

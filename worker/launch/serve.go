@@ -18,7 +18,7 @@ var ErrAbandoned = errors.New("the worker is gone")
 // its stdin ends. prepare confines the process and returns what runs requests and a word on the confinement.
 func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Runner, string, error)) error {
 	start := time.Now()
-	lines, events := newLineReader(in), &lineWriter{w: out}
+	lines, events := newLineReader(in, maxRequest), &lineWriter{w: out}
 	var first toChild
 	if err := lines.next(&first); err != nil || first.Setup == nil {
 		return fmt.Errorf("read setup: %w", errors.Join(err, errOutOfTurn))

@@ -23,6 +23,9 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
+// Most is what Resolver.Max may be, in bytes: a job is passed on whole, and kept in memory more than once.
+const Most = 16 << 20
+
 const (
 	defaultMax = 5 << 20
 	maxLayers  = 2 // as a pointer to a compressed body has
@@ -37,7 +40,7 @@ type Resolver struct {
 	// a store.
 	Fetch   func(ctx context.Context, bucket, key string, max int64) ([]byte, error)
 	Buckets []string // that pointers may name: "bucket" or "bucket/prefix"
-	Max     int64    // bytes of a body after all unpacking; default 5 MiB
+	Max     int64    // bytes of a body after all unpacking; default 5 MiB, at most Most
 }
 
 // Packed says that the message is a pointer or compressed, well-formed or not.

@@ -164,6 +164,7 @@ func TestNoPointerIsFollowedUnlessBucketsAreListed(t *testing.T) {
 	require.Equal(t, job, string(m.Body))
 }
 
+// F33: a pointer to an object that is too large.
 func TestReadStopsAtItsBoundAndNamesWhatIsMissing(t *testing.T) {
 	store, err := dirblob.Open(t.TempDir())
 	require.NoError(t, err)

@@ -34,10 +34,11 @@ type Source struct {
 }
 
 // A Feed receives from one or more queues. A single one is asked by long polls. Of several, those that had work are asked
-// again without waiting, in the order of choice, and an empty one rests for a second. When none has any they are asked by
-// long polls in turn, each 20 s divided by their number: so an idle queue gets one request in 20 s, however many there
-// are, and a message for one of k idle queues waits 20 s × (k-1)/k at most. A queue that fails is asked more and more
-// slowly, and the others go on.
+// again without waiting, in the order of choice, and an empty one rests for a second, or for longer where it takes long to
+// say so. When none has any they are asked by long polls in turn, each 20 s divided by their number: so an idle queue gets
+// one request in 20 s, however many there are, and a message for one of k idle queues waits 20 s × (k-1)/k at most. While
+// a queue stands at its limit the polls of the others are shorter, so that the end of one of its jobs is soon noticed. A
+// queue that fails is asked more and more slowly, and the others go on.
 //
 // Receive is for one goroutine. The leases' methods are for any.
 type Feed struct {
@@ -81,17 +82,19 @@ func NewFeed(c FeedConfig) (*Feed, error) {
 }
 
 const (
-	// emptyRest is how long an empty queue is left alone while others have work.
+	// emptyRest is how long an empty queue is left alone while others have work, at least.
 	emptyRest = time.Second
 	// guardEvery is how many receives share one that asks a lower queue first, with Strict.
 	guardEvery = 10
-	// busyPoll is how long others are polled while a queue that has work waits for room under its limit.
-	busyPoll = time.Second
+	// heldPoll is how long others are polled while a queue that has work stands at its limit, at least: a fifth of how
+	// long it has.
+	heldPoll = time.Second
 )
 
 // Receive returns up to max leases of one queue. It waits at most so long for the first of them; none is nil, nil. It
-// returns an error only for a permanent fault. Once ctx has ended no queue is asked any more: what a call that was under
-// way brings is returned without an error, to be handed back; else the error is the cause of ctx.
+// returns an error only for a permanent fault of a queue that has never answered. Once ctx has ended no queue is asked any
+// more: what a call that was under way brings is returned without an error, to be handed back; else the error is the cause
+// of ctx.
 func (f *Feed) Receive(ctx context.Context, max int, wait time.Duration) ([]*Lease, error) {
 	end := time.Now().Add(wait)
 	for ctx.Err() == nil {
@@ -128,16 +131,21 @@ func (f *Feed) round(ctx context.Context, max int) ([]*Lease, error) {
 
 // await makes one long poll of the source whose turn it is, until end at most. Where no source may be asked it waits
 // until one may.
-func (f *Feed) await(ctx context.Context, max int, end time.Time) ([]*Lease, error) {
-	length := longPoll / time.Duration(len(f.sources))
-	if slices.ContainsFunc(f.sources, (*source).held) {
-		length = busyPoll
+func (f *Feed) await(ctx context.Context, n int, end time.Time) ([]*Lease, error) {
+	length, asked := longPoll, 0
+	for _, s := range f.sources {
+		if s.held() {
+			length = min(length, max(heldPoll, time.Since(s.fullAt)/5))
+		} else {
+			asked++
+		}
 	}
+	length = min(length, longPoll/time.Duration(max(asked, 1)))
 	for range f.sources {
 		s := f.sources[f.turn%len(f.sources)]
 		f.turn++
 		if s.open() {
-			return s.poll(ctx, max, min(length, time.Until(end)))
+			return s.poll(ctx, n, min(length, time.Until(end)))
 		}
 	}
 	f.pause(ctx, end)

@@ -15,9 +15,11 @@ type source struct {
 	Source
 	feed *Feed
 
-	finish    float64   // Weighted: messages had, each counted as 1/Weight; the lowest is asked first
-	emptyAt   time.Time // when it was found empty; zero while it has work, as far as is known
-	notBefore time.Time // after a failure: when to ask again
+	finish    float64       // Weighted: messages had, each counted as 1/Weight; the lowest is asked first
+	emptyAt   time.Time     // when it was found empty; zero while it has work, as far as is known
+	rest      time.Duration // how long it is left alone then while others have work: so that all but one take a fifth of the time
+	fullAt    time.Time     // when it last reached its limit
+	notBefore time.Time     // after a failure: when to ask again
 	backoff   backoff
 
 	mu     sync.Mutex
@@ -42,7 +44,7 @@ func (s *source) due() bool {
 	if !s.open() {
 		return false
 	}
-	return s.emptyAt.IsZero() || !s.feed.idle && time.Since(s.emptyAt) >= emptyRest
+	return s.emptyAt.IsZero() || !s.feed.idle && time.Since(s.emptyAt) >= s.rest
 }
 
 // held says that the source has work for which there is no room.
@@ -50,12 +52,14 @@ func (s *source) held() bool { return s.emptyAt.IsZero() && s.room() == 0 }
 
 // poll asks the source once, for no more than it has room for. Only a permanent fault is returned.
 func (s *source) poll(ctx context.Context, n int, wait time.Duration) ([]*Lease, error) {
-	began := time.Now()
-	ls, err := s.Queue.poll(ctx, min(n, s.room()), max(wait, 0))
+	wait = max(wait, 0)
+	others, began := time.Duration(len(s.feed.sources)-1), time.Now()
+	ls, err := s.Queue.poll(ctx, min(n, s.room()), wait)
 	switch {
 	case err == nil:
 		s.backoff, s.notBefore = backoff{}, time.Time{}
 		s.note(ls)
+		s.rest = min(max(emptyRest, 4*others*(time.Since(began)-wait)), longPoll)
 		return ls, nil
 	case ctx.Err() != nil:
 		return nil, nil
@@ -63,7 +67,7 @@ func (s *source) poll(ctx context.Context, n int, wait time.Duration) ([]*Lease,
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	rest := s.backoff.next(err)
-	if len(s.feed.sources) > 1 {
+	if others > 0 {
 		rest = max(rest, 4*time.Since(began)) // a queue whose calls hang takes a fifth of the others' time at most
 	}
 	s.notBefore = time.Now().Add(rest)
@@ -84,6 +88,7 @@ func (s *source) note(ls []*Lease) {
 	s.mu.Lock()
 	s.active += len(ls)
 	s.mu.Unlock()
+	s.fullAt = time.Now() // if it is
 	for _, l := range ls {
 		l.done = s.free
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -37,10 +38,10 @@ type Message struct {
 // A Draft is a message to send.
 type Draft struct {
 	Body       []byte
-	Attributes map[string]string
-	Delay      time.Duration // hidden for so long
-	Group      string        // see Message.Group; a FIFO queue makes one up where it is empty
-	Key        string        // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
+	Attributes map[string]string // at most 10, of which no name begins with "millrace.": drivers have such ones of their own
+	Delay      time.Duration     // hidden for so long
+	Group      string            // see Message.Group; a FIFO queue makes one up where it is empty
+	Key        string            // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
 }
 
 // Depth is how much there is to do.
@@ -50,8 +51,8 @@ type Depth struct{ Visible, InFlight, Delayed, Dead int }
 // sleep or log: they report, and Queue decides. It has seven methods because that is what every broker must do.
 type Driver interface {
 	// Receive returns up to max messages, and waits for the first of them at most as long as it is told to, and as the
-	// broker's own long poll lasts (20 s or less); 0 is not at all. No message is not an error: it returns nil, nil.
-	// Each message is hidden for the driver's visibility period. When ctx ends a driver whose broker may have hidden
+	// broker's own long poll lasts (20 s or less); 0 is no longer than it takes to know that there is none (1 s or less).
+	// No message is not an error: it returns nil, nil. Each message is hidden for the driver's visibility period. When ctx ends a driver whose broker may have hidden
 	// messages for the call lets it come back first, for up to 2 s, and returns what it brings.
 	Receive(ctx context.Context, max int, wait time.Duration) ([]Message, error)
 	// Extend makes the lease end d from now. It returns ErrLeaseLost when the receipt is no longer valid.
@@ -86,6 +87,7 @@ type Queue struct {
 	safety     time.Duration
 	acks       *group.Group[Receipt]
 	trouble    trouble
+	answered   atomic.Bool // it has been received from
 }
 
 // New returns a Queue on c.Driver. Its errors are all that is wrong with c.
@@ -122,8 +124,8 @@ func New(c Config) (*Queue, error) {
 const longPoll = 20 * time.Second
 
 // Receive waits for the broker's long poll and returns up to max leases, or none. A broker that fails is asked again,
-// more and more slowly, until ctx ends; only a permanent fault is returned at once. What came together with the end of
-// ctx is returned, without an error: it has to be handed back.
+// more and more slowly, until ctx ends; only a permanent fault of one that never answered is returned at once. What came
+// together with the end of ctx is returned, without an error: it has to be handed back.
 func (q *Queue) Receive(ctx context.Context, max int) ([]*Lease, error) {
 	var b backoff
 	for ctx.Err() == nil {
@@ -136,11 +138,19 @@ func (q *Queue) Receive(ctx context.Context, max int) ([]*Lease, error) {
 	return nil, context.Cause(ctx)
 }
 
+// refusedRest is when a broker is asked again that answered once and refuses now: somebody has changed a policy, or a key,
+// and may change it back.
+const refusedRest = time.Minute
+
 // poll asks the broker once, and logs that it failed.
 func (q *Queue) poll(ctx context.Context, max int, wait time.Duration) ([]*Lease, error) {
 	ms, err := q.driver.Receive(ctx, max, wait)
+	if fault.Of(err) == fault.Permanent && q.answered.Load() {
+		err = fault.After(refusedRest, err)
+	}
 	switch {
 	case err == nil:
+		q.answered.Store(true)
 		q.trouble.passed(ctx)
 	case ctx.Err() == nil && fault.Of(err) != fault.Permanent:
 		q.trouble.failed(ctx, "receive", err)

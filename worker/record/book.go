@@ -27,6 +27,16 @@ func (e *FinalError) Error() string {
 	return fmt.Sprintf("job %s is over: %s", e.Final.ID, e.Final.Status)
 }
 
+// A DamagedError says that what a store holds is not what was written there, or that no store can hold what was to be
+// written: no retry and no other worker can do better.
+type DamagedError struct{ text string }
+
+func (e *DamagedError) Error() string { return e.text }
+
+func damaged(format string, args ...any) error {
+	return fault.As(fault.Permanent, &DamagedError{fmt.Sprintf(format, args...)})
+}
+
 // maxRecordBytes is the largest record that is read.
 const maxRecordBytes = 64 << 20
 
@@ -45,11 +55,15 @@ func New(store blob.Store, now func() time.Time) *Book {
 	return &Book{store: store, now: func() time.Time { return now().UTC() }, kept: map[string]time.Time{}}
 }
 
-// create puts r under a key that is free, durably, and returns r. When r's owner has done so before it returns what
-// stands there; when somebody else has it returns theirs and blob.ErrExists.
+// create puts r under a key that is free, durably, and returns it as it reads back. When r's owner has done so before it
+// returns what stands there; when somebody else has it returns theirs and blob.ErrExists.
 func (b *Book) create(ctx context.Context, key string, r *Record) (*Record, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
+		return nil, fmt.Errorf("encode record: %w", err)
+	}
+	r = new(Record)
+	if err := json.Unmarshal(body, r); err != nil {
 		return nil, fmt.Errorf("encode record: %w", err)
 	}
 	err = b.store.Create(ctx, key, body)
@@ -57,8 +71,12 @@ func (b *Book) create(ctx context.Context, key string, r *Record) (*Record, erro
 		return r, nil
 	}
 	standing, readErr := b.read(ctx, key)
-	if readErr != nil {
-		return nil, errors.Join(err, readErr)
+	switch {
+	case readErr == nil:
+	case errors.Is(err, blob.ErrExists):
+		return nil, readErr
+	default:
+		return nil, err
 	}
 	// The fate of a create that did not say ErrExists was unknown until now. It is asked again, because only that
 	// answer makes what stands there durable.
@@ -84,7 +102,7 @@ func (b *Book) readJSON(ctx context.Context, key string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return fault.As(fault.Permanent, fmt.Errorf("the record %s is damaged: %w; remove it to have the job run again", key, err))
+		return damaged("the record %s is damaged: %v; remove it to have the job run again", key, err)
 	}
 	return nil
 }
@@ -122,7 +140,7 @@ func (b *Book) final(ctx context.Context, id string) (*Record, error) {
 		return nil, err
 	}
 	if !r.Status.Final() {
-		return nil, fmt.Errorf("final record of job %s has the status %q", id, r.Status)
+		return nil, damaged("the record %s is damaged: it has the status %q; remove it to have the job run again", finalKey(id), r.Status)
 	}
 	d := new(Delivery)
 	switch err := b.readJSON(ctx, callbackKey(id), d); {

@@ -108,7 +108,7 @@ func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
 			return nil, fmt.Errorf("read attempt %d of job %s: %w", n, id, err)
 		}
 		if len(r.Attempts) == 0 {
-			return nil, fmt.Errorf("read attempt %d of job %s: the record lists no attempt", n, id)
+			return nil, damaged("the record %s is damaged: it lists no attempt; remove it to have the job run again", key)
 		}
 		if !f.ended[n] {
 			if err := b.bereave(ctx, r, f.crumbs[n]); err != nil {

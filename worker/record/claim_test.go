@@ -1,8 +1,10 @@
 package record_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
@@ -154,6 +157,23 @@ func TestAWriteWhoseFateIsUnknownIsReadBack(t *testing.T) {
 			require.Equal(t, record.Succeeded, final.Status)
 		})
 	}
+}
+
+// A blind store reads nothing.
+type blind struct{ blob.Store }
+
+func (blind) Open(context.Context, string) (io.ReadCloser, blob.Info, error) {
+	return nil, blob.Info{}, errCrash
+}
+
+func TestACommitThatCannotReadWhatStandsIsNotSuperseded(t *testing.T) {
+	late, err := newBook(blind{newStore(t)}).Claim(t.Context(), newJob("j"), worker)
+	require.NoError(t, err)
+	_, err = late.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+	require.NoError(t, err)
+	_, err = late.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+	require.ErrorIs(t, err, errCrash)
+	require.NotErrorIs(t, err, record.ErrSuperseded, "there is no record to go on with")
 }
 
 func TestAJobThatCouldNotBeListedIsListedByItsCommit(t *testing.T) {

@@ -65,15 +65,14 @@ func TestAWorkerMayDieBetweenAnyTwoWrites(t *testing.T) {
 			for second := range 8 {
 				t.Run(fmt.Sprintf("written=%v/%d/%d", written, first, second), func(t *testing.T) {
 					t.Parallel()
-					dieTwice(t, written, first, second)
+					dieTwice(t, newStore(t), written, first, second)
 				})
 			}
 		}
 	}
 }
 
-func dieTwice(t *testing.T, written bool, first, second int) {
-	store := newStore(t)
+func dieTwice(t *testing.T, store blob.Store, written bool, first, second int) {
 	var lives []life
 	for i, failAt := range []int{first, second} {
 		s := &shaky{Store: store, failAt: failAt, written: written, dead: true}

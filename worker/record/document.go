@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/fault"
 )
 
 // maxDocumentBytes is the largest pipeline that is read.
@@ -69,7 +68,7 @@ func (b *Book) Document(ctx context.Context, name, digest string) ([]byte, error
 		return nil, fmt.Errorf("read pipeline %s: %w", name, err)
 	}
 	if sum := sha256.Sum256(doc); "sha256:"+hex.EncodeToString(sum[:]) != digest {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("the pipeline %s in the store is damaged: it is not %s; remove it and run the job again", key, digest))
+		return nil, damaged("the pipeline %s in the store is damaged: it is not %s; remove it and run the job again", key, digest)
 	}
 	return doc, nil
 }
@@ -78,7 +77,7 @@ func documentKey(name, digest string) (string, error) {
 	sum, ok := strings.CutPrefix(digest, "sha256:")
 	key := "pipelines/" + name + "/" + sum
 	if err := blob.CheckKey(key); !ok || err != nil || strings.Contains(name, "/") || strings.Contains(sum, "/") {
-		return "", fault.As(fault.Permanent, fmt.Errorf("pipeline %.100q of version %.100q can't be kept", name, digest))
+		return "", damaged("pipeline %.100q of version %.100q can't be kept", name, digest)
 	}
 	return key, nil
 }

@@ -50,14 +50,14 @@ type Log struct {
 }
 
 // NewLog starts the attempt's log. Call it once, before any other method of a, and Close it when all is done. The log
-// goes on when ctx ends: what a cancelled job said last is worth reading.
+// is written for as long as ctx lasts, which had better be longer than the job: what a cancelled one said last is worth reading.
 func (a *Attempt) NewLog(ctx context.Context) *Log {
 	l := &Log{a: a, finished: make(chan struct{}), written: make(chan struct{}), full: make(chan struct{}, 1)}
 	l.finish = sync.OnceFunc(func() { close(l.finished) })
 	a.log = l
 	go func() {
 		defer close(l.written)
-		l.write(context.WithoutCancel(ctx))
+		l.write(ctx)
 	}()
 	return l
 }

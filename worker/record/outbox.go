@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,11 +23,12 @@ const (
 	dueFormat       = "20060102T150405Z"
 	// maxEntryBytes is the largest entry of the outbox that is read.
 	maxEntryBytes = 128 << 10
-	// claimWindow is how long a claim of a due callback keeps others away. A worker that claims one must be done with it
-	// within claimMargin.
+	// claimWindow is how long a claim of a due callback keeps others away.
 	claimWindow = 5 * time.Minute
-	claimMargin = time.Minute
 )
+
+// ClaimedFor is how long whoever called ClaimDue may deal with the callback. After that it may be another's.
+const ClaimedFor = time.Minute
 
 // ErrNotExhausted says that no callback of the job was given up.
 var ErrNotExhausted = errors.New("no callback of this job was given up")
@@ -100,7 +102,23 @@ func (b *Book) Due(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// ClaimDue claims a due entry for the next minute and reads it. It returns nil when the entry is another's, or gone.
+// ReadDue reads a due entry without claiming it. It returns nil when it is gone; an error that is permanent says that it
+// is damaged.
+func (b *Book) ReadDue(ctx context.Context, name string) (*Entry, error) {
+	e, err := b.entry(ctx, duePrefix+name)
+	if errors.Is(err, blob.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, job, ok := parseDue(name); !ok || e.Job != job {
+		return nil, damagedEntry(duePrefix+name, errors.New("it names another job"))
+	}
+	return e, nil
+}
+
+// ClaimDue claims a due entry for ClaimedFor from now and reads it. It returns nil when the entry is another's, or gone.
 // Time since the entry was due is cut into windows of five minutes; whoever creates the object of the window has it, so
 // what a claimer that died left is the next window's. Where clocks differ two may have it, and the receiver gets it twice.
 func (b *Book) ClaimDue(ctx context.Context, name string) (*Entry, error) {
@@ -112,14 +130,14 @@ func (b *Book) ClaimDue(ctx context.Context, name string) (*Entry, error) {
 }
 
 func (b *Book) claimDue(ctx context.Context, name string) (*Entry, error) {
-	due, job, ok := parseDue(name)
+	due, _, ok := parseDue(name)
 	now := b.now()
 	if !ok || now.Before(due) {
 		return nil, nil
 	}
-	first, last := now.Sub(due)/claimWindow, now.Add(claimMargin).Sub(due)/claimWindow
+	first, last := int64(now.Sub(due)/claimWindow), int64(now.Add(ClaimedFor).Sub(due)/claimWindow)
 	for window := first; window <= last; window++ {
-		err := b.store.Create(ctx, claimKey(name, int64(window)), []byte(now.Format(time.RFC3339)))
+		err := b.store.Create(ctx, claimKey(name, window), []byte(now.Format(time.RFC3339)))
 		if errors.Is(err, blob.ErrExists) {
 			return nil, nil
 		}
@@ -127,21 +145,22 @@ func (b *Book) claimDue(ctx context.Context, name string) (*Entry, error) {
 			return nil, err
 		}
 	}
-	e, err := b.entry(ctx, duePrefix+name)
-	switch {
-	case errors.Is(err, blob.ErrNotFound): // another was done with it just now
-		return nil, b.removeClaims(ctx, name)
-	case err != nil:
+	e, err := b.ReadDue(ctx, name)
+	if err != nil {
 		return nil, err
-	case e.Job != job:
-		return nil, damagedEntry(duePrefix+name, errors.New("it names another job"))
 	}
-	return e, nil
+	if e == nil { // another was done with it just now
+		return nil, b.removeClaims(ctx, name, math.MaxInt64)
+	}
+	if first > 0 { // those of claimers that died, or could not do it
+		err = b.removeClaims(ctx, name, first)
+	}
+	return e, err
 }
 
 // RemoveDue removes an entry that has been dealt with, and who claimed it.
 func (b *Book) RemoveDue(ctx context.Context, name string) error {
-	err := b.removeClaims(ctx, name) // the entry goes last: what a crash leaves, it leads to
+	err := b.removeClaims(ctx, name, math.MaxInt64) // the entry goes last: what a crash leaves, it leads to
 	if err == nil {
 		err = b.store.Delete(ctx, duePrefix+name)
 	}
@@ -155,14 +174,16 @@ func claimKey(name string, window int64) string {
 	return claimPrefix + name + "." + strconv.FormatInt(window, 10)
 }
 
-func (b *Book) removeClaims(ctx context.Context, name string) error {
+// removeClaims removes the claims of the windows before the given one.
+func (b *Book) removeClaims(ctx context.Context, name string, before int64) error {
 	prefix := claimPrefix + name + "."
 	for in, err := range b.store.List(ctx, prefix, "") {
 		if err != nil {
 			return err
 		}
-		if _, err := strconv.ParseUint(strings.TrimPrefix(in.Key, prefix), 10, 63); err != nil {
-			continue // of a job whose ID begins with this one's
+		// One that is no number is of a job whose ID begins with this one's.
+		if n, err := strconv.ParseUint(strings.TrimPrefix(in.Key, prefix), 10, 63); err != nil || int64(n) >= before {
+			continue
 		}
 		if err := b.store.Delete(ctx, in.Key); err != nil {
 			return err
@@ -206,6 +227,9 @@ func (b *Book) entries(ctx context.Context, prefix string) iter.Seq2[Entry, erro
 
 func (b *Book) entry(ctx context.Context, key string) (*Entry, error) {
 	body, err := blob.ReadAll(ctx, b.store, key, maxEntryBytes)
+	if errors.Is(err, blob.ErrTooLarge) {
+		return nil, damagedEntry(key, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ func TestTheFinalCarriesWhatTheRunMade(t *testing.T) {
 	a := claim(t, b, "j")
 	run := &engine.Run{
 		Digest: "sha256:other", Status: engine.Succeeded, Total: 1, Warnings: []string{"soft"},
-		Tasks:  []engine.TaskRun{{Name: "a", Module: "Debug", Status: engine.Succeeded, Output: map[string]any{"n": 1.0}}},
-		Result: map[string]any{"a": map[string]any{"n": 1.0}},
+		Tasks:  []engine.TaskRun{{Name: "a", Module: "Debug", Status: engine.Succeeded, Output: map[string]any{"n": int64(1)}}},
+		Result: map[string]any{"a": map[string]any{"n": int64(1)}},
 	}
 	_, err := a.Commit(t.Context(), record.Outcome{Status: record.Succeeded, Run: run})
 	require.NoError(t, err)

@@ -39,6 +39,7 @@ package record
 import (
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -143,6 +144,12 @@ type Record struct {
 	Owed            *Owed         `json:"callbackOwed,omitzero"`    // a callback that was tried and is owed
 
 	Owner string `json:"owner,omitzero"` // random; the attempt that wrote this
+}
+
+// UnmarshalJSON reads a Record back, with its numbers as they were: written again it is the same text.
+func (r *Record) UnmarshalJSON(b []byte) error {
+	type plain Record // without this method
+	return modules.UnmarshalJSON(b, (*plain)(r))
 }
 
 // An AttemptRecord is one attempt at a job.

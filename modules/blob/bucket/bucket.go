@@ -31,7 +31,7 @@ type SDK interface {
 	Get(ctx context.Context, key string, from int64, etag string) (*Object, error)
 	// Delete removes an object; an error that says that there is none is let through.
 	Delete(ctx context.Context, key string) error
-	// List returns up to most objects, sorted by key, and whether there are more.
+	// List returns up to most objects, sorted by key, and whether there are more. It asks for keys in URLs' encoding.
 	List(ctx context.Context, prefix, after string, most int) (page []blob.Info, more bool, err error)
 
 	// Begin starts an upload in parts, which nobody sees before Complete.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/url"
 	"strings"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -47,6 +48,15 @@ func (s *Store) page(ctx context.Context, prefix, after string) (page []blob.Inf
 		return err
 	})
 	return page, more, err
+}
+
+// Plain is a key of a listing that was asked for in URLs' encoding, which servers of others may leave out. Without it one
+// key with a control character, which no XML can hold, would make all that is listed with it unreadable.
+func Plain(key, encoding string) string {
+	if plain, err := url.QueryUnescape(key); encoding == "url" && err == nil {
+		return plain
+	}
+	return key
 }
 
 func isUploadGone(err error) bool { return cloud.Code(err) == "NoSuchUpload" }

@@ -20,10 +20,14 @@ var (
 	errStalled  = fmt.Errorf("it came at less than %d bytes a second", floor)
 	errReplaced = errors.New("the object was replaced or deleted while it was read")
 	errClosed   = errors.New("the object was closed")
+	errTooLong  = errors.New("more came than the object has")
+	errNotRest  = errors.New("the server does not send the rest of an object")
 )
 
 // Open implements [blob.Store]. A transfer that breaks off or stalls is taken up where it stopped, up to 3 times, and
-// only with the same object. ctx holds until the object is closed.
+// only with the same object. Where the service sends a checksum of the object the SDK compares it, and Read ends with an
+// error in place of io.EOF where it differs; an object that came in several transfers has none. ctx holds until the object
+// is closed.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
 	full, err := s.full(key)
 	if err != nil {
@@ -54,6 +58,7 @@ type reader struct {
 	key, full string
 	etag      string
 	size, at  int64
+	whole     bool // the transfer that ended at size ended well
 	resumed   int
 
 	body   io.ReadCloser // nil between two transfers
@@ -85,20 +90,53 @@ func (r *reader) get(etag string) (*Object, error) {
 func (r *reader) Read(p []byte) (int, error) {
 	for {
 		if r.at == r.size {
-			return 0, io.EOF
+			return 0, r.finish()
 		}
 		n, err := r.some(p[:min(int64(len(p)), r.size-r.at)])
-		r.at += int64(n)
-		if n > 0 || len(p) == 0 {
-			return n, nil // an error comes again, or is one of a transfer that is not needed any more
+		if r.at += int64(n); r.at == r.size && err != nil {
+			return n, r.verdict(err)
 		}
-		if err == nil {
+		if n > 0 || len(p) == 0 {
+			return n, nil // an error comes again
+		}
+		switch err {
+		case nil:
 			continue
+		case io.EOF:
+			err = io.ErrUnexpectedEOF
 		}
 		if err := r.resume(err); err != nil {
 			return 0, fmt.Errorf("read object %s: it stopped at byte %d of %d: %w", r.key, r.at, r.size, err)
 		}
 	}
+}
+
+// finish reads on from the last byte to the end of the transfer, where the SDK says whether its checksum holds.
+func (r *reader) finish() error {
+	for !r.whole {
+		n, err := r.some(make([]byte, 1))
+		if n > 0 {
+			err = errTooLong
+		}
+		if err != nil {
+			return r.verdict(err)
+		}
+	}
+	return io.EOF
+}
+
+// verdict is what an error means that came after the last byte: that of a checksum, if it is not the end itself.
+func (r *reader) verdict(err error) error {
+	switch {
+	case err == io.EOF:
+		r.whole = true
+		return io.EOF
+	case r.within == nil:
+		return errClosed
+	}
+	err = r.store.explain(r.ctx, r.within, "get from "+r.store.name, err)
+	r.end(err)
+	return fmt.Errorf("read object %s: it came damaged: %w", r.key, err)
 }
 
 // some reads what there is, and ends the transfer where that takes too long. Time between two reads is the caller's, and
@@ -115,9 +153,6 @@ func (r *reader) some(p []byte) (int, error) {
 	r.got += int64(n)
 	if float64(r.got) >= floor*r.store.stall.Seconds() {
 		r.left, r.got = r.store.stall, 0
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF // Read asks for no more than there should be
 	}
 	return n, err
 }
@@ -136,8 +171,11 @@ func (r *reader) resume(err error) error {
 		if !pause(r.ctx, r.resumed) {
 			return context.Cause(r.ctx)
 		}
-		_, again := r.get(r.etag)
+		o, again := r.get(r.etag)
 		switch {
+		case again == nil && o.Size != r.size-r.at:
+			r.end(errNotRest)
+			return fault.As(fault.Transient, errNotRest)
 		case again == nil:
 			return nil
 		case cloud.Status(again) == http.StatusPreconditionFailed || isMissing(again):

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/blobtest"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/fault"
 )
@@ -90,6 +93,47 @@ func TestTheRestOfAnotherObjectIsNotReadOn(t *testing.T) {
 				require.NoError(t, r.Close())
 			})
 		}
+	})
+}
+
+func TestAServerThatSendsAllInPlaceOfTheRestIsNotReadOn(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		endpoint := blobtest.Fake(t)
+		p := place{endpoint: endpoint, bucket: blobtest.Bucket(t, endpoint)}
+		put(t, open(t, p), "k", noise(24<<20))
+		w := newWire(t, between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
+			r.Header.Del("Range")
+			through.ServeHTTP(w, r)
+		}))
+		r, _, err := open(t, p.by(w.endpoint())).Open(t.Context(), "k")
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 1000))
+		require.NoError(t, err)
+		w.cut()
+		_, err = io.Copy(io.Discard, r)
+		require.ErrorContains(t, err, "does not send the rest of an object")
+		require.Equal(t, fault.Transient, fault.Of(err))
+		require.NoError(t, r.Close())
+	})
+}
+
+// TestAKeyThatNoXMLCanHoldIsPassedOver answers as Amazon S3 does, with and without the encoding that is asked for.
+func TestAKeyThatNoXMLCanHoldIsPassedOver(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		endpoint := between(t, "http://127.0.0.1:1", func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			strange, how := "p/a&#x8;b", ""
+			if r.URL.Query().Get("encoding-type") == "url" {
+				strange, how = "p/a%08b", "<EncodingType>url</EncodingType>"
+			}
+			fmt.Fprintf(w, `<ListBucketResult>%s<Contents><Key>%s</Key></Contents><Contents><Key>p/good.yaml</Key></Contents></ListBucketResult>`,
+				how, strange)
+		})
+		var keys []string
+		for in, err := range open(t, place{endpoint: endpoint, bucket: "b"}).List(t.Context(), "", "") {
+			require.NoError(t, err)
+			keys = append(keys, in.Key)
+		}
+		require.Equal(t, []string{"good.yaml"}, keys)
 	})
 }
 

@@ -44,12 +44,6 @@ func (s *Store) explain(ctx, limited context.Context, what string, err error) er
 
 // passes says that the same call may be done next time.
 func passes(err error) bool {
-	switch cloud.Code(err) {
-	case "ConditionalRequestConflict", "OperationAborted": // of S3, where another call was being done for the same key
-		return true
-	case "NotImplemented":
-		return false
-	}
 	return cloud.Is(err, cloud.Unreachable) || cloud.Is(err, cloud.Throttled)
 }
 

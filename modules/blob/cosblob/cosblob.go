@@ -92,7 +92,9 @@ func (s *sdk) Delete(ctx context.Context, key string) error {
 }
 
 func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
-	in := &s3.ListObjectsV2Input{Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int64(int64(most))}
+	in := &s3.ListObjectsV2Input{
+		Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int64(int64(most)), EncodingType: aws.String(s3.EncodingTypeUrl),
+	}
 	if after != "" {
 		in.StartAfter = &after
 	}
@@ -102,7 +104,8 @@ func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.
 	}
 	page := make([]blob.Info, len(out.Contents))
 	for i, o := range out.Contents {
-		page[i] = blob.Info{Key: aws.StringValue(o.Key), Size: aws.Int64Value(o.Size), Modified: aws.TimeValue(o.LastModified)}
+		key := bucket.Plain(aws.StringValue(o.Key), aws.StringValue(out.EncodingType))
+		page[i] = blob.Info{Key: key, Size: aws.Int64Value(o.Size), Modified: aws.TimeValue(o.LastModified)}
 	}
 	return page, aws.BoolValue(out.IsTruncated), nil
 }

@@ -103,7 +103,9 @@ func (s *sdk) Delete(ctx context.Context, key string) error {
 }
 
 func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
-	in := &s3.ListObjectsV2Input{Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(most))}
+	in := &s3.ListObjectsV2Input{
+		Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(most)), EncodingType: types.EncodingTypeUrl,
+	}
 	if after != "" {
 		in.StartAfter = &after
 	}
@@ -113,7 +115,8 @@ func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.
 	}
 	page := make([]blob.Info, len(out.Contents))
 	for i, o := range out.Contents {
-		page[i] = blob.Info{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}
+		key := bucket.Plain(aws.ToString(o.Key), string(out.EncodingType))
+		page[i] = blob.Info{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}
 	}
 	return page, aws.ToBool(out.IsTruncated), nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/ibm-cos-sdk-go/aws"
@@ -25,6 +26,8 @@ var (
 	errTaken = errors.New("the object is not what it was")
 	// errGone says that there is no such object.
 	errGone = errors.New("no such object")
+	// errLong says that an object has more bytes than were asked for.
+	errLong = errors.New("it is too long")
 )
 
 const (
@@ -39,6 +42,8 @@ type bucket struct {
 	client       *s3.S3
 	name, prefix string // the prefix ends in a slash, or is empty
 
+	guarded atomic.Bool // DELETE honours If-Match, as AWS and versitygw do
+
 	mu     sync.Mutex
 	counts map[string]int64 // guarded by mu: requests by verb
 }
@@ -51,8 +56,16 @@ type object struct {
 	modified time.Time // by the bucket's clock
 }
 
-// A condition is a header that a PUT is refused by; the zero value is none.
+// A condition is a header that a request is refused by; the zero value is none.
 type condition struct{ header, value string }
+
+// options sets the header itself: the SDK has no field for it.
+func (c condition) options() []request.Option {
+	if c.header == "" {
+		return nil
+	}
+	return []request.Option{request.WithSetRequestHeaders(map[string]string{c.header: c.value})}
+}
 
 // absent is the condition that there is no such object.
 func absent() condition { return condition{"If-None-Match", "*"} }
@@ -92,13 +105,9 @@ func (b *bucket) fail(ctx context.Context, verb, key string, err error) error {
 func (b *bucket) put(ctx context.Context, key string, body []byte, c condition) (etag string, err error) {
 	limited, cancel := b.call(ctx, "PUT")
 	defer cancel()
-	var options []request.Option
-	if c.header != "" {
-		options = append(options, request.WithSetRequestHeaders(map[string]string{c.header: c.value}))
-	}
 	out, err := b.client.PutObjectWithContext(limited, &s3.PutObjectInput{
 		Bucket: &b.name, Key: aws.String(b.prefix + key), Body: bytes.NewReader(body), ContentType: aws.String("application/json"),
-	}, options...)
+	}, c.options()...)
 	if err = b.fail(ctx, "put", key, err); err != nil {
 		if errors.Is(err, errGone) && c.header != "" {
 			err = errTaken // so AWS answers to If-Match when there is no object
@@ -108,7 +117,7 @@ func (b *bucket) put(ctx context.Context, key string, body []byte, c condition) 
 	return tag(out.ETag), nil
 }
 
-// get returns an object of at most most bytes, or errGone.
+// get returns an object of at most most bytes, errGone, or errLong and what is known of the object.
 func (b *bucket) get(ctx context.Context, key string, most int64) ([]byte, object, error) {
 	limited, cancel := b.call(ctx, "GET")
 	defer cancel()
@@ -120,10 +129,11 @@ func (b *bucket) get(ctx context.Context, key string, most int64) ([]byte, objec
 	if err := errors.Join(err, out.Body.Close()); err != nil {
 		return nil, object{}, b.fail(ctx, "get", key, err)
 	}
-	if int64(len(body)) > most {
-		return nil, object{}, fmt.Errorf("get cos://%s/%s%s: it has more than %d bytes", b.name, b.prefix, key, most)
+	o := object{key, tag(out.ETag), int64(len(body)), aws.TimeValue(out.LastModified)}
+	if o.size > most {
+		return nil, o, fmt.Errorf("get cos://%s/%s%s: %w: more than %d bytes", b.name, b.prefix, key, errLong, most)
 	}
-	return body, object{key, tag(out.ETag), int64(len(body)), aws.TimeValue(out.LastModified)}, nil
+	return body, o, nil
 }
 
 // head returns what is known of an object, or errGone.
@@ -207,16 +217,21 @@ func (b *bucket) remove(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-func (b *bucket) removeSome(ctx context.Context, keys []string) error {
+// removeIf deletes an object. errTaken when c does not hold; that there is none is not an error.
+func (b *bucket) removeIf(ctx context.Context, key string, c condition) error {
 	limited, cancel := b.call(ctx, "DELETE")
 	defer cancel()
+	_, err := b.client.DeleteObjectWithContext(limited,
+		&s3.DeleteObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)}, c.options()...)
+	return unless(b.fail(ctx, "delete", key, err), errGone)
+}
+
+func (b *bucket) removeSome(ctx context.Context, keys []string) error {
 	if len(keys) == 1 {
-		_, err := b.client.DeleteObjectWithContext(limited, &s3.DeleteObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + keys[0])})
-		if err = b.fail(ctx, "delete", keys[0], err); errors.Is(err, errGone) {
-			return nil
-		}
-		return err
+		return b.removeIf(ctx, keys[0], condition{})
 	}
+	limited, cancel := b.call(ctx, "DELETE")
+	defer cancel()
 	in := &s3.Delete{Quiet: aws.Bool(true)}
 	for _, key := range keys {
 		in.Objects = append(in.Objects, &s3.ObjectIdentifier{Key: aws.String(b.prefix + key)})

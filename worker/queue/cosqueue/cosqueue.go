@@ -12,7 +12,8 @@
 //     deleted then. Whoever sees a done or dead lease that does not go away ends what its writer began.
 //
 // Every write is conditional on the one before, so a holder whose lease was taken over can neither renew nor settle it.
-// An object that anybody puts below jobs/ is a message too; its name should be used once.
+// An object that anybody puts below jobs/ is a message too. Its name should be used once: only a bucket that honours
+// If-Match on DELETE keeps one that is put under a name just when the one before it is deleted.
 package cosqueue
 
 import (
@@ -158,10 +159,10 @@ func (d *Driver) Send(ctx context.Context, dr queue.Draft) (id string, err error
 	}
 	if dr.Delay > 0 {
 		d.mu.Lock()
-		d.fresh[name] = time.Now()
+		d.date(name, time.Now())
 		d.mu.Unlock()
 	}
-	d.Wake()
+	d.expect(dr.Delay)
 	return id, nil
 }
 

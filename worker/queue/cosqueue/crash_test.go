@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,48 @@ func (l *ledger) live(ctx context.Context, c Config) error {
 				return err
 			}
 		}
+	}
+}
+
+// TestWhatACrashLeftIsEndedByOthers begins what a worker that was killed can have begun.
+func TestWhatACrashLeftIsEndedByOthers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		left lease
+		job  bool
+		dead int
+	}{
+		{"acked, nothing deleted", lease{State: done}, true, 0},
+		{"acked, the message deleted", lease{State: done}, false, 0},
+		{"buried, nothing moved", lease{State: dead, Reason: "bad mesh", Deliveries: 3}, true, 1},
+		{"buried, the message moved", lease{State: dead}, false, 0},
+		{"claimed after the message was deleted", lease{State: held, Millis: 1000}, false, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := start(t, memory(t))
+				name, _ := newName(0)
+				if tt.job {
+					_, err := d.bucket.put(t.Context(), jobs+name, []byte("a body"), condition{})
+					require.NoError(t, err)
+				}
+				_, err := d.bucket.put(t.Context(), leases+name, tt.left.encode(), absent())
+				require.NoError(t, err)
+				for range 10 {
+					none(t, d, 20*time.Second)
+				}
+				dead, err := d.Dead(t.Context(), -1)
+				require.NoError(t, err)
+				require.Len(t, dead, tt.dead)
+				for _, b := range dead {
+					require.Equal(t, "bad mesh", b.Reason)
+					require.Equal(t, "a body", string(b.Body))
+					require.Equal(t, 3, b.Delivery)
+					require.NoError(t, d.bucket.remove(t.Context(), deads+string(b.Receipt)))
+				}
+				require.True(t, empty(t, d))
+			})
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,16 +94,17 @@ func start(t testing.TB, c Config) *Driver {
 }
 
 func conforms(t *testing.T, config func(*testing.T) Config, o queuetest.Options) {
-	configs := map[queue.Driver]Config{}
+	var configs sync.Map // of each driver; the cases run side by side
 	o.Reopen = func(t *testing.T, d queue.Driver) queue.Driver {
-		again := start(t, configs[d])
-		configs[again] = configs[d]
+		c, _ := configs.Load(d)
+		again := start(t, c.(Config))
+		configs.Store(again, c)
 		return again
 	}
 	queuetest.Run(t, func(t *testing.T) queue.Driver {
 		c := config(t)
 		d := start(t, c)
-		configs[d] = c
+		configs.Store(d, c)
 		return d
 	}, o)
 }

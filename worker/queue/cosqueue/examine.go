@@ -112,11 +112,14 @@ func overlap(a, b string) bool {
 
 func (d *Driver) examineNames(ctx context.Context) queue.Finding {
 	f := queue.Finding{Check: "names", Level: queue.Good, Text: "every object below jobs/ is a message"}
-	strange, example := 0, ""
+	strange, example, chosen := 0, "", ""
 	_, err := d.bucket.all(ctx, jobs, func(_ page, o object) {
-		if o.key != "" && !o.message() {
+		switch _, _, ok := ours(o.key); {
+		case o.key != "" && !o.message():
 			strange++
 			example = o.key
+		case !ok:
+			chosen = o.key
 		}
 	})
 	switch {
@@ -126,6 +129,10 @@ func (d *Driver) examineNames(ctx context.Context) queue.Finding {
 		f.Level = queue.Warning
 		f.Text = fmt.Sprintf("%d objects below jobs/ are left alone, %q for one: their names or sizes are not a message's", strange, clip(example, 80))
 		f.Remedy = fmt.Sprintf("Name messages with letters, digits, dots, underscores and hyphens, up to %d of them; up to %d bytes; no folders.", maxName, maxBody)
+	case chosen != "" && !d.bucket.guarded.Load():
+		f.Level = queue.Warning
+		f.Text = fmt.Sprintf("producers name messages, %q for one, and this bucket deletes without a look at what stands there", chosen)
+		f.Remedy = "Have producers use each name once: one that is put again just when its message is deleted is lost."
 	}
 	return f
 }

@@ -8,9 +8,6 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// maxReads is how many leases a count reads to tell delayed messages from visible ones, at most.
-const maxReads = 200
-
 // A standing is a message and where it stands.
 type standing struct {
 	object
@@ -20,12 +17,12 @@ type standing struct {
 }
 
 // survey calls f for every message that waits, in the order of their names, until it returns false. It costs a request
-// for every 1,000 messages and every 1,000 leases, and one for each lease that was given back and is not known here.
+// for every 1,000 messages and every 1,000 leases.
 func (d *Driver) survey(ctx context.Context, f func(standing) bool) error {
 	if err := d.list(ctx); err != nil {
 		return err
 	}
-	reads, after := 0, ""
+	after := ""
 	for range maxPages {
 		p, err := d.bucket.list(ctx, jobs, after)
 		if err != nil {
@@ -35,12 +32,6 @@ func (d *Driver) survey(ctx context.Context, f func(standing) bool) error {
 			after = o.key
 			if !o.message() {
 				continue
-			}
-			if s, ok := d.sight(o.key); ok && s.lease == nil && s.state == free && reads < maxReads {
-				reads++
-				if _, _, err := d.read(ctx, o.key); err != nil && !errors.Is(err, errGone) {
-					return err
-				}
 			}
 			if s, waits := d.stand(o, p.now); waits && !f(s) {
 				return nil
@@ -122,7 +113,7 @@ func (d *Driver) Peek(ctx context.Context, limit int) (ws []queue.Waiting, err e
 		}
 		o.key = s.key
 		e := open(b, o)
-		if s.deliveries == 0 && s.state == queue.InFlight {
+		if _, leased := d.sight(s.key); leased && s.deliveries == 0 {
 			if l, _, err := d.known(ctx, s.key); err == nil {
 				s.deliveries = l.Deliveries
 			}

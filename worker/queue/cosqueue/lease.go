@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -20,14 +21,18 @@ const (
 	dead state = "dead" // it was buried: it is to be moved to dead/
 )
 
-// The size of a lease object tells its state, so that a listing shows it: a held one, of which there are most, need not
-// be read. A dead one is longer than a done one.
+// The size of a lease object tells its state, and of a free one about how long it hides its message, so that a listing
+// shows it: neither one that is held nor one whose delay has not passed need be read. In bytes.
 const (
-	heldSize = 512 + iota
-	freeSize
-	doneSize
+	heldSize = 512
+	doneSize = 513
+	freeSize = 514  // and one more for each step of the delay
+	deadSize = 2048 // or more
 	maxLease = 4096
 )
+
+// step is how much longer than the one before a delay is for its lease to be a byte longer: 7 days are 1,338 steps.
+const step = 1.01
 
 // maxReason is how much of a reason a lease object keeps; in bytes.
 const maxReason = 512 // the object in dead/ keeps more
@@ -65,7 +70,10 @@ func (l lease) encode() []byte {
 	if err != nil {
 		panic(fmt.Sprintf("cosqueue: a lease that JSON can't hold: %v", err)) // its fields are text, numbers and our own clock
 	}
-	size := map[state]int{held: heldSize, free: freeSize, done: doneSize, dead: doneSize + 1}[l.State]
+	size := map[state]int{held: heldSize, free: freeSize, done: doneSize, dead: deadSize}[l.State]
+	if l.State == free {
+		size += int(math.Log(1+l.lasts().Seconds()) / math.Log(step))
+	}
 	return append(b, bytes.Repeat([]byte(" "), max(0, size-len(b)))...)
 }
 
@@ -78,17 +86,19 @@ func decode(b []byte) lease {
 	return l
 }
 
-// stateOf reads the state off the size in a listing. It is a hint: whoever acts on it reads the object first.
-func stateOf(size int64) state {
+// stateOf reads the state off the size in a listing, and of a free lease for how long it hides its message at least. It
+// is a hint: whoever acts on it reads the object first.
+func stateOf(size int64) (s state, least time.Duration) {
 	switch {
-	case size == freeSize:
-		return free
+	case size >= deadSize:
+		return dead, 0
+	case size >= freeSize:
+		seconds := math.Pow(step, float64(size-freeSize)) - 1
+		return free, min(time.Duration(seconds*float64(time.Second)), maxDelay)
 	case size == doneSize:
-		return done
-	case size > doneSize:
-		return dead
+		return done, 0
 	}
-	return held
+	return held, 0
 }
 
 func newToken() string {

@@ -41,6 +41,20 @@ type pace struct {
 	next time.Time // zero is now
 }
 
+// expect has messages looked for once one becomes visible, after the delay.
+func (d *Driver) expect(after time.Duration) {
+	if after <= 0 {
+		d.Wake()
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if due := time.Now().Add(after); due.Before(d.pace.next) {
+		d.pace.next = due
+		d.wake()
+	}
+}
+
 // slower puts the next look off, at most to when a message is known to become visible; mu is held.
 func (d *Driver) slower(soonest time.Time) {
 	pause := min(firstPause<<min(d.pace.vain, 16), d.idle)
@@ -193,11 +207,7 @@ func (d *Driver) judge(o object, bucketNow, began time.Time) (candidate, time.Ti
 	case s == nil:
 		return candidate{object: o}, d.sent(o, bucketNow, began)
 	case s.state == held, s.state == free:
-		due := s.due(d.visibility)
-		if due.IsZero() {
-			due = began
-		}
-		return candidate{o, s.etag}, due
+		return candidate{o, s.etag}, s.due(d.visibility)
 	case s.state == done && s.lease != nil && s.lease.Version != o.version():
 		return candidate{o, s.etag}, began // the name is used again
 	}
@@ -212,13 +222,19 @@ func (d *Driver) sent(o object, bucketNow, began time.Time) time.Time {
 	}
 	since, ok := d.fresh[o.key]
 	if !ok {
-		if len(d.fresh) >= maxSeen {
-			clear(d.fresh)
-		}
 		since = time.Now().Add(-age(o, bucketNow))
-		d.fresh[o.key] = since
+		d.date(o.key, since)
 	}
 	return since.Add(delay)
+}
+
+// date remembers since when a message that was sent with a delay is known; mu is held. What is forgotten is dated by the
+// bucket's clock.
+func (d *Driver) date(name string, since time.Time) {
+	if len(d.fresh) >= maxSeen {
+		clear(d.fresh)
+	}
+	d.fresh[name] = since
 }
 
 // sweep ends what others began and did not end: acks, burials, and leases without a message.
@@ -247,7 +263,7 @@ func (d *Driver) leftovers() (names []string) {
 	now := time.Now()
 	for name, s := range d.seen {
 		end := s.due(d.visibility)
-		if end.Before(s.since) || s.state == free {
+		if s.state == free {
 			end = s.since.Add(d.visibility)
 		}
 		if now.Before(end) || d.busy[name] || now.Sub(s.tried) < d.visibility {

@@ -13,7 +13,8 @@ var errUnsafe = errors.New("the bucket does not honour conditional writes, and t
 
 const unsafeRemedy = "use SQS, or a bucket of IBM COS, S3, MinIO or versitygw, which refuse a PUT by If-None-Match and If-Match"
 
-// probe proves that of two writers one wins. A bucket where both do is a permanent fault.
+// probe proves that of two writers one wins, and finds out whether deletions can be conditional too. A bucket where both
+// writers win is a permanent fault.
 func (b *bucket) probe(ctx context.Context) (err error) {
 	key := probes + newToken()
 	defer func() {
@@ -44,5 +45,6 @@ func (b *bucket) probe(ctx context.Context) (err error) {
 			return fault.As(fault.Permanent, fmt.Errorf("%w (%s): %s", errUnsafe, c.missing, unsafeRemedy))
 		}
 	}
+	b.guarded.Store(errors.Is(b.removeIf(ctx, key, unchanged(etag)), errTaken)) // the last write made it another
 	return nil
 }

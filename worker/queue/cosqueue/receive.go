@@ -1,6 +1,7 @@
 package cosqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -16,6 +17,8 @@ const (
 	atOnce = 16
 	// grace is how long claims that are under way may take when their context has ended.
 	grace = 2 * time.Second
+	// patience is how long Receive goes on, beyond its wait, to claim what it has found where others are faster.
+	patience = time.Second
 )
 
 // Receive claims up to max messages, roughly the oldest first, and returns them. It claims only what it returns. While
@@ -32,7 +35,7 @@ func (d *Driver) Receive(ctx context.Context, max int, wait time.Duration) ([]qu
 		}
 		if len(cs) > 0 {
 			ms, err := d.claimAll(ctx, cs)
-			if len(ms) > 0 || err != nil {
+			if len(ms) > 0 || err != nil || time.Since(end) > patience {
 				return ms, err
 			}
 			continue
@@ -79,33 +82,37 @@ func (d *Driver) await(ctx context.Context, woken <-chan struct{}, end time.Time
 	}
 }
 
-// claimAll claims each of the candidates. What was claimed is returned, and an error only if nothing was. When ctx ends
-// claims under way are let come back, for up to grace.
+// claimAll claims each of the candidates. What was claimed is returned, and an error only if nothing was.
 func (d *Driver) claimAll(ctx context.Context, cs []candidate) (ms []queue.Message, err error) {
-	ctx, release := outlast(ctx)
-	defer release()
 	claimed := make([]*queue.Message, len(cs))
 	errs := make([]error, len(cs))
 	each(len(cs), func(i int) { claimed[i], errs[i] = d.claim(ctx, cs[i]) })
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	missed := false
 	for i, c := range cs {
 		delete(d.busy, c.key)
 		if claimed[i] != nil {
 			ms = append(ms, *claimed[i])
 		}
+		if errors.Is(errs[i], errTaken) || errors.Is(errs[i], errGone) {
+			missed, errs[i] = true, nil
+		}
 	}
 	if len(ms) > 0 {
 		d.pace = pace{}
 	}
-	if err = errors.Join(errs...); err == nil && len(ms) < len(cs) {
+	if missed {
 		d.missed()
 	}
-	if len(ms) > 0 {
+	switch {
+	case len(ms) > 0:
 		return ms, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	}
-	return nil, err
+	return nil, errors.Join(errs...)
 }
 
 // missed is called when others were faster at what a look found: the rest of it is not believed, and the next look takes
@@ -138,7 +145,8 @@ func outlast(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// claim makes the message ours and returns it; nil when it is somebody else's, or gone, or not visible yet.
+// claim makes the message ours and returns it; nil when it is not visible yet. errTaken or errGone when others were
+// faster. It begins nothing once ctx has ended, and what is under way then it lets come back, for up to grace.
 func (d *Driver) claim(ctx context.Context, c candidate) (*queue.Message, error) {
 	l := lease{
 		State: held, Owner: d.owner, Token: newToken(), Gen: 1, Deliveries: 1,
@@ -148,9 +156,21 @@ func (d *Driver) claim(ctx context.Context, c candidate) (*queue.Message, error)
 	if c.etag != "" {
 		old, etag, err := d.known(ctx, c.key)
 		if err != nil {
-			return nil, unless(err, errGone)
+			return nil, err
 		}
-		if s, ok := d.sight(c.key); !ok || s.etag != c.etag || !d.over(s, old, l.Version) {
+		if old.State == done { // by a listing its name is used again: the object itself has to say so
+			o, err := d.bucket.head(ctx, jobs+c.key)
+			if err != nil {
+				return nil, err
+			}
+			o.key = c.key
+			l.Version = o.version()
+		}
+		s, ok := d.sight(c.key)
+		if !ok || s.etag != c.etag {
+			return nil, errTaken
+		}
+		if !d.over(s, old, l.Version) {
 			return nil, nil
 		}
 		if l.Gen = old.Gen + 1; old.Version == l.Version && old.State != done {
@@ -158,9 +178,14 @@ func (d *Driver) claim(ctx context.Context, c candidate) (*queue.Message, error)
 		}
 		condition = unchanged(etag)
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	ctx, release := outlast(ctx)
+	defer release()
 	asked := time.Now()
 	if _, err := d.write(ctx, c.key, l, condition); err != nil {
-		return nil, unless(err, errTaken)
+		return nil, err
 	}
 	return d.fetch(ctx, c, l, asked.Add(d.visibility))
 }
@@ -180,18 +205,20 @@ func (d *Driver) over(s sight, l lease, version string) bool {
 func (d *Driver) fetch(ctx context.Context, c candidate, l lease, deadline time.Time) (*queue.Message, error) {
 	b, o, err := d.bucket.get(ctx, jobs+c.key, maxObject)
 	if errors.Is(err, errGone) {
-		return nil, d.tidy(ctx, c.key)
+		return nil, cmp.Or(d.tidy(ctx, c.key), errGone)
 	}
 	if err != nil {
 		back := l.next(free, 0)
 		back.Deliveries--
-		if s, ok := d.sight(c.key); ok {
-			_, lost := d.write(ctx, c.key, back, unchanged(s.etag))
-			err = errors.Join(err, lost)
-		}
-		return nil, err
+		return nil, errors.Join(err, d.rewrite(ctx, c.key, back))
 	}
 	o.key = c.key
+	if v := o.version(); v != l.Version { // it was replaced after the look
+		l.Version, l.Deliveries = v, 1
+		if err := d.rewrite(ctx, c.key, l.next(held, l.lasts())); err != nil {
+			return nil, err
+		}
+	}
 	e := open(b, o)
 	d.mu.Lock()
 	delete(d.fresh, c.key)
@@ -200,6 +227,16 @@ func (d *Driver) fetch(ctx context.Context, c candidate, l lease, deadline time.
 		ID: o.id(), Body: e.body(), Attributes: e.Attributes, Group: e.Group, Enqueued: e.Enqueued,
 		Delivery: l.Deliveries, Receipt: receipt(c.key, l.Token), Deadline: deadline,
 	}, nil
+}
+
+// rewrite writes a lease that we hold.
+func (d *Driver) rewrite(ctx context.Context, name string, l lease) error {
+	s, ok := d.sight(name)
+	if !ok {
+		return errTaken
+	}
+	_, err := d.write(ctx, name, l, unchanged(s.etag))
+	return err
 }
 
 // unless is err, or nil when it is the one that was to be expected.

@@ -19,7 +19,7 @@ func (d *Driver) Extend(ctx context.Context, r queue.Receipt, e time.Duration) e
 func (d *Driver) Nack(ctx context.Context, r queue.Receipt, after time.Duration) error {
 	_, _, err := d.change(ctx, r, held, func(l lease) lease { return l.next(free, after) })
 	if err == nil {
-		d.Wake()
+		d.expect(after)
 	}
 	return err
 }
@@ -32,20 +32,13 @@ func (d *Driver) Ack(ctx context.Context, rs []queue.Receipt) []error {
 	each(len(rs), func(i int) {
 		names[i], ls[i], errs[i] = d.change(ctx, rs[i], done, func(l lease) lease { return l.next(done, 0) })
 	})
-	var keys, tails []string
+	var acked, versions []string
 	for i, name := range names {
-		if errs[i] != nil {
-			continue
-		}
-		same, err := d.same(ctx, name, ls[i].Version)
-		if err != nil {
-			continue
-		}
-		if tails = append(tails, name); same {
-			keys = append(keys, jobs+name)
+		if errs[i] == nil {
+			acked, versions = append(acked, name), append(versions, ls[i].Version)
 		}
 	}
-	_ = d.erase(ctx, keys, tails) // whoever sees what is left deletes it
+	_ = d.clear(ctx, acked, versions) // whoever sees what is left deletes it
 	return errs
 }
 
@@ -100,7 +93,7 @@ func (d *Driver) complete(ctx context.Context, name string, o object) error {
 	case l.State == dead:
 		return d.entomb(ctx, name, l, nil)
 	case l.State == done && l.Version == o.version():
-		return d.erase(ctx, []string{jobs + name}, []string{name})
+		return d.clear(ctx, []string{name}, []string{l.Version})
 	}
 	return nil
 }
@@ -135,18 +128,40 @@ func (d *Driver) entomb(ctx context.Context, name string, l lease, m *queue.Mess
 	if !same {
 		return d.tidy(ctx, name)
 	}
-	return d.erase(ctx, []string{jobs + name}, []string{name})
+	return d.clear(ctx, []string{name}, []string{l.Version})
 }
 
-// same says whether the message under a name is the one that was delivered: a producer may have put another one there,
-// which is not to be deleted. Between this look and the deletion there is no guard.
-func (d *Driver) same(ctx context.Context, name, version string) (bool, error) {
+// clear deletes settled messages of these versions, and their leases. One that a producer has put in the place of such a
+// one stays.
+func (d *Driver) clear(ctx context.Context, names, versions []string) error {
+	left, errs := make([]bool, len(names)), make([]error, len(names))
+	each(len(names), func(i int) { left[i], errs[i] = d.left(ctx, names[i], versions[i]) })
+	var keys, tails []string
+	for i, name := range names {
+		if errs[i] != nil {
+			continue
+		}
+		if tails = append(tails, name); left[i] {
+			keys = append(keys, jobs+name)
+		}
+	}
+	return errors.Join(append(errs, d.erase(ctx, keys, tails))...)
+}
+
+// left says whether the message under a name is left to be deleted. Under a producer's name it may be another by now;
+// where the bucket guards deletions it is deleted here. Where it does not, one that is put there between this look and
+// the deletion is deleted in its place.
+func (d *Driver) left(ctx context.Context, name, version string) (bool, error) {
 	if version == "" {
 		return true, nil
 	}
 	o, err := d.bucket.head(ctx, jobs+name)
 	o.key = name
-	return err == nil && o.version() == version, unless(err, errGone)
+	same := err == nil && o.version() == version
+	if !same || !d.bucket.guarded.Load() {
+		return same, unless(err, errGone)
+	}
+	return false, unless(d.bucket.removeIf(ctx, jobs+name, unchanged(o.etag)), errTaken)
 }
 
 // erase deletes messages, and then, not before, their leases.

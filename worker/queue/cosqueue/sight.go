@@ -14,18 +14,20 @@ type sight struct {
 	etag   string
 	since  time.Time // when this write of it was first seen; of a free one, earlier where the bucket's own clock says so
 	state  state
-	lease  *lease    // nil until it was read
-	listed time.Time // when the latest listing that showed it began
-	tried  time.Time // when a leftover was last looked after
+	least  time.Duration // for how long a free one hides its message at least
+	lease  *lease        // nil until it was read
+	listed time.Time     // when the latest listing that showed it began
+	tried  time.Time     // when a leftover was last looked after
 }
 
-// due is when the message of the lease may be taken. A held lease that was not read lasts as long as our own.
+// due is when the message of the lease may be taken, of a free one that was not read up to a hundredth of its delay
+// early. A held lease that was not read lasts as long as our own.
 func (s *sight) due(visibility time.Duration) time.Time {
 	switch {
 	case s.lease != nil && (s.state == held || s.state == free):
 		return s.since.Add(s.lease.lasts())
 	case s.state == free:
-		return time.Time{} // reading it says
+		return s.since.Add(s.least)
 	}
 	return s.since.Add(visibility)
 }
@@ -75,7 +77,7 @@ func (d *Driver) sight(name string) (sight, bool) {
 // read reads a lease object; errGone when there is none.
 func (d *Driver) read(ctx context.Context, name string) (lease, string, error) {
 	b, o, err := d.bucket.get(ctx, leases+name, maxLease)
-	if err != nil {
+	if err != nil && !errors.Is(err, errLong) { // one that is too long is one that can't be read
 		if errors.Is(err, errGone) {
 			d.forget(name)
 		}
@@ -143,8 +145,8 @@ func (d *Driver) spot(o object, bucketNow, began time.Time) {
 	case d.gone[o.key].After(began), s != nil && s.etag != o.etag && s.since.After(began):
 		return
 	case s == nil || s.etag != o.etag:
-		s = &sight{etag: o.etag, since: time.Now(), state: stateOf(o.size)}
-		if s.state == free {
+		s = &sight{etag: o.etag, since: time.Now()}
+		if s.state, s.least = stateOf(o.size); s.state == free {
 			s.since = s.since.Add(-age(o, bucketNow))
 		}
 		d.keep(o.key, s)

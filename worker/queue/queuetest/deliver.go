@@ -13,7 +13,7 @@ import (
 )
 
 func arrives(b *bench) {
-	want := map[string]string{"pipeline": "hello", "name": "Größe 1/2 \"x\""}
+	want := map[string]string{"pipeline": "hello", "name": "Größe 1/2 \"x\"", "job.forward": `{"id": "a"}`}
 	before := time.Now()
 	id, err := b.Send(b.Context(), queue.Draft{Body: []byte("hello"), Attributes: want})
 	require.NoError(b, err)

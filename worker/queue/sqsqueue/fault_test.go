@@ -84,6 +84,18 @@ func TestASendIsVerifiedByItsChecksums(t *testing.T) {
 	}
 }
 
+func TestAReceiveAlwaysWaitsSoThatAllServersOfSQSAreAsked(t *testing.T) {
+	s := server{endpoint: servertest.Fauxqs(t)}
+	name, _ := s.queues(t, 100)
+	d := s.open(t, name)
+	began := time.Now()
+	ms, err := d.Receive(t.Context(), 1, 0)
+	require.NoError(t, err)
+	require.Empty(t, ms)
+	require.GreaterOrEqual(t, time.Since(began), 900*time.Millisecond)
+}
+
+// F12
 func TestAReceiptThatIsRefusedIsALostLease(t *testing.T) {
 	for _, code := range []string{"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"} {
 		s := server{endpoint: servertest.Fauxqs(t)}
@@ -106,23 +118,45 @@ func TestAReceiptThatIsRefusedIsALostLease(t *testing.T) {
 	}
 }
 
+// F18: the server refuses what is signed more than a quarter of an hour away from its own time, which is an hour ahead.
 func TestAClockThatIsAnHourOffIsCorrected(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)
-	var off atomic.Bool
-	d := s.through(t, func(w http.ResponseWriter, call string) bool {
-		if !off.CompareAndSwap(true, false) {
-			return false
+	to, err := url.Parse(s.endpoint)
+	require.NoError(t, err)
+	var off atomic.Int64 // hours
+	theirs := func() time.Time { return time.Now().Add(time.Duration(off.Load()) * time.Hour).UTC() }
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		r.Header.Set("Date", theirs().Format(http.TimeFormat))
+		return nil
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err == nil && theirs().Sub(signed).Abs() < 15*time.Minute {
+			proxy.ServeHTTP(w, r)
+			return
 		}
-		w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-		return refuse(w, http.StatusForbidden, "RequestTimeTooSkewed")
-	}, nil).open(t, name)
-	off.Store(true)
-	_, err := d.Send(t.Context(), queue.Draft{Body: []byte("x")})
+		w.Header().Set("Date", theirs().Format(http.TimeFormat))
+		refuse(w, http.StatusForbidden, "RequestTimeTooSkewed")
+	}))
+	t.Cleanup(front.Close)
+	d := server{front.URL, s.fifo}.open(t, name)
+	send := func() error {
+		_, err := d.Send(t.Context(), queue.Draft{Body: []byte("x")})
+		return err
+	}
+	require.NoError(t, send())
+	off.Store(1)
+	err = send()
 	require.True(t, cloud.Is(err, cloud.Skewed), "%v", err)
 	require.ErrorContains(t, err, "NTP")
-	_, err = d.Send(t.Context(), queue.Draft{Body: []byte("x")})
-	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, send(), "it is signed by the server's time now")
+	}
+	off.Store(0)
+	require.Error(t, send())
+	require.NoError(t, send(), "and back")
 }
 
 func TestAServerThatFailsOrThrottlesIsTransientAndARevokedPermissionSaysSo(t *testing.T) {

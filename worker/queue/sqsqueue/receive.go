@@ -18,18 +18,19 @@ import (
 )
 
 // Receive takes ten messages a call. When the first call comes back full and more are asked for, further ones follow side
-// by side and wait for nothing. A message that SQS is about to bury by its own count is sent again instead of returned:
-// see renew.
-func (d *Driver) Receive(ctx context.Context, max int, wait time.Duration) ([]queue.Message, error) {
-	if max < 1 {
+// by side and wait for nothing. The first waits for a second at least: one that does not asks some of SQS's servers only,
+// and may find nothing where there is work (SQS Developer Guide: short and long polling). A message that SQS is about to
+// bury by its own count is sent again instead of returned: see renew.
+func (d *Driver) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Message, error) {
+	if n < 1 {
 		return nil, nil
 	}
-	ds, err := d.poll(ctx, d.url, min(max, maxBatch), wait, d.visibility)
+	ds, err := d.poll(ctx, d.url, min(n, maxBatch), max(wait, time.Second), d.visibility)
 	if err != nil {
 		return nil, err
 	}
-	if len(ds) == maxBatch && max > maxBatch && ctx.Err() == nil {
-		ds = append(ds, d.more(ctx, max-maxBatch)...)
+	if len(ds) == maxBatch && n > maxBatch && ctx.Err() == nil {
+		ds = append(ds, d.more(ctx, n-maxBatch)...)
 	}
 	if len(ds) == 0 {
 		return nil, nil

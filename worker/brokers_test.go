@@ -5,13 +5,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/ibm-cos-sdk-go/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/cosqueue"
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
+	"github.com/millrace/millrace/worker/record"
 )
 
 // sqsQueues makes queues of these names on an SQS and returns their drivers.
@@ -35,6 +38,24 @@ func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 	return drivers
 }
 
+// cosQueue makes a bucket on an S3 and returns the driver of a queue in it.
+func cosQueue(t *testing.T, bucket string) *cosqueue.Driver {
+	t.Helper()
+	c := cosqueue.Config{
+		COS:        cloud.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		Bucket:     bucket,
+		Visibility: time.Second,
+	}
+	client, err := c.COS.Open()
+	require.NoError(t, err)
+	_, err = client.CreateBucketWithContext(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
+	require.NoError(t, err)
+	d, err := cosqueue.Open(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
 func TestAFeedServesTwoQueuesOfSQSByTheirWeights(t *testing.T) {
 	var sources []queue.Source
 	for i, d := range sqsQueues(t, "feed-heavy", "feed-light") {
@@ -56,6 +77,56 @@ func TestAFeedServesTwoQueuesOfSQSByTheirWeights(t *testing.T) {
 		d, err := sources[i].Queue.Depth(t.Context())
 		require.NoError(t, err)
 		require.InDelta(t, want, d.Visible, 2)
+	}
+}
+
+// classQueues are two queues of each broker, for workers of different classes.
+var classQueues = []struct {
+	name string
+	open func(t *testing.T) (here, there queue.Broker)
+}{
+	{"local", func(t *testing.T) (here, there queue.Broker) {
+		here, _ = classQueue(t)
+		there, _ = classQueue(t)
+		return here, there
+	}},
+	{"SQS", func(t *testing.T) (here, there queue.Broker) {
+		ds := sqsQueues(t, "class-cpu", "class-gpu")
+		return ds[0], ds[1]
+	}},
+	{"COS", func(t *testing.T) (here, there queue.Broker) {
+		return cosQueue(t, "class-cpu"), cosQueue(t, "class-gpu")
+	}},
+}
+
+func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
+	for _, tt := range classQueues {
+		t.Run(tt.name, func(t *testing.T) {
+			here, there := tt.open(t)
+			p := newPlant(t, succeed)
+			p.cfg.ExitWhenIdle = 300 * time.Millisecond
+			p.cfg.Feed = feedOn(t, here)
+			p.cfg.Labels = map[string]string{"class": "cpu"}
+			p.cfg.Classes = map[string]*queue.Queue{"GPU": queueOn(t, there)}
+			id, err := here.Send(t.Context(), queue.Draft{Body: []byte(`{"pipeline": "p", "class": "gpu"}`)})
+			require.NoError(t, err)
+			sent := time.Now()
+			p.runUntil(t.Context())
+			require.Zero(t, p.runs.Load())
+			for broker, want := range map[queue.Broker]queue.Depth{here: {}, there: {Visible: 1}} {
+				d, err := broker.Depth(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, want, d)
+			}
+
+			p.cfg.Labels = map[string]string{"class": "gpu"}
+			p.cfg.Feed = feedOn(t, there)
+			p.runUntil(t.Context())
+			require.EqualValues(t, 1, p.runs.Load())
+			r := p.load(id)
+			require.Equal(t, record.Succeeded, r.Status)
+			require.False(t, r.Enqueued.After(sent), "it keeps its age")
+		})
 	}
 }
 
