@@ -95,7 +95,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	defer end()
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
-		Payloads: cfg.payloads(), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
 	})
@@ -107,25 +107,28 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
+	defer s.lookOut(ctx, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}
-	return sayWhatIsLeft(ctx, s.brokers, log)
+	sayWhatIsLeft(ctx, s.brokers, log)
+	return nil
 }
 
-// sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them.
-func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger) error {
+// sayWhatIsLeft says how many messages wait for their time when a worker ends: another must come for them. A queue that
+// does not tell makes no failure of a worker that has ended well.
+func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	var errs []error
 	for _, b := range brokers {
 		depth, err := b.Depth(ctx)
-		if err == nil && depth.Delayed > 0 {
+		switch {
+		case err != nil:
+			log.WarnContext(ctx, "messages not counted", "err", err)
+		case depth.Delayed > 0:
 			log.WarnContext(ctx, "messages due later", "messages", depth.Delayed, "queue", b.Name())
 		}
-		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
 }
 
 // readPaths is what jobs may read besides the system's: what the operator says, and the documents that reports are made of.

@@ -125,14 +125,15 @@ func TestF16APartitionLongerThanTheLeaseStopsTheJobBeforeItEnds(t *testing.T) {
 	}
 }
 
-// leased is when the last lease ends that the queue has granted.
+// leased is when the lease ends that the queue granted first.
 func (f *fleet) leased() (ends time.Time) {
+	first := ""
 	for _, c := range f.h.Calls() {
-		if len(c.Messages) > 0 {
-			ends = c.Answered.Add(f.h.Visibility)
+		if first == "" && len(c.Messages) > 0 {
+			first, ends = c.Messages[0].Receipt, c.Answered.Add(f.h.Visibility)
 		}
 		for _, ch := range c.Changes {
-			if ch.Done && !ch.Delete {
+			if ch.Done && ch.Receipt == first {
 				ends = c.Answered.Add(ch.Hidden)
 			}
 		}

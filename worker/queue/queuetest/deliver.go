@@ -3,6 +3,7 @@ package queuetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -142,7 +143,7 @@ func concurrent(b *bench) {
 		b.send(fmt.Sprint(i))
 	}
 	var mu sync.Mutex
-	seen := map[string]int{}
+	seen := map[string]time.Time{} // and the end of their leases, which a machine under load may come to
 	var wg sync.WaitGroup
 	for range receivers {
 		wg.Go(func() {
@@ -159,7 +160,10 @@ func concurrent(b *bench) {
 				b.Ack(b.Context(), rs) // whatever it says: no lease may end while others are received
 				mu.Lock()
 				for _, m := range ms {
-					seen[m.ID]++
+					if time.Now().Before(seen[m.ID]) {
+						b.Errorf("message %s was received twice", m.ID)
+					}
+					seen[m.ID] = m.Deadline
 				}
 				done := len(seen) == messages || len(ms) == 0
 				mu.Unlock()
@@ -171,9 +175,6 @@ func concurrent(b *bench) {
 	}
 	wg.Wait()
 	require.Len(b, seen, messages)
-	for id, n := range seen {
-		require.Equal(b, 1, n, "message %s was received %d times", id, n)
-	}
 }
 
 // groups is kept by brokers that know the order within a group.

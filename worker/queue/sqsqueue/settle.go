@@ -107,7 +107,7 @@ func refused(call string, f types.BatchResultErrorEntry) error {
 }
 
 // errNoDeadQueue is permanent: the message stays where it is.
-var errNoDeadQueue = errors.New("it has no dead-letter queue, so the message stays in it; give it a redrive policy, or name a dead-letter queue")
+var errNoDeadQueue = errors.New("it has no dead-letter queue, so what can't be done stays in it; give it a redrive policy, or name a dead-letter queue (MILLRACE_DEAD_QUEUE)")
 
 // Bury sends the message to the dead-letter queue, with as much of the reason as there is room for, and deletes it then. A
 // crash between the two leaves both; where the delete alone fails it is tried again, here or when the message comes again.
