@@ -57,6 +57,12 @@ func TestAQueueWithoutADeadLetterQueueIsSaidAtTheStartAndInTheList(t *testing.T)
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, "it has no dead-letter queue")
 	require.Contains(t, r.stderr, "redrive policy")
+	r = p.millrace("doctor", "--queue", bucket, "--class-queues", "gpu=sqs:not-there")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stdout, "sqs:not-there (class gpu)")
+	r = p.millrace("jobs", "run", "hello_world", "--deadline", "13h", "--queue", "sqs:"+queueName(t), "--dry-run")
+	require.Equal(t, 0, r.code)
+	require.Contains(t, r.stderr, "no message be held for longer than 12h")
 }
 
 func TestACompressedMessageIsReplayed(t *testing.T) {
