@@ -58,6 +58,7 @@ func (s *shelf) write(doc string) {
 }
 
 func TestALaterAttemptRunsTheDocumentThatTheFirstRan(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	s.failing = true
 	id := s.send(map[string]any{"pipeline": "p"})
@@ -84,6 +85,7 @@ func TestALaterAttemptRunsTheDocumentThatTheFirstRan(t *testing.T) {
 }
 
 func TestAMessageGetsTheVersionThatItAsksFor(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	s.send(map[string]any{"pipeline": "p"})
 	s.run()
@@ -113,6 +115,7 @@ func TestAMessageGetsTheVersionThatItAsksFor(t *testing.T) {
 
 // What a message brings is not the operator's: no other message may have it run as if it were.
 func TestAnInlinePipelineIsNotKeptForOthers(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	inline := "name: inline\ntasks: []\n"
 	s.send(map[string]any{"pipeline": inline})
@@ -135,6 +138,7 @@ func (s noShelf) Create(ctx context.Context, key string, b []byte) error {
 }
 
 func TestAJobWhosePipelineCanNotBeKeptIsHandedBack(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	store, err := dirblob.Open(t.TempDir())
 	require.NoError(t, err)
@@ -147,6 +151,7 @@ func TestAJobWhosePipelineCanNotBeKeptIsHandedBack(t *testing.T) {
 }
 
 func TestAJobWhosePipelineIsGoneFromTheStoreSaysSo(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	store, err := dirblob.Open(t.TempDir())
 	require.NoError(t, err)

@@ -55,6 +55,7 @@ func (d *slow) Receive(ctx context.Context, n int, _ time.Duration) ([]queue.Mes
 
 // F05, F06, I8.
 func TestAfterTheStopNothingIsReceivedAndWhatComesIsHandedBack(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		messages int
@@ -111,6 +112,7 @@ func (d *beating) Extend(ctx context.Context, r queue.Receipt, length time.Durat
 
 // F07.
 func TestALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{})
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		close(started)
@@ -138,6 +140,7 @@ func (refusing) Receive(context.Context, int, time.Duration) ([]queue.Message, e
 
 // F46.
 func TestAQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		select {
 		case <-ctx.Done():
@@ -160,6 +163,7 @@ func TestAQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
 
 // F08, G5.
 func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
 	p.cfg.Grace = 50 * time.Millisecond
@@ -176,6 +180,7 @@ func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
 
 // F09.
 func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
 	p.cfg.Grace = time.Hour
@@ -196,6 +201,7 @@ func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
 
 // F10.
 func TestAFleetThatIsStoppedAtOnceLosesNothing(t *testing.T) {
+	t.Parallel()
 	const workers, jobs = 5, 10
 	started := make(chan struct{}, jobs)
 	var drained atomic.Bool

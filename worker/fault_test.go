@@ -94,6 +94,7 @@ func leave(t *testing.T) func(context.Context, string, *launch.Request) *engine.
 }
 
 func TestAnOutcomeIsOfferedAgainToAStoreThatFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		match func(string) bool
@@ -114,6 +115,7 @@ func TestAnOutcomeIsOfferedAgainToAStoreThatFails(t *testing.T) {
 }
 
 func TestAStoreThatTakesNoOutcomeCostsTheJobNoAttempt(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		match func(string) bool
@@ -138,6 +140,7 @@ func TestAStoreThatTakesNoOutcomeCostsTheJobNoAttempt(t *testing.T) {
 
 // A store that refuses is no better: its messages are healthy.
 func TestAStoreThatIsDownIsNotAskedForEveryMessage(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []fault.Kind{fault.Transient, fault.Permanent} {
 		t.Run(string(kind), func(t *testing.T) {
 			p := newPlant(t, succeed)
@@ -160,6 +163,7 @@ func TestAStoreThatIsDownIsNotAskedForEveryMessage(t *testing.T) {
 
 // No other worker can do better with a record that is damaged.
 func TestAJobWhoseRecordIsDamagedIsBuried(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	store := p.onFlaky(0, claims)
 	_, err := p.records.Claim(t.Context(), jobOf("torn"), record.Claim{Worker: "dead"})
@@ -179,6 +183,7 @@ func TestAJobWhoseRecordIsDamagedIsBuried(t *testing.T) {
 
 // F11: work is stopped within a heartbeat of the loss, which is a third of the lease; nothing is published or committed.
 func TestALostLeaseStopsTheJobWithinAHeartbeat(t *testing.T) {
+	t.Parallel()
 	var took time.Duration
 	var why error
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
@@ -205,6 +210,7 @@ func TestALostLeaseStopsTheJobWithinAHeartbeat(t *testing.T) {
 
 // F11: the lease goes while the outcome waits for a store that fails.
 func TestALeaseLostDuringTheCommitEndsIt(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Patience, p.cfg.ExitWhenIdle = 10*time.Second, 0
 	p.onFlaky(-1, finals)
@@ -239,6 +245,7 @@ func (d voided) Ack(ctx context.Context, rs []queue.Receipt) []error {
 
 // F12, F03: an invalid receipt is a lost lease and no crash; the next delivery finds the record and runs nothing.
 func TestAnInvalidReceiptAtTheAckIsALostLease(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Feed = feedOn(t, voided{p.driver, new(sync.Once)})
 	p.cfg.ExitWhenIdle = 2 * time.Second // past the lease, which nobody extends any more
@@ -253,6 +260,7 @@ func TestAnInvalidReceiptAtTheAckIsALostLease(t *testing.T) {
 // F13: two workers have the message at once. One commits; the other publishes nothing, sends no callback and hands
 // the message back, in case the first died before it did.
 func TestOfTwoWorkersThatRunAJobOneCommitsAndCallsBack(t *testing.T) {
+	t.Parallel()
 	rec := &receiver{status: http.StatusOK}
 	srv := httptest.NewServer(rec)
 	defer srv.Close()

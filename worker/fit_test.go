@@ -25,6 +25,7 @@ import (
 )
 
 func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
+	t.Parallel()
 	labels := map[string]string{"class": "gpu", "gpu.product": "NVIDIA A100-SXM4-80GB", "gpus": "2", "memory": "64Gi", "Zone": "eu-1", "cuda": "12.10", "cpus": "4"}
 	for _, tt := range []struct {
 		name     string
@@ -76,6 +77,7 @@ func TestAJobRunsWhereItsWorkerHasWhatItRequires(t *testing.T) {
 }
 
 func TestAClassIsANameThoughItLooksLikeANumber(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Labels = map[string]string{"class": "3"}
 	p.send(map[string]any{"pipeline": "p", "class": "2"})
@@ -84,6 +86,7 @@ func TestAClassIsANameThoughItLooksLikeANumber(t *testing.T) {
 }
 
 func TestAJobThatAWorkerCannotRunIsHiddenLongerEachTimeAndPaysNothing(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	p := newPlant(t, succeed)
 	p.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -137,6 +140,7 @@ func classQueue(t *testing.T) (*localqueue.Driver, *queue.Queue) {
 }
 
 func TestAJobIsSentOnToAClassOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	_, q := classQueue(t)
 	p.cfg.Labels = map[string]string{"class": "cpu"}
@@ -156,6 +160,7 @@ func (shut) Send(context.Context, queue.Draft) (string, error) {
 }
 
 func TestAJobThatCannotBeSentOnStaysWhereItIs(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	driver, _ := classQueue(t)
 	q, err := queue.New(queue.Config{Driver: shut{driver}, Visibility: time.Second})
@@ -167,6 +172,7 @@ func TestAJobThatCannotBeSentOnStaysWhereItIs(t *testing.T) {
 }
 
 func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Labels = map[string]string{"a b": "c"}
 	_, err := worker.New(p.cfg)
@@ -175,6 +181,7 @@ func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
 
 // E4: what is not known is no reason to try.
 func TestNothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Ready = func() error { return errors.New("the GPU's state can't be read") }
 	p.cfg.ExitWhenIdle = 0
@@ -188,6 +195,7 @@ func TestNothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
 }
 
 func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, err := w.Write([]byte(`{"pipeline": "p", "id": "packed"}`))
@@ -207,6 +215,7 @@ func TestAPackedMessageIsRunAndOneThatCannotBeUnpackedIsBuried(t *testing.T) {
 }
 
 func TestAMessageMayBeAsLongAsPayloadsMayWhereItLiesInABucket(t *testing.T) {
+	t.Parallel()
 	const n = 4900 << 10 / len(`<é\n`)
 	body := []byte(`{"pipeline": "p", "id": "long", "state": {"text": "` + strings.Repeat(`<é\n`, n) + `"}}`)
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
@@ -224,6 +233,7 @@ func TestAMessageMayBeAsLongAsPayloadsMayWhereItLiesInABucket(t *testing.T) {
 }
 
 func TestAMessageWhoseBucketIsDownIsHandedBackAtNoCost(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	down := true
 	p.cfg.Payloads = payload.Resolver{Buckets: []string{"b"}, Fetch: func(context.Context, string, string, int64) ([]byte, error) {
@@ -260,6 +270,7 @@ func (d lender) Receive(ctx context.Context, n int, wait time.Duration) ([]queue
 }
 
 func TestAJobIsStoppedBeforeItsQueueTakesTheMessageBack(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
 		<-ctx.Done()
 		return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	failed := func(k fault.Kind, r engine.Reason) *engine.Run {
 		return &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: k, Reason: r, Message: "why"}}
 	}
@@ -55,11 +56,13 @@ func TestJudge(t *testing.T) {
 }
 
 func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
+	t.Parallel()
 	run := &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Kind: fault.Transient, After: time.Hour}}
 	require.InDelta(t, time.Hour, judge(run, nil, standing{attempt: 1}).delay, float64(6*time.Minute)+1)
 }
 
 func TestAJobThatCanNotBeStartedComesBackLaterAndLater(t *testing.T) {
+	t.Parallel()
 	got := judge(nil, errors.New("why"), standing{attempt: 1, bounce: 4})
 	require.True(t, got.free)
 	require.InDelta(t, 4*time.Minute, got.delay, float64(24*time.Second)+1)
@@ -67,6 +70,7 @@ func TestAJobThatCanNotBeStartedComesBackLaterAndLater(t *testing.T) {
 
 // E10: the first wait is half a minute.
 func TestBackoffDoublesFromHalfAMinuteToAQuarterOfAnHour(t *testing.T) {
+	t.Parallel()
 	var got []time.Duration
 	for n := range 7 {
 		got = append(got, backoff(n+1))

@@ -200,6 +200,7 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 // docs/queues.md asks for 30 s beyond the grace. The job ends just within its grace, and what follows hangs; the broker
 // has its answer all the same, and the job pays nothing.
 func TestWhatFollowsAJobEndsInTimeForTheAnswer(t *testing.T) {
+	t.Parallel()
 	const grace = 20 * time.Second
 	late := func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		time.Sleep(time.Minute + grace - time.Second)
@@ -236,6 +237,7 @@ func TestWhatFollowsAJobEndsInTimeForTheAnswer(t *testing.T) {
 
 // G8, however many slots there are and however long a poll lasts.
 func TestASuspectHasAnIdleWorkerToItselfSoon(t *testing.T) {
+	t.Parallel()
 	for _, slots := range []int{2, 16} {
 		t.Run(fmt.Sprint(slots, " slots"), func(t *testing.T) {
 			onBench(t, succeed, as, func(b *bench) {
@@ -256,6 +258,7 @@ func TestASuspectHasAnIdleWorkerToItselfSoon(t *testing.T) {
 
 // One delivery is enough to ask whether a store is back; each counts in SQS.
 func TestAStoreThatIsDownCostsADeliveryAMinute(t *testing.T) {
+	t.Parallel()
 	down := func(s blob.Store) blob.Store { return &flaky{Store: s, match: claims, fails: -1} }
 	onBench(t, succeed, down, func(b *bench) {
 		b.cfg.Slots = 8

@@ -21,6 +21,7 @@ import (
 )
 
 func TestAWorkerDeliversWhatTheOutboxHolds(t *testing.T) {
+	t.Parallel()
 	told := make(chan string, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { told <- req.Header.Get("webhook-id") }))
 	defer srv.Close()
@@ -45,6 +46,7 @@ func TestAWorkerDeliversWhatTheOutboxHolds(t *testing.T) {
 }
 
 func TestACallbackThatFailsNeverChangesTheOutcome(t *testing.T) {
+	t.Parallel()
 	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusServiceUnavailable)

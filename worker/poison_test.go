@@ -20,6 +20,7 @@ func crash(context.Context, string, *launch.Request) *engine.Run {
 
 // G8: twice, then alone, then never again, whatever its attempts.
 func TestAJobThatTakesDownItsProcessRunsAloneAndIsThenQuarantined(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, crash)
 	p.cfg.Machine = func() record.Machine { return record.Machine{Host: "pod", Kernel: "6.1"} }
 	body := map[string]any{"id": "poison", "pipeline": "p", "max_attempts": 20}
@@ -58,6 +59,7 @@ func (p *plant) blamed(id string, n int) {
 
 // F26: only the culprit counts; deaths that nobody is known to be guilty of do not.
 func TestAJobThatKilledItsWorkersByNameIsQuarantinedWithoutARun(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.die("culprit", 1, false)
 	p.blamed("culprit", 3)
@@ -71,6 +73,7 @@ func TestAJobThatKilledItsWorkersByNameIsQuarantinedWithoutARun(t *testing.T) {
 
 // F26: the second time it runs alone.
 func TestAJobThatKilledTwoWorkersByNameRunsAlone(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.blamed("culprit", 2)
 	p.send(map[string]any{"id": "culprit", "pipeline": "p"})
@@ -80,6 +83,7 @@ func TestAJobThatKilledTwoWorkersByNameRunsAlone(t *testing.T) {
 }
 
 func TestAttemptsThatOnlyCrumbsTellOfAreUsedUpToo(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.blamed("spent", 2)
 	p.send(map[string]any{"id": "spent", "pipeline": "p", "max_attempts": 2})
@@ -91,6 +95,7 @@ func TestAttemptsThatOnlyCrumbsTellOfAreUsedUpToo(t *testing.T) {
 
 // P29, V42: three attempts by default, twenty at most.
 func TestAJobHasThreeAttemptsUnlessItSaysOtherwise(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, fail(fault.Unknown))
 	for range 3 {
 		p.again("default")

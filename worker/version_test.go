@@ -85,6 +85,7 @@ func (s *shelf) begin(id string) {
 func digest(doc string) string { return pipelines.Digest([]byte(doc)) }
 
 func TestAVersionIsNotReplacedWhenTheStoreFailsOnce(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	store := s.on(&frail{writes: -1})
 	s.send(map[string]any{"pipeline": "p"})
@@ -103,6 +104,7 @@ func TestAVersionIsNotReplacedWhenTheStoreFailsOnce(t *testing.T) {
 }
 
 func TestTheVersionThatAMessageAsksForWinsOverTheOneThatTheJobBeganWith(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	store := s.on(&frail{writes: -1})
 	s.send(map[string]any{"pipeline": "p"})
@@ -124,6 +126,7 @@ func TestTheVersionThatAMessageAsksForWinsOverTheOneThatTheJobBeganWith(t *testi
 }
 
 func TestAVersionOfARemovedPipelineRunsOnlyInJobsThatHadBegun(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	s.failing = true
 	asked := map[string]any{"id": "begun", "pipeline": "p", "version": digest(first)}
@@ -148,6 +151,7 @@ func TestAVersionOfARemovedPipelineRunsOnlyInJobsThatHadBegun(t *testing.T) {
 
 // Another worker may have read the message otherwise.
 func TestAMessageThatIsNoJobRunsNothingThoughItHadBegun(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	id, err := s.driver.Send(t.Context(), queue.Draft{Body: []byte("{")})
 	require.NoError(t, err)
@@ -158,6 +162,7 @@ func TestAMessageThatIsNoJobRunsNothingThoughItHadBegun(t *testing.T) {
 }
 
 func TestAPipelineThatTheStoreRefusesCostsItsJobsNothing(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	s.on(&frail{writes: -1, keep: fault.As(fault.Permanent, errors.New("the bucket is read-only"))})
 	id := s.send(map[string]any{"pipeline": "p"})
@@ -172,6 +177,7 @@ func TestAPipelineThatTheStoreRefusesCostsItsJobsNothing(t *testing.T) {
 // between that and the claim, between the claim and the run, and later. The worker that follows finds another document
 // in the catalogue.
 func TestAStoreMayBeGoneAfterAnyWrite(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"", digest(first)} {
 		for k := range 6 {
 			t.Run(fmt.Sprintf("version %.10q, %d writes", version, k), func(t *testing.T) {
@@ -217,6 +223,7 @@ func TestAStoreMayBeGoneAfterAnyWrite(t *testing.T) {
 }
 
 func TestAWorkerMayDieBetweenItsClaimAndTheRun(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	id := s.send(map[string]any{"pipeline": "p"})
 	s.begin(id)

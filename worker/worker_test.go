@@ -59,7 +59,7 @@ func newPlant(t *testing.T, do func(ctx context.Context, workspace string, req *
 	require.NoError(t, os.Mkdir(jobs, 0o700))
 	p.cfg = worker.Config{
 		Feed: feedOn(t, p.driver), Records: p.records, Pipelines: catalogue{}, Log: slog.New(slog.DiscardHandler), Name: "w1", Slots: 4, Inline: true,
-		Grace: time.Second, Patience: 100 * time.Millisecond, ExitWhenIdle: 150 * time.Millisecond,
+		Grace: time.Second, Patience: 100 * time.Millisecond, ExitWhenIdle: 100 * time.Millisecond,
 		Launcher: &launch.Inline{Root: jobs, Run: func(ctx context.Context, d launch.Dir, req *launch.Request, _ engine.Reporter) *engine.Run {
 			p.runs.Add(1)
 			return do(ctx, d.Workspace(), req)
@@ -140,6 +140,7 @@ func (p *plant) again(id string) {
 }
 
 func TestASucceededJobIsRecordedPublishedAndAcked(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs/sub"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs/sub/a.txt"), []byte("hello"), 0o600))
@@ -163,6 +164,7 @@ func TestASucceededJobIsRecordedPublishedAndAcked(t *testing.T) {
 }
 
 func TestAJobThatLeavesTooManyFilesFailsForGood(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
 		for i := range 10_001 {
@@ -179,6 +181,7 @@ func TestAJobThatLeavesTooManyFilesFailsForGood(t *testing.T) {
 }
 
 func TestWhatCanNeverPassIsBuriedAfterOneAttempt(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		body map[string]any
@@ -206,6 +209,7 @@ func TestWhatCanNeverPassIsBuriedAfterOneAttempt(t *testing.T) {
 }
 
 func TestAnInlinePipelineIsRefusedUnlessTheOperatorAllowsIt(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Inline = false
 	id := p.send(map[string]any{"tasks": []any{map[string]any{"module": "Debug"}}})
@@ -216,6 +220,7 @@ func TestAnInlinePipelineIsRefusedUnlessTheOperatorAllowsIt(t *testing.T) {
 
 // P29, V42: the attempts are ours to count.
 func TestAFailedJobIsTriedUntilItsAttemptsAreUsedUp(t *testing.T) {
+	t.Parallel()
 	var last []bool
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		last = append(last, req.Last)
@@ -235,6 +240,7 @@ func TestAFailedJobIsTriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 
 // G5.
 func TestInterruptionsAreFree(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
 		started <- struct{}{}
@@ -257,6 +263,7 @@ func TestInterruptionsAreFree(t *testing.T) {
 }
 
 func TestADrainLetsAJobFinishThatFits(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{})
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		close(started)
@@ -272,6 +279,7 @@ func TestADrainLetsAJobFinishThatFits(t *testing.T) {
 
 // F03: killed after the commit, before the delete.
 func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	id := p.send(map[string]any{"id": "once", "pipeline": "p"})
 	p.run()
@@ -284,6 +292,7 @@ func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
 
 // F14: the second copy of a job that runs here is handed back.
 func TestADuplicateOfARunningJobIsNotRun(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		time.Sleep(300 * time.Millisecond)
 		return succeed(ctx, ws, req)
@@ -296,6 +305,7 @@ func TestADuplicateOfARunningJobIsNotRun(t *testing.T) {
 }
 
 func TestACancelReachesARunningJobAndAQueuedOne(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
 		started <- struct{}{}
@@ -321,6 +331,7 @@ func TestACancelReachesARunningJobAndAQueuedOne(t *testing.T) {
 }
 
 func TestAJobPastItsDeadlineIsStopped(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, _ string, _ *launch.Request) *engine.Run {
 		<-ctx.Done()
 		return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
@@ -343,6 +354,7 @@ func (p *plant) die(id string, n int, alone bool) {
 
 // G8, F26: without a culprit it takes five deaths and three more alone.
 func TestAJobThatKilledWorkersWhileAloneIsQuarantined(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.die("killer", 5, false)
 	p.die("killer", 3, true)
@@ -355,6 +367,7 @@ func TestAJobThatKilledWorkersWhileAloneIsQuarantined(t *testing.T) {
 }
 
 func TestAJobThatWasOnlyUnluckyIsNotQuarantined(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.die("unlucky", 20, false) // beside others: any of them may have done it, or a bad node
 	id := p.send(map[string]any{"id": "unlucky", "pipeline": "p"})
@@ -364,6 +377,7 @@ func TestAJobThatWasOnlyUnluckyIsNotQuarantined(t *testing.T) {
 }
 
 func TestTwoSuspectsDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		time.Sleep(200 * time.Millisecond)
 		return succeed(ctx, ws, req)
@@ -384,6 +398,7 @@ func TestTwoSuspectsDoNotWaitForEachOther(t *testing.T) {
 }
 
 func TestAJobThatMayKillItsWorkerHasItToItself(t *testing.T) {
+	t.Parallel()
 	var running atomic.Int32
 	var beside []int32
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
@@ -428,6 +443,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (r *receiver) answer(status int) { r.mu.Lock(); r.status = status; r.mu.Unlock() }
 
 func TestACallbackThatDoesNotGetThroughGoesToTheOutboxAndTheMessageAway(t *testing.T) {
+	t.Parallel()
 	rec := &receiver{status: http.StatusInternalServerError}
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
@@ -452,6 +468,7 @@ func TestACallbackThatDoesNotGetThroughGoesToTheOutboxAndTheMessageAway(t *testi
 }
 
 func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
 	rec := &receiver{status: http.StatusGone}
 	srv := httptest.NewServer(rec)
 	defer srv.Close()
@@ -465,6 +482,7 @@ func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
 }
 
 func TestNothingIsReceivedWhileTheWorkerIsNotReady(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Ready = func() error { return errors.New("disk full") }
 	p.cfg.ExitWhenIdle = 0
@@ -477,6 +495,7 @@ func TestNothingIsReceivedWhileTheWorkerIsNotReady(t *testing.T) {
 
 // A job's outputs are the job's doing: what can't be published fails it, and neither its worker nor its budget.
 func TestOutputsThatCannotBePublishedFailTheirJobForGood(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		make func(t *testing.T, ws string)
@@ -511,6 +530,7 @@ func TestOutputsThatCannotBePublishedFailTheirJobForGood(t *testing.T) {
 }
 
 func TestABugInTheWorkerCostsOneJobAnAttempt(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(context.Context, string, *launch.Request) *engine.Run { panic("out of cheese") })
 	id := p.send(map[string]any{"pipeline": "p"})
 	p.run()
@@ -535,6 +555,7 @@ func (d late) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.M
 }
 
 func TestAMessageThatComesWithTheStopIsHandedBackAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.send(map[string]any{"pipeline": "p"})
 	ctx, stop := context.WithCancel(t.Context())
@@ -552,6 +573,7 @@ func (thief) Extend(context.Context, queue.Receipt, time.Duration) error { retur
 
 // F11: what the job left is not published either.
 func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
 		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(ws, "outputs/a.txt"), []byte("late"), 0o600))
@@ -572,6 +594,7 @@ func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 }
 
 func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{})
 	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
 		close(started)
@@ -589,6 +612,7 @@ func TestALeaseLostAfterTheGraceIsSeenToo(t *testing.T) {
 }
 
 func TestACallbackThatNeverCanBeSentIsGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Callbacks = &callback.Sender{Client: egress.NewClient(egress.Policy{}), Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
 	id := p.send(map[string]any{"pipeline": "p", "callback": map[string]any{"url": "http://127.0.0.1:9/"}})
@@ -598,6 +622,7 @@ func TestACallbackThatNeverCanBeSentIsGivenUpAtOnce(t *testing.T) {
 }
 
 func TestACallbackWaitsForAsLongAsItsReceiverAsks(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "1200")
 		w.WriteHeader(http.StatusTooManyRequests)

@@ -62,7 +62,10 @@ func TestQueueCommandsRefuseWhatTheyCannotMean(t *testing.T) {
 		{[]string{"dlq", "explain", "x"}, 1, `no message "x"`},
 		{[]string{"queue", "depth", "--queue", "sqs"}, 2, `--queue: "sqs" is no queue`},
 		{[]string{"queue", "depth", "--queue", "cos://b"}, 2, "no COS credentials are given"},
+		{[]string{"queue", "depth", "--queue", "sqs:jobs", "--sqs-endpoint", "localhost:9324"}, 2, `"localhost:9324" is not the URL of a server`},
 		{[]string{"jobs", "list", "--store", "s3"}, 2, `--store: "s3" is no store`},
+		{[]string{"work", "--labels", "memory=24Gx"}, 2, `"memory=24Gx" is no size`},
+		{[]string{"pipelines", "--pipelines", "cos://b/p"}, 2, "cos://b/p is a bucket"},
 		{[]string{"work", "--labels", "gpu", "--class-queues", "gpu=jobs", "--wake", "8080", "--queue-order", "random"}, 2, `"gpu" is no label`},
 	} {
 		r := p.millrace(tt.args...)

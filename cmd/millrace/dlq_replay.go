@@ -20,6 +20,7 @@ import (
 // A replay is how `millrace dlq replay` runs a buried job here.
 type replay struct {
 	workspace, pipelines string
+	buckets              []string
 	trust                bool
 }
 
@@ -41,6 +42,7 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
 	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
 	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones")
+	cmd.Flags().StringSliceVar(&r.buckets, "payload-buckets", nil, "S3 buckets that the message may point to for its body: bucket or bucket/prefix, comma-separated")
 	cmd.Flags().BoolVar(&r.trust, "trust", false, "run what the message brings, let it reach private hosts and start programs")
 	return onBrokers(cmd, func(c *cobra.Command, b *brokers, a []string) error {
 		if !*local {
@@ -58,7 +60,11 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 }
 
 func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
-	j, err := job.Decode(queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes, Enqueued: d.Enqueued, Group: d.Group})
+	m, err := b.cfg.payloads(r.buckets, 0).Resolve(ctx, queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes, Enqueued: d.Enqueued, Group: d.Group})
+	if err != nil {
+		return fmt.Errorf("unpack message %s: %w", d.ID, err)
+	}
+	j, err := job.Decode(m)
 	if err != nil {
 		return fmt.Errorf("message %s is no job: %w", d.ID, err)
 	}

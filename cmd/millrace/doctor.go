@@ -91,6 +91,9 @@ func (c *workConfig) examine(ctx context.Context) []diagnosis {
 	for _, ref := range c.queues {
 		all = append(all, diagnose(ref.text, c.examineQueue(ctx, ref))...)
 	}
+	for class, ref := range c.classes {
+		all = append(all, diagnose(fmt.Sprintf("%s (class %s)", ref.text, class), c.examineQueue(ctx, ref))...)
+	}
 	if isBucket(c.Pipelines) {
 		all = append(all, diagnose(c.Pipelines+" (pipelines)", c.examineCatalogue(ctx))...)
 	}

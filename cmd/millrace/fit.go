@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
@@ -30,6 +31,9 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 		if !ok || !job.IsLabel(name) || value == "" {
 			errs = append(errs, fmt.Errorf("%s: %q is no label; write it like gpu=l4", from("labels"), text))
 		}
+		if isWrongSize(value) {
+			errs = append(errs, fmt.Errorf("%s: %q is no size; write it like %s=24Gi", from("labels"), text, name))
+		}
 		c.labels[name] = value
 	}
 	for _, text := range c.ClassQueues {
@@ -49,12 +53,19 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 	return errs
 }
 
-// payloads reads messages' bodies from the buckets that the operator lists.
-func (c *workConfig) payloads() payload.Resolver {
+// isWrongSize says whether a label's value is meant to be a size, and is not: jobs that require a size would never fit.
+func isWrongSize(value string) bool {
+	unit := strings.TrimLeft(value, "0123456789.")
+	return unit != value && len(unit) == 2 && strings.Contains("kmgt", strings.ToLower(unit[:1])) &&
+		unicode.IsLetter(rune(unit[1])) && strings.ToLower(unit[1:]) != "i"
+}
+
+// payloads reads messages' bodies from the buckets that the operator lists, up to so many bytes.
+func (c *cloudConfig) payloads(allowed []string, most int64) payload.Resolver {
 	b := &buckets{open: func(ctx context.Context, bucket string) (blob.Store, error) {
 		return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: bucket})
 	}, stores: map[string]blob.Store{}}
-	return payload.Resolver{Fetch: b.fetch, Buckets: c.PayloadBuckets, Max: int64(c.PayloadMax)}
+	return payload.Resolver{Fetch: b.fetch, Buckets: allowed, Max: most}
 }
 
 // buckets are opened when they are first asked for. There are no more than the operator lists.

@@ -43,12 +43,19 @@ func newJobsWatchCmd() *cobra.Command {
 	})
 }
 
-// printLog writes a job's log, a line for each line that a task wrote and for each task that ended.
+// printLog writes a job's log, a line for each line that a task wrote, for each task that failed, and between attempts.
 func (d *desk) printLog(ctx context.Context, w io.Writer, id string, follow bool) error {
 	s := newScreen(w)
+	begun := false
 	for ev, err := range d.records.Logs(ctx, id, follow) {
 		if err != nil {
 			return err
+		}
+		if ev.Kind == engine.RunStarted {
+			if begun {
+				s.printf("%s\n", s.paint(faint, "— another attempt —"))
+			}
+			begun = true
 		}
 		if line, ok := logLine(s, ev); ok {
 			if _, err := fmt.Fprintln(s, line); err != nil {

@@ -72,6 +72,9 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 		if err != nil {
 			return err
 		}
+		if cfg.onSQS() && m.job.Deadline > holdLimit {
+			fmt.Fprintln(c.ErrOrStderr(), tooLong(m.job.Deadline))
+		}
 		if o.dryRun {
 			return m.check(c.OutOrStdout(), c.ErrOrStderr(), o.format)
 		}

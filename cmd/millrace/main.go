@@ -54,6 +54,9 @@ func exitCode(err error) int {
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
+	if errors.Is(err, cloud.ErrNoRegion) {
+		return exitUsage
+	}
 	if e, ok := errors.AsType[*cloud.Error](err); ok {
 		return refusalCode(e.Why)
 	}

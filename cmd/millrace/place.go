@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -49,6 +50,16 @@ func (c *cloudConfig) cos() cloud.COS {
 	}
 }
 
+// checkEndpoints refuses what is no URL of a server.
+func (c *cloudConfig) checkEndpoints(from func(string) string) (errs []error) {
+	for _, e := range [][2]string{{"sqs-endpoint", c.SQSEndpoint}, {"s3-endpoint", c.S3Endpoint}, {"cos-endpoint", c.COSEndpoint}, {"cos-auth-endpoint", c.COSAuthEndpoint}} {
+		if u, err := url.Parse(e[1]); e[1] != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+			errs = append(errs, fmt.Errorf("%s: %q is not the URL of a server; one looks like https://host:port", from(e[0]), e[1]))
+		}
+	}
+	return errs
+}
+
 // checkCOS refuses what no client can be made of. Whether the credentials are good is the service's to say.
 func (c *cloudConfig) checkCOS(from func(string) string) (errs []error) {
 	if c.COSEndpoint == "" {
@@ -88,6 +99,8 @@ func (c *placeConfig) complete(from func(string) string) []error {
 	if c.store, err = parseStore(c.Store); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", from("store"), err))
 	}
+	errs = append(errs, apart(c.queues, c.store)...)
+	errs = append(errs, c.checkEndpoints(from)...)
 	if c.store.kind == kindCOS || slices.ContainsFunc(c.queues, func(r queueRef) bool { return r.kind == kindCOS }) {
 		errs = append(errs, c.checkCOS(from)...)
 	}

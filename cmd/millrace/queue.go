@@ -30,7 +30,7 @@ type depthRow struct {
 	Visible  int    `json:"visible"`
 	InFlight int    `json:"inFlight"`
 	Delayed  int    `json:"delayed"`
-	Dead     int    `json:"dead"`
+	Dead     int    `json:"dead"` // -1 where it is not known
 }
 
 func newDepthCmd() *cobra.Command {
@@ -48,7 +48,11 @@ func newDepthCmd() *cobra.Command {
 				return err
 			}
 			rows = append(rows, depthRow{q.Name(), d.Visible, d.InFlight, d.Delayed, d.Dead})
-			cells = append(cells, []string{q.Name(), strconv.Itoa(d.Visible), strconv.Itoa(d.InFlight), strconv.Itoa(d.Delayed), strconv.Itoa(d.Dead)})
+			dead := strconv.Itoa(d.Dead)
+			if d.Dead < 0 {
+				dead = "unknown"
+			}
+			cells = append(cells, []string{q.Name(), strconv.Itoa(d.Visible), strconv.Itoa(d.InFlight), strconv.Itoa(d.Delayed), dead})
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), rows)

@@ -35,7 +35,7 @@ func parseQueue(text string) (queueRef, error) {
 		r.kind = kindLocal
 	case scheme == kindSQS && rest != "" && !strings.Contains(rest, "/"):
 		r.kind, r.name = kindSQS, rest
-	case scheme == "arn" && strings.Contains(rest, ":sqs:"), (scheme == "https" || scheme == "http") && strings.Count(rest, "/") > 2:
+	case scheme == "arn" && strings.Contains(rest, ":sqs:"), (scheme == "https" || scheme == "http") && strings.Count(rest, "/") > 3:
 		r.kind, r.name = kindSQS, whole
 	case strings.HasPrefix(whole, "cos://"):
 		var err error
@@ -91,6 +91,25 @@ func parseQueues(texts []string) (refs []queueRef, errs []error) {
 		errs = append(errs, fmt.Errorf("no queue is named; the embedded one is local"))
 	}
 	return refs, errs
+}
+
+// apart refuses places in COS that lie within each other: each would take the other's objects for its own.
+func apart(queues []queueRef, store storeRef) (errs []error) {
+	places := []storeRef{store}
+	for _, q := range queues {
+		places = append(places, storeRef{q.text, q.kind, q.bucket, q.prefix})
+	}
+	within := func(a, b storeRef) bool {
+		return b.prefix == "" || a.prefix == b.prefix || strings.HasPrefix(a.prefix, b.prefix+"/")
+	}
+	for i, a := range places {
+		for _, b := range places[:i] {
+			if a.kind == kindCOS && b.kind == kindCOS && a.bucket == b.bucket && (within(a, b) || within(b, a)) {
+				errs = append(errs, fmt.Errorf("%s and %s overlap; give each queue and the store a prefix of its own, like cos://%s/queue and cos://%[3]s/records", b.text, a.text, a.bucket))
+			}
+		}
+	}
+	return errs
 }
 
 // A storeRef names a store as --store does: local, s3://bucket/prefix, cos://bucket/prefix.

@@ -31,6 +31,7 @@ func TestWhatNamesNoQueueOrStoreIsRefusedInASentence(t *testing.T) {
 		{"jobs", `"jobs" is no queue; write local, sqs:NAME`},
 		{"", `"" is no queue`},
 		{"https://example.com", "is no queue"},
+		{"https://example.com/jobs", "is no queue"},
 		{"cos:///x", "names no bucket"},
 		{"local?wieght=2", `"wieght" is no option of a queue; there are weight and limit`},
 		{"sqs:jobs?limit=0", "limit must be 1 to 1024"},
@@ -49,4 +50,23 @@ func TestWhatNamesNoQueueOrStoreIsRefusedInASentence(t *testing.T) {
 	s, err := parseStore("s3://b/p/")
 	require.NoError(t, err)
 	require.Equal(t, storeRef{text: "s3://b/p/", kind: kindS3, bucket: "b", prefix: "p"}, s)
+}
+
+func TestPlacesInOneBucketMustNotOverlap(t *testing.T) {
+	for _, tt := range []struct {
+		queues []string
+		store  string
+		wrong  int
+	}{
+		{[]string{"cos://b/q"}, "cos://b/q/", 1},
+		{[]string{"cos://b"}, "cos://b/records", 1},
+		{[]string{"cos://b/q", "cos://b/q/a"}, "local", 1},
+		{[]string{"cos://b/q", "cos://b/queue", "cos://c/q", "local"}, "cos://b/records", 0},
+	} {
+		queues, errs := parseQueues(tt.queues)
+		require.Empty(t, errs)
+		store, err := parseStore(tt.store)
+		require.NoError(t, err)
+		require.Len(t, apart(queues, store), tt.wrong, "%v %s", tt.queues, tt.store)
+	}
 }

@@ -15,7 +15,9 @@ import (
 
 // services are what a worker speaks to: queues, the store, and whoever wakes it.
 type services struct {
-	brokers   []queue.Broker // that messages come from
+	refs      []queueRef     // that messages come from
+	brokers   []queue.Broker // of refs
+	counts    []*counted     // of brokers
 	feed      *queue.Feed    // of brokers
 	others    []queue.Broker // that jobs of other classes are sent on to
 	classes   map[string]*queue.Queue
@@ -26,7 +28,7 @@ type services struct {
 
 // openServices opens all of them, and refuses a store that two workers could both commit one job to.
 func (c *workConfig) openServices(ctx context.Context, log *slog.Logger) (_ *services, err error) {
-	s := &services{wake: func() {}}
+	s := &services{refs: c.queues, wake: func() {}}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -35,7 +37,10 @@ func (c *workConfig) openServices(ctx context.Context, log *slog.Logger) (_ *ser
 	if s.brokers, err = c.openBrokers(ctx, c.Visibility); err != nil {
 		return nil, err
 	}
-	if s.feed, err = c.feed(s.brokers, log); err != nil {
+	for _, b := range s.brokers {
+		s.counts = append(s.counts, &counted{Driver: b})
+	}
+	if s.feed, err = c.feed(s.counts, log); err != nil {
 		return nil, err
 	}
 	if s.classes, s.others, err = c.classQueues(ctx, log); err != nil {
@@ -80,10 +85,10 @@ func (s *services) wakeAll() {
 }
 
 // feed is the queues as a worker serves them.
-func (c *workConfig) feed(brokers []queue.Broker, log *slog.Logger) (*queue.Feed, error) {
+func (c *workConfig) feed(drivers []*counted, log *slog.Logger) (*queue.Feed, error) {
 	fc := queue.FeedConfig{Order: queue.Order(c.Order)}
 	for i, ref := range c.queues {
-		q, err := queue.New(queue.Config{Driver: brokers[i], Visibility: c.Visibility, Log: log})
+		q, err := queue.New(queue.Config{Driver: drivers[i], Visibility: c.Visibility, Log: log})
 		if err != nil {
 			return nil, err
 		}

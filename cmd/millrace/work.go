@@ -95,7 +95,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	defer end()
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
-		Payloads: cfg.payloads(), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
 	})
@@ -107,6 +107,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
+	defer s.lookOut(ctx, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}

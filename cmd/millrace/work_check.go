@@ -115,6 +115,9 @@ func checkPipelines(dir string, from func(string) string) error {
 	if dir == "" {
 		return nil
 	}
+	if isBucket(dir) {
+		return fmt.Errorf("%s: this command reads pipelines of a folder, and %s is a bucket; `work`, `jobs run` and `dlq replay` read those", from("pipelines"), dir)
+	}
 	if _, err := os.ReadDir(dir); err != nil {
 		return fmt.Errorf("%s: the folder of pipelines %s can't be read: %w", from("pipelines"), dir, plainPath(err))
 	}

@@ -2,7 +2,9 @@ package cloud
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/IBM/ibm-cos-sdk-go/aws/awserr"
@@ -40,6 +42,52 @@ func Status(err error) int {
 	return status
 }
 
+// Region is where S3 says a bucket is, in the error of a call that was made elsewhere; empty in any other.
+func Region(err error) string {
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok && elsewhere(Code(err)) {
+		return e.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}
+
+// elsewhere says whether a code of S3's means that the bucket is in another region.
+func elsewhere(code string) bool {
+	return code == "AuthorizationHeaderMalformed" || code == "PermanentRedirect" || code == "IllegalLocationConstraintException"
+}
+
+// root is the innermost error: SDKs wrap each in what they were doing, several times over.
+func root(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if e, ok := err.(awserr.Error); ok {
+			inner = e.OrigErr()
+		}
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// silent is whom we called, and why there was no answer.
+func silent(err error) string {
+	for e := err; e != nil; {
+		if u, ok := errors.AsType[*url.Error](e); ok {
+			host := u.URL
+			if parsed, err := url.Parse(u.URL); err == nil {
+				host = parsed.Scheme + "://" + parsed.Host
+			}
+			return fmt.Sprintf("%s: %s", host, oneLine(root(u)))
+		}
+		a, ok := errors.AsType[awserr.Error](e)
+		if !ok {
+			break
+		}
+		e = a.OrigErr()
+	}
+	return "the service: " + oneLine(root(err))
+}
+
 var codes = map[string]Why{
 	"QueueDoesNotExist": Missing, "NonExistentQueue": Missing, "NoSuchBucket": Missing,
 
@@ -60,7 +108,7 @@ var codes = map[string]Why{
 	"RequestTimeout": Unreachable, "IncompleteBody": Unreachable, "BadDigest": Unreachable, "XAmzContentSHA256Mismatch": Unreachable,
 
 	// S3 of a bucket that lies in another region.
-	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing,
+	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing, "IllegalLocationConstraintException": Missing,
 
 	// What a second try of the same call can't mend, and nobody but the caller. All that stands nowhere here may pass.
 	"InvalidParameterValue": Refused, "InvalidParameterCombination": Refused, "MissingParameter": Refused, "ValidationException": Refused,
@@ -86,7 +134,7 @@ func why(code string, status int, err error) Why {
 	switch {
 	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
 		return Locked
-	case status == 0 || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
+	case status == 0 || status == http.StatusOK || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout: // 200: cut short
 		return Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return Denied

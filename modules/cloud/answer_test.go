@@ -47,12 +47,13 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 		key      string
 		call     func(*testing.T, aws.Config) error
 		why      Why
+		text     string
 	}{
-		{"no bucket", servertest.Versitygw(t), servertest.AccessKey, list, Missing},
-		{"no such key", servertest.Versitygw(t), "other", list, Denied},
-		{"no queue", servertest.Fauxqs(t), servertest.AccessKey, find, Missing},
-		{"no credentials", servertest.Fauxqs(t), "", find, Denied},
-		{"nobody there", "http://127.0.0.1:1", servertest.AccessKey, list, Unreachable},
+		{"no bucket", servertest.Versitygw(t), servertest.AccessKey, list, Missing, "check name"},
+		{"no such key", servertest.Versitygw(t), "other", list, Denied, "are wrong"},
+		{"no queue", servertest.Fauxqs(t), servertest.AccessKey, find, Missing, "check name"},
+		{"no credentials", servertest.Fauxqs(t), "", find, Denied, "no credentials were found"},
+		{"nobody there", "http://127.0.0.1:1", servertest.AccessKey, list, Unreachable, "no answer from http://127.0.0.1:1: connection refused; check the endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, tt.key, servertest.SecretKey)
@@ -62,6 +63,8 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 			require.True(t, Is(err, tt.why), "%v", err)
 			require.Equal(t, fault.Transient, fault.Of(err))
 			require.NotContains(t, err.Error(), "\n")
+			require.Contains(t, err.Error(), tt.text)
+			require.Less(t, len(err.Error()), 200, "%v", err)
 		})
 	}
 }
@@ -80,6 +83,7 @@ func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
 		{"BadDigest", 400, Unreachable},
 		{"IncompleteBody", 400, Unreachable},
 		{"", 408, Unreachable},
+		{"", 200, Unreachable},
 		{"KMS.ThrottlingException", 400, Throttled},
 		{"TokenRefreshRequired", 400, Denied},
 		{"BandwidthLimitExceeded", 400, Throttled},
@@ -120,4 +124,23 @@ func TestAWSCredentialsAreReadAgainFromAReplacedFile(t *testing.T) {
 	creds, err = c.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "two", creds.AccessKeyID)
+}
+
+func TestAServerOfAnotherKindIsSaid(t *testing.T) {
+	alone(t, servertest.AccessKey, servertest.SecretKey)
+	c, err := AWS{Endpoint: servertest.Versitygw(t), Region: "us-east-1"}.Load(t.Context())
+	require.NoError(t, err)
+	_, err = sqs.NewFromConfig(c).GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("jobs")})
+	require.ErrorContains(t, Explain(t.Context(), "find queue jobs", err), "what answers is no such service (HTTP status 405); check the endpoint's URL")
+}
+
+func TestWithoutARegionAWSIsNotGuessedAt(t *testing.T) {
+	alone(t, "", "")
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	_, err := AWS{}.Load(t.Context())
+	require.ErrorIs(t, err, ErrNoRegion)
+	c, err := AWS{Endpoint: "http://127.0.0.1:1"}.Load(t.Context())
+	require.NoError(t, err, "a server of one's own")
+	require.NotEmpty(t, c.Region)
 }

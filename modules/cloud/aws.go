@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,9 +19,12 @@ const reread = time.Minute
 
 // AWS is how to reach AWS, or a server that speaks as it does.
 type AWS struct {
-	Region   string // empty: the environment's, else that of the profile
+	Region   string // empty: the environment's, else that of the profile; a server of one's own needs none
 	Endpoint string // empty: the environment's (AWS_ENDPOINT_URL_SQS and the like), else AWS's own
 }
+
+// ErrNoRegion says that it is not known where in AWS to look. A guess could meet another queue of the same name.
+var ErrNoRegion = errors.New("no AWS region is given: set AWS_REGION, or MILLRACE_REGION (--region), or name a queue by its URL or ARN")
 
 // Load reads what the default chain says: environment, profile, web identity, container, instance. Nothing is retried:
 // that is for the caller, who knows what a second try would do. Every connection has time limits; long polls of 20 s and
@@ -33,16 +37,20 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
 	}
-	if a.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(a.Endpoint))
-	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
+	credentials := aws.NewCredentialsCache(rereading{c.Credentials, options})
+	if err == nil && a.Endpoint != "" { // of this service: STS, which credentials may come from, has its own
+		c, err = config.LoadDefaultConfig(ctx, append(options, config.WithBaseEndpoint(a.Endpoint))...)
+	}
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
-	c.Credentials = aws.NewCredentialsCache(rereading{c.Credentials, options})
+	c.Credentials = credentials
 	if c.Region == "" {
-		c.Region = "us-east-1" // servers that speak as AWS does need none, and AWS's own say which queue is missing there
+		if c.BaseEndpoint == nil {
+			return aws.Config{}, ErrNoRegion
+		}
+		c.Region = "us-east-1" // a server of one's own has none, and signatures name one
 	}
 	return c, nil
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -41,6 +43,9 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Error() string {
 	switch e.Why {
 	case Missing:
+		if elsewhere(e.Code) {
+			return fmt.Sprintf("%s: it is in another region than the one that was given (%s); give its own", e.Call, e.Code)
+		}
 		return fmt.Sprintf("%s: it does not exist (%s); check name, account and region", e.Call, e.Code)
 	case Denied:
 		return fmt.Sprintf("%s: %s", e.Call, e.denied())
@@ -49,14 +54,26 @@ func (e *Error) Error() string {
 	case Skewed:
 		return fmt.Sprintf("%s: this machine's clock is off (%s); set it by NTP", e.Call, e.Code)
 	}
-	return fmt.Sprintf("%s: %s", e.Call, oneLine(e.Err))
+	return fmt.Sprintf("%s: %s", e.Call, e.said())
 }
 
 func (e *Error) denied() string {
 	if e.Code == "" {
-		return fmt.Sprintf("no credentials were found (%s); give them by the environment, a profile, or the pod's identity", oneLine(e.Err))
+		return fmt.Sprintf("no credentials were found (%s); give them by the environment, a profile, or the pod's identity", oneLine(root(e.Err)))
 	}
 	return fmt.Sprintf("the credentials are wrong, have expired, or lack the permission (%s)", e.Code)
+}
+
+// said is what came back, or that nothing did.
+func (e *Error) said() string {
+	_, strange := errors.AsType[*smithy.DeserializationError](e.Err)
+	switch {
+	case strange && e.Why == Unclear:
+		return fmt.Sprintf("what answers is no such service (HTTP status %d); check the endpoint's URL", Status(e.Err))
+	case e.Why == Unreachable && Status(e.Err) == 0:
+		return fmt.Sprintf("no answer from %s; check the endpoint, DNS and the network's rules", silent(e.Err))
+	}
+	return oneLine(e.Err)
 }
 
 // Is says whether err is a call that was not done for this reason.

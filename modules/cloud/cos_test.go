@@ -67,3 +67,11 @@ func TestWithoutCredentialsOrEndpointCOSSaysWhatToGive(t *testing.T) {
 	_, err = COS{Endpoint: "http://127.0.0.1:1", File: file}.Open()
 	require.ErrorContains(t, err, "neither cos_hmac_keys nor apikey")
 }
+
+func TestABucketThatIsNotReachedIsNamedWithARemedy(t *testing.T) {
+	client, err := COS{Endpoint: "http://127.0.0.1:1", AccessKeyID: "a", SecretAccessKey: "s"}.Open()
+	require.NoError(t, err)
+	_, err = client.ListObjectsV2WithContext(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("b")})
+	require.EqualError(t, Explain(t.Context(), "list cos://b", err),
+		"list cos://b: no answer from http://127.0.0.1:1: connection refused; check the endpoint, DNS and the network's rules")
+}

@@ -39,7 +39,7 @@ func TestWhoRefusesCredentialsIsNotUnreachable(t *testing.T) {
 		t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", file)
 		t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/worker")
 		t.Setenv("AWS_ENDPOINT_URL_STS", endpoint)
-		c, err := AWS{Region: "us-east-1"}.Load(t.Context())
+		c, err := AWS{Region: "us-east-1", Endpoint: "http://127.0.0.1:2"}.Load(t.Context())
 		require.NoError(t, err)
 		_, err = s3.NewFromConfig(c).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("b")})
 		return err

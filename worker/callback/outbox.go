@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -105,7 +106,7 @@ func (o *Outbox) settle(ctx context.Context, final *record.Record, e record.Entr
 			return err
 		}
 	}
-	if e.Replay || e.Round >= len(schedule()) || fault.Of(sendErr) == fault.Permanent {
+	if e.Replay || e.Round >= len(schedule()) || hopeless(e, sendErr) {
 		d.Error = e.Error
 		log.ErrorContext(ctx, "callback exhausted", "tries", d.Tries, "err", d.Error)
 		if err := o.Records.CallbackDone(ctx, e.Job, d); err != nil {
@@ -117,6 +118,13 @@ func (o *Outbox) settle(ctx context.Context, final *record.Record, e record.Entr
 	owed.Next = next(e.Job, owed.Round, d.Time, fault.Delay(sendErr))
 	log.WarnContext(ctx, "callback owed", "due", owed.Next, "tries", owed.Tries, "err", owed.Error)
 	return o.Records.Owe(ctx, e, owed)
+}
+
+// hopeless says whether nobody can do better. A host that an earlier round reached, and that this process may not reach,
+// is the fault of this process's settings: another will do better.
+func hopeless(e record.Entry, sendErr error) bool {
+	_, blocked := errors.AsType[*egress.BlockedError](sendErr)
+	return fault.Of(sendErr) == fault.Permanent && !(blocked && e.Round > 0)
 }
 
 // exhaust lists a callback as given up. A URL that is too long to send to is too long to keep.

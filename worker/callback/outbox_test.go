@@ -21,6 +21,8 @@ import (
 	"github.com/millrace/millrace/modules/blob/blobtest"
 	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
+	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/callback"
 	"github.com/millrace/millrace/worker/job"
@@ -402,4 +404,26 @@ func TestACallbackOfAJobWhoseRecordIsGoneIsGivenUp(t *testing.T) {
 		require.Contains(t, w.Error, "record is no longer in the store")
 	}
 	require.Equal(t, []string{"outbox/exhausted/j"}, outboxKeys(t, store))
+}
+
+func TestAHostThatOnlyThisProcessMayNotReachIsNotGivenUp(t *testing.T) {
+	store := newStore(t)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutbox(store, fenced{}, io.Discard)
+		owe(t, store, "a", target)
+		n, err := o.DeliverDue(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, n)
+		require.Equal(t, []string{"a"}, jobsOf(t, o.List(t.Context())), "an earlier round was let out")
+		require.Empty(t, jobsOf(t, o.Exhausted(t.Context())))
+		require.NoError(t, o.CallBack(t.Context(), end(t, store, "b"), target))
+		require.Equal(t, []string{"b"}, jobsOf(t, o.Exhausted(t.Context())))
+	})
+}
+
+// fenced is a process that may reach nobody.
+type fenced struct{}
+
+func (fenced) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, fault.As(fault.Permanent, &egress.BlockedError{Host: "shop.example", Class: "private"})
 }

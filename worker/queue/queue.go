@@ -44,7 +44,7 @@ type Draft struct {
 	Key        string            // a FIFO queue takes one message of a key in five minutes; empty is the driver's choice
 }
 
-// Depth is how much there is to do.
+// Depth is how much there is to do. Dead is -1 where it is not known.
 type Depth struct{ Visible, InFlight, Delayed, Dead int }
 
 // A Driver speaks to one broker. Queue and Lease call it from several goroutines at once. Drivers don't retry,

@@ -33,7 +33,7 @@ func TestALargeObjectIsPutInPartsAndSeenWhole(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
 		s := open(t, p)
-		for _, size := range []int{8<<20 - 1, 8 << 20, 8<<20 + 1, 20 << 20} {
+		for _, size := range []int{8 << 20, 8<<20 + 1} {
 			want := noise(size)
 			in, err := s.Put(t.Context(), "k", bytes.NewReader(want), blob.PutOptions{})
 			require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestALargeObjectIsPutInPartsAndSeenWhole(t *testing.T) {
 		require.ErrorIs(t, err, broken)
 		got, err := blob.ReadAll(t.Context(), s, "k", 32<<20)
 		require.NoError(t, err)
-		require.Len(t, got, 20<<20, "as it was")
+		require.Len(t, got, 8<<20+1, "as it was")
 		require.Zero(t, uploads(t, p))
 	})
 }

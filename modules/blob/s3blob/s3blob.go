@@ -33,6 +33,7 @@ type Store struct{ *bucket.Store }
 var _ blob.Store = (*Store)(nil)
 
 // Open makes one cheap call, so that a wrong name, wrong credentials and a wrong endpoint show at once, as a *cloud.Error.
+// A bucket that is in another region is looked for there, where S3 says which that is.
 // The identity needs s3:ListBucket: without it S3 says of an object that is not there that it is forbidden.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Bucket == "" {
@@ -42,6 +43,18 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store s3://%s: %w", c.Bucket, err)
 	}
+	s, err := open(ctx, c, conf)
+	if region := cloud.Region(err); region != "" && region != conf.Region {
+		conf.Region = region
+		s, err = open(ctx, c, conf)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Store{s}, nil
+}
+
+func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error) {
 	client := s3.NewFromConfig(conf, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
 		if o.BaseEndpoint == nil {
@@ -52,13 +65,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	})
-	s, err := bucket.Open(ctx, bucket.Config{
+	return bucket.Open(ctx, bucket.Config{
 		SDK: &sdk{client, aws.String(c.Bucket)}, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &Store{s}, nil
 }
 
 // An sdk makes the calls of bucket.SDK.

@@ -1,6 +1,10 @@
 package s3blob_test
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,4 +30,20 @@ func TestAStoreKeepsItsPromisesOnVersitygw(t *testing.T) {
 
 func TestAStoreKeepsItsPromisesOnGofakes3(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, blobtest.Fake(t)) })
+}
+
+// No server here has regions: this one answers as S3 does, documented at "AuthorizationHeaderMalformed" of its error codes.
+func TestABucketInAnotherRegionIsFoundThere(t *testing.T) {
+	s3 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Amz-Bucket-Region", "eu-central-1")
+		if !strings.Contains(r.Header.Get("Authorization"), "/eu-central-1/s3/") {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-central-1</Region></Error>")
+			return
+		}
+		fmt.Fprint(w, "<ListBucketResult><Name>b</Name></ListBucketResult>")
+	}))
+	t.Cleanup(s3.Close)
+	_, err := s3blob.Open(t.Context(), s3blob.Config{AWS: blobtest.AWS(t, s3.URL), Bucket: "b"})
+	require.NoError(t, err)
 }

@@ -101,6 +101,7 @@ func conforms(t *testing.T, config func(*testing.T) Config, o queuetest.Options)
 		configs.Store(again, c)
 		return again
 	}
+	o.Deviations = map[string]string{"one message of a group is in flight at a time, in order": "no groups"}
 	queuetest.Run(t, func(t *testing.T) queue.Driver {
 		c := config(t)
 		d := start(t, c)

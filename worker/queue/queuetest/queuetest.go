@@ -102,6 +102,7 @@ var cases = []promise{
 	{"depth counts what is visible, in flight, delayed and dead", depth},
 	{"a cancelled receive hides nothing", cancelled},
 	{"receivers at the same time never share a message", concurrent},
+	{"one message of a group is in flight at a time, in order", groups},
 	{"what was sent outlives the driver", durable},
 }
 

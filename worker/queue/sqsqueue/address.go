@@ -64,10 +64,9 @@ func (a address) region(otherwise string) string {
 		labels := strings.Split(a.url.Hostname(), ".")
 		for i, l := range labels {
 			switch {
-			case !isAWS(a.url.Hostname()):
-			case l == "sqs" && i+1 < len(labels) && strings.Contains(labels[i+1], "-"):
-				return labels[i+1] // sqs.REGION.amazonaws.com
-			case l == "queue" && i == 1:
+			case (l == "sqs" || l == "sqs-fips") && i+1 < len(labels) && strings.Contains(labels[i+1], "-"):
+				return labels[i+1] // sqs.REGION.amazonaws.com, vpce-….sqs.REGION.vpce.amazonaws.com
+			case l == "queue" && i == 1 && isAWS(a.url.Hostname()):
 				return labels[0] // REGION.queue.amazonaws.com
 			}
 		}
@@ -75,16 +74,17 @@ func (a address) region(otherwise string) string {
 	return otherwise
 }
 
-// endpoint is where a URL that is not AWS's own leads; empty where the region says it.
+// endpoint is where a URL leads: that of a VPC endpoint or of FIPS to no other. It is empty where the region says it: so
+// with REGION.queue.amazonaws.com, which is an old name of the same.
 func (a address) endpoint() string {
-	if a.url == nil || isAWS(a.url.Hostname()) {
+	if a.url == nil || strings.HasSuffix(a.url.Hostname(), "queue.amazonaws.com") {
 		return ""
 	}
 	return a.url.Scheme + "://" + a.url.Host
 }
 
 func isAWS(host string) bool {
-	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
+	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn") || strings.HasSuffix(host, ".api.aws")
 }
 
 // resolve returns the queue's URL.

@@ -18,6 +18,7 @@ import (
 )
 
 // Depth is what SQS says: about what there is, and up to a minute old. What was handed back for later counts as in flight.
+// Dead is -1 where the dead-letter queue may not be read: whoever scales by the queue needs no right to it.
 func (d *Driver) Depth(ctx context.Context) (queue.Depth, error) {
 	q, err := d.count(ctx, d.url)
 	if err != nil {
@@ -25,7 +26,10 @@ func (d *Driver) Depth(ctx context.Context) (queue.Depth, error) {
 	}
 	if dead := d.dead(); dead != "" {
 		b, err := d.count(ctx, dead)
-		if err != nil {
+		switch {
+		case cloud.Is(err, cloud.Denied):
+			b = queue.Depth{Visible: -1}
+		case err != nil:
 			return queue.Depth{}, err
 		}
 		q.Dead = b.Visible + b.InFlight + b.Delayed
@@ -69,9 +73,11 @@ func (d *Driver) Peek(ctx context.Context, limit int) ([]queue.Waiting, error) {
 // collect hides up to limit messages of a queue for so long, from now on for each, and returns them. It ends when a call
 // brings none.
 func (d *Driver) collect(ctx context.Context, url string, limit int, hidden time.Duration) ([]delivery, error) {
+	late, release := patient(ctx)
+	defer release()
 	var all []delivery
-	for len(all) < limit {
-		ds, err := d.poll(ctx, url, min(limit-len(all), maxBatch), time.Second, hidden)
+	for len(all) < limit && ctx.Err() == nil {
+		ds, err := d.poll(late, url, ask{max: min(limit-len(all), maxBatch), wait: time.Second, hidden: hidden})
 		if err != nil && len(all) == 0 {
 			return nil, err
 		}
@@ -113,9 +119,17 @@ func (d *Driver) handBack(ctx context.Context, url string, handles []string) err
 			entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &batch[i]})
 		}
 		call, cancel := d.limited(context.WithoutCancel(ctx))
-		_, err := d.calls.ChangeMessageVisibilityBatch(call, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
+		out, err := d.calls.ChangeMessageVisibilityBatch(call, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		cancel()
 		errs = append(errs, cloud.Explain(ctx, "hand back messages of "+url, err))
+		if err != nil {
+			continue
+		}
+		for _, f := range out.Failed {
+			if !isLost(aws.ToString(f.Code)) {
+				errs = append(errs, refused("hand back a message of "+url, f))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ const shownFor = 5 * time.Minute
 func (d *Driver) Dead(ctx context.Context, limit int) ([]queue.Buried, error) {
 	from := d.dead()
 	if from == "" {
-		return nil, nil
+		return nil, fmt.Errorf("%s: %w", d.url, errNoDeadQueue)
 	}
 	if err := d.conceal(ctx); err != nil {
 		return nil, err

@@ -103,9 +103,8 @@ func TestWithoutADeadLetterQueueAMessageIsNotBuriedAndStays(t *testing.T) {
 	depth, err := d.Depth(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, depth.InFlight)
-	bs, err := d.Dead(t.Context(), 1)
-	require.NoError(t, err)
-	require.Empty(t, bs)
+	_, err = d.Dead(t.Context(), 1)
+	require.ErrorContains(t, err, "it has no dead-letter queue")
 }
 
 func TestADeadLetterQueueCanBeNamed(t *testing.T) {

@@ -30,7 +30,7 @@ const (
 	maxHidden = 12 * time.Hour
 	// callLimit is how long a call may take, and a poll beyond the wait that it asks for.
 	callLimit = 10 * time.Second
-	// pollGrace is how long a poll may go on after its context has ended: SQS may have hidden messages for it.
+	// pollGrace is how long a Receive may go on after its context has ended: SQS may have hidden messages for it.
 	pollGrace = 2 * time.Second
 )
 
@@ -49,6 +49,7 @@ type Driver struct {
 	visibility time.Duration
 	limit      time.Duration // callLimit, or what a test says
 	aws        aws.Config    // for Examine
+	endpoint   string        // where an AWS URL leads; empty where the region says it
 
 	polls *sqs.Client // receives alone: what keeps a lease never waits behind them
 	calls *sqs.Client // everything else
@@ -57,7 +58,11 @@ type Driver struct {
 	mu      sync.Mutex
 	redrive redrive   // guarded by mu
 	looked  time.Time // guarded by mu: when redrive was last asked for
+	waits   bool      // guarded by mu: a receive that names no wait waits as long as the queue is set up to
 	shown   []string  // guarded by mu: receipt handles of the dead-letter queue that Dead has hidden
+	denied  time.Time // guarded by mu: when a delete failed last; zero once one has passed
+	moved   memory    // messages that were sent elsewhere, and are to be deleted here
+	retry   attempt   // guarded by mu: a receive from a FIFO queue whose answer was lost
 
 	deadURL string // Config's; empty: the redrive policy's
 }
@@ -82,16 +87,20 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if c.AWS.Region = a.region(c.AWS.Region); c.AWS.Endpoint == "" {
-		c.AWS.Endpoint = a.endpoint()
+	endpoint := a.endpoint()
+	if c.AWS.Region = a.region(c.AWS.Region); c.AWS.Endpoint == "" && endpoint != "" && !isAWS(a.url.Hostname()) {
+		c.AWS.Endpoint = endpoint // also of STS, which AWS has elsewhere
 	}
 	conf, err := c.AWS.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{visibility: c.Visibility, limit: callLimit, aws: conf}
+	d := &Driver{visibility: c.Visibility, limit: callLimit, aws: conf, endpoint: endpoint}
 	d.polls, d.calls = d.client(), d.client()
-	return d, d.find(ctx, a, c.DeadQueue)
+	if err := d.find(ctx, a, c.DeadQueue); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // client returns a client with connections of its own.
@@ -105,7 +114,12 @@ func (d *Driver) client() *sqs.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	d.idle = append(d.idle, h)
-	return sqs.NewFromConfig(d.aws, func(o *sqs.Options) { o.HTTPClient = h })
+	return sqs.NewFromConfig(d.aws, func(o *sqs.Options) {
+		o.HTTPClient = h
+		if o.BaseEndpoint == nil && d.endpoint != "" {
+			o.BaseEndpoint = &d.endpoint
+		}
+	})
 }
 
 func (d *Driver) find(ctx context.Context, a address, dead string) error {
@@ -145,21 +159,21 @@ func (d *Driver) limited(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, d.limit)
 }
 
-// patient bounds a poll: ctx's end ends it pollGrace later.
-func patient(ctx context.Context, limit time.Duration) (context.Context, func()) {
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+// patient returns a context that ends pollGrace after ctx, with its cause.
+func patient(ctx context.Context) (context.Context, func()) {
+	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		t := time.NewTimer(pollGrace)
 		defer t.Stop()
 		select {
 		case <-t.C:
-			cancel()
-		case <-call.Done():
+			cancel(context.Cause(ctx))
+		case <-late.Done():
 		}
 	})
-	return call, func() {
+	return late, func() {
 		stop()
-		cancel()
+		cancel(nil)
 	}
 }
 

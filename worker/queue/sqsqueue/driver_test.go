@@ -56,6 +56,7 @@ func (s server) queues(t *testing.T, maxReceives int) (name, dead string) {
 	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": got.Attributes["QueueArn"], "maxReceiveCount": fmt.Sprint(maxReceives)})
 	require.NoError(t, err)
 	attributes["RedrivePolicy"] = string(policy)
+	attributes["ReceiveMessageWaitTimeSeconds"] = "20" // as SQS advises: no call may count on 0
 	_, err = client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	require.NoError(t, err)
 	return name, dead
@@ -91,11 +92,13 @@ func TestTheDriverKeepsWhatEveryDriverPromises(t *testing.T) {
 		noDelay    = "a FIFO queue delays no single message (SQS)"
 		anyReceipt = "fauxqs takes stale receipts on a delete; SQS and ElasticMQ do not"
 		noEmoji    = "fauxqs takes no characters beyond U+FFFF in a body; SQS and ElasticMQ do"
+		noGroups   = "a standard queue shares fairly between groups and keeps no order (SQS)"
 		noOrder    = "a FIFO queue keeps an order within a group alone, and these messages have none in common (SQS)"
 	)
 	const (
 		delayed, depth = "a delayed message is hidden until its delay is over", "depth counts what is visible, in flight, delayed and dead"
 		stale, acks    = "a stale receipt changes nothing", "acks are answered one by one"
+		groups         = "one message of a group is in flight at a time, in order"
 		bytes, order   = "a body may hold any bytes, or none", "messages come roughly in the order they were sent"
 	)
 	options := func(deviations map[string]string) queuetest.Options {
@@ -106,11 +109,11 @@ func TestTheDriverKeepsWhatEveryDriverPromises(t *testing.T) {
 		server
 		queuetest.Options
 	}{
-		{"fauxqs standard", server{endpoint: servertest.Fauxqs(t)}, options(map[string]string{stale: anyReceipt, acks: anyReceipt, bytes: noEmoji})},
+		{"fauxqs standard", server{endpoint: servertest.Fauxqs(t)}, options(map[string]string{stale: anyReceipt, acks: anyReceipt, bytes: noEmoji, groups: noGroups})},
 		{"fauxqs FIFO", server{servertest.Fauxqs(t), true}, options(map[string]string{
 			stale: anyReceipt, acks: anyReceipt, bytes: noEmoji, delayed: noDelay, depth: noDelay, order: noOrder,
 		})},
-		{"ElasticMQ standard", server{endpoint: servertest.ElasticMQ(t)}, options(nil)},
+		{"ElasticMQ standard", server{endpoint: servertest.ElasticMQ(t)}, options(map[string]string{groups: noGroups})},
 		{"ElasticMQ FIFO", server{servertest.ElasticMQ(t), true}, options(map[string]string{delayed: noDelay, depth: noDelay, order: noOrder})},
 	}
 	var all []queuetest.Options

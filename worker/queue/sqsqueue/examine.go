@@ -119,7 +119,11 @@ func (d *Driver) examineDead(ctx context.Context, own map[string]string) []queue
 	}
 	its, _, err := d.setUp(ctx, url)
 	if err != nil {
-		return append(found, unreadable(check, err))
+		f := unreadable(check, err)
+		if cloud.Is(err, cloud.Missing) {
+			f.Remedy = "Create that queue, or correct the redrive policy (or MILLRACE_DEAD_QUEUE) that names it."
+		}
+		return append(found, f)
 	}
 	if isFIFO(url) != d.fifo {
 		return append(found, queue.Finding{
@@ -153,6 +157,9 @@ func receives(p redrive) queue.Finding {
 func retention(own, its map[string]string) queue.Finding {
 	const check, name = "retention", string(types.QueueAttributeNameMessageRetentionPeriod)
 	source, dead := time.Duration(number(own[name]))*time.Second, time.Duration(number(its[name]))*time.Second
+	if source == 0 || dead == 0 {
+		return queue.Finding{Check: check, Level: queue.Good, Text: "the server does not say how long it keeps messages"}
+	}
 	f := queue.Finding{Check: check, Level: queue.Good, Text: fmt.Sprintf("the queue keeps messages for %s, its dead-letter queue for %s", days(source), days(dead))}
 	switch {
 	case dead < source:

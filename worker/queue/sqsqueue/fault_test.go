@@ -180,7 +180,7 @@ func TestAServerThatFailsOrThrottlesIsTransientAndARevokedPermissionSaysSo(t *te
 				return failing.Load() && refuse(w, tt.status, tt.code)
 			}, nil).open(t, name)
 			failing.Store(true)
-			r := queue.Receipt(fmt.Sprintf("%d.x", time.Now().Unix()))
+			r := queue.Receipt(fmt.Sprintf("%d.id.x", time.Now().Unix()))
 			_, receive := d.Receive(t.Context(), 1, 0)
 			_, send := d.Send(t.Context(), queue.Draft{Body: []byte("x")})
 			_, depth := d.Depth(t.Context())

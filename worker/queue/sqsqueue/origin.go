@@ -25,7 +25,7 @@ func (o origin) text() string {
 
 // parseOrigin reads what anyone may have written; it is zero for what we have not.
 func parseOrigin(text string) origin {
-	const long, many = 1024, 1_000_000
+	const long = 1024
 	if text == "" || len(text) > long {
 		return origin{}
 	}
@@ -34,7 +34,7 @@ func parseOrigin(text string) origin {
 		return origin{}
 	}
 	soon := time.Now().Add(time.Hour).UnixMilli()
-	ok := isID(o.ID) && o.Deliveries >= 0 && o.Deliveries <= many &&
+	ok := isID(o.ID) && o.Deliveries >= 0 && o.Deliveries <= maxDeliveries &&
 		o.Enqueued >= 0 && o.Enqueued <= soon && o.Buried >= 0 && o.Buried <= soon
 	if !ok {
 		return origin{}
@@ -64,9 +64,15 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// clip makes a reason fit for an attribute: at most 1 KiB, characters that SQS takes, never empty.
-func clip(reason string) string {
-	const long = 1024
+const (
+	maxDeliveries = 1_000_000 // more than any message has
+
+	maxReason = 1024 // bytes of a reason
+	minReason = 32   // what there is room for in the longest message that Send takes
+)
+
+// clip makes a reason fit for an attribute: not too long, characters that SQS takes, never empty.
+func clip(reason string, long int) string {
 	s := strings.Map(func(r rune) rune {
 		if !sendable(r) {
 			return utf8.RuneError

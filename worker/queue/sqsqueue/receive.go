@@ -21,21 +21,28 @@ import (
 // by side and wait for nothing. The first waits for a second at least: one that does not asks some of SQS's servers only,
 // and may find nothing where there is work (SQS Developer Guide: short and long polling). A message that SQS is about to
 // bury by its own count is sent again instead of returned: see renew.
+//
+// A FIFO queue is asked for one message a call: it gives several of one group together, and one must be settled before
+// the next is worked on.
 func (d *Driver) Receive(ctx context.Context, n int, wait time.Duration) ([]queue.Message, error) {
 	if n < 1 {
 		return nil, nil
 	}
-	ds, err := d.poll(ctx, d.url, min(n, maxBatch), max(wait, time.Second), d.visibility)
+	d.update(ctx)
+	late, release := patient(ctx)
+	defer release()
+	a := ask{max: min(n, maxBatch), wait: max(wait, time.Second), hidden: d.visibility}
+	if d.fifo {
+		return d.single(late, a)
+	}
+	ds, err := d.poll(late, d.url, a)
 	if err != nil {
 		return nil, err
 	}
 	if len(ds) == maxBatch && n > maxBatch && ctx.Err() == nil {
-		ds = append(ds, d.more(ctx, n-maxBatch)...)
+		ds = append(ds, d.more(late, n-maxBatch)...)
 	}
-	if len(ds) == 0 {
-		return nil, nil
-	}
-	return d.fresh(ctx, ds), nil
+	return d.fresh(late, ds), nil
 }
 
 // more returns up to max further messages. Errors are left to the next Receive: what came before them must be returned.
@@ -43,10 +50,11 @@ func (d *Driver) more(ctx context.Context, max int) []delivery {
 	var mu sync.Mutex
 	var all []delivery
 	var wg sync.WaitGroup
+	wait := d.shortest()
 	for left := max; left > 0; left -= maxBatch {
 		wg.Go(func() {
 			deepen()
-			ds, err := d.poll(ctx, d.url, min(left, maxBatch), 0, d.visibility)
+			ds, err := d.poll(ctx, d.url, ask{max: min(left, maxBatch), wait: wait, hidden: d.visibility})
 			if err != nil {
 				return
 			}
@@ -67,15 +75,25 @@ type delivery struct {
 	origin origin // zero where the message is its own
 }
 
-func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden time.Duration) ([]delivery, error) {
-	wait = min(wait, longPoll)
-	call, release := patient(ctx, wait+d.limit)
-	defer release()
+// An ask is what one call asks for.
+type ask struct {
+	max          int
+	wait, hidden time.Duration
+	attempt      *string // of a FIFO queue: the same one gets the same messages again
+}
+
+// poll makes one call. Its ctx is a patient one.
+func (d *Driver) poll(ctx context.Context, url string, a ask) ([]delivery, error) {
+	wait := min(a.wait, longPoll)
+	call, cancel := context.WithTimeout(ctx, wait+d.limit)
+	defer cancel()
 	out, err := d.polls.ReceiveMessage(call, &sqs.ReceiveMessageInput{
+		ReceiveRequestAttemptId: a.attempt,
+
 		QueueUrl:              &url,
-		MaxNumberOfMessages:   int32(max),
+		MaxNumberOfMessages:   int32(a.max),
 		WaitTimeSeconds:       seconds(wait),
-		VisibilityTimeout:     seconds(hidden),
+		VisibilityTimeout:     seconds(a.hidden),
 		MessageAttributeNames: []string{"All"},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{ // the others cost time, and nobody reads them
 			types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp,
@@ -91,7 +109,7 @@ func (d *Driver) poll(ctx context.Context, url string, max int, wait, hidden tim
 	}
 	ds := make([]delivery, 0, len(out.Messages))
 	for _, m := range out.Messages {
-		ds = append(ds, read(m, answered, hidden))
+		ds = append(ds, read(m, answered, a.hidden))
 	}
 	return ds, nil
 }
@@ -114,7 +132,7 @@ func read(m types.Message, answered time.Time, hidden time.Duration) delivery {
 		count:  number(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]),
 		reason: attributes[attrReason], origin: parseOrigin(attributes[attrOrigin]),
 	}
-	limit := answered.Add(maxHidden)
+	limit := answered.Add(maxHidden - 5*time.Second) // SQS counts from before its answer, and we round up
 	del.Message = queue.Message{
 		ID:         aws.ToString(m.MessageId),
 		Body:       unpack(aws.ToString(m.Body), attributes),
@@ -122,7 +140,7 @@ func read(m types.Message, answered time.Time, hidden time.Duration) delivery {
 		Delivery:   max(del.count, 1),
 		Enqueued:   fromMillis(int64(number(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)]))),
 		Group:      m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
-		Receipt:    queue.Receipt(receipt{aws.ToString(m.ReceiptHandle), limit}.String()),
+		Receipt:    queue.Receipt(receipt{aws.ToString(m.ReceiptHandle), aws.ToString(m.MessageId), limit}.String()),
 		Deadline:   answered.Add(hidden),
 		Limit:      limit,
 	}

@@ -29,6 +29,9 @@ const maxDelay = 15 * time.Minute
 // Send checks that the message arrived as it was sent, by the MD5 sums that SQS returns. A Group or Key that SQS does not
 // take as it is (128 letters, digits, punctuation marks) is replaced by its SHA-256.
 func (d *Driver) Send(ctx context.Context, dr queue.Draft) (string, error) {
+	if err := (outgoing{body: dr.Body, attributes: dr.Attributes}).leavesRoom(); err != nil {
+		return "", fmt.Errorf("send to %s: %w", d.url, err)
+	}
 	return d.send(ctx, d.url, dr)
 }
 
@@ -49,6 +52,14 @@ type outgoing struct {
 	delay      time.Duration
 	reason     string  // of a buried message
 	origin     *origin // of a message that is sent again
+}
+
+// leavesRoom says whether the message can be renewed and buried: that is when its sender can still do something about it.
+func (o outgoing) leavesRoom() error {
+	o.reason = strings.Repeat("-", minReason)
+	o.origin = &origin{ID: strings.Repeat("-", 36), Enqueued: 1e13, Deliveries: maxDeliveries, Buried: 1e13}
+	_, _, err := pack(o.body, o.attributes, o.own())
+	return err
 }
 
 func (o outgoing) own() map[string]string {

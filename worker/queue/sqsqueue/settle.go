@@ -17,17 +17,17 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// Extend hides the message for d from now, and never beyond 12 h after its delivery.
+// Extend hides the message for by from now. SQS refuses what leads beyond 12 h after its delivery.
 func (d *Driver) Extend(ctx context.Context, r queue.Receipt, by time.Duration) error {
-	return d.hide(ctx, "extend a lease of ", r, by)
+	return d.hide(ctx, "extend a lease of ", r, func(receipt) int32 { return seconds(min(by, maxHidden)) })
 }
 
 // Nack hides the message for after, and never beyond 12 h after its delivery.
 func (d *Driver) Nack(ctx context.Context, r queue.Receipt, after time.Duration) error {
-	return d.hide(ctx, "hand back a message of ", r, after)
+	return d.hide(ctx, "hand back a message of ", r, func(p receipt) int32 { return p.cap(after) })
 }
 
-func (d *Driver) hide(ctx context.Context, verb string, r queue.Receipt, by time.Duration) error {
+func (d *Driver) hide(ctx context.Context, verb string, r queue.Receipt, by func(receipt) int32) error {
 	p, err := parseReceipt(r)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (d *Driver) hide(ctx context.Context, verb string, r queue.Receipt, by time
 	call, cancel := d.limited(ctx)
 	defer cancel()
 	_, err = d.calls.ChangeMessageVisibility(call, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &d.url, ReceiptHandle: &p.handle, VisibilityTimeout: p.hide(by),
+		QueueUrl: &d.url, ReceiptHandle: &p.handle, VisibilityTimeout: by(p),
 	})
 	return lost(ctx, verb+d.url, err)
 }
@@ -78,6 +78,7 @@ func (d *Driver) remove(ctx context.Context, handles []string, errs []error) {
 	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.DeleteMessageBatch(call, &sqs.DeleteMessageBatchInput{QueueUrl: &d.url, Entries: entries})
+	d.judge(err == nil)
 	if err != nil {
 		err = cloud.Explain(ctx, verb+d.url, err)
 		for i := range errs {
@@ -106,27 +107,30 @@ func refused(call string, f types.BatchResultErrorEntry) error {
 }
 
 // errNoDeadQueue is permanent: the message stays where it is.
-var errNoDeadQueue = errors.New("it has no dead-letter queue, so the message stays in it; give it a redrive policy, or name a dead-letter queue")
+var errNoDeadQueue = errors.New("it has no dead-letter queue, so what can't be done stays in it; give it a redrive policy, or name a dead-letter queue (MILLRACE_DEAD_QUEUE)")
 
-// Bury sends the message to the dead-letter queue, with the reason, and deletes it then. A crash between the two leaves
-// both. Without a dead-letter queue nothing is deleted.
+// Bury sends the message to the dead-letter queue, with as much of the reason as there is room for, and deletes it then. A
+// crash between the two leaves both; where the delete alone fails it is tried again, here or when the message comes again.
+// Without a dead-letter queue nothing is deleted.
 func (d *Driver) Bury(ctx context.Context, m queue.Message, reason string) error {
-	if err := d.Extend(ctx, m.Receipt, d.visibility); err != nil { // nothing is sent for a lease that is lost
+	keep := func(p receipt) int32 { return p.cap(d.visibility) }
+	if err := d.hide(ctx, "extend a lease of ", m.Receipt, keep); err != nil { // nothing is sent for a lease that is lost
 		return err
 	}
 	to := d.dead()
 	if to == "" {
 		return fault.As(fault.Permanent, fmt.Errorf("bury a message of %s: %w", d.url, errNoDeadQueue))
 	}
-	deliveries := m.Delivery
-	_, err := d.put(ctx, to, outgoing{
+	o := outgoing{
 		body: m.Body, attributes: m.Attributes, group: m.Group,
-		key:    m.ID + "-" + strconv.Itoa(deliveries),
-		reason: clip(reason),
-		origin: &origin{ID: m.ID, Enqueued: millis(m.Enqueued), Deliveries: deliveries, Buried: millis(time.Now())},
-	})
-	if err != nil {
-		return err
+		key:    m.ID + "-" + strconv.Itoa(m.Delivery),
+		origin: &origin{ID: m.ID, Enqueued: millis(m.Enqueued), Deliveries: m.Delivery, Buried: millis(time.Now())},
 	}
-	return d.Ack(ctx, []queue.Receipt{m.Receipt})[0]
+	for _, room := range []int{maxReason, maxReason / 8, minReason} {
+		o.reason = clip(reason, room)
+		if _, err := o.input(to); err == nil {
+			break
+		}
+	}
+	return d.move(ctx, m.Receipt, to, o)
 }
