@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -38,8 +39,8 @@ func NewWire(t testing.TB, h *History, worker, server string) *Wire {
 	s.Start()
 	port, hold, err := servertest.Reserve()
 	require.NoError(t, err)
-	p := newProxy(fmt.Sprintf("127.0.0.1:%d", port), s)
-	require.NoError(t, p.Start())
+	p, err := startProxy(fmt.Sprintf("127.0.0.1:%d", port), s)
+	require.NoError(t, err)
 	return &Wire{Recorder: r, Endpoint: "http://" + p.Listen, t: t, proxy: p, server: s, port: hold}
 }
 
@@ -78,13 +79,22 @@ func (w *Wire) Heal() {
 		return
 	}
 	w.proxy.Stop()
-	w.proxy = newProxy(w.proxy.Listen, w.server) // a toxic taken away can hang on a connection that is stuck
-	require.NoError(w.t, w.proxy.Start())
+	var err error
+	w.proxy, err = startProxy(w.proxy.Listen, w.server) // a toxic taken away can hang on a connection that is stuck
+	require.NoError(w.t, err)
 }
 
-func newProxy(listen string, to *httptest.Server) *toxiproxy.Proxy {
+// startProxy listens on a port that is ours. A process that is being started has, between fork and exec, a copy of the
+// listener that was closed here, so that it is tried for a while.
+func startProxy(listen string, to *httptest.Server) (p *toxiproxy.Proxy, err error) {
 	s := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	return toxiproxy.NewProxy(s, "wire", listen, strings.TrimPrefix(to.URL, "http://"))
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		p = toxiproxy.NewProxy(s, "wire", listen, strings.TrimPrefix(to.URL, "http://"))
+		if err = p.Start(); err == nil {
+			break
+		}
+	}
+	return p, err
 }
 
 // Close ends the wire; what is under way is cut.

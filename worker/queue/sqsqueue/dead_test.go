@@ -52,6 +52,30 @@ func TestABuriedMessageKeepsAllThatItWasAndCanBeRevived(t *testing.T) {
 	})
 }
 
+// fauxqs forgets the system attribute.
+func TestATraceGoesWithAMessageWhereverItGoes(t *testing.T) {
+	t.Parallel()
+	s := server{endpoint: servertest.ElasticMQ(t)}
+	name, _ := s.queues(t, 100)
+	d := s.open(t, name)
+	trace := map[string]string{
+		"AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+		"traceparent":    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	}
+	_, err := d.Send(t.Context(), queue.Draft{Body: []byte("x"), Attributes: trace})
+	require.NoError(t, err)
+	m := one(t, d)
+	require.Equal(t, trace, m.Attributes)
+	require.NoError(t, d.Bury(t.Context(), m, "no"))
+	dead, err := d.Dead(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, dead, 1)
+	require.Equal(t, trace, dead[0].Attributes)
+	_, err = d.Revive(t.Context(), dead[0], queue.Draft{Body: dead[0].Body, Attributes: dead[0].Attributes})
+	require.NoError(t, err)
+	require.Equal(t, trace, one(t, d).Attributes)
+}
+
 func TestAMessageOfTheGreatestLengthCanBeBuried(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)
