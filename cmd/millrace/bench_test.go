@@ -19,6 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/blob/dirblob"
@@ -42,6 +45,7 @@ func TestBench(t *testing.T) {
 	t.Run("stl2obj", benchSTL2OBJ)
 	t.Run("disk", benchDisk)
 	t.Run("throughput", benchThroughput)
+	t.Run("SQS", benchSQS)
 }
 
 // figure prints a measured value beside its bar and fails when it misses it.
@@ -120,6 +124,37 @@ func benchThroughput(t *testing.T) {
 		figure(t, fmt.Sprintf("throughput: isolation %s, %d slots, %d jobs", tt.isolation, tt.slots, tt.jobs), float64(tt.jobs)/took.Seconds(), "jobs/s", "≥", tt.bar)
 		require.NoError(t, d.Close())
 	}
+}
+
+// benchSQS is the whole way: from SQS, a process for each job, all of it recorded in a bucket. The servers share the machine.
+func benchSQS(t *testing.T) {
+	const jobs = 500
+	p := withServers(t).onSQS()
+	of, err := p.sqs.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(queueName(t))})
+	require.NoError(t, err)
+	for range jobs / 10 {
+		var ten []types.SendMessageBatchRequestEntry
+		for i := range 10 {
+			ten = append(ten, types.SendMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), MessageBody: aws.String(noop)})
+		}
+		_, err := p.sqs.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: of.QueueUrl, Entries: ten})
+		require.NoError(t, err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "work", "--slots=4", "--inline=on")
+	cmd.Dir, cmd.Env = p.dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir}, p.env...)
+	begin := time.Now()
+	require.NoError(t, cmd.Start())
+	for left := "more"; left != "0 0"; {
+		time.Sleep(20 * time.Millisecond)
+		now, err := p.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: of.QueueUrl, AttributeNames: []types.QueueAttributeName{"All"}})
+		require.NoError(t, err)
+		left = now.Attributes["ApproximateNumberOfMessages"] + " " + now.Attributes["ApproximateNumberOfMessagesNotVisible"]
+		require.Less(t, time.Since(begin), 2*time.Minute)
+	}
+	took := time.Since(begin)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
+	plain(fmt.Sprintf("throughput: SQS and S3, isolation job, 4 slots, %d", jobs), jobs/took.Seconds(), "jobs/s")
 }
 
 // fill makes a queue of no-op jobs.
