@@ -47,7 +47,7 @@ func newLease(q *Queue, m Message) *Lease {
 // again. They return ErrLeaseLost, without asking, once the lease is known lost or over.
 func (l *Lease) Ack(ctx context.Context) error {
 	return l.settle(ctx, "ack", func() error {
-		err := l.queue.acks.Call(ctx, l.Receipt)
+		err := l.queue.acks.Call(ctx, l)
 		return l.resolve(err)
 	})
 }

@@ -299,3 +299,22 @@ func TestAcksThatEndTogetherShareACall(t *testing.T) {
 		require.Equal(t, queue.Depth{}, depth(t, q))
 	})
 }
+
+func TestAnAckWhoseLeaseEndedWhileItWaitedForOthersIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{fail: func(_ context.Context, verb string) error {
+			if verb == "ack" {
+				time.Sleep(visibility + time.Second)
+			}
+			return nil
+		}}
+		q := newQueue(t, m, nil)
+		first, second := lease(t, q), lease(t, q)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = first.Ack(t.Context()) }) // it is under way for longer than either lease
+		synctest.Wait()
+		require.ErrorIs(t, second.Ack(t.Context()), queue.ErrLeaseLost)
+		wg.Wait()
+		require.Equal(t, 1, m.count("ack"))
+	})
+}

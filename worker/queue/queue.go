@@ -85,7 +85,7 @@ type Queue struct {
 	driver     Driver
 	visibility time.Duration
 	safety     time.Duration
-	acks       *group.Group[Receipt]
+	acks       *group.Group[*Lease]
 	trouble    trouble
 	answered   atomic.Bool // it has been received from
 }
@@ -111,13 +111,32 @@ func New(c Config) (*Queue, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Queue{
+	q := &Queue{
 		driver:     c.Driver,
 		visibility: c.Visibility,
 		safety:     c.Safety,
-		acks:       group.New(maxBatch, c.Driver.Ack),
 		trouble:    trouble{log: c.Log},
-	}, nil
+	}
+	q.acks = group.New(maxBatch, q.ack)
+	return q, nil
+}
+
+// ack deletes the messages of leases. One whose lease has ended while it waited for its turn is left alone.
+func (q *Queue) ack(ctx context.Context, leases []*Lease) []error {
+	errs := make([]error, len(leases))
+	at, rs := make([]int, 0, len(leases)), make([]Receipt, 0, len(leases))
+	for i, l := range leases {
+		if errs[i] = l.over(); errs[i] == nil {
+			at, rs = append(at, i), append(rs, l.Receipt)
+		}
+	}
+	if len(rs) == 0 {
+		return errs
+	}
+	for i, err := range q.driver.Ack(ctx, rs) {
+		errs[at[i]] = err
+	}
+	return errs
 }
 
 // longPoll is how long Receive waits for a message, at most: the longest that SQS knows.
