@@ -124,6 +124,10 @@ func TestTheDriverKeepsWhatEveryDriverPromises(t *testing.T) {
 		all = append(all, r.Options)
 		wg.Go(func() { // not t.Parallel: they wait, and two cores would let two of them
 			t.Run(r.name, func(t *testing.T) {
+				r.Reopen = func(t *testing.T, d queue.Driver) queue.Driver {
+					require.NoError(t, d.(*sqsqueue.Driver).Close())
+					return r.open(t, d.(*sqsqueue.Driver).Name())
+				}
 				queuetest.Run(t, func(t *testing.T) queue.Driver {
 					name, _ := r.queues(t, 100)
 					return r.open(t, name)
