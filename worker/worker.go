@@ -160,7 +160,7 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
-	wg.Go(func() { w.outbox.Run(delivering) })
+	wg.Go(func() { w.outbox.Run(delivering, late) })
 	err := w.receive(ctx, func(l *queue.Lease) {
 		w.count(1)
 		wg.Go(func() {
