@@ -134,9 +134,13 @@ func (r *reader) verdict(err error) error {
 	case r.within == nil:
 		return errClosed
 	}
-	err = r.store.explain(r.ctx, r.within, "get from "+r.store.name, err)
+	if r.ctx.Err() != nil || r.within.Err() != nil {
+		err = r.store.explain(r.ctx, r.within, "get from "+r.store.name, err)
+	} else {
+		err = fault.As(fault.Transient, fmt.Errorf("it came damaged from %s: %w", r.store.name, err))
+	}
 	r.end(err)
-	return fmt.Errorf("read object %s: it came damaged: %w", r.key, err)
+	return fmt.Errorf("read object %s: %w", r.key, err)
 }
 
 // some reads what there is, and ends the transfer where that takes too long. Time between two reads is the caller's, and
