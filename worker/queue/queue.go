@@ -52,8 +52,9 @@ type Depth struct{ Visible, InFlight, Delayed, Dead int }
 type Driver interface {
 	// Receive returns up to max messages, and waits for the first of them at most as long as it is told to, and as the
 	// broker's own long poll lasts (20 s or less); 0 is no longer than it takes to know that there is none (1 s or less).
-	// No message is not an error: it returns nil, nil. Each message is hidden for the driver's visibility period. When ctx ends a driver whose broker may have hidden
-	// messages for the call lets it come back first, for up to 2 s, and returns what it brings.
+	// No message is not an error: it returns nil, nil. Each message is hidden for the driver's visibility period. When ctx
+	// ends a driver whose broker may have hidden messages for the call lets it come back first, for up to 2 s, and returns
+	// what it brings.
 	Receive(ctx context.Context, max int, wait time.Duration) ([]Message, error)
 	// Extend makes the lease end d from now. It returns ErrLeaseLost when the receipt is no longer valid.
 	Extend(ctx context.Context, r Receipt, d time.Duration) error

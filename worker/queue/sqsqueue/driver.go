@@ -61,9 +61,9 @@ type Driver struct {
 	waits   bool      // guarded by mu: a receive that names no wait waits as long as the queue is set up to
 	shown   []string  // guarded by mu: receipt handles of the dead-letter queue that Dead has hidden
 	denied  time.Time // guarded by mu: when a delete failed last; zero once one has passed
-	moved   memory    // messages that were sent elsewhere, and are to be deleted here
 	retry   attempt   // guarded by mu: a receive from a FIFO queue whose answer was lost
 
+	moved   memory // messages that were sent elsewhere, and are to be deleted here
 	deadURL string // Config's; empty: the redrive policy's
 }
 
