@@ -7,7 +7,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,11 +24,6 @@ const (
 	stopGrace = 2 * time.Second
 	// writeTimeout bounds writing down what became of a try. What comes before has the rest of record.ClaimedFor.
 	writeTimeout = 15 * time.Second
-	// slowTry is a try that holds others up. After maxSlow of them in a row the other callbacks of a URL without its query,
-	// and after maxSlowHost those of a host, which may be many people's, are the next pass's.
-	slowTry     = 5 * time.Second
-	maxSlow     = 2
-	maxSlowHost = 2 * concurrency
 	// maxErrors is how many errors of a pass are told.
 	maxErrors = 10
 )
@@ -90,7 +84,7 @@ func (o *Outbox) deliverDue(ctx, late context.Context) (int, error) {
 	}
 	feed, stop := context.WithCancel(ctx)
 	defer stop()
-	p := &pass{outbox: o, stop: stop, slow: map[string]int{}}
+	p := &pass{outbox: o, stop: stop, brake: brake{slow: map[string]int{}, sites: map[string]bool{}}}
 	var wg sync.WaitGroup
 	names := make(chan string)
 	for range concurrency {
@@ -123,11 +117,11 @@ func (o *Outbox) deliverDue(ctx, late context.Context) (int, error) {
 type pass struct {
 	outbox *Outbox
 	stop   context.CancelFunc // ends it
+	brake  brake
 
 	mu        sync.Mutex
-	delivered int            // guarded by mu
-	errs      []error        // what ended the pass before what did not, guarded by mu
-	slow      map[string]int // slow tries in a row, by host and by URL without its query; guarded by mu
+	delivered int     // guarded by mu
+	errs      []error // what ended the pass before what did not, guarded by mu
 }
 
 func (p *pass) note(delivered bool, err error) {
@@ -157,9 +151,14 @@ func (p *pass) deliver(ctx, late context.Context, name string) (bool, error) {
 	defer cancel()
 	o := p.outbox
 	e, err := o.Records.ReadDue(ctx, name) // what can't be read, or is put off, is not claimed
-	if err != nil || e == nil || p.isSlow(e.URL) {
+	if err != nil || e == nil {
 		return false, err
 	}
+	leave, ok := p.brake.enter(e.URL)
+	if !ok {
+		return false, nil
+	}
+	defer leave()
 	e, err = o.Records.ClaimDue(ctx, name)
 	if err != nil || e == nil {
 		return false, err
@@ -182,34 +181,13 @@ func (p *pass) deliver(ctx, late context.Context, name string) (bool, error) {
 		}
 		return false, nil
 	}
-	p.took(e.URL, time.Since(began))
+	p.brake.took(e.URL, time.Since(began))
 	writing, cancel := context.WithTimeout(late, writeTimeout)
 	defer cancel()
 	if err := o.settle(writing, final, *e, receipt, sendErr); err != nil {
 		return false, err
 	}
 	return sendErr == nil, o.Records.RemoveDue(writing, name)
-}
-
-// isSlow says whether a receiver let us wait too often in this pass.
-func (p *pass) isSlow(target string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	hook, _, _ := strings.Cut(target, "?")
-	return p.slow[hook] >= maxSlow || p.slow[hostOf(target)] >= maxSlowHost
-}
-
-func (p *pass) took(target string, d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	hook, _, _ := strings.Cut(target, "?")
-	for _, key := range []string{hook, hostOf(target)} {
-		if d < slowTry {
-			delete(p.slow, key)
-			continue
-		}
-		p.slow[key]++
-	}
 }
 
 // standing says whether what becomes of an entry is decided already, as after a crash or a redelivery, and finishes

@@ -38,18 +38,22 @@ func (p *tarpit) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestASilentReceiverHoldsNoOtherUp(t *testing.T) {
 	for _, tt := range []struct {
-		name, silent, good string
-		tries              int // at most: some are in flight when the host is found out
+		name, silent, good string // %[2]d is one of five
+		tries              int    // at most: some are in flight when the host is found out
 		wait               time.Duration
 	}{
-		{"one that shares its host", "https://hooks.example/silent?job=%d", "https://hooks.example/good", 10, 15 * time.Second},
-		{"one with a URL for each job", "https://silent.example/silent/%d", target, 24, 30 * time.Second},
+		{"one that shares its host", "https://hooks.example/silent?job=%[1]d", "https://hooks.example/good", 10, 15 * time.Second},
+		{"one with a URL for each job", "https://silent.example/silent/%[1]d", target, 24, 30 * time.Second},
+		{"one that shares its site", "https://a.hooks.example/silent/%[1]d", "https://b.hooks.example/good", 24, 30 * time.Second},
+		{"one with a host for each job", "https://%[1]d.silent.Example.:1%[1]d/silent", target, 40, 75 * time.Second},
+		{"one with an address for each job", "https://[2001:db8::%[1]d]/silent", target, 40, 75 * time.Second},
+		{"one with a host for each job, at five sites", "https://%[1]d.silent%[2]d.example/silent", target, 48, 75 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := newStore(t)
 			synctest.Test(t, func(t *testing.T) {
-				for i := range 30 {
-					owe(t, store, fmt.Sprint("silent-", i), fmt.Sprintf(tt.silent, i))
+				for i := range 90 {
+					owe(t, store, fmt.Sprint("silent-", i), fmt.Sprintf(tt.silent, i, i%5))
 				}
 				time.Sleep(time.Minute)
 				owe(t, store, "good", tt.good)
