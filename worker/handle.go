@@ -17,28 +17,31 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// handle takes one message from bytes to a settled result. jobs ends when the drain's grace is over, and late when there is
-// no time left for what follows a job.
-func (w *Worker) handle(jobs, late context.Context, l *queue.Lease) {
+// handle takes one message from bytes to a settled result. taking ends when no job is begun any more, jobs when the
+// drain's grace is over, and late when there is no time left for what follows a job.
+func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
-	j, err := w.decode(jobs, l)
+	j, err := w.decode(taking, l)
 	if err != nil {
 		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
 	}
 	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: logOf(log, j), over: make(chan struct{})}
 	ctx, stop := context.WithCancelCause(jobs)
 	defer stop(nil)
+	begin, cancel := context.WithCancelCause(ctx) // what waits to be begun waits for as long as this
+	defer cancel(nil)
+	defer context.AfterFunc(taking, func() { cancel(errDraining) })()
 	l.Beat = func(ctx context.Context) { a.lookForCancel(ctx, stop) }
 	held, release := l.Hold(late)
 	defer release() // last: the lease is held until the message is settled
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
 
 	if err != nil && fault.Of(err) != fault.Permanent {
-		a.handBack(ctx, a.again(ctx), err.Error())
+		a.handBack(ctx, a.again(begin), err.Error())
 		return
 	}
-	if !w.enter(ctx, a) {
-		a.handBack(ctx, a.again(ctx), "this job is running here already")
+	if !w.enter(begin, a) {
+		a.handBack(ctx, a.again(begin), "this job is running here already")
 		return
 	}
 	defer w.leave(a)
@@ -49,7 +52,7 @@ func (w *Worker) handle(jobs, late context.Context, l *queue.Lease) {
 	if err != nil {
 		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
 	}
-	a.handle(ctx, held, err)
+	a.handle(begin, ctx, held, err)
 }
 
 // An attempt is one delivery of a job's message being worked on.
@@ -65,15 +68,20 @@ type attempt struct {
 	over    chan struct{} // closed when it runs here no more
 }
 
-// handle claims the attempt, runs it and settles. ctx is the job's: it ends when that has to stop. held is for what the job
-// did: it lasts until the lease is lost, or no time is left. unfit says that the message is no job.
-func (a *attempt) handle(ctx, held context.Context, unfit error) {
+// handle claims the attempt, runs it and settles. After begin the job is not begun. ctx is the job's: it ends when that has
+// to stop. held is for what the job did: it lasts until the lease is lost, or no time is left. unfit says that the message
+// is no job.
+func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	var req *launch.Request
 	why := unfit // there is no request
 	if unfit == nil {
 		req, why = a.request(ctx)
 	}
-	release, err := a.claim(ctx, req)
+	if begin.Err() != nil {
+		a.handBack(ctx, a.again(begin), context.Cause(begin).Error())
+		return
+	}
+	release, err := a.claim(begin, ctx, req)
 	defer release()
 	a.worker.outage.see(err)
 	switch final, done := errors.AsType[*record.FinalError](err); {
@@ -83,7 +91,7 @@ func (a *attempt) handle(ctx, held context.Context, unfit error) {
 	case damaged(err):
 		a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
 	case err != nil: // nothing was done, so nothing is lost
-		a.handBack(ctx, a.bounced(), err.Error())
+		a.handBack(ctx, a.again(begin), err.Error())
 	default:
 		if unfit == nil {
 			req, why = a.asBegun(ctx, req, why)
@@ -92,8 +100,9 @@ func (a *attempt) handle(ctx, held context.Context, unfit error) {
 	}
 }
 
-// claim claims the job's next attempt. A job that workers have died of first gets the worker to itself, until release.
-func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(), err error) {
+// claim claims the job's next attempt. A job that workers have died of first gets the worker to itself, until release;
+// it waits for that until begin ends.
+func (a *attempt) claim(begin, ctx context.Context, req *launch.Request) (release func(), err error) {
 	w := a.worker
 	release = func() {}
 	alone := false
@@ -106,7 +115,7 @@ func (a *attempt) claim(ctx context.Context, req *launch.Request) (release func(
 		if alone || !suspect(h) || poisoned(h) != nil {
 			return alone, nil
 		}
-		free, err := w.takeAlone(ctx)
+		free, err := w.takeAlone(begin)
 		if err != nil {
 			return false, err
 		}

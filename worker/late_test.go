@@ -235,6 +235,31 @@ func TestWhatFollowsAJobEndsInTimeForTheAnswer(t *testing.T) {
 	}
 }
 
+// The store hangs from when the receiver has its callback.
+func TestTheOutboxHoldsUpNoWorkerThatIsToldToStopAtOnce(t *testing.T) {
+	t.Parallel()
+	var taken bool
+	onBench(t, succeed, hangs(func(string) bool { return taken }), func(b *bench) {
+		a, err := b.cfg.Records.Claim(t.Context(), jobOf("j"), record.Claim{Worker: "w"})
+		require.NoError(t, err)
+		_, err = a.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+		require.NoError(t, err)
+		require.NoError(t, b.cfg.Records.Owe(t.Context(), record.Entry{Job: "j", URL: "https://example.com/"},
+			record.Owed{Round: 1, Time: time.Now(), Tries: 3, Next: time.Now()}))
+		b.cfg.Callbacks = &callback.Sender{Client: &http.Client{Transport: taking(func() { taken = true })}, Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler)}
+		require.LessOrEqual(t, b.stop(5*time.Second, time.Second), 6*time.Second)
+		require.True(t, taken)
+	})
+}
+
+// A taking receiver takes what it is sent, and has something done then.
+type taking func()
+
+func (do taking) RoundTrip(r *http.Request) (*http.Response, error) {
+	do()
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+}
+
 // G8, however many slots there are and however long a poll lasts.
 func TestASuspectHasAnIdleWorkerToItselfSoon(t *testing.T) {
 	t.Parallel()

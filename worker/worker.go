@@ -141,6 +141,7 @@ func lowerKeys[V any](m map[string]V) map[string]V {
 }
 
 var (
+	errDraining  = errors.New("the worker is shutting down and begins no more jobs")
 	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
 )
@@ -160,14 +161,14 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
-	wg.Go(func() { w.outbox.Run(delivering) })
+	wg.Go(func() { w.outbox.Run(delivering, late) })
 	err := w.receive(ctx, func(l *queue.Lease) {
 		w.count(1)
 		wg.Go(func() {
 			defer w.giveSlots(1)
 			defer w.count(-1)
 			defer l.Done()
-			w.handle(jobs, late, l)
+			w.handle(ctx, jobs, late, l)
 		})
 	})
 	stop()

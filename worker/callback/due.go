@@ -40,16 +40,17 @@ var (
 )
 
 // Run delivers what is due until ctx ends, looking into the store every 30 s or so. After ctx a try in flight has two
-// seconds more. While the store does not answer Run looks less often, and says so once a minute; that an entry can't be
-// read it says once an hour. Without a Sender it returns at once.
-func (o *Outbox) Run(ctx context.Context) {
+// seconds more, and writing down what became of it has 15, unless late ends before. While the store does not answer Run
+// looks less often, and says so once a minute; that an entry can't be read it says once an hour. Without a Sender it
+// returns at once.
+func (o *Outbox) Run(ctx, late context.Context) {
 	if o.Sender == nil {
 		return
 	}
 	wait := scanEvery
 	var said, saidDamaged time.Time
 	for {
-		_, err := o.DeliverDue(ctx)
+		_, err := o.deliverDue(ctx, late)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -79,6 +80,11 @@ func (o *Outbox) Run(ctx context.Context) {
 // answers are left for later. An error is the store's, and ends the pass, or a permanent one of an entry that can't be
 // read, and does not.
 func (o *Outbox) DeliverDue(ctx context.Context) (int, error) {
+	return o.deliverDue(ctx, context.WithoutCancel(ctx))
+}
+
+// deliverDue is DeliverDue; nothing is written after late.
+func (o *Outbox) deliverDue(ctx, late context.Context) (int, error) {
 	if o.Sender == nil {
 		return 0, fault.As(fault.Permanent, errNoSecret)
 	}
@@ -90,7 +96,7 @@ func (o *Outbox) DeliverDue(ctx context.Context) (int, error) {
 	for range concurrency {
 		wg.Go(func() {
 			for name := range names {
-				p.note(p.deliver(ctx, name))
+				p.note(p.deliver(ctx, late, name))
 			}
 		})
 	}
@@ -141,7 +147,7 @@ func (p *pass) note(delivered bool, err error) {
 }
 
 // deliver tries one callback that is due, if nobody else does. true means that it got through.
-func (p *pass) deliver(ctx context.Context, name string) (bool, error) {
+func (p *pass) deliver(ctx, late context.Context, name string) (bool, error) {
 	if ctx.Err() != nil {
 		return false, nil
 	}
@@ -177,7 +183,7 @@ func (p *pass) deliver(ctx context.Context, name string) (bool, error) {
 		return false, nil
 	}
 	p.took(e.URL, time.Since(began))
-	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	writing, cancel := context.WithTimeout(late, writeTimeout)
 	defer cancel()
 	if err := o.settle(writing, final, *e, receipt, sendErr); err != nil {
 		return false, err

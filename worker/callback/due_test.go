@@ -90,7 +90,7 @@ func TestAnEntryThatCannotBeReadCostsNoClaimsAndNoDelay(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer stop()
 		var wg sync.WaitGroup
-		wg.Go(func() { newOutbox(store, s, &log).Run(ctx) })
+		wg.Go(func() { newOutbox(store, s, &log).Run(ctx, t.Context()) })
 		time.Sleep(time.Hour)
 		owe(t, store, "good", target)
 		start := time.Now()

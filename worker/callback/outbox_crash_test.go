@@ -219,7 +219,7 @@ func TestAStopLeavesATryTwoSeconds(t *testing.T) {
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
 				defer stop()
 				start := time.Now()
-				newOutbox(store, s, io.Discard).Run(ctx)
+				newOutbox(store, s, io.Discard).Run(ctx, t.Context())
 				require.Equal(t, tt.ends, time.Since(start))
 				if tt.finished {
 					require.Equal(t, 200, load(t, store, "j").Callback.Status)
@@ -263,7 +263,7 @@ func TestAnIdleOutboxAsksTheStoreTwiceAMinuteAndLessWhileItIsAway(t *testing.T) 
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		var wg sync.WaitGroup
-		wg.Go(func() { newOutbox(store, s, &log).Run(ctx) })
+		wg.Go(func() { newOutbox(store, s, &log).Run(ctx, t.Context()) })
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.LessOrEqual(t, store.lists, 121)
