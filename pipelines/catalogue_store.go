@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/fault"
 )
 
 const (
@@ -158,7 +159,7 @@ func (s *storage) list() (map[string]bool, error) {
 	there, n := map[string]bool{}, 0
 	for in, err := range s.store.List(ctx, "", "") {
 		if err != nil {
-			return nil, err
+			return nil, fault.As(fault.Transient, err) // no answer of a store makes a job one that can never pass
 		}
 		if n++; n > maxObjects {
 			return nil, fmt.Errorf("%s holds more than %d objects; give pipelines a prefix of their own", s.path(""), maxObjects)
@@ -176,7 +177,7 @@ func (s *storage) read(file string) (text []byte, err error) {
 	defer cancel()
 	r, _, err := s.store.Open(ctx, file)
 	if err != nil {
-		return nil, err
+		return nil, fault.As(fault.Transient, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return ReadBounded(r)

@@ -177,6 +177,22 @@ func TestADocumentThatCanNotBeReadAnyMoreEndsWhileOthersAreListed(t *testing.T) 
 	})
 }
 
+// What a store answers makes no job one that can never pass, whatever kind the store gives it.
+func TestAStoreThatRefusesADocumentIsNotTheJobsDoing(t *testing.T) {
+	store := newBreakable(t)
+	c := NewStoreCatalogue(store, slog.New(slog.DiscardHandler))
+	publish(t, store, "mine.yaml", "mine")
+	store.openErr = fault.As(fault.Permanent, errors.New("400 InvalidRequest"))
+	_, _, _, err := c.Document("mine")
+	require.ErrorContains(t, err, "InvalidRequest")
+	require.Equal(t, fault.Transient, fault.Of(err))
+
+	store.err = store.openErr
+	_, _, _, err = NewStoreCatalogue(store, slog.New(slog.DiscardHandler)).Document("mine")
+	require.ErrorContains(t, err, "InvalidRequest")
+	require.Equal(t, fault.Transient, fault.Of(err))
+}
+
 func TestABucketThatHoldsMoreThanPipelinesIsRefused(t *testing.T) {
 	store := newBreakable(t)
 	for i := range maxObjects + 1 {

@@ -46,10 +46,7 @@ func newLease(q *Queue, m Message) *Lease {
 // Ack, Nack and Bury ask a failing broker again until ctx ends, and return its last error then; they may be called
 // again. They return ErrLeaseLost, without asking, once the lease is known lost or over.
 func (l *Lease) Ack(ctx context.Context) error {
-	return l.settle(ctx, "ack", func() error {
-		err := l.queue.acks.Call(ctx, l)
-		return l.resolve(err)
-	})
+	return l.settle(ctx, "ack", func() error { return l.queue.acks.Call(ctx, l) })
 }
 
 // Nack hands the message back, to be delivered again after the delay.
@@ -102,7 +99,7 @@ func (l *Lease) settle(ctx context.Context, verb string, f func() error) error {
 	}
 }
 
-// resolve reads the answer to an Ack: a lease that is gone after an Ack that may have arrived was acked by it.
+// resolve reads the broker's answer to an Ack: a lease that is gone after an Ack that may have arrived was acked by it.
 func (l *Lease) resolve(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

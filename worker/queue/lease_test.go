@@ -318,3 +318,30 @@ func TestAnAckWhoseLeaseEndedWhileItWaitedForOthersIsNotSent(t *testing.T) {
 		require.Equal(t, 1, m.count("ack"))
 	})
 }
+
+// The first ack of a message fails, and may have arrived; the second waits until the lease is over, and is not sent.
+func TestAnAckThatWasNeverSentIsNotTakenForOneThatArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		m := &memory{fail: func(_ context.Context, verb string) error {
+			if verb != "ack" {
+				return nil
+			}
+			switch n++; n {
+			case 1:
+				return errDown
+			case 2:
+				time.Sleep(visibility + time.Second)
+			}
+			return nil
+		}}
+		q := newQueue(t, m, nil)
+		other, l := lease(t, q), lease(t, q)
+		var wg sync.WaitGroup
+		wg.Go(func() { require.ErrorIs(t, l.Ack(t.Context()), queue.ErrLeaseLost) })
+		synctest.Wait()
+		wg.Go(func() { _ = other.Ack(t.Context()) }) // under way for longer than either lease
+		wg.Wait()
+		require.Equal(t, 2, m.count("ack"))
+	})
+}

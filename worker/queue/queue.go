@@ -135,7 +135,7 @@ func (q *Queue) ack(ctx context.Context, leases []*Lease) []error {
 		return errs
 	}
 	for i, err := range q.driver.Ack(ctx, rs) {
-		errs[at[i]] = err
+		errs[at[i]] = leases[at[i]].resolve(err)
 	}
 	return errs
 }

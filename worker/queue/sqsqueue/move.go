@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -33,16 +34,20 @@ func (d *Driver) erase(ctx context.Context, r queue.Receipt, id string) error {
 	return nil
 }
 
-// judge notes whether deletes pass.
-func (d *Driver) judge(passed bool) {
+// judge notes whether deletes are allowed: one that fails for another reason says nothing about the next.
+func (d *Driver) judge(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.denied = time.Now(); passed {
+	switch {
+	case err == nil:
 		d.denied = time.Time{}
+	case cloud.Is(err, cloud.Denied), cloud.Is(err, cloud.Locked):
+		d.denied = time.Now()
 	}
 }
 
-// deletes says whether it is worth sending a message again: not while deletes fail, for each renewal would leave a copy.
+// deletes says whether it is worth sending a message again: not while deletes are denied, for each renewal would leave a
+// copy.
 func (d *Driver) deletes() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -141,3 +141,24 @@ func TestWithoutARedrivePolicyNothingIsRenewed(t *testing.T) {
 		require.NoError(t, d.Nack(t.Context(), ms[0].Receipt, 0))
 	}
 }
+
+// An ack that fails for a reason of its own says nothing about the renewals of others.
+func TestAnAckThatIsCutOffKeepsNoMessageFromBeingRenewed(t *testing.T) {
+	t.Parallel()
+	s := server{endpoint: servertest.ElasticMQ(t)}
+	name, _ := s.queues(t, 3)
+	d := s.open(t, name)
+	_, err := d.Send(t.Context(), queue.Draft{Body: []byte("healthy")})
+	require.NoError(t, err)
+	m := one(t, d)
+	gone, cut := context.WithCancel(t.Context())
+	cut()
+	require.Error(t, d.Ack(gone, []queue.Receipt{m.Receipt})[0])
+	for range 6 {
+		require.NoError(t, d.Nack(t.Context(), m.Receipt, 0))
+		m = oneUntil(t, t.Context(), d)
+	}
+	depth, err := d.Depth(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, depth.Dead)
+}

@@ -78,9 +78,9 @@ func (d *Driver) remove(ctx context.Context, handles []string, errs []error) {
 	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.DeleteMessageBatch(call, &sqs.DeleteMessageBatchInput{QueueUrl: &d.url, Entries: entries})
-	d.judge(err == nil)
+	err = cloud.Explain(ctx, verb+d.url, err)
+	d.judge(err)
 	if err != nil {
-		err = cloud.Explain(ctx, verb+d.url, err)
 		for i := range errs {
 			if errs[i] == nil {
 				errs[i] = err
