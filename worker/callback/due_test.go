@@ -52,7 +52,7 @@ func TestASilentReceiverHoldsNoOtherUp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			store := newStore(t)
 			synctest.Test(t, func(t *testing.T) {
-				for i := range 90 {
+				for i := range 60 {
 					owe(t, store, fmt.Sprint("silent-", i), fmt.Sprintf(tt.silent, i, i%5))
 				}
 				time.Sleep(time.Minute)
