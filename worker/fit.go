@@ -93,7 +93,7 @@ func quantity(s string) (float64, bool) {
 // release gives a message up whose job this worker can't run: to the queue of its class, where there is one, else back to
 // where it came from, hidden for longer at each delivery. Nothing is recorded, and the job pays nothing.
 func (a *attempt) release(ctx context.Context, why string) {
-	delay := a.again(ctx)
+	delay := a.again(ctx, maxBackoff)
 	ctx, cancel := answering(ctx)
 	defer cancel()
 	if class, q := a.classQueue(); q != nil {
@@ -110,12 +110,12 @@ func (a *attempt) release(ctx context.Context, why string) {
 	}
 }
 
-// again is how long to hide a message that goes back untouched: longer each time that it comes.
-func (a *attempt) again(ctx context.Context) time.Duration {
+// again is how long to hide a message that goes back untouched: longer each time that it comes, up to most.
+func (a *attempt) again(ctx context.Context, most time.Duration) time.Duration {
 	if ctx.Err() != nil { // it is us who go
 		return jitter(time.Second)
 	}
-	return a.bounced()
+	return jitter(min(backoff(a.bounces()), most))
 }
 
 // classQueue is the queue of the workers that the job is for, where they are of another class than this one and the

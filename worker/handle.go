@@ -37,11 +37,11 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
 
 	if err != nil && fault.Of(err) != fault.Permanent {
-		a.handBack(ctx, a.again(begin), err.Error())
+		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
 		return
 	}
 	if !w.enter(begin, a) {
-		a.handBack(ctx, a.again(begin), "this job is running here already")
+		a.handBack(ctx, a.again(begin, maxTrouble), "this job is running here already")
 		return
 	}
 	defer w.leave(a)
@@ -78,7 +78,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 		req, why = a.request(ctx)
 	}
 	if begin.Err() != nil {
-		a.handBack(ctx, a.again(begin), context.Cause(begin).Error())
+		a.handBack(ctx, a.again(begin, maxTrouble), context.Cause(begin).Error())
 		return
 	}
 	release, err := a.claim(begin, ctx, req)
@@ -91,7 +91,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	case damaged(err):
 		a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
 	case err != nil: // nothing was done, so nothing is lost
-		a.handBack(ctx, a.again(begin), err.Error())
+		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
 	default:
 		if unfit == nil {
 			req, why = a.asBegun(ctx, req, why)

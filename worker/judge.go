@@ -44,10 +44,11 @@ type standing struct {
 const (
 	firstBackoff = 30 * time.Second
 	maxBackoff   = 15 * time.Minute
-	crashesAlone = 2 // attempts that took down their process, before a job runs alone in its worker
-	maxCrashes   = 3 // such attempts, before it is quarantined
-	aloneAfter   = 5 // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
-	maxDiedAlone = 3 // such claims of a job that ran alone, before it is quarantined
+	maxTrouble   = 2 * time.Minute // for a message that goes back for our sake, as when the store is down
+	crashesAlone = 2               // attempts that took down their process, before a job runs alone in its worker
+	maxCrashes   = 3               // such attempts, before it is quarantined
+	aloneAfter   = 5               // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
+	maxDiedAlone = 3               // such claims of a job that ran alone, before it is quarantined
 	attemptsCap  = 20
 )
 
@@ -92,7 +93,7 @@ func judge(run *engine.Run, err error, s standing) judgement {
 	case f.Kind == fault.Permanent:
 		return judgement{verdict: bury, status: record.Failed, reason: f.Message}
 	case err != nil: // none of the job's doing
-		return judgement{verdict: nack, free: true, delay: jitter(max(backoff(s.bounce), f.After))}
+		return judgement{verdict: nack, free: true, delay: jitter(max(min(backoff(s.bounce), maxTrouble), f.After))}
 	case record.Crashed(f.Reason) && s.crashed+1 >= maxCrashes:
 		why := fmt.Sprintf("%v: it took down the process that ran it %d times, at last: %s", errQuarantined, s.crashed+1, f.Message)
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}

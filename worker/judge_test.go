@@ -61,11 +61,13 @@ func TestAFailureMayAskForMoreTimeThanTheBackoff(t *testing.T) {
 	require.InDelta(t, time.Hour, judge(run, nil, standing{attempt: 1}).delay, float64(6*time.Minute)+1)
 }
 
-func TestAJobThatCanNotBeStartedComesBackLaterAndLater(t *testing.T) {
+func TestAJobThatCanNotBeStartedComesBackLaterUpToTwoMinutes(t *testing.T) {
 	t.Parallel()
-	got := judge(nil, errors.New("why"), standing{attempt: 1, bounce: 4})
-	require.True(t, got.free)
-	require.InDelta(t, 4*time.Minute, got.delay, float64(24*time.Second)+1)
+	for bounce, want := range map[int]time.Duration{1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 9: 2 * time.Minute} {
+		got := judge(nil, errors.New("why"), standing{attempt: 1, bounce: bounce})
+		require.True(t, got.free)
+		require.InDelta(t, want, got.delay, float64(want)/10+1)
+	}
 }
 
 // E10: the first wait is half a minute.

@@ -39,8 +39,9 @@ func (a *attempt) refused() error {
 	return err
 }
 
-// bounced is how long to hide a message that goes back unanswered: longer each time it comes.
-func (a *attempt) bounced() time.Duration { return jitter(backoff(a.bounces())) }
+// bounced is how long to hide a message that goes back unanswered: longer each time it comes. Deliveries whose workers died
+// count here too, so it ends much sooner than what a job pays for.
+func (a *attempt) bounced() time.Duration { return jitter(min(backoff(a.bounces()), maxTrouble)) }
 
 // bounces is how often the message has come, from 1, less the attempts that counted.
 func (a *attempt) bounces() int {
