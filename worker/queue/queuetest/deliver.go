@@ -142,7 +142,7 @@ func concurrent(b *bench) {
 		b.send(fmt.Sprint(i))
 	}
 	var mu sync.Mutex
-	seen := map[string]time.Time{} // and the end of their leases, which a machine under load may come to
+	seen := map[string]time.Time{} // and until when nobody else may get them: the end of a lease that was not acked in time
 	var wg sync.WaitGroup
 	for range receivers {
 		wg.Go(func() {
@@ -156,13 +156,16 @@ func concurrent(b *bench) {
 				for _, m := range ms {
 					rs = append(rs, m.Receipt)
 				}
-				b.Ack(b.Context(), rs) // whatever it says: no lease may end while others are received
+				errs := b.Ack(b.Context(), rs) // on a machine under load a lease may end while others are received
+				now := time.Now()
 				mu.Lock()
-				for _, m := range ms {
-					if time.Now().Before(seen[m.ID]) {
+				for i, m := range ms {
+					if now.Before(seen[m.ID]) {
 						b.Errorf("message %s was received twice", m.ID)
 					}
-					seen[m.ID] = m.Deadline
+					if seen[m.ID] = m.Deadline; errs[i] == nil && now.Before(m.Deadline) {
+						seen[m.ID] = now.Add(time.Hour)
+					}
 				}
 				done := len(seen) == messages || len(ms) == 0
 				mu.Unlock()

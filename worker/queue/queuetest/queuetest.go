@@ -28,6 +28,8 @@ type Options struct {
 	Virtual bool
 	// Reopen closes a driver and opens another one on the same messages. Without it durability is not tested.
 	Reopen func(t *testing.T, d queue.Driver) queue.Driver
+	// HandedBackInFlight says that the broker counts what was handed back for later as in flight (SQS), not as delayed.
+	HandedBackInFlight bool
 	// Deviations are the cases, by name, that this server can't pass, and why. A promise must be green on another server
 	// of the same driver: Kept says whether it is.
 	Deviations map[string]string

@@ -145,8 +145,9 @@ func depth(b *bench) {
 	require.NoError(b, b.Nack(b.Context(), ms[1].Receipt, 10*b.Visibility))
 	d, err := b.Depth(b.Context())
 	require.NoError(b, err)
-	require.Equal(b, 1, d.Visible)
-	require.Equal(b, 1, d.Dead)
-	require.Contains(b, []int{1, 2}, d.Delayed, "what was handed back for later may count as in flight (SQS)")
-	require.Equal(b, 3, d.InFlight+d.Delayed)
+	want := queue.Depth{Visible: 1, InFlight: 1, Delayed: 2, Dead: 1}
+	if b.HandedBackInFlight {
+		want.InFlight, want.Delayed = want.InFlight+1, want.Delayed-1
+	}
+	require.Equal(b, want, d)
 }

@@ -104,7 +104,7 @@ func TestTheDriverKeepsWhatEveryDriverPromises(t *testing.T) {
 		bytes, order   = "a body may hold any bytes, or none", "messages come roughly in the order they were sent"
 	)
 	options := func(deviations map[string]string) queuetest.Options {
-		return queuetest.Options{Visibility: visibility, Wait: time.Second, Deviations: deviations}
+		return queuetest.Options{Visibility: visibility, Wait: time.Second, HandedBackInFlight: true, Deviations: deviations}
 	}
 	runs := []struct {
 		name string
