@@ -398,7 +398,7 @@ func (f *fleet) verify() {
 	runs, err := filepath.Glob(filepath.Join(f.dir, "data*", "run", "*"))
 	require.NoError(f.t, err)
 	f.h.Left = append(f.h.Left, runs...)
-	for _, v := range historytest.Check(f.h, historytest.Slack{Call: time.Second, Term: 500 * time.Millisecond}) {
+	for _, v := range historytest.Check(f.h, historytest.Slack{Call: 500 * time.Millisecond, Term: 500 * time.Millisecond}) {
 		f.t.Error(v)
 	}
 }
