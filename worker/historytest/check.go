@@ -226,7 +226,7 @@ func (k *checker) called() {
 // owed says whether the store still holds a callback to deliver for a job.
 func (k *checker) owed(job string) bool {
 	for key := range k.h.Objects {
-		if strings.Contains("/"+key, "/outbox/") && strings.HasSuffix(key, "/"+job) {
+		if strings.Contains("/"+key, "/outbox/exhausted/") && strings.HasSuffix(key, "/"+job) || strings.Contains("/"+key, "/outbox/due/") && strings.HasSuffix(key, "-"+job) {
 			return true
 		}
 	}

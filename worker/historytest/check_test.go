@@ -101,7 +101,7 @@ func TestWhatFaultsExcuseIsNoViolation(t *testing.T) {
 		"the callback waits in the outbox": func(s *story) {
 			s.Jobs = append(s.Jobs, historytest.Job{ID: "other", Callback: true})
 			s.Objects["jobs/00/other/final"] = s.Describe("jobs/00/other/final", []byte(`{"id":"other","status":"SUCCEEDED"}`))
-			s.Objects["outbox/123/other"] = s.Describe("outbox/123/other", nil)
+			s.Objects["outbox/due/20261121T155110Z-other"] = s.Describe("outbox/123/other", nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
