@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 func TestTheSchemaHoldsNamesAliasesDefaultsAndTemplates(t *testing.T) {
@@ -37,9 +38,9 @@ func TestTheSchemaHoldsNamesAliasesDefaultsAndTemplates(t *testing.T) {
 
 func TestTheMarkdownNamesEveryPropOnce(t *testing.T) {
 	spec := capture(nil).Spec()
-	spec.Programs, spec.Example, spec.Shell = []string{"magick"}, "- module: Capture\n", true
+	spec.Tools, spec.Example, spec.Shell = []tool.Tool{{Name: "ImageMagick"}}, "- module: Capture\n", true
 	text := modules.Markdown(spec)
-	require.Contains(t, text, "## Capture\n\nStores its props.\n\nAlso written `OldCapture`.\n\nNeeds `magick` in PATH.\n")
+	require.Contains(t, text, "## Capture\n\nStores its props.\n\nAlso written `OldCapture`.\n\nNeeds ImageMagick.\n")
 	require.Contains(t, text, "```yaml\n- module: Capture\n```\n")
 	require.Contains(t, text, "| `src` | string | required | File to read. Also written `source`. |\n")
 	require.Contains(t, text, "| `angles` | list of string | `[\"front\"]` | Angles. One of `front`, `back`. |\n")

@@ -12,8 +12,8 @@ func Markdown(s Spec) string {
 	if len(s.Aliases) > 0 {
 		fmt.Fprintf(&b, "\nAlso written %s.\n", codes(s.Aliases))
 	}
-	if len(s.Programs) > 0 {
-		fmt.Fprintf(&b, "\nNeeds %s in PATH.\n", codes(s.Programs))
+	if needs := s.Needs(); needs != "" {
+		fmt.Fprintf(&b, "\n%s\n", needs)
 	}
 	if s.Shell {
 		b.WriteString("\nRuns programs of the pipeline author's choice; an operator may forbid it.\n")

@@ -7,9 +7,14 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
 )
 
@@ -24,16 +29,35 @@ type Module interface {
 
 // A Spec describes a module. Everything that lists, lints, completes or documents modules reads it.
 type Spec struct {
-	Name     string   // as pipelines write it
-	Aliases  []string // older spellings, still accepted
-	Summary  string   // one sentence with a full stop
-	Example  string   // one task as YAML
-	Props    []Field  // filled in by Define
-	Outputs  []Field  // filled in by Define
-	Programs []string // external programs it runs, looked up in PATH
-	Shell    bool     // runs commands of the pipeline author's choice: operators may forbid it
+	Name    string      // as pipelines write it
+	Aliases []string    // older spellings, still accepted
+	Summary string      // one sentence with a full stop
+	Example string      // one task as YAML
+	Props   []Field     // filled in by Define
+	Outputs []Field     // filled in by Define
+	Tools   []tool.Tool // external programs it runs; a worker that lacks one takes no job that names the module
+	GPU     gpu.Need    // what its work needs, where its task does not say
+	Shell   bool        // runs commands of the pipeline author's choice: operators may forbid it
 	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
 	Plugin map[string]any
+}
+
+// Needs is a sentence on what the module needs of a machine; empty is nothing.
+func (s Spec) Needs() string {
+	var all []string
+	for _, t := range s.Tools {
+		all = append(all, t.Name)
+	}
+	switch s.GPU.Use {
+	case gpu.Required:
+		all = append(all, s.GPU.String())
+	case gpu.Preferred:
+		all = append(all, "(where there is one) "+s.GPU.String())
+	}
+	if all == nil {
+		return ""
+	}
+	return "Needs " + strings.Join(all, ", ") + "."
 }
 
 // CallbackProps is what a callback's props, unrendered, stand for. One that could be a plugin, and says at most how to
@@ -95,6 +119,28 @@ type Call struct {
 	Stdout, Stderr io.Writer      // what a person watching the task should see; redacted downstream
 	Secret         func(string)   // keep this value out of every log, event and record from now on
 	State          State
+	Tools          *tool.Set    // external programs of this machine, by what Spec.Tools says
+	Devices        []gpu.Device // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	Clouds         cloud.Access // how to reach the operator's clouds
+	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
+	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+}
+
+// A Bucket holds objects of any size. Keys are those of the bucket itself. A key that the operator does not allow is a
+// permanent error of each method.
+type Bucket interface {
+	blob.Store
+	blob.Mover
+}
+
+// A BucketRef says which bucket, and how to get there.
+type BucketRef struct {
+	Service  cloud.Service
+	Name     string
+	Region   string      // empty: the operator's
+	Endpoint string      // empty: the operator's; another one is reached only where egress allows it, and never with his keys
+	Keys     *cloud.Keys // nil: the operator's
+	Create   bool        // make it where there is none
 }
 
 // State is the pipeline's state as a module sees it.
@@ -108,3 +154,16 @@ type State interface {
 
 // A Validator is implemented by *Props where tags can't say what must hold.
 type Validator interface{ Validate() error }
+
+// A Prober is implemented by *Props where a look at the input tells what the work will take. The engine calls it with props
+// that hold every rule, before Run: what is too large is refused before it has cost anything.
+type Prober interface {
+	Probe(ctx context.Context, c *Call) (Demand, error)
+}
+
+// A Demand is what a task's work takes, as far as its input tells. 0 is unknown.
+type Demand struct {
+	Input  int64 // bytes that are read
+	Disk   int64 // bytes that are written to the workspace, at most
+	Memory int64 // resident bytes, of a program or in this process
+}

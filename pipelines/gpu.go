@@ -4,33 +4,48 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/millrace/millrace/modules/gpu"
 )
 
-// gpu reads what a task needs of GPUs: true, how many, or a map. Nil is none.
-func (p *parser) gpu(f field) *GPU {
+// WantsGPU says whether the document asks for a GPU for the task.
+func (t *Task) WantsGPU() bool { return t.GPU != nil && t.GPU.Wanted() }
+
+// gpu reads what a task needs of GPUs: how much (true is required), how many, or a map. Nil is what its module says.
+func (p *parser) gpu(f field) *gpu.Need {
 	n := f.value
 	switch v := n.value.(type) {
 	case bool:
 		if v {
-			return &GPU{Count: 1}
+			return &gpu.Need{Use: gpu.Required, Count: 1}
 		}
-		return nil
+		return &gpu.Need{Use: gpu.None}
 	case int64:
 		if v == 0 {
-			return nil
+			return &gpu.Need{Use: gpu.None}
 		}
-		return &GPU{Count: p.gpuCount(f)}
+		return &gpu.Need{Use: gpu.Required, Count: p.gpuCount(f)}
+	case string:
+		if use, ok := gpuUse(v); ok {
+			return needOf(use)
+		}
 	}
 	switch {
 	case n.empty():
 		return nil
 	case n.kind != mapNode:
-		p.Errorf(f.pos, "gpu must be true, a number of GPUs, or a map with count, memory, capability, encoder, got %s", n.what())
+		p.Errorf(f.pos, "gpu must be required, preferred, none, true, a number of GPUs, or a map with use, count, memory, capability, encoder, got %s", n.what())
 		return nil
 	}
-	g := &GPU{Count: 1}
+	g := needOf(gpu.Required)
 	for _, f := range n.fields {
 		switch f.key {
+		case "use":
+			use, ok := gpuUse(p.text(f))
+			if !ok {
+				p.Errorf(f.pos, "use must be required, preferred or none, got %s", f.value.what())
+			}
+			g.Use = use
 		case "count":
 			g.Count = p.gpuCount(f)
 		case "memory":
@@ -40,10 +55,22 @@ func (p *parser) gpu(f field) *GPU {
 		case "encoder":
 			g.Encoder = p.boolean(f, false)
 		default:
-			p.unknown(f, "gpu", "count", "memory", "capability", "encoder")
+			p.unknown(f, "gpu", "use", "count", "memory", "capability", "encoder")
 		}
 	}
 	return g
+}
+
+func gpuUse(text string) (use gpu.Use, ok bool) {
+	use = gpu.Use(text)
+	return use, use == gpu.Required || use == gpu.Preferred || use == gpu.None
+}
+
+func needOf(use gpu.Use) *gpu.Need {
+	if use == gpu.None {
+		return &gpu.Need{Use: use}
+	}
+	return &gpu.Need{Use: use, Count: 1}
 }
 
 func (p *parser) gpuCount(f field) int {

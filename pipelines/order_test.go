@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/gpu"
 )
 
 func TestTasksComeAfterWhatTheyName(t *testing.T) {
@@ -93,16 +95,20 @@ func TestALongCircleIsNamedInShort(t *testing.T) {
 func TestAGPUIsAskedForInThreeWays(t *testing.T) {
 	for _, tt := range []struct {
 		name, gpu string
-		want      *GPU
+		want      *gpu.Need
 	}{
-		{"true", "true", &GPU{Count: 1}},
-		{"a number", "2", &GPU{Count: 2}},
-		{"false", "false", nil},
-		{"none", "0", nil},
+		{"true", "true", &gpu.Need{Use: gpu.Required, Count: 1}},
+		{"a number", "2", &gpu.Need{Use: gpu.Required, Count: 2}},
+		{"false", "false", &gpu.Need{Use: gpu.None}},
+		{"none", "0", &gpu.Need{Use: gpu.None}},
 		{"nothing", "", nil},
-		{"a map", "{count: 2, memory: 16Gi, capability: 8.0, encoder: true}", &GPU{Count: 2, Memory: 16 << 30, Capability: "8.0", Encoder: true}},
-		{"bytes", "{memory: 1000}", &GPU{Count: 1, Memory: 1000}},
-		{"decimal bytes", "{memory: 1.5 GB, capability: 9}", &GPU{Count: 1, Memory: 1_500_000_000, Capability: "9.0"}},
+		{"a map", "{count: 2, memory: 16Gi, capability: 8.0, encoder: true}", &gpu.Need{Use: gpu.Required, Count: 2, Memory: 16 << 30, Capability: "8.0", Encoder: true}},
+		{"as much as it can get", "preferred", &gpu.Need{Use: gpu.Preferred, Count: 1}},
+		{"in words", "required", &gpu.Need{Use: gpu.Required, Count: 1}},
+		{"none in words", "none", &gpu.Need{Use: gpu.None}},
+		{"a use and a number", "{use: preferred, count: 2}", &gpu.Need{Use: gpu.Preferred, Count: 2}},
+		{"bytes", "{memory: 1000}", &gpu.Need{Use: gpu.Required, Count: 1, Memory: 1000}},
+		{"decimal bytes", "{memory: 1.5 GB, capability: 9}", &gpu.Need{Use: gpu.Required, Count: 1, Memory: 1_500_000_000, Capability: "9.0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := Parse("p", []byte("tasks: [{module: x, gpu: "+tt.gpu+"}]"))
@@ -111,8 +117,9 @@ func TestAGPUIsAskedForInThreeWays(t *testing.T) {
 		})
 	}
 	for _, tt := range []struct{ gpu, want string }{
-		{"yes", `gpu must be true, a number of GPUs, or a map with count, memory, capability, encoder, got "yes"`},
+		{"yes", `gpu must be required, preferred, none, true, a number of GPUs, or a map with use, count, memory, capability, encoder, got "yes"`},
 		{"65", "gpu must be a whole number of GPUs from 1 to 64, got 65"},
+		{"{use: perhaps}", `use must be required, preferred or none, got "perhaps"`},
 		{"{count: 0}", "count must be a whole number of GPUs from 1 to 64, got 0"},
 		{"{memory: lots}", `memory must be a number of bytes, or a size such as 16Gi, got "lots"`},
 		{"{memory: 16Xi}", `memory must be a number of bytes, or a size such as 16Gi, got "16Xi"`},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines/nunjucks"
 )
 
@@ -96,18 +97,10 @@ type Task struct {
 	Retry      *int           // nil: Settings.Retry
 	RetrySleep *time.Duration // nil: Settings.RetrySleep
 	Timeout    time.Duration  // 0: Settings.Timeout
-	GPU        *GPU           // nil: it needs none, or its module says
+	GPU        *gpu.Need      // nil: as its module says
 	Vars       map[string]any // loop variables around it, from blocks that were expanded; nil is none
 	Pos        Pos
 	Positions  Positions // of "module", "when", "register", "props", "props.src", …
-}
-
-// A GPU is what a task needs of GPUs.
-type GPU struct {
-	Count      int    // from 1
-	Memory     int64  // bytes of each; 0 is any
-	Capability string // lowest CUDA compute capability, "8.0"; empty is any
-	Encoder    bool   // NVENC
 }
 
 // A Callback is a module that an event runs. It can't change the outcome.

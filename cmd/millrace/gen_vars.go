@@ -83,7 +83,7 @@ func (m *manifest) podVars(vars map[string]any, p *pipelines.Pipeline) error {
 	name := m.class
 	if name == "" {
 		name = "heavy"
-		if slices.ContainsFunc(p.Tasks, func(t pipelines.Task) bool { return t.GPU != nil }) {
+		if slices.ContainsFunc(p.Tasks, func(t pipelines.Task) bool { return t.WantsGPU() }) {
 			name = "gpu"
 		}
 	}
@@ -124,7 +124,7 @@ func (m *manifest) args() []string {
 func gpus(p *pipelines.Pipeline, least int) int {
 	n := least
 	for _, t := range p.Tasks {
-		if t.GPU != nil && least > 0 {
+		if t.WantsGPU() && least > 0 {
 			n = max(n, t.GPU.Count)
 		}
 	}

@@ -158,8 +158,8 @@ func describeModule(s *screen, spec modules.Spec) {
 	if len(spec.Aliases) > 0 {
 		s.printf("Also written %s.\n", strings.Join(spec.Aliases, ", "))
 	}
-	if len(spec.Programs) > 0 {
-		s.printf("Needs %s in PATH.\n", strings.Join(spec.Programs, ", "))
+	if needs := spec.Needs(); needs != "" {
+		s.printf("%s\n", needs)
 	}
 	if spec.Shell {
 		s.printf("Runs programs of the pipeline author's choice; an operator may forbid it.\n")
@@ -236,14 +236,14 @@ func enumOf(f modules.Field) []string {
 
 // A moduleView is the JSON form of a module's spec.
 type moduleView struct {
-	Name     string      `json:"name"`
-	Aliases  []string    `json:"aliases,omitzero"`
-	Summary  string      `json:"summary"`
-	Example  string      `json:"example,omitzero"`
-	Programs []string    `json:"programs,omitzero"`
-	Shell    bool        `json:"shell,omitzero"`
-	Props    []fieldView `json:"props"`
-	Outputs  []fieldView `json:"outputs"`
+	Name    string      `json:"name"`
+	Aliases []string    `json:"aliases,omitzero"`
+	Summary string      `json:"summary"`
+	Example string      `json:"example,omitzero"`
+	Needs   string      `json:"needs,omitzero"`
+	Shell   bool        `json:"shell,omitzero"`
+	Props   []fieldView `json:"props"`
+	Outputs []fieldView `json:"outputs"`
 }
 
 // A fieldView is the JSON form of a prop or output.
@@ -261,7 +261,7 @@ type fieldView struct {
 }
 
 func viewOf(s modules.Spec) moduleView {
-	return moduleView{s.Name, s.Aliases, s.Summary, s.Example, s.Programs, s.Shell, fieldViews(s.Props), fieldViews(s.Outputs)}
+	return moduleView{s.Name, s.Aliases, s.Summary, s.Example, s.Needs(), s.Shell, fieldViews(s.Props), fieldViews(s.Outputs)}
 }
 
 func fieldViews(fields []modules.Field) []fieldView {

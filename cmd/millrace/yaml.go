@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/show"
-	"github.com/millrace/millrace/pipelines/preview"
 )
 
 // A yamlWriter writes YAML in an order of its own, with comments behind values. Single values are show's.
@@ -137,7 +137,7 @@ func (y *yamlWriter) scalar(v any) string {
 
 func listOrMap(v any) bool {
 	switch v.(type) {
-	case []string, *preview.GPU:
+	case []string, *gpu.Need:
 		return true
 	}
 	return false

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -51,11 +52,29 @@ type Store interface {
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 }
 
+// A Mover moves large objects between a bucket and this machine's files: in parts, several at once, each part again where
+// it broke off or stalled. The modules that speak to buckets use it; records don't.
+type Mover interface {
+	// Upload puts the whole file under the key, in place of what stood there; readers see the old object or the whole new
+	// one. A file that is changed meanwhile is an error.
+	Upload(ctx context.Context, f *os.File, key string, o PutOptions) (Info, error)
+	// Download writes the object, as it stood when the call was made, into f, from its start, and returns when every byte is
+	// there and, where the service has a checksum, it agrees. ErrNotFound when there is none. After an error f holds
+	// anything.
+	Download(ctx context.Context, key string, f *os.File) (Info, error)
+	// Stat returns what is known of an object without its bytes, or ErrNotFound.
+	Stat(ctx context.Context, key string) (Info, error)
+}
+
 // Info is what a store knows of an object.
 type Info struct {
 	Key      string
 	Size     int64 // bytes
 	Modified time.Time
+	// What List leaves out, and folders don't know.
+	ETag        string // without quotes
+	ContentType string
+	Metadata    map[string]string // the caller's own, keys in lower case
 }
 
 // PutOptions say how to put.
@@ -64,6 +83,12 @@ type PutOptions struct {
 	// may be missing, or end early. For what people read and nothing is decided by. Stores without such a choice
 	// ignore it.
 	Relaxed bool
+	// What buckets keep with an object, and folders ignore.
+	ContentType  string            // empty is application/octet-stream
+	CacheControl string            // header, empty is none
+	Metadata     map[string]string // the caller's own
+	ACL          string            // a canned one of the service's ("public-read"); empty is the bucket's own, and what most buckets insist on
+	StorageClass string            // of the service's; empty is the bucket's own
 }
 
 // A KeyError is a key that no store takes.

@@ -18,12 +18,29 @@ type Cmd struct {
 	Stdout io.Writer     // nil discards
 	Stderr io.Writer     // nil discards
 	Grace  time.Duration // between SIGTERM and SIGKILL once ctx ends; 0 is 5 s
+	Limits Limits
 }
+
+// Limits are what a program and all it starts may use; 0 is no limit. A program that goes over one is killed, and Exit.Over
+// says which.
+type Limits struct {
+	Memory int64         // resident bytes, sampled ten times a second
+	CPU    time.Duration // processor time, likewise
+}
+
+// A Limit is one of Limits.
+type Limit string
+
+const (
+	OverMemory Limit = "memory"
+	OverCPU    Limit = "cpu"
+)
 
 // An Exit is how a program ended. A non-zero code is an outcome, not an error.
 type Exit struct {
 	Code   int    // -1 when a signal ended it
 	Signal string // "killed", "terminated", …; empty when it exited by itself
+	Over   Limit  // the limit that it was killed for; empty is none
 	Stats  Stats
 }
 

@@ -45,6 +45,7 @@ func (e *Engine) Module(name string) (modules.Module, bool) { return e.cfg.Modul
 type Input struct {
 	Pipeline *pipelines.Pipeline
 	State    *render.State
+	Host     Host         // nil: a machine without GPUs, whose tools and disk nobody counts
 	Call     modules.Call // the job's; the engine adds the task's streams, log and state
 	Redact   *redact.Set  // everything reported goes through it
 	Last     bool         // no attempt follows: a failure is final, and onFailure fires

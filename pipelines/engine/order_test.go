@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -236,7 +236,7 @@ callbacks: {onEnd: [{module: Tell, props: {say: "{{ current_task }}"}}]}
 func TestATaskThatAsksForAGPUIsRefusedInASentence(t *testing.T) {
 	var b bench
 	e, in := b.input(t, "tasks: [{name: render, module: Do, retry: 3}]")
-	in.Pipeline.Tasks[0].GPU = &pipelines.GPU{Count: 2, Memory: 16 << 30, Capability: "8.0"}
+	in.Pipeline.Tasks[0].GPU = &gpu.Need{Use: gpu.Required, Count: 2, Memory: 16 << 30, Capability: "8.0"}
 	run := e.Run(t.Context(), in)
 	require.Equal(t, fault.Permanent, run.Failure.Kind)
 	require.Equal(t, `test.yaml:1:9: task "render" asks for 2 GPUs with 16 GiB each, of compute capability 8.0 or higher, and this version can't reserve GPUs; `+

@@ -90,10 +90,16 @@ const (
 	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
 	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption
 	Cancel    Reason = "cancel"     // somebody asked for it
+	Unfit     Reason = "unfit"      // this worker can't run the job, another may: an interruption
+	GPULost   Reason = "gpu_lost"   // a GPU failed under a task: an interruption
+	DiskFull  Reason = "disk_full"  // nothing more could be written
+	TooLarge  Reason = "too_large"  // the input is larger than the operator admits
 )
 
 // Interruption says whether r is none of the job's doing, so that it must not count against its attempts.
-func (r Reason) Interruption() bool { return r == Shutdown || r == LeaseLost }
+func (r Reason) Interruption() bool {
+	return r == Shutdown || r == LeaseLost || r == Unfit || r == GPULost
+}
 
 // A Stop is the cause of a context that was ended from outside.
 type Stop struct {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines"
 )
 
@@ -104,8 +105,8 @@ func lines(all map[pipelines.Event][]pipelines.Callback) []string {
 	return out
 }
 
-func need(g *pipelines.GPU) string {
-	if g == nil {
+func need(g *gpu.Need) string {
+	if g == nil || !g.Wanted() {
 		return ""
 	}
 	text := "GPU"
@@ -120,6 +121,9 @@ func need(g *pipelines.GPU) string {
 	}
 	if g.Encoder {
 		text += ", NVENC"
+	}
+	if g.Use == gpu.Preferred {
+		text += ", else CPU"
 	}
 	return text
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/graph"
 )
@@ -45,7 +46,7 @@ func preview() *pipelines.Pipeline {
 			{Name: "Fetch", Module: "Shell"},
 			{Name: "Convert", Module: "STL2OBJ", After: []int{0}},
 			{Name: "Thumbnail", Module: "ScreenshotGenerator", After: []int{0}, Soft: true, When: "thumbnail and fetched.stats.size < 50000000", Callbacks: calls(pipelines.OnError, "StdErr", "Http")},
-			{Name: "Render", Module: "Render", After: []int{1}, GPU: &pipelines.GPU{Count: 2, Memory: 16 << 30, Encoder: true}},
+			{Name: "Render", Module: "Render", After: []int{1}, GPU: &gpu.Need{Use: gpu.Required, Count: 2, Memory: 16 << 30, Encoder: true}},
 			{Name: "Join", Module: "Zip", After: []int{0, 1, 2, 3}},
 		},
 		Callbacks: calls(pipelines.OnEnd, "Http"),

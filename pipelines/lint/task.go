@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -194,7 +195,7 @@ func (l *linter) older(fields []modules.Field, props map[string]any, at place) {
 
 // gpu notes that a task runs only where there is one.
 func (l *linter) gpu(t *pipelines.Task, props place) {
-	if t.GPU == nil {
+	if !t.WantsGPU() {
 		return
 	}
 	at, ok := t.Positions["gpu"]
@@ -205,6 +206,10 @@ func (l *linter) gpu(t *pipelines.Task, props place) {
 	}
 	if !ok {
 		at = props.fallback
+	}
+	if t.GPU.Use == gpu.Preferred {
+		l.notef(at, "%sruns on a GPU where there is one, else on the CPU", props.what)
+		return
 	}
 	l.notef(at, "%sneeds a GPU", props.what)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
@@ -40,7 +41,7 @@ func needing(ctx context.Context, p *pipelines.Pipeline, given map[string]any) [
 			v, out = newPreviewer(p, s, new(redact.Set)), slices.Clone(p.Tasks)
 		}
 		if v.uses(ctx, i) {
-			out[i].GPU = &pipelines.GPU{Count: 1}
+			out[i].GPU = &gpu.Need{Use: gpu.Required, Count: 1}
 		}
 	}
 	if out == nil {

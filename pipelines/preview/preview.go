@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/nunjucks"
@@ -37,21 +38,13 @@ type Task struct {
 	After     []string          `json:"after"` // names of the tasks that must have ended
 	When      string            `json:"when,omitzero"`
 	Runs      *bool             `json:"runs,omitzero"` // what when comes to; left out where only the run can tell
-	GPU       *GPU              `json:"gpu,omitzero"`
+	GPU       *gpu.Need         `json:"gpu,omitzero"`
 	Soft      bool              `json:"soft,omitzero"` // it may fail
 	Register  string            `json:"register,omitzero"`
 	Props     map[string]any    `json:"props"`
 	Notes     map[string]string `json:"notes,omitempty"` // by path of a prop: what its template waits for, or lacks
 	Callbacks []Callback        `json:"callbacks,omitempty"`
 	Next      bool              `json:"-"` // it comes after the task before it, as tasks do where nothing is said
-}
-
-// A GPU is what a task needs of GPUs.
-type GPU struct {
-	Count      int    `json:"count"`
-	Memory     int64  `json:"memory,omitzero"` // bytes
-	Capability string `json:"capability,omitzero"`
-	Encoder    bool   `json:"encoder,omitzero"`
 }
 
 // A Callback is what a callback would be told.
@@ -173,7 +166,7 @@ func (v *previewer) task(ctx context.Context, i int) Task {
 	t := &v.pipeline.Tasks[i]
 	m := moment{task: i, state: v.state.With(t.Vars), vars: t.Vars}
 	out := Task{
-		Name: v.label(i), Module: t.Module, After: []string{}, When: v.secrets.String(t.When), GPU: gpuOf(t.GPU), Soft: t.Soft,
+		Name: v.label(i), Module: t.Module, After: []string{}, When: v.secrets.String(t.When), GPU: t.GPU, Soft: t.Soft,
 		Register: t.Register, Next: i == 0 && len(t.After) == 0 || slices.Equal(t.After, []int{i - 1}),
 	}
 	for _, p := range t.After {
@@ -199,13 +192,6 @@ func (v *previewer) task(ctx context.Context, i int) Task {
 	}
 	out.Callbacks = v.callbacks(ctx, m, t.Callbacks)
 	return out
-}
-
-func gpuOf(g *pipelines.GPU) *GPU {
-	if g == nil {
-		return nil
-	}
-	return &GPU{g.Count, g.Memory, g.Capability, g.Encoder}
 }
 
 // label is what a task is called before it runs.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines"
 )
 
@@ -121,12 +122,15 @@ func afterSchema(doc string) map[string]any {
 }
 
 func gpuSchema() map[string]any {
+	uses := texts(gpu.Required, gpu.Preferred, gpu.None)
 	return documented(map[string]any{"anyOf": []any{
 		map[string]any{"type": []any{"boolean", "null"}},
 		map[string]any{"type": "integer", "minimum": 0},
+		map[string]any{"enum": uses},
 		map[string]any{
 			"type": "object",
 			"properties": map[string]any{
+				"use":        documented(map[string]any{"enum": uses, "default": "required"}, "How much: preferred runs on the CPU where none is to be had."),
 				"count":      documented(map[string]any{"type": "integer", "minimum": 1, "default": 1}, "How many."),
 				"memory":     documented(map[string]any{"type": []any{"string", "integer"}}, "Of each: bytes, or text such as 16Gi."),
 				"capability": documented(map[string]any{"type": []any{"string", "number"}}, "Lowest CUDA compute capability, \"8.0\"."),
@@ -134,7 +138,7 @@ func gpuSchema() map[string]any {
 			},
 			"additionalProperties": false,
 		},
-	}}, "What the task needs of GPUs: true, a number, or a map.")
+	}}, "What the task needs of GPUs: required (or true), preferred, none, a number, or a map. Nothing is what its module needs.")
 }
 
 func paramSchema() map[string]any {

@@ -1,0 +1,40 @@
+package cloud
+
+import (
+	"context"
+	"time"
+)
+
+// Access is how jobs get at the operator's data in clouds. It holds no secrets: they are asked for when a call is made, so
+// that none lies in a file that a job's programs could read, and one that is replaced counts at once.
+type Access struct {
+	Region      string   `json:"region,omitzero"` // of AWS
+	S3Endpoint  string   `json:"s3_endpoint,omitzero"`
+	SQSEndpoint string   `json:"sqs_endpoint,omitzero"`
+	COSEndpoint string   `json:"cos_endpoint,omitzero"` // default https://s3.eu-de.cloud-object-storage.appdomain.cloud
+	COSRegion   string   `json:"cos_region,omitzero"`
+	COSBucket   string   `json:"cos_bucket,omitzero"` // of tasks that name none
+	GCSEndpoint string   `json:"gcs_endpoint,omitzero"`
+	GCSProject  string   `json:"gcs_project,omitzero"` // that buckets are made in
+	Buckets     []string `json:"buckets,omitzero"`     // that jobs may touch: "name", "name/prefix", "s3://name/prefix"; nil is any
+	// Keys returns what a service takes for proof of who we are.
+	Keys func(ctx context.Context, s Service) (Keys, error) `json:"-"`
+}
+
+// A Service is whom Keys are for.
+type Service string
+
+const (
+	ServiceAWS Service = "aws"
+	ServiceCOS Service = "cos"
+	ServiceGCS Service = "gcs"
+)
+
+// Keys are credentials as a service takes them: an access key (ID and Secret, with a session's Token), or a bearer Token
+// alone. None at all is anonymous access.
+type Keys struct {
+	ID      string    `json:"id,omitzero"`
+	Secret  string    `json:"secret,omitzero"`
+	Token   string    `json:"token,omitzero"`
+	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
+}

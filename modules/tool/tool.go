@@ -1,0 +1,27 @@
+// Package tool knows the external programs that modules run: where they are, which version they have, and how to get
+// one that is missing.
+package tool
+
+import "time"
+
+// A Tool is an external program that modules run.
+type Tool struct {
+	Name     string   // as its makers write it: "ImageMagick"
+	Programs []string // file names to look for in PATH, or full paths, the best first: "magick", "convert-im6.q16"
+	// Version asks a program for its version: these arguments, and the first match of the pattern's only group in what it
+	// prints. A program that doesn't answer so is another one of the same name, and not taken.
+	Version []string
+	Pattern string
+	Least   string // version; empty is any
+	Get     string // how to install it: "as root on Debian 12: apt-get install imagemagick"
+	// What one run of it may use where the operator does not say.
+	Memory int64         // resident bytes of it and all it starts; 0 is the job's own limit
+	CPU    time.Duration // processor time; 0 is no limit
+}
+
+// A Found is a tool of this machine.
+type Found struct {
+	Name    string `json:"name"`
+	Path    string `json:"path"` // of the program
+	Version string `json:"version"`
+}

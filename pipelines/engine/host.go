@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/millrace/millrace/modules/gpu"
+)
+
+// A Host is the machine that a run shares with other runs. In a child it is the worker at the other end of its event stream,
+// else the machine itself.
+type Host interface {
+	// Fit returns why this machine can't run a task that needs that, however long it waited: a *Stop whose reason is Unfit.
+	// Nothing is reserved. The engine asks it for every task before the first one starts, so that a job which can't end
+	// well here is given to another worker before it has cost anything.
+	Fit(ctx context.Context, n Need) error
+	// Reserve waits until what the task needs is free and keeps it for the task until Release. It returns a *Stop with
+	// reason Unfit where this machine can't give it. lost is called, once at most and never after Release, when a device of
+	// the grant has failed.
+	Reserve(ctx context.Context, n Need, lost func(*Stop)) (Grant, error)
+}
+
+// A Need is what a task takes of its machine.
+type Need struct {
+	Task  string   `json:"task"`           // its label, for messages
+	Tools []string `json:"tools,omitzero"` // names of external programs, as tool.Tool has them
+	GPU   gpu.Need `json:"gpu,omitzero"`
+	Disk  int64    `json:"disk,omitzero"` // bytes that it will write to the workspace, at most
+}
+
+// A Grant is what a task was given.
+type Grant struct {
+	Devices []gpu.Device // none: it runs on the CPU
+	Release func()       // never nil
+}
