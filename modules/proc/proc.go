@@ -4,6 +4,7 @@ package proc
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 )
@@ -24,7 +25,7 @@ type Cmd struct {
 // Limits are what a program and all it starts may use; 0 is no limit. A program that goes over one is killed, and Exit.Over
 // says which.
 type Limits struct {
-	Memory int64         // resident bytes, sampled ten times a second
+	Memory int64         // resident bytes, sampled ten times a second; only Linux can tell
 	CPU    time.Duration // processor time, likewise
 }
 
@@ -35,6 +36,14 @@ const (
 	OverMemory Limit = "memory"
 	OverCPU    Limit = "cpu"
 )
+
+// Exceeded says how a program went over one of its limits: "used more than 2048 MiB of memory".
+func (l Limits) Exceeded(over Limit) string {
+	if over == OverCPU {
+		return fmt.Sprintf("used more than %s of processor time", l.CPU)
+	}
+	return fmt.Sprintf("used more than %d MiB of memory", l.Memory>>20)
+}
 
 // An Exit is how a program ended. A non-zero code is an outcome, not an error.
 type Exit struct {
