@@ -16,8 +16,8 @@ func TestAProgramOverALimitIsKilledAndTheLimitNamed(t *testing.T) {
 		over       proc.Limit
 		said       string
 	}{
-		{"memory of what it started", "hoard-below", proc.Limits{Memory: 64 << 20}, proc.OverMemory, "used more than 64 MiB of memory"},
-		{"processor time", "hoard", proc.Limits{CPU: 200 * time.Millisecond}, proc.OverCPU, "used more than 200ms of processor time"},
+		{"memory of what it started", "hoard-below", proc.Limits{Memory: 64 << 20}, proc.OverMemory, "gear used more than 64 MiB of memory, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)"},
+		{"processor time", "hoard", proc.Limits{CPU: 200 * time.Millisecond}, proc.OverCPU, "gear used more than 200ms of processor time, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := self(t, tt.what)
@@ -26,7 +26,7 @@ func TestAProgramOverALimitIsKilledAndTheLimitNamed(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, tt.over, exit.Over)
 			require.Equal(t, "killed", exit.Signal)
-			require.Equal(t, tt.said, tt.limits.Exceeded(exit.Over))
+			require.Equal(t, tt.said, (&proc.OverError{Program: "gear", Over: exit.Over, Limits: tt.limits}).Error())
 			require.Less(t, exit.Stats.Elapsed, 10*time.Second)
 		})
 	}

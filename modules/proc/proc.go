@@ -37,14 +37,6 @@ const (
 	OverCPU    Limit = "cpu"
 )
 
-// Exceeded says how a program went over one of its limits: "used more than 2048 MiB of memory".
-func (l Limits) Exceeded(over Limit) string {
-	if over == OverCPU {
-		return fmt.Sprintf("used more than %s of processor time", l.CPU)
-	}
-	return fmt.Sprintf("used more than %d MiB of memory", l.Memory>>20)
-}
-
 // An Exit is how a program ended. A non-zero code is an outcome, not an error.
 type Exit struct {
 	Code   int    // -1 when a signal ended it
@@ -67,4 +59,19 @@ type Runner interface {
 	// the error then wraps context.Cause(ctx).
 	// A program that can't be started is an error (fs.ErrNotExist when there is none of that name).
 	Run(ctx context.Context, c Cmd) (Exit, error)
+}
+
+// An OverError is a program that was killed because it went over a limit.
+type OverError struct {
+	Program string // as people know it: "ImageMagick"
+	Over    Limit
+	Limits  Limits
+}
+
+func (e *OverError) Error() string {
+	used := fmt.Sprintf("%d MiB of memory", e.Limits.Memory>>20)
+	if e.Over == OverCPU {
+		used = fmt.Sprintf("%s of processor time", e.Limits.CPU)
+	}
+	return fmt.Sprintf("%s used more than %s, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)", e.Program, used)
 }
