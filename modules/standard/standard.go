@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
+	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -33,6 +34,7 @@ func Modules() []modules.Module {
 		stdout.Module,
 		stl2obj.Module,
 		template.Module,
+		unzip.Module,
 		zip.Module,
 	}
 }
@@ -44,7 +46,7 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
+		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "ViewerMigration",
 		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
 	}
 }
