@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -115,6 +116,9 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
 	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
 	if !ok || ctx.Err() == nil {
+		var kind fault.Kind
+		f.Reason, kind = named(err)
+		f.Kind = cmp.Or(f.Kind, kind)
 		return f
 	}
 	f.Reason, f.Message = stop.Reason, stop.Message
