@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/millrace/millrace/modules/proc"
 )
 
 // A Set knows which tools this machine has. It is made once and asked from any goroutine; what it found it remembers for
@@ -24,6 +27,8 @@ type Set struct {
 	Override func(name string) string
 	// Known are tools that somebody else found on this machine; they are not looked for again.
 	Known []Found
+	// Limits are the operator's, by the tool's name; what is 0 in them, and a tool that has none, keeps its own.
+	Limits map[string]proc.Limits
 
 	mu    sync.Mutex
 	asked map[identity]answer // guarded by mu
@@ -74,6 +79,12 @@ func (s *Set) Find(ctx context.Context, t Tool) (Found, error) {
 		reasons = []string{where}
 	}
 	return Found{}, &MissingError{t, strings.Join(reasons, ", and ")}
+}
+
+// LimitsOf are what one run of a tool may use.
+func (s *Set) LimitsOf(t Tool) proc.Limits {
+	by := s.Limits[t.Name]
+	return proc.Limits{Memory: cmp.Or(by.Memory, t.Memory), CPU: cmp.Or(by.CPU, t.CPU)}
 }
 
 // candidates are the files that may be the tool, the best first; where says what was looked for, where there is none.
