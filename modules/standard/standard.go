@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stat"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
@@ -29,6 +30,7 @@ func Modules() []modules.Module {
 		now.Module,
 		screenshot.Module,
 		shell.Module,
+		sqs.Module,
 		stat.Module,
 		stderr.Module,
 		stdout.Module,
@@ -45,8 +47,22 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "ViewerMigration",
-		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+		"AssetConverter",
+		"CloudStorage",
+		"Curl",
+		"FBX2glTF",
+		"FFmpeg",
+		"GlTFConverter",
+		"GlbHtmlEmbed",
+		"ImageInfer",
+		"ImageMagick",
+		"MeshOptimizer",
+		"S3",
+		"ViewerMigration",
+		"VntanaGatherDetails",
+		"VntanaMetrics",
+		"VntanaModelData",
+		"glTF-Validator",
+		"usdchecker",
 	}
 }
