@@ -122,12 +122,12 @@ func (s *Stop) Error() string { return s.Message }
 // does, when it is one.
 func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
-	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
-	if !ok {
-		stop, ok = errors.AsType[*Stop](err)
-	}
-	if !ok {
-		return f
+	stop, ended := errors.AsType[*Stop](context.Cause(ctx))
+	if !ended {
+		var ok bool
+		if stop, ok = errors.AsType[*Stop](err); !ok {
+			return f
+		}
 	}
 	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
 	switch {
@@ -135,7 +135,7 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 		f.Kind = fault.Canceled
 	case stop.Reason == Cancel:
 		f.Kind = fault.Permanent
-	default:
+	case ended:
 		f.Kind = fault.Unknown
 	}
 	return f
