@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -124,19 +125,30 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
 	stop, ended := errors.AsType[*Stop](context.Cause(ctx))
 	if !ended {
-		var ok bool
-		if stop, ok = errors.AsType[*Stop](err); !ok {
-			return f
-		}
+		return f.name(err)
 	}
-	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
+	f.Reason, f.Message = stop.Reason, stop.Message
 	switch {
 	case stop.Reason.Interruption():
 		f.Kind = fault.Canceled
 	case stop.Reason == Cancel:
 		f.Kind = fault.Permanent
-	case ended:
+	default:
 		f.Kind = fault.Unknown
+	}
+	return f
+}
+
+// name gives f the reason that its error bears in itself.
+func (f *Failure) name(err error) *Failure {
+	var kind fault.Kind
+	f.Reason, kind = named(err)
+	f.Kind = cmp.Or(f.Kind, kind)
+	if stop, ok := errors.AsType[*Stop](err); ok {
+		f.Class = stop.Class
+	}
+	if f.Reason.Interruption() {
+		f.Kind = fault.Canceled
 	}
 	return f
 }

@@ -128,7 +128,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	c.Devices, c.Env = h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr
-	out, err := guard(ctx, m, &c, props)
+	out, err := s.admitted(ctx, m, &c, props)
 	if cerr := errors.Join(stdout.Close(), stderr.Close()); err == nil {
 		err = cerr
 	}
@@ -141,15 +141,15 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	return s.onDevice(out), err
 }
 
-// guard runs a module under the one recover of the product: a panic is the module's failure, with its stack.
-func guard(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (out map[string]any, err error) {
+// guard runs do, which calls a module, under the one recover of the product: a panic is the module's failure, with its stack.
+func guard[T any](ctx context.Context, m modules.Module, c *modules.Call, do func() (T, error)) (out T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.Log.ErrorContext(ctx, "module panicked", "err", p, "stack", string(debug.Stack()))
 			err = fault.As(fault.Permanent, fmt.Errorf("module %s panicked: %v (a bug in the module; the stack is in the log)", m.Spec().Name, p))
 		}
 	}()
-	return m.Run(ctx, c, props)
+	return do()
 }
 
 type taskTimeout struct{ after time.Duration }
