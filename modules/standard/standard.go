@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stat"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
@@ -26,6 +27,7 @@ func Modules() []modules.Module {
 		now.Module,
 		screenshot.Module,
 		shell.Module,
+		sqs.Module,
 		stat.Module,
 		stderr.Module,
 		stdout.Module,
@@ -42,7 +44,7 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
+		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "Unzip", "ViewerMigration",
 		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
 	}
 }
