@@ -6,6 +6,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/screenshot"
@@ -23,6 +24,7 @@ import (
 func Modules() []modules.Module {
 	return []modules.Module{
 		debug.Module,
+		findasset.Module,
 		httpcall.Module,
 		now.Module,
 		screenshot.Module,
@@ -43,8 +45,23 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "Unzip", "ViewerMigration",
-		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+		"AssetConverter",
+		"CloudStorage",
+		"Curl",
+		"FBX2glTF",
+		"FFmpeg",
+		"GlTFConverter",
+		"GlbHtmlEmbed",
+		"ImageInfer",
+		"ImageMagick",
+		"MeshOptimizer",
+		"S3",
+		"Unzip",
+		"ViewerMigration",
+		"VntanaGatherDetails",
+		"VntanaMetrics",
+		"VntanaModelData",
+		"glTF-Validator",
+		"usdchecker",
 	}
 }

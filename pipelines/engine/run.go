@@ -123,11 +123,17 @@ func (s *Stop) Error() string { return s.Message }
 // does, when it is one.
 func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
-	stop, ended := errors.AsType[*Stop](context.Cause(ctx))
-	if !ended {
-		return f.name(err)
+	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
+	if own, is := errors.AsType[*Stop](err); !ok && is && own.Reason.Interruption() {
+		stop, ok = own, true
 	}
-	f.Reason, f.Message = stop.Reason, stop.Message
+	if !ok {
+		var kind fault.Kind
+		f.Reason, kind = named(err)
+		f.Kind = cmp.Or(f.Kind, kind)
+		return f
+	}
+	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
 	switch {
 	case stop.Reason.Interruption():
 		f.Kind = fault.Canceled
@@ -135,20 +141,6 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 		f.Kind = fault.Permanent
 	default:
 		f.Kind = fault.Unknown
-	}
-	return f
-}
-
-// name gives f the reason that its error bears in itself.
-func (f *Failure) name(err error) *Failure {
-	var kind fault.Kind
-	f.Reason, kind = named(err)
-	f.Kind = cmp.Or(f.Kind, kind)
-	if stop, ok := errors.AsType[*Stop](err); ok {
-		f.Class = stop.Class
-	}
-	if f.Reason.Interruption() {
-		f.Kind = fault.Canceled
 	}
 	return f
 }
