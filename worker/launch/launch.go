@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 )
@@ -61,6 +63,14 @@ type Setup struct {
 	Memory  int64             `json:"memory,omitzero"` // soft limit of its own heap, bytes
 	Env     map[string]string `json:"env,omitzero"`    // what templates may read
 	Policy  Policy            `json:"policy"`
+	Tools   Tools             `json:"tools,omitzero"`
+}
+
+// Tools are what a child is told of the machine's external programs.
+type Tools struct {
+	Found  []tool.Found           `json:"found,omitzero"` // the child does not look for them again
+	Folder string                 `json:"folder,omitzero"`
+	Limits map[string]proc.Limits `json:"limits,omitzero"` // the operator's, by the tool's name
 }
 
 // A Policy is what the operator allows jobs.

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/disk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -19,10 +20,9 @@ const preferredWait = 5 * time.Second
 
 // A Machine is what the jobs of one worker share. The zero value has no GPUs, and counts nothing.
 type Machine struct {
-	GPUs *gpu.Pool   // nil: jobs get none
-	Disk *disk.Space // of the workspaces; nil: nobody counts
-	// Missing returns why there is no external program of that name, in a sentence, or nil; nil: nobody looks.
-	Missing func(ctx context.Context, tool string) error
+	GPUs  *gpu.Pool   // nil: jobs get none
+	Tools *tool.Set   // nil: nobody looks
+	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
 	// Lost, when set, hears of each GPU that fails under a job.
@@ -92,11 +92,15 @@ func (s *Share) refuse(stop *engine.Stop) error {
 // Fit is engine.Host's.
 func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 	for _, name := range n.Tools {
-		if s.machine.Missing == nil {
+		if s.machine.Tools == nil {
 			break
 		}
-		if err := s.machine.Missing(ctx, name); err != nil {
-			return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, err)})
+		err := s.machine.Tools.Has(ctx, name)
+		if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
+			return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if n.GPU.Use != gpu.Required {
