@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.

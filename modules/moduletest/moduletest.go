@@ -4,6 +4,7 @@ package moduletest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -22,7 +23,7 @@ import (
 )
 
 // Call returns a call with an empty workspace, a program runner that only records, a client that reaches loopback
-// servers, and an empty state; and the Recorder that shows what the module did with them. Exec may be replaced, by
+// servers, no bucket, and an empty state; and the Recorder that shows what the module did with them. Exec may be replaced, by
 // &proc.Local{} say.
 func Call(t *testing.T) (*modules.Call, *Recorder) {
 	t.Helper()
@@ -44,6 +45,9 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 		Stderr:    &r.Stderr,
 		Secret:    r.secret,
 		State:     (*state)(r),
+		Bucket: func(context.Context, modules.BucketRef) (modules.Bucket, error) {
+			return nil, errors.New("this test has no bucket")
+		},
 	}, r
 }
 
