@@ -21,7 +21,7 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
+	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
 	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
 }
@@ -124,9 +124,10 @@ var owners = []struct {
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/aws/smithy-go", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
+	{"github.com/twmb/franz-go", []string{"modules/kafka"}, "one module speaks to Kafka"},
 	{"github.com/oklog/ulid/v2", []string{"worker/queue/cosqueue"}, "names of messages that sort by time"},
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},

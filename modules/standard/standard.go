@@ -8,11 +8,13 @@ import (
 	"github.com/millrace/millrace/modules/cloudstorage"
 	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stat"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
@@ -27,11 +29,13 @@ func Modules() []modules.Module {
 		cloudstorage.Module,
 		cos.Module,
 		debug.Module,
+		findasset.Module,
 		httpcall.Module,
 		now.Module,
 		s3.Module,
 		screenshot.Module,
 		shell.Module,
+		sqs.Module,
 		stat.Module,
 		stderr.Module,
 		stdout.Module,
@@ -47,8 +51,21 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "SQS", "Unzip", "ViewerMigration",
-		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+		"AssetConverter",
+		"Curl",
+		"FBX2glTF",
+		"FFmpeg",
+		"GlTFConverter",
+		"GlbHtmlEmbed",
+		"ImageInfer",
+		"ImageMagick",
+		"MeshOptimizer",
+		"Unzip",
+		"ViewerMigration",
+		"VntanaGatherDetails",
+		"VntanaMetrics",
+		"VntanaModelData",
+		"glTF-Validator",
+		"usdchecker",
 	}
 }
