@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/workspace"
@@ -58,15 +57,20 @@ func (r *Remote) Problems() (all []Problem) {
 	if u, err := url.Parse(r.Endpoint); r.Endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		all = append(all, Problem{"endpoint", `prop "endpoint" must be the URL of a server, such as https://host:port, without a password in it`})
 	}
+	if strings.Trim(r.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(r.Region) > 63 {
+		all = append(all, Problem{"region", fmt.Sprintf(`prop "region" must be a region's name, such as eu-central-1, got %q`, r.Region)})
+	}
 	return all
 }
 
-// BucketProblems returns what is wrong with the name of a bucket.
+// BucketProblems returns what is wrong with the name of a bucket. It becomes part of a host's name, so it holds what all
+// services let it hold and nothing else.
 func BucketProblems(name string) []Problem {
-	if strings.ContainsAny(name, `/\?#%`) || strings.ContainsFunc(name, unicode.IsControl) || len(name) > 255 || name == "." || name == ".." {
-		return []Problem{{"bucket", fmt.Sprintf(`prop "bucket" must be the name of a bucket alone, got %q; a folder in it belongs to src or dest`, name)}}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+	if strings.Trim(name, letters) == "" && strings.Trim(name, ".") == name && len(name) <= 222 {
+		return nil
 	}
-	return nil
+	return []Problem{{"bucket", fmt.Sprintf(`prop "bucket" must be the name of a bucket alone, got %q; a folder in it belongs to src or dest`, name)}}
 }
 
 // Problems returns what is wrong with props that no tag can say.
