@@ -38,3 +38,11 @@ type Keys struct {
 	Token   string    `json:"token,omitzero"`
 	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
 }
+
+// end is when they are asked for again.
+func (k Keys) end() time.Time {
+	if k.Expires.IsZero() {
+		return time.Now().Add(reread)
+	}
+	return k.Expires
+}

@@ -25,6 +25,8 @@ type Set struct {
 	// Override names a program by hand, by the tool's name; empty is none. nil has none. It must be the tool: no other is
 	// looked for then.
 	Override func(name string) string
+	// Declared are the tools that Has knows by name.
+	Declared []Tool
 	// Known are tools that somebody else found on this machine; they are not looked for again.
 	Known []Found
 	// Limits are the operator's, by the tool's name; what is 0 in them, and a tool that has none, keeps its own.
@@ -79,6 +81,17 @@ func (s *Set) Find(ctx context.Context, t Tool) (Found, error) {
 		reasons = []string{where}
 	}
 	return Found{}, &MissingError{t, strings.Join(reasons, ", and ")}
+}
+
+// Has is Find for the name of a declared tool.
+func (s *Set) Has(ctx context.Context, name string) error {
+	for _, t := range s.Declared {
+		if t.Name == name {
+			_, err := s.Find(ctx, t)
+			return err
+		}
+	}
+	return &MissingError{Tool{Name: name, Get: "take a version that has it"}, "this version of Millrace knows no such tool"}
 }
 
 // LimitsOf are what one run of a tool may use.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -133,6 +134,25 @@ func TestWhatSomebodyElseFoundIsNotLookedFor(t *testing.T) {
 	f, err := (&tool.Set{Known: []tool.Found{known}}).Find(t.Context(), mill())
 	require.NoError(t, err)
 	require.Equal(t, known, f)
+}
+
+func TestADeclaredToolIsAskedForByName(t *testing.T) {
+	dir := t.TempDir()
+	s := set(dir)
+	s.Declared = []tool.Tool{mill()}
+	require.ErrorContains(t, s.Has(t.Context(), "Mill"), "Mill is missing: no program mill7 or mill is in PATH")
+	program(t, dir, "mill", says("2.0"))
+	require.NoError(t, s.Has(t.Context(), "Mill"), "it was installed since")
+	require.EqualError(t, s.Has(t.Context(), "Wind"), "Wind is missing: this version of Millrace knows no such tool; take a version that has it")
+}
+
+func TestTheOperatorsLimitsComeFirst(t *testing.T) {
+	s := &tool.Set{Limits: map[string]proc.Limits{"Mill": {Memory: 7}}}
+	want := mill()
+	want.Memory, want.CPU = 5, time.Hour
+	require.Equal(t, proc.Limits{Memory: 7, CPU: time.Hour}, s.LimitsOf(want))
+	want.Name = "Other"
+	require.Equal(t, proc.Limits{Memory: 5, CPU: time.Hour}, s.LimitsOf(want))
 }
 
 func TestAProgramNamedByHandIsTheOnlyOne(t *testing.T) {
