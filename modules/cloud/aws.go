@@ -33,8 +33,8 @@ var ErrNoRegion = errors.New("no AWS region is given: set AWS_REGION, or MILLRAC
 
 // Load reads what the default chain says: environment, profile, web identity, container, instance. Nothing is retried:
 // that is for the caller, who knows what a second try would do. Every connection has time limits; long polls of 20 s and
-// answers that take a minute to begin fit into them. With Keys nothing else is read: neither files, which a job's programs
-// could have written in its home folder, nor variables lead the calls elsewhere.
+// answers that take a minute to begin fit into them. With Keys no file is read: a job's programs could have
+// written one in its home folder that leads the calls elsewhere.
 func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -63,9 +63,6 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	c.Credentials = credentials
-	if a.Keys != nil {
-		c.ConfigSources = nil // in which a client looks for a service's own endpoint, and prefers it to the one that is given
-	}
 	if c.Region == "" {
 		if c.BaseEndpoint == nil {
 			return aws.Config{}, ErrNoRegion
