@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
@@ -24,6 +25,7 @@ func Modules() []modules.Module {
 	return []modules.Module{
 		debug.Module,
 		httpcall.Module,
+		kafka.Module,
 		now.Module,
 		screenshot.Module,
 		shell.Module,
