@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
@@ -31,6 +32,7 @@ func Modules() []modules.Module {
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
+		kafka.Module,
 		now.Module,
 		s3.Module,
 		screenshot.Module,
