@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
+	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -43,6 +44,7 @@ func Modules() []modules.Module {
 		stdout.Module,
 		stl2obj.Module,
 		template.Module,
+		unzip.Module,
 		zip.Module,
 	}
 }
@@ -62,7 +64,6 @@ func PlannedNames() []string {
 		"ImageInfer",
 		"ImageMagick",
 		"MeshOptimizer",
-		"Unzip",
 		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",
