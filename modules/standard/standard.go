@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
@@ -23,6 +24,7 @@ func Modules() []modules.Module {
 	return []modules.Module{
 		debug.Module,
 		httpcall.Module,
+		imagemagick.Module,
 		now.Module,
 		screenshot.Module,
 		shell.Module,
@@ -42,7 +44,7 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
+		"ImageInfer", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
 		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
 	}
 }
