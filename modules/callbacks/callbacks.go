@@ -8,6 +8,7 @@ import (
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
 )
@@ -18,6 +19,7 @@ func Modules() []modules.Module {
 		debug.Module,
 		httpcall.Callback,
 		now.Module,
+		sqs.Module,
 		stderr.Module,
 		stdout.Module,
 	}
@@ -27,4 +29,4 @@ func Modules() []modules.Module {
 func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 
 // PlannedNames are callback modules that are known but not built into this version.
-func PlannedNames() []string { return []string{"Kafka", "SQS", "VntanaGoogleMetrics"} }
+func PlannedNames() []string { return []string{"Kafka", "VntanaGoogleMetrics"} }

@@ -17,6 +17,7 @@ type Access struct {
 	GCSEndpoint string   `json:"gcs_endpoint,omitzero"`
 	GCSProject  string   `json:"gcs_project,omitzero"` // that buckets are made in
 	Buckets     []string `json:"buckets,omitzero"`     // that jobs may touch: "name", "name/prefix", "s3://name/prefix"; nil is any
+	Owner       string   `json:"owner,omitzero"`       // AWS account that S3 buckets must belong to; empty is any
 	// Keys returns what a service takes for proof of who we are.
 	Keys func(ctx context.Context, s Service) (Keys, error) `json:"-"`
 }
@@ -37,4 +38,12 @@ type Keys struct {
 	Secret  string    `json:"secret,omitzero"`
 	Token   string    `json:"token,omitzero"`
 	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
+}
+
+// end is when they are asked for again.
+func (k Keys) end() time.Time {
+	if k.Expires.IsZero() {
+		return time.Now().Add(reread)
+	}
+	return k.Expires
 }

@@ -24,11 +24,6 @@ type policy struct {
 	sleep   time.Duration // before the second
 }
 
-const (
-	maxSleep = 30 * time.Second // our own pauses stop doubling here
-	maxWait  = 60 * time.Second // a server that asks for more gets the job handed back instead
-)
-
 func (p policy) problems() []modules.Problem {
 	var problems []modules.Problem
 	if p.timeout == 0 {
@@ -45,35 +40,12 @@ func send(ctx context.Context, c *modules.Call, client *http.Client, r Request, 
 	if c.Secret != nil {
 		r.tellSecrets(c.Secret)
 	}
-	sleep := p.sleep
-	for left := p.retry; ; left-- {
-		out, err := once(ctx, c, client, r, p.timeout)
-		if err == nil {
-			return out, nil
-		}
-		wait := max(sleep, fault.Delay(err))
-		if left == 0 || fault.Of(err) != fault.Transient || wait > maxWait {
-			return Output{}, err
-		}
-		if _, werr := fmt.Fprintf(c.Stderr, "%v; trying again in %s\n", err, wait); werr != nil {
-			return Output{}, fmt.Errorf("print: %w", werr)
-		}
-		if err := pause(ctx, wait); err != nil {
-			return Output{}, err
-		}
-		sleep = min(2*sleep, maxSleep)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	var out Output
+	err := fault.Tries{More: p.retry, Sleep: p.sleep, Say: c.Stderr}.Do(ctx, func(ctx context.Context) (err error) {
+		out, err = once(ctx, c, client, r, p.timeout)
+		return err
+	})
+	return out, err
 }
 
 // once makes one try. Its errors say whether another can help.

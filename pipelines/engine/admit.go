@@ -24,8 +24,8 @@ func (s *taskScope) admitted(ctx context.Context, m modules.Module, c *modules.C
 	if err != nil {
 		return nil, err
 	}
-	if s.in.Host != nil && d.Disk > 0 {
-		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: d.Disk}, func(*Stop) {})
+	if d.Disk > 0 {
+		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: d.Disk})
 		if err != nil {
 			return nil, err
 		}

@@ -72,7 +72,7 @@ type ledger struct{ space *disk.Space }
 
 func (l ledger) Fit(context.Context, engine.Need) error { return nil }
 
-func (l ledger) Reserve(_ context.Context, n engine.Need, _ func(*engine.Stop)) (engine.Grant, error) {
+func (l ledger) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
 	release, err := l.space.Reserve(n.Disk)
 	return engine.Grant{Release: release}, err
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -21,11 +22,17 @@ type Request struct {
 	Trusted  bool        `json:"trusted"` // it comes from the operator's catalogue
 	Attempt  int         `json:"attempt"` // ours, from 1
 	Last     bool        `json:"last"`    // a failure of this attempt is final
+	Alone    bool        `json:"alone"`   // no other job runs in this worker
 	Epilogue *engine.Run `json:"epilogue,omitzero"`
 
 	// Blame, when set, is called before the job's process is killed for the memory it uses, and when it has died of
 	// itself, so that the culprit is known if the worker goes too. The kill waits for it, so it must be quick.
 	Blame func(ctx context.Context, f engine.Failure) `json:"-"`
+
+	// Host and Keys are the machine as the job may use it, and the operator's keys for its data. Whoever runs the request
+	// where it is to run sets them.
+	Host engine.Host                                                    `json:"-"`
+	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error) `json:"-"`
 }
 
 // An Outcome is an attempt that is over. Its workspace stands until Close.
@@ -87,12 +94,14 @@ type toChild struct {
 	Setup   *Setup       `json:"setup,omitzero"`
 	Request *Request     `json:"request,omitzero"`
 	Stop    *engine.Stop `json:"stop,omitzero"`
+	Answer  *answer      `json:"answer,omitzero"`
 }
 
 // A fromChild is one line of a child's events; one field is set.
 type fromChild struct {
 	Ready *Ready        `json:"ready,omitzero"`
 	Event *engine.Event `json:"event,omitzero"`
+	Ask   *ask          `json:"ask,omitzero"`
 	Done  *engine.Run   `json:"done,omitzero"`
 }
 
