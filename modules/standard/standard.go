@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
@@ -33,6 +34,7 @@ func Modules() []modules.Module {
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
+		imagemagick.Module,
 		kafka.Module,
 		now.Module,
 		s3.Module,
@@ -62,7 +64,6 @@ func PlannedNames() []string {
 		"GlTFConverter",
 		"GlbHtmlEmbed",
 		"ImageInfer",
-		"ImageMagick",
 		"MeshOptimizer",
 		"ViewerMigration",
 		"VntanaGatherDetails",
