@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
@@ -121,6 +121,8 @@ var owners = []struct {
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
+	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
+	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
@@ -133,6 +135,7 @@ var owners = []struct {
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/prometheus/client_golang", []string{"worker/metrics"}, "metrics are counted in one place"},
+	{"golang.org/x/oauth2", []string{"modules/cloud", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
 }

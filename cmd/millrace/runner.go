@@ -134,13 +134,15 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
 	in.Host, in.GPU = req.Host, r.gpu
+	reach := egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}
 	in.Call = modules.Call{
 		Log:       r.log.With("job_id", req.Job.ID),
 		Workspace: ws,
 		Exec:      r.exec,
 		Env:       r.jobEnv(dir, req),
 		Tools:     r.tools,
-		HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
+		HTTP:      egress.NewClient(reach),
+		Dial:      egress.NewDialer(reach),
 	}
 	return in, nil
 }
