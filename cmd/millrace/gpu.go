@@ -123,9 +123,11 @@ func examineGPU(r gpu.Report) []queue.Finding {
 		found = append(found,
 			good("memory", "%s free of %s, %s", bytesOf(r.Free), bytesOf(r.Memory), count(r.Processes, "program")),
 			good("compute capability", "%s", r.Capability),
-			good("temperature", "%d °C, slows down from %d °C on", r.Temperature, r.Slowdown),
 			good("memory errors", "%d that ECC could not correct", r.Uncorrected),
 		)
+	}
+	if r.Slowdown > 0 {
+		found = append(found, good("temperature", "%d °C, slows down from %d °C on", r.Temperature, r.Slowdown))
 	}
 	switch {
 	case r.Encoder:

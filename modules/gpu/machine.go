@@ -49,6 +49,19 @@ type Health struct {
 	Processes     int      `json:"processes"`               // that compute on it, of anybody
 }
 
+// judge fills in what follows from what the driver said.
+func (m *Machine) judge() {
+	m.LeastDriver = LeastDriver
+	if compareVersions(m.Driver, LeastDriver) < 0 {
+		m.Unfit = fmt.Sprintf("driver %s is too old for the CUDA 12 libraries: install %s or a later one on the node", m.Driver, LeastDriver)
+	}
+	for i := range m.Devices {
+		if r := &m.Devices[i]; r.Unfit == "" {
+			r.Unfit, r.Warnings = r.judge()
+		}
+	}
+}
+
 // judge says why a device with this health may not be used, "" where it may, and what else is worth knowing.
 func (h Health) judge() (unfit string, warnings []string) {
 	switch {
@@ -76,14 +89,6 @@ func (h Health) judge() (unfit string, warnings []string) {
 
 // narrowMargin is how close to its slowdown temperature a GPU may come, in °C, before it is worth a word.
 const narrowMargin = 5
-
-// tooOld says that the driver does not run our CUDA libraries; "" where it does.
-func tooOld(driver string) string {
-	if compareVersions(driver, LeastDriver) >= 0 {
-		return ""
-	}
-	return fmt.Sprintf("driver %s is too old for the CUDA 12 libraries: install %s or a later one on the node", driver, LeastDriver)
-}
 
 // compareVersions orders versions of numbers with dots between.
 func compareVersions(a, b string) int {
