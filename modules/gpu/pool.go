@@ -122,7 +122,7 @@ func (p *Pool) Close() {
 // Passport says what this machine has, with encoders proven. The error wraps ErrNoDriver where it has no GPU, and is a
 // sentence with a remedy.
 func (p *Pool) Passport(ctx context.Context) (Machine, error) {
-	m, err := p.ask(ctx, p.look)
+	m, err := p.ask(ctx, p.lookAndListen)
 	if err != nil {
 		return Machine{}, err
 	}
