@@ -5,9 +5,14 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/cloudstorage"
+	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
 	"github.com/millrace/millrace/modules/sqs"
@@ -22,9 +27,14 @@ import (
 // Modules returns them all; a registry is made of it. A new module is one line here.
 func Modules() []modules.Module {
 	return []modules.Module{
+		cloudstorage.Module,
+		cos.Module,
 		debug.Module,
+		findasset.Module,
 		httpcall.Module,
+		kafka.Module,
 		now.Module,
+		s3.Module,
 		screenshot.Module,
 		shell.Module,
 		sqs.Module,
@@ -43,8 +53,21 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "Unzip", "ViewerMigration",
-		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+		"AssetConverter",
+		"Curl",
+		"FBX2glTF",
+		"FFmpeg",
+		"GlTFConverter",
+		"GlbHtmlEmbed",
+		"ImageInfer",
+		"ImageMagick",
+		"MeshOptimizer",
+		"Unzip",
+		"ViewerMigration",
+		"VntanaGatherDetails",
+		"VntanaMetrics",
+		"VntanaModelData",
+		"glTF-Validator",
+		"usdchecker",
 	}
 }

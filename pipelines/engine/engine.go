@@ -27,6 +27,7 @@ type Config struct {
 	Callbacks       *modules.Registry      // what callbacks may name
 	Planned         func(name string) bool // module names of later versions, for the message; may be nil
 	CallbackTimeout time.Duration          // of one callback; 0 is 30 s
+	Limits          Limits                 // of what a task may take, as far as it is known before its work
 }
 
 // An Engine runs pipelines. It has no state of its own and may run several at once.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -123,10 +124,13 @@ func (s *Stop) Error() string { return s.Message }
 func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
 	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
-	if !ok {
-		stop, ok = errors.AsType[*Stop](err)
+	if own, is := errors.AsType[*Stop](err); !ok && is && own.Reason.Interruption() {
+		stop, ok = own, true
 	}
 	if !ok {
+		var kind fault.Kind
+		f.Reason, kind = named(err)
+		f.Kind = cmp.Or(f.Kind, kind)
 		return f
 	}
 	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
