@@ -27,7 +27,7 @@ func TestAMachineWithoutAGPUSaysSoAndIsFine(t *testing.T) {
 
 func TestAPassportSaysWhatKeepsEachGPUFromService(t *testing.T) {
 	t.Parallel()
-	m := gpu.Machine{Driver: "570.86.15", CUDA: "12.8", LeastDriver: "525.60.13", Devices: []gpu.Report{
+	m := gpu.Machine{Driver: "580.95.05", CUDA: "13.0", LeastDriver: "580.65.06", Devices: []gpu.Report{
 		{
 			Device: gpu.Device{UUID: "GPU-a", Name: "NVIDIA L4", Memory: 24 << 30, Free: 23 << 30, Capability: "8.9", Encoder: true},
 			Health: gpu.Health{Temperature: 86, Slowdown: 90, Processes: 1}, Warnings: []string{"it is 4 °C below its slowdown temperature of 90 °C"},
@@ -40,7 +40,7 @@ func TestAPassportSaysWhatKeepsEachGPUFromService(t *testing.T) {
 		{Device: gpu.Device{Index: 2, Name: "unknown"}, Unfit: "it has fallen off the bus\x1b[2J"},
 	}}
 	require.Equal(t, `this machine
-  ok      driver: 570.86.15, runs CUDA up to 12.8; the CUDA libraries of the image need 525.60.13 or later
+  ok      driver: 580.95.05, runs CUDA up to 13.0; the CUDA libraries of the image need 580.65.06 or later
   ok      failures: the driver tells of them while a task runs
 GPU 0: NVIDIA L4 (GPU-a)
   ok      memory: 23.00 GiB free of 24.00 GiB, 1 program
@@ -64,7 +64,12 @@ GPU 2: unknown
 	require.Contains(t, passport(m), "  warning failures: GPU 1 tells of no failures (Not Supported): only the look before each task finds them\n")
 	m.Unfit = "driver 470.256.02 is too old"
 	require.Contains(t, passport(m), "  error   driver: driver 470.256.02 is too old\n")
-	require.Equal(t, "no GPU here: "+gpu.ErrNoDevice.Error()+"\n", passport(gpu.Machine{Driver: "570.86.15"}))
+	require.Equal(t, "no GPU here: "+gpu.ErrNoDevice.Error()+"\n", passport(gpu.Machine{Driver: "580.95.05"}))
+}
+
+func TestTheImagesCUDARunsOnTheLeastDriver(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, pageText(t, "Dockerfile.cuda"), gpu.LeastDriver, "modules/gpu.LeastDriver is that of the image's CUDA libraries")
 }
 
 func passport(m gpu.Machine) string {

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// LeastDriver is the oldest driver that the CUDA 12 libraries of the GPU image run on: NVIDIA's CUDA Toolkit release notes,
-// "Minimum Required Driver Version for CUDA Minor Version Compatibility", Linux x86-64. It is also newer than every
-// function of NVML that is called here.
-const LeastDriver = "525.60.13"
+// LeastDriver is the oldest driver that the CUDA 13 libraries of the GPU image run on: NVIDIA's CUDA Toolkit release notes,
+// "Minimum Required Driver Version for CUDA Minor Version Compatibility", 13.x on Linux. Dockerfile.cuda says which CUDA.
+const LeastDriver = "580.65.06"
 
 // A Machine is the capability passport of a machine: its driver, and every GPU with what was found on it.
 type Machine struct {
@@ -53,7 +52,7 @@ type Health struct {
 func (m *Machine) judge() {
 	m.LeastDriver = LeastDriver
 	if compareVersions(m.Driver, LeastDriver) < 0 {
-		m.Unfit = fmt.Sprintf("driver %s is too old for the CUDA 12 libraries: install %s or a later one on the node", m.Driver, LeastDriver)
+		m.Unfit = fmt.Sprintf("driver %s is too old for the CUDA 13 libraries: install %s or a later one on the node", m.Driver, LeastDriver)
 	}
 	for i := range m.Devices {
 		if r := &m.Devices[i]; r.Unfit == "" {

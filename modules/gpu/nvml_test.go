@@ -21,7 +21,7 @@ func TestThePassportSaysWhatTheDriverSays(t *testing.T) {
 	require.NoError(t, err)
 	unproven := "this worker has no way to try"
 	require.Equal(t, Machine{
-		Driver: "570.86.15", CUDA: "12.8", LeastDriver: LeastDriver,
+		Driver: "580.95.05", CUDA: "13.0", LeastDriver: LeastDriver,
 		Devices: []Report{
 			{
 				Device: Device{UUID: "GPU-0", Name: "Fake L4", Memory: 24 << 30, Free: 24 << 30, Capability: "8.9"},
@@ -119,7 +119,7 @@ func TestADriverThatWasMendedIsUsed(t *testing.T) {
 func TestADriverThatIsTooOldServesNobody(t *testing.T) {
 	p := fakePool(t, map[string]string{"DRIVER": "470.256.02"})
 	require.ErrorContains(t, p.Fits(t.Context(), one),
-		"driver 470.256.02 is too old for the CUDA 12 libraries: install 525.60.13 or a later one on the node")
+		"driver 470.256.02 is too old for the CUDA 13 libraries: install 580.65.06 or a later one on the node")
 	t.Setenv("FAKE_DRIVER", LeastDriver)
 	require.NoError(t, p.Fits(t.Context(), one))
 }
@@ -158,13 +158,14 @@ func TestALibraryThatLacksAFunctionIsNotCalled(t *testing.T) {
 	require.NoError(t, err)
 	_, said, err := child(t, lib)
 	require.Error(t, err)
-	require.Equal(t, "the NVIDIA driver is too old, it lacks nvmlDeviceGetGpuInstanceId: install 525.60.13 or a later one on the node", said)
+	require.Equal(t, "the NVIDIA driver is too old, it lacks nvmlDeviceGetGpuInstanceId: install 580.65.06 or a later one on the node", said)
 }
 
 // A server of go-nvml's, whose GPUs answer no question about their health.
 func TestGPUsThatTellNothingOfTheirHealthAreUsed(t *testing.T) {
 	const silent = nvml.ERROR_NOT_SUPPORTED
 	server := dgxa100.New()
+	server.DriverVersion = LeastDriver
 	for _, dev := range server.Devices {
 		d := dev.(*dgxa100.Device)
 		d.MemoryInfo.Free = d.MemoryInfo.Total
