@@ -38,12 +38,12 @@ const char *nvmlErrorString(nvmlReturn_t r) {
 
 nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned n) {
 	const char *v = getenv("FAKE_DRIVER");
-	snprintf(version, n, "%s", v && *v ? v : "570.86.15");
+	snprintf(version, n, "%s", v && *v ? v : "580.95.05");
 	return number("SYSTEM", 0, 0);
 }
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version) {
-	*version = 12080;
+	*version = 13000;
 	return NVML_SUCCESS;
 }
 
