@@ -75,11 +75,12 @@ type Tools struct {
 
 // A Policy is what the operator allows jobs.
 type Policy struct {
-	AllowHosts   []string `json:"allow_hosts,omitzero"` // private hosts that may be reached
-	AllowPrivate bool     `json:"allow_private,omitzero"`
-	Shell        string   `json:"shell,omitzero"`     // ShellCatalogue (the default), ShellAll, ShellNone
-	Report       string   `json:"report,omitzero"`    // which runs get a report: a report.When
-	Documents    string   `json:"documents,omitzero"` // folder of the operator's documents; empty is none
+	AllowHosts   []string      `json:"allow_hosts,omitzero"` // private hosts that may be reached
+	AllowPrivate bool          `json:"allow_private,omitzero"`
+	Limits       engine.Limits `json:"limits,omitzero"`    // of what a task may take
+	Shell        string        `json:"shell,omitzero"`     // ShellCatalogue (the default), ShellAll, ShellNone
+	Report       string        `json:"report,omitzero"`    // which runs get a report: a report.When
+	Documents    string        `json:"documents,omitzero"` // folder of the operator's documents; empty is none
 }
 
 // Who may run programs of a pipeline's own choice.
