@@ -123,7 +123,7 @@ var owners = []struct {
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
-	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
+	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Pool"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/aws/smithy-go", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
