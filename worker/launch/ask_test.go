@@ -103,6 +103,9 @@ func holdGPUs(ctx context.Context, req *launch.Request, rep engine.Reporter, run
 	}
 	run.Result["has"] = strings.Join(ids, " ")
 	rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "has them"})
+	if then != "wait" {
+		time.Sleep(50 * time.Millisecond)
+	}
 	switch then {
 	case "die":
 		panic("with all of them")
@@ -110,7 +113,6 @@ func holdGPUs(ctx context.Context, req *launch.Request, rep engine.Reporter, run
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
-	time.Sleep(50 * time.Millisecond)
 	return nil
 }
 
