@@ -125,7 +125,7 @@ var owners = []struct {
 	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
-	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
+	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Pool"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/aws/smithy-go", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},

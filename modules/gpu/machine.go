@@ -46,6 +46,7 @@ type Health struct {
 	Prohibited    bool     `json:"prohibited,omitzero"`     // its compute mode lets nobody use it
 	MIG           bool     `json:"mig,omitzero"`            // it is divided into MIG instances
 	Processes     int      `json:"processes"`               // that compute on it, of anybody
+	Untold        string   `json:"untold,omitzero"`         // why the driver refuses to tell some of this
 }
 
 // judge fills in what follows from what the driver said.
@@ -82,6 +83,9 @@ func (h Health) judge() (unfit string, warnings []string) {
 	}
 	if len(h.Throttled) > 0 {
 		warnings = append(warnings, "its clocks are lowered: "+strings.Join(h.Throttled, ", "))
+	}
+	if h.Untold != "" {
+		warnings = append(warnings, "the driver does not tell all of its health: "+h.Untold)
 	}
 	return "", warnings
 }

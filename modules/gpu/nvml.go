@@ -107,6 +107,8 @@ func unreadable(index int, uuid string, ret nvml.Return) Report {
 	switch ret {
 	case nvml.ERROR_GPU_IS_LOST:
 		why = "it has fallen off the bus: " + toReboot
+	case nvml.ERROR_RESET_REQUIRED:
+		why = "it asks for a reset: " + toReset
 	case nvml.ERROR_UNKNOWN, nvml.ERROR_NO_PERMISSION:
 		why = notStarted(ret).Error()
 	}

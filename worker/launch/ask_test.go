@@ -25,7 +25,8 @@ import (
 const reserved = 1 << 30 // bytes of disk that jobs of these tests ask for
 
 // askFor is what behave does for jobs that want something of their machine.
-func askFor(ctx context.Context, req *launch.Request, run *engine.Run, arg string) {
+func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *engine.Run) {
+	arg, _ := req.Job.State["arg"].(string)
 	fail := func(err error) {
 		run.Failure = engine.Fail(ctx, "it", err)
 		run.Status = engine.Failed
@@ -75,11 +76,44 @@ func askFor(ctx context.Context, req *launch.Request, run *engine.Run, arg strin
 		}
 		defer g.Release()
 		run.Result["why"], run.Result["devices"] = g.Why, len(g.Devices)
+	case "gpus":
+		if err := holdGPUs(ctx, req, rep, run); err != nil {
+			fail(err)
+		}
 	case "say":
 		fmt.Println(arg)
 		<-ctx.Done()
 		time.Sleep(time.Hour)
 	}
+}
+
+// holdGPUs is what behave does for jobs that have GPUs.
+func holdGPUs(ctx context.Context, req *launch.Request, rep engine.Reporter, run *engine.Run) error {
+	var count int
+	var then string
+	_, _ = fmt.Sscan(req.Job.State["arg"].(string), &count, &then)
+	g, err := req.Host.Reserve(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: count}})
+	if err != nil {
+		return err
+	}
+	defer g.Release()
+	var ids []string
+	for _, d := range g.Devices {
+		ids = append(ids, d.UUID)
+	}
+	run.Result["has"] = strings.Join(ids, " ")
+	rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "has them"})
+	if then != "wait" {
+		time.Sleep(50 * time.Millisecond)
+	}
+	switch then {
+	case "die":
+		panic("with all of them")
+	case "wait":
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // holding returns a disk on which no two jobs get what they ask for.

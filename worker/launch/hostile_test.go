@@ -66,7 +66,7 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: strings.Repeat("l", 1<<20)})
 		panic("said enough")
 	default:
-		askFor(ctx, req, run, arg)
+		askFor(ctx, req, rep, run)
 	}
 }
 
