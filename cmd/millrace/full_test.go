@@ -4,10 +4,14 @@ package main_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -34,8 +38,8 @@ func (m *mill) startOnDisk(options string, args ...string) *running {
 	return m.begin(cmd)
 }
 
-// F23, F24: one job fills the disk, and leaves it so. Another that must write then fails by that name and publishes nothing,
-// a third that need not ends well, and when the first is over there is room again.
+// F23, F24: one job fills the disk, and leaves it so. One that must write then, itself or by a program, fails by that name and
+// publishes nothing, one that need not ends well, and when the first is over there is room again.
 func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 	for _, tt := range []struct{ name, options, fill string }{
 		{"no space", "size=24m", "cat /dev/zero > big"},
@@ -45,37 +49,57 @@ func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 			t.Parallel()
 			m, flags := newMill(t), t.TempDir()
 			writeGear(t, filepath.Join(flags, "part.stl"))
-			said := make(chan string, 8)
-			ear := newEar(t, func(_ map[string]any, path string) { said <- path })
+			said, held := make(chan string, 8), make(chan struct{})
+			s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				said <- r.URL.Path
+				switch r.URL.Path {
+				case "/writer", "/program", "/sibling":
+					<-held // what a job has written is there until it is over
+				}
+			}))
+			release := sync.OnceFunc(func() { close(held) })
+			t.Cleanup(func() { release(); s.Close() })
+			ear := map[string]any{"state": map[string]any{"ear": s.URL}}
 			wait := func(flag string) string {
 				return "until [ -e " + filepath.Join(flags, flag) + " ]; do sleep 0.05; done"
 			}
 			raise := func(flag string) { require.NoError(t, os.WriteFile(filepath.Join(flags, flag), nil, 0o644)) }
-			m.job("hog", steps(`(`+tt.fill+`) 2>/dev/null; true`, `module: Http
-    props: {url: "{{ ear }}/full"}`, sh(wait("done"))), ear)
-			m.job("writer", steps("cp "+filepath.Join(flags, "part.stl")+" .", `module: Http
-    props: {url: "{{ ear }}/copied"}`, sh(wait("full")),
-				"module: STL2OBJ\n    props: {src: part.stl, dest: outputs/part.obj}"), ear)
-			m.job("sibling", steps(wait("full"), sh("echo fine")), ear)
+			say := func(word string) string { return "module: Http\n    props: {url: '{{ ear }}/" + word + "'}" }
+			copied := "cp " + filepath.Join(flags, "part.stl") + " ."
+			convert := "module: STL2OBJ\n    props: {src: part.stl, dest: outputs/part.obj}"
+			m.job("hog", steps(wait("fill"), sh("("+tt.fill+") 2>/dev/null; true"), say("full"), sh(wait("done"))), ear)
+			m.job("writer", steps(copied, say("writer-up"), sh(wait("full")), convert), ear)
+			m.job("program", steps(copied, say("program-up"), sh(wait("full")+"; cat part.stl > copy.stl")), ear)
+			m.job("sibling", steps("true", say("sibling-up"), sh(wait("full")+"; echo fine")), ear)
 
-			w := m.startOnDisk(tt.options, "--slots=3", "--min-free=0", "--allow-hosts=127.0.0.1", "--read-paths="+flags, "--report=never")
-			for left := map[string]bool{"/full": true, "/copied": true}; len(left) > 0; delete(left, hear(t, said)) {
+			w := m.startOnDisk(tt.options, "--slots=4", "--min-free=0", "--allow-hosts=127.0.0.1", "--read-paths="+flags, "--report=never")
+			heard := func(words ...string) {
+				for left := slices.Clone(words); len(left) > 0; {
+					word := hear(t, said)
+					require.Contains(t, left, word)
+					left = slices.DeleteFunc(left, func(w string) bool { return w == word })
+				}
 			}
+			heard("/writer-up", "/program-up", "/sibling-up")
+			raise("fill")
+			heard("/full")
 			raise("full")
-			for left := map[string]bool{"/writer": true, "/sibling": true}; len(left) > 0; delete(left, hear(t, said)) {
-			}
+			heard("/writer", "/program", "/sibling")
+			release()
 			raise("done")
-			require.Equal(t, "/hog", hear(t, said))
-			m.job("next", steps("cp "+filepath.Join(flags, "part.stl")+" .", "module: STL2OBJ\n    props: {src: part.stl, dest: outputs/part.obj}"), ear)
-			require.Equal(t, "/next", hear(t, said))
+			heard("/hog")
+			m.job("next", steps(copied, convert), ear)
+			heard("/next")
 			w.signal()
 			w.end()
 
-			rec := m.record("writer")
-			require.Equal(t, record.Dead, rec.Status, rec.Message)
-			require.Equal(t, engine.DiskFull, rec.Reason)
-			require.Contains(t, rec.Message, "no space left on device")
-			require.Empty(t, rec.Artifacts)
+			for _, id := range []string{"writer", "program"} {
+				rec := m.record(id)
+				require.Equal(t, record.Dead, rec.Status, rec.Message)
+				require.Equal(t, engine.DiskFull, rec.Reason, rec.Message)
+				require.Contains(t, rec.Message, "no space left on device")
+				require.Empty(t, rec.Artifacts)
+			}
 			for _, id := range []string{"hog", "sibling", "next"} {
 				require.Equal(t, record.Succeeded, m.record(id).Status, m.record(id).Message)
 			}
