@@ -49,17 +49,7 @@ func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 			t.Parallel()
 			m, flags := newMill(t), t.TempDir()
 			writeGear(t, filepath.Join(flags, "part.stl"))
-			said, held := make(chan string, 8), make(chan struct{})
-			s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				said <- r.URL.Path
-				switch r.URL.Path {
-				case "/writer", "/program", "/sibling":
-					<-held // what a job has written is there until it is over
-				}
-			}))
-			release := sync.OnceFunc(func() { close(held) })
-			t.Cleanup(func() { release(); s.Close() })
-			ear := map[string]any{"state": map[string]any{"ear": s.URL}}
+			ear, said, release := holdingEar(t, "/writer", "/program", "/sibling")
 			wait := func(flag string) string {
 				return "until [ -e " + filepath.Join(flags, flag) + " ]; do sleep 0.05; done"
 			}
@@ -73,13 +63,7 @@ func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 			m.job("sibling", steps("true", say("sibling-up"), sh(wait("full")+"; echo fine")), ear)
 
 			w := m.startOnDisk(tt.options, "--slots=4", "--min-free=0", "--allow-hosts=127.0.0.1", "--read-paths="+flags, "--report=never")
-			heard := func(words ...string) {
-				for left := slices.Clone(words); len(left) > 0; {
-					word := hear(t, said)
-					require.Contains(t, left, word)
-					left = slices.DeleteFunc(left, func(w string) bool { return w == word })
-				}
-			}
+			heard := func(words ...string) { hearAll(t, said, words) }
 			heard("/writer-up", "/program-up", "/sibling-up")
 			raise("fill")
 			heard("/full")
@@ -106,6 +90,32 @@ func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 			require.Contains(t, m.log("sibling"), "fine")
 			require.Len(t, m.record("next").Artifacts, 1)
 		})
+	}
+}
+
+// holdingEar hears words, and answers some of them no sooner than release is called: until then the job is not over, and what it
+// has written is there.
+func holdingEar(t *testing.T, hold ...string) (ear map[string]any, said <-chan string, release func()) {
+	t.Helper()
+	words, held := make(chan string, 8), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		words <- r.URL.Path
+		if slices.Contains(hold, r.URL.Path) {
+			<-held
+		}
+	}))
+	release = sync.OnceFunc(func() { close(held) })
+	t.Cleanup(func() { release(); s.Close() })
+	return map[string]any{"state": map[string]any{"ear": s.URL}}, words, release
+}
+
+// hearAll waits until all of the words are heard, in any order, and nothing else is.
+func hearAll(t *testing.T, said <-chan string, words []string) {
+	t.Helper()
+	for left := slices.Clone(words); len(left) > 0; {
+		word := hear(t, said)
+		require.Contains(t, left, word)
+		left = slices.DeleteFunc(left, func(w string) bool { return w == word })
 	}
 }
 
