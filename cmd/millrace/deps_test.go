@@ -131,6 +131,8 @@ var owners = []struct {
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"google.golang.org/api", []string{"modules/cloud", "modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"github.com/fsouza/fake-gcs-server", nil, "tests alone: Google Cloud Storage in the test's own process"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
 }

@@ -73,7 +73,7 @@ func (s *Store) Close() error { return s.client.Close() }
 // newClient makes each call once, with a token of Keys: the SDK looks for no credentials of its own.
 func newClient(ctx context.Context, c Config) (*storage.Client, error) {
 	transport := cloud.NewHTTPClient().GetTransport()
-	transport.WriteBufferSize = 256 << 10
+	transport.WriteBufferSize, transport.DisableCompression = 256<<10, true
 	options := []option.ClientOption{
 		option.WithHTTPClient(&http.Client{Transport: &wire{keys: cachedKeys(c.Keys), stall: c.Stall, next: transport}}),
 		option.WithoutAuthentication(), storage.WithJSONReads(),

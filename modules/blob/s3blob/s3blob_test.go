@@ -15,7 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/servertest"
 )
 
-func open(t *testing.T, endpoint string) blob.Store {
+func open(t *testing.T, endpoint string) *s3blob.Store {
 	t.Helper()
 	s, err := s3blob.Open(t.Context(), s3blob.Config{
 		AWS: blobtest.AWS(t, endpoint), Bucket: blobtest.Bucket(t, endpoint), Prefix: "team/a",
@@ -26,6 +26,14 @@ func open(t *testing.T, endpoint string) blob.Store {
 
 func TestAStoreKeepsItsPromisesOnVersitygw(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, servertest.Versitygw(t)) })
+}
+
+func TestFilesAreMovedOnVersitygw(t *testing.T) {
+	blobtest.RunMover(t, func(t *testing.T) blobtest.Bucketlike { return open(t, servertest.Versitygw(t)) })
+}
+
+func TestFilesAreMovedOnGofakes3(t *testing.T) {
+	blobtest.RunMover(t, func(t *testing.T) blobtest.Bucketlike { return open(t, blobtest.Fake(t)) })
 }
 
 func TestAStoreKeepsItsPromisesOnGofakes3(t *testing.T) {
