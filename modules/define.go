@@ -94,6 +94,33 @@ func (d *defined[P, O]) check(props map[string]any) error {
 	return nil
 }
 
+// Probe returns what the work of m with these props will take. It is the zero Demand where m can't tell, and where the
+// props break a rule: Run says that better.
+func Probe(ctx context.Context, m Module, c *Call, props map[string]any) (Demand, error) {
+	d, ok := m.(interface {
+		probe(context.Context, *Call, map[string]any) (Demand, error)
+	})
+	if !ok {
+		return Demand{}, nil
+	}
+	return d.probe(ctx, c, props)
+}
+
+func (d *defined[P, O]) probe(ctx context.Context, c *Call, raw map[string]any) (Demand, error) {
+	if _, ok := any((*P)(nil)).(Prober); !ok {
+		return Demand{}, nil
+	}
+	s := d.spec()
+	if c.Secret != nil {
+		tellSecrets(s.Props, raw, c.Secret)
+	}
+	p := new(P)
+	if _, wrong := decode(&checker{}, s, raw, p); wrong != nil {
+		return Demand{}, nil
+	}
+	return any(p).(Prober).Probe(ctx, c)
+}
+
 // resultKey is the prop that every tool has.
 const resultKey = "resultKey"
 

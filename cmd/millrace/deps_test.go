@@ -21,9 +21,9 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
+	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
@@ -121,18 +121,22 @@ var owners = []struct {
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
+	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
+	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Probe"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/aws/smithy-go", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
 	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
+	{"github.com/twmb/franz-go", []string{"modules/kafka"}, "one module speaks to Kafka"},
 	{"github.com/oklog/ulid/v2", []string{"worker/queue/cosqueue"}, "names of messages that sort by time"},
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"google.golang.org/api", []string{"modules/cloud", "modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/fsouza/fake-gcs-server", nil, "tests alone: Google Cloud Storage in the test's own process"},
+	{"golang.org/x/oauth2", []string{"modules/cloud", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
 )
@@ -17,7 +19,9 @@ func Modules() []modules.Module {
 	return []modules.Module{
 		debug.Module,
 		httpcall.Callback,
+		kafka.Module,
 		now.Module,
+		sqs.Module,
 		stderr.Module,
 		stdout.Module,
 	}
@@ -27,4 +31,4 @@ func Modules() []modules.Module {
 func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 
 // PlannedNames are callback modules that are known but not built into this version.
-func PlannedNames() []string { return []string{"Kafka", "SQS", "VntanaGoogleMetrics"} }
+func PlannedNames() []string { return []string{"VntanaGoogleMetrics"} }

@@ -24,6 +24,8 @@ type AWS struct {
 	// Keys returns the credentials, each time that the last ones have ended; none at all is anonymous access. nil: those of
 	// the default chain.
 	Keys func(context.Context) (Keys, error)
+	// HTTP makes the calls, for who may not reach every address; nil is NewHTTPClient's.
+	HTTP *http.Client
 }
 
 // ErrNoRegion says that it is not known where in AWS to look. A guess could meet another queue of the same name.
@@ -31,7 +33,8 @@ var ErrNoRegion = errors.New("no AWS region is given: set AWS_REGION, or MILLRAC
 
 // Load reads what the default chain says: environment, profile, web identity, container, instance. Nothing is retried:
 // that is for the caller, who knows what a second try would do. Every connection has time limits; long polls of 20 s and
-// answers that take a minute to begin fit into them.
+// answers that take a minute to begin fit into them. With Keys no file is read: a job's programs could have
+// written one in its home folder that leads the calls elsewhere.
 func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -39,6 +42,12 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	}
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
+	}
+	if a.HTTP != nil {
+		options = append(options, config.WithHTTPClient(a.HTTP))
+	}
+	if a.Keys != nil {
+		options = append(options, config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}))
 	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
 	var credentials aws.CredentialsProvider = aws.NewCredentialsCache(rereading{c.Credentials, options})

@@ -33,6 +33,8 @@ type COS struct {
 	// Keys returns the credentials in place of all these, each time that the last ones have ended: an HMAC pair, or a
 	// bearer Token of IAM alone.
 	Keys func(context.Context) (Keys, error)
+	// HTTP makes the calls, for who may not reach every address; nil is one that reaches all.
+	HTTP *http.Client
 }
 
 const iamEndpoint = "https://iam.cloud.ibm.com/identity/token"
@@ -42,7 +44,10 @@ func (c COS) Open() (*s3.S3, error) {
 	if c.Endpoint == "" {
 		return nil, errors.New("no COS endpoint is given; it is one like https://s3.eu-de.cloud-object-storage.appdomain.cloud")
 	}
-	client := &http.Client{Transport: NewHTTPClient().GetTransport()}
+	client := c.HTTP
+	if client == nil {
+		client = &http.Client{Transport: NewHTTPClient().GetTransport()}
+	}
 	conf := ibm.NewConfig().WithEndpoint(c.Endpoint).WithRegion(cmp.Or(c.Region, "us-east-1")).
 		WithS3ForcePathStyle(true).WithMaxRetries(0).WithHTTPClient(client)
 	creds, err := c.credentials(conf)

@@ -77,3 +77,13 @@ func capability(s string) (major, minor int) {
 	minor, _ = strconv.Atoi(second)
 	return major, minor
 }
+
+// Environ is the variables that show devices, and no other GPU, to a program that uses CUDA. With none it sees none, so that
+// work which was sent to the CPU takes no memory of a GPU that somebody else has.
+func Environ(devices []Device) []string {
+	uuids := make([]string, len(devices))
+	for i, d := range devices {
+		uuids[i] = d.UUID
+	}
+	return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(uuids, ",")}
+}

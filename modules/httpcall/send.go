@@ -7,12 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/show"
 )
@@ -23,11 +22,6 @@ type policy struct {
 	retry   int           // tries after the first
 	sleep   time.Duration // before the second
 }
-
-const (
-	maxSleep = 30 * time.Second // our own pauses stop doubling here
-	maxWait  = 60 * time.Second // a server that asks for more gets the job handed back instead
-)
 
 func (p policy) problems() []modules.Problem {
 	var problems []modules.Problem
@@ -45,35 +39,12 @@ func send(ctx context.Context, c *modules.Call, client *http.Client, r Request, 
 	if c.Secret != nil {
 		r.tellSecrets(c.Secret)
 	}
-	sleep := p.sleep
-	for left := p.retry; ; left-- {
-		out, err := once(ctx, c, client, r, p.timeout)
-		if err == nil {
-			return out, nil
-		}
-		wait := max(sleep, fault.Delay(err))
-		if left == 0 || fault.Of(err) != fault.Transient || wait > maxWait {
-			return Output{}, err
-		}
-		if _, werr := fmt.Fprintf(c.Stderr, "%v; trying again in %s\n", err, wait); werr != nil {
-			return Output{}, fmt.Errorf("print: %w", werr)
-		}
-		if err := pause(ctx, wait); err != nil {
-			return Output{}, err
-		}
-		sleep = min(2*sleep, maxSleep)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	var out Output
+	err := fault.Tries{More: p.retry, Sleep: p.sleep, Say: c.Stderr}.Do(ctx, func(ctx context.Context) (err error) {
+		out, err = once(ctx, c, client, r, p.timeout)
+		return err
+	})
+	return out, err
 }
 
 // once makes one try. Its errors say whether another can help.
@@ -85,40 +56,22 @@ func once(ctx context.Context, c *modules.Call, client *http.Client, r Request, 
 	if err != nil {
 		return Output{}, fault.As(fault.Permanent, err)
 	}
-	where := req.Method + " " + place(req.URL)
+	where := req.Method + " " + egress.Place(req.URL)
 	if err := dump(c.Stdout, r.Debug, "> ", func() ([]byte, error) { return httputil.DumpRequestOut(req, true) }); err != nil {
 		return Output{}, err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return Output{}, fmt.Errorf("%s: %w", where, cause(ctx, limited, err))
+		return Output{}, fmt.Errorf("%s: %w", where, egress.Cause(ctx, limited, err))
 	}
 	out, err := read(res)
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return Output{}, fmt.Errorf("%s: read answer: %w", where, cause(ctx, limited, err))
+		return Output{}, fmt.Errorf("%s: read answer: %w", where, egress.Cause(ctx, limited, err))
 	}
 	if err := dump(c.Stdout, r.Debug, "< ", func() ([]byte, error) { return httputil.DumpResponse(res, false) }); err != nil {
 		return Output{}, err
 	}
 	return out, judge(where, res, out)
-}
-
-// cause says why a try brought no answer: because the job was stopped, because of what the client says for good
-// (a private address), or because of something that may pass. Addresses are taken out of the client's own text.
-func cause(job, try context.Context, err error) error {
-	if job.Err() != nil {
-		return context.Cause(job)
-	}
-	if try.Err() != nil {
-		return fault.As(fault.Transient, context.Cause(try))
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	if fe, ok := errors.AsType[*fault.Error](err); ok {
-		return fe
-	}
-	return fault.As(fault.Transient, err)
 }
 
 // judge makes an error of an answer that is none: 408, 429 and 5xx may pass, other 4xx and unfollowed redirects not.
@@ -134,22 +87,10 @@ func judge(where string, res *http.Response, out Output) error {
 	if text, terr := show.Text(out.Data, show.Raw); terr == nil && strings.TrimSpace(text) != "" {
 		err = fmt.Errorf("%w: %s", err, firstLine(text))
 	}
-	switch {
-	case out.Status == http.StatusRequestTimeout, out.Status == http.StatusTooManyRequests, out.Status >= 500:
-		return fault.After(retryAfter(res.Header.Get("Retry-After")), err)
+	if egress.Passes(out.Status) {
+		return fault.After(egress.RetryAfter(res), err)
 	}
 	return fault.As(fault.Permanent, err)
-}
-
-// retryAfter reads seconds or a date; 0 for anything else.
-func retryAfter(header string) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // dump prints one half of an exchange, each line marked, where debug asks for it.

@@ -4,10 +4,13 @@ package moduletest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,17 +21,19 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
 )
 
 // Call returns a call with an empty workspace, a program runner that only records, a client that reaches loopback
-// servers, and an empty state; and the Recorder that shows what the module did with them. Exec may be replaced, by
-// &proc.Local{} say.
+// servers, no bucket, an empty state, and tools that are all there by the name of their first program; and the Recorder that
+// shows what the module did with them. Exec may be replaced, by &proc.Local{} say, and Tools by those of Tools.
 func Call(t *testing.T) (*modules.Call, *Recorder) {
 	t.Helper()
 	dir, err := workspace.Open(t.TempDir(), workspace.Options{})
 	require.NoError(t, err)
-	client := egress.NewClient(egress.Policy{AllowPrivate: true})
+	local := egress.Policy{AllowPrivate: true}
+	client := egress.NewClient(local)
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		require.NoError(t, dir.Close())
@@ -40,11 +45,37 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 		Exec:      r,
 		Env:       []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
 		HTTP:      client,
+		Dial:      egress.NewDialer(local),
 		Stdout:    &r.Stdout,
 		Stderr:    &r.Stderr,
 		Secret:    r.secret,
 		State:     (*state)(r),
+		Tools:     &tool.Set{Known: everyTool()},
+		Bucket: func(context.Context, modules.BucketRef) (modules.Bucket, error) {
+			return nil, errors.New("this test has no bucket")
+		},
 	}, r
+}
+
+func everyTool() []tool.Found {
+	var all []tool.Found
+	for _, t := range tool.All() {
+		all = append(all, tool.Found{Name: t.Name, Path: t.Programs[0], Version: t.Least})
+	}
+	return all
+}
+
+// Tools are the tools of this machine, those of `make tools` among them.
+func Tools(t *testing.T) *tool.Set {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == "/" {
+			return &tool.Set{Path: os.Getenv("PATH"), Folder: filepath.Join(dir, ".tools")}
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // A Recorder is the fake half of a Call. Its fields are read when the module has returned, and set before it runs.

@@ -88,6 +88,12 @@ func child(what string) {
 		share(f)
 	case "shared":
 		share(os.NewFile(3, "shared"))
+	case "hoard-below": // the memory is that of a program which the program starts, and nobody stops by asking
+		signal.Ignore(syscall.SIGTERM)
+		_ = spawn("hoard", nil, os.Environ()).Wait()
+		forever()
+	case "hoard":
+		burn(time.Hour, 96<<20)
 	case "burn":
 		burn(300*time.Millisecond, 96<<20)
 	}

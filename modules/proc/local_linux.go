@@ -38,7 +38,7 @@ func (l *Local) Run(ctx context.Context, c Cmd) (Exit, error) {
 	if !ok { // no /proc: the group is all that can be found
 		t = &tree{self: os.Getpid(), root: process{pid: pid, group: pid}, seen: map[int]uint64{}}
 	}
-	m := meter{tree: t, last: began}
+	m := meter{tree: t, limits: c.Limits, last: began}
 	stopped, clean := watch(ctx, t, &m, cmp.Or(c.Grace, defaultGrace))
 	left := 0
 	if !clean {
@@ -46,7 +46,7 @@ func (l *Local) Run(ctx context.Context, c Cmd) (Exit, error) {
 	}
 	l.sweep()
 	exit, err := outcome(cmd, cmd.Wait(), streams)
-	exit.Stats = m.total(cmd, time.Since(began))
+	exit.Stats, exit.Over = m.total(cmd, time.Since(began)), m.over
 	if left > 0 {
 		err = errors.Join(err, fmt.Errorf("%d processes of the program can't be killed", left))
 	}
@@ -87,6 +87,9 @@ func watch(ctx context.Context, t *tree, m *meter, grace time.Duration) (stopped
 			t.kill(killWithin)
 		case <-sample.C:
 			sample.Reset(m.next())
+			if m.over != "" { // it had its chance, and may be about to take the job or the machine with it
+				t.kill(killWithin)
+			}
 		}
 	}
 }
@@ -110,11 +113,13 @@ var early = [...]time.Duration{time.Millisecond, 3 * time.Millisecond, 6 * time.
 
 // A meter samples what a tree uses.
 type meter struct {
-	tree  *tree
-	n     int // samples taken
-	stats Stats
-	last  time.Time // when ticks was read
-	ticks int64
+	tree   *tree
+	limits Limits
+	over   Limit // the first that a sample went over
+	n      int   // samples taken
+	stats  Stats
+	last   time.Time // when ticks was read
+	ticks  int64
 }
 
 // next takes a sample and returns how long to wait for the next one.
@@ -126,11 +131,13 @@ func (m *meter) next() time.Duration {
 		return early[m.n-1]
 	}
 	var rss, ticks int64
-	for _, p := range m.tree.members() {
+	members := m.tree.members()
+	for _, p := range members {
 		rss += p.rss
 		ticks += p.ticks
 	}
 	m.stats.MaxMem = max(m.stats.MaxMem, rss)
+	m.judge(members, rss, ticks)
 	// The kernel counts in ticks of 10 ms: over less than a period the share would be noise.
 	if now := time.Now(); now.Sub(m.last) >= samplePeriod {
 		used := time.Duration(ticks-m.ticks) * time.Second / ticksPerSecond
@@ -138,6 +145,20 @@ func (m *meter) next() time.Duration {
 		m.last, m.ticks = now, ticks
 	}
 	return samplePeriod
+}
+
+// judge notes the first limit that a sample goes over. Pages that processes share count once: what looks like too much
+// may be less.
+func (m *meter) judge(members []process, rss, ticks int64) {
+	if m.over != "" {
+		return
+	}
+	if most := m.limits.Memory; most > 0 && rss > most && pss(members) > most {
+		m.over = OverMemory
+	}
+	if most := m.limits.CPU; most > 0 && time.Duration(ticks)*time.Second/ticksPerSecond > most {
+		m.over = OverCPU
+	}
 }
 
 // total folds in what the kernel counted for the program and the children it waited for, which is

@@ -13,7 +13,7 @@ import (
 
 // Run implements Runner as far as this system allows: it stops the program's group, but what leaves
 // the group by setsid survives, and there are no samples, so Stats has only averages and peaks of
-// the program itself. Use Linux for anything but development.
+// the program itself, and Limits do not hold. Use Linux for anything but development.
 func (l *Local) Run(ctx context.Context, c Cmd) (Exit, error) {
 	if ctx.Err() != nil {
 		return Exit{Code: -1}, fmt.Errorf("not started: %w", context.Cause(ctx))

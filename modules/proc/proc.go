@@ -4,6 +4,7 @@ package proc
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 )
@@ -24,7 +25,7 @@ type Cmd struct {
 // Limits are what a program and all it starts may use; 0 is no limit. A program that goes over one is killed, and Exit.Over
 // says which.
 type Limits struct {
-	Memory int64         // resident bytes, sampled ten times a second
+	Memory int64         // resident bytes, sampled ten times a second; only Linux can tell
 	CPU    time.Duration // processor time, likewise
 }
 
@@ -58,4 +59,19 @@ type Runner interface {
 	// the error then wraps context.Cause(ctx).
 	// A program that can't be started is an error (fs.ErrNotExist when there is none of that name).
 	Run(ctx context.Context, c Cmd) (Exit, error)
+}
+
+// An OverError is a program that was killed because it went over a limit.
+type OverError struct {
+	Program string // as people know it: "ImageMagick"
+	Over    Limit
+	Limits  Limits
+}
+
+func (e *OverError) Error() string {
+	used := fmt.Sprintf("%d MiB of memory", e.Limits.Memory>>20)
+	if e.Over == OverCPU {
+		used = fmt.Sprintf("%s of processor time", e.Limits.CPU)
+	}
+	return fmt.Sprintf("%s used more than %s, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)", e.Program, used)
 }

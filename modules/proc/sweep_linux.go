@@ -68,11 +68,16 @@ func TreeRSS(pid int) int64 {
 // TreePSS is TreeRSS with shared pages counted once in all: the memory that would be free without the
 // tree. It looks at every page table, so ask when TreeRSS, which is never less, is too much.
 func TreePSS(pid int) int64 {
-	var pss int64
-	for _, p := range closure(processes(), func(p process) bool { return p.pid == pid }) {
-		pss += p.pss()
+	return pss(closure(processes(), func(p process) bool { return p.pid == pid }))
+}
+
+// pss is the memory, in bytes, that would be free without those processes.
+func pss(all []process) int64 {
+	var sum int64
+	for _, p := range all {
+		sum += p.pss()
 	}
-	return pss
+	return sum
 }
 
 // SweepOrphans kills and reaps every child of this process that keep does not claim, with all its

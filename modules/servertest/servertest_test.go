@@ -1,6 +1,7 @@
 package servertest_test
 
 import (
+	"net"
 	"net/http"
 	"testing"
 
@@ -33,4 +34,14 @@ func TestAPortIsGivenOnce(t *testing.T) {
 		given[port] = true
 	}
 	require.Len(t, given, 50)
+}
+
+func TestKafkaTakesConnections(t *testing.T) {
+	broker := servertest.Kafka(t)
+	require.Equal(t, broker, servertest.Kafka(t), "it is started once")
+	for _, address := range []string{broker.Plain, broker.Secure} {
+		conn, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules"
@@ -65,25 +66,17 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	out := Output{Stdout: stdout.kept.text.String(), Stderr: stderr.kept.text.String(), Stats: modules.StatsOf(exit.Stats)}
 	out.StdoutLines, out.StderrLines = show.Lines(out.Stdout), show.Lines(out.Stderr)
 	out.Truncated = stdout.kept.cut || stderr.kept.cut
-	return out, outcome(p.Command, exit, out.StderrLines)
+	return out, modules.ExitError(p.Command, exit, proc.Limits{}, lastLine(out.StderrLines))
 }
 
-// outcome is nil for a program that ended well. A failure is not classified: whether another try helps only the
-// pipeline's author can say.
-func outcome(command string, exit proc.Exit, stderr []string) error {
-	how := fmt.Sprintf("exited with code %d", exit.Code)
-	switch {
-	case exit.Signal != "":
-		how = fmt.Sprintf("was ended by signal %q", exit.Signal)
-	case exit.Code == 0:
-		return nil
-	}
-	for i := len(stderr) - 1; i >= 0; i-- {
-		if line := strings.TrimSpace(stderr[i]); line != "" {
-			return fmt.Errorf("%s %s: %s", command, how, line)
+// lastLine is the last line that is not blank.
+func lastLine(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line != "" {
+			return line
 		}
 	}
-	return fmt.Errorf("%s %s", command, how)
+	return ""
 }
 
 func notFound(p Props) error {

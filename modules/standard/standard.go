@@ -5,32 +5,48 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/cloudstorage"
+	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imagemagick"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
+	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stat"
 	"github.com/millrace/millrace/modules/stderr"
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
+	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/zip"
 )
 
 // Modules returns them all; a registry is made of it. A new module is one line here.
 func Modules() []modules.Module {
 	return []modules.Module{
+		cloudstorage.Module,
+		cos.Module,
 		debug.Module,
+		findasset.Module,
 		httpcall.Module,
+		imagemagick.Module,
+		kafka.Module,
 		now.Module,
+		s3.Module,
 		screenshot.Module,
 		shell.Module,
+		sqs.Module,
 		stat.Module,
 		stderr.Module,
 		stdout.Module,
 		stl2obj.Module,
 		template.Module,
+		unzip.Module,
 		zip.Module,
 	}
 }
@@ -41,8 +57,19 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter", "CloudStorage", "Curl", "FBX2glTF", "FFmpeg", "FindAsset", "GlTFConverter", "GlbHtmlEmbed",
-		"ImageInfer", "ImageMagick", "MeshOptimizer", "S3", "SQS", "Unzip", "ViewerMigration",
-		"VntanaGatherDetails", "VntanaMetrics", "VntanaModelData", "glTF-Validator", "usdchecker",
+		"AssetConverter",
+		"Curl",
+		"FBX2glTF",
+		"FFmpeg",
+		"GlTFConverter",
+		"GlbHtmlEmbed",
+		"ImageInfer",
+		"MeshOptimizer",
+		"ViewerMigration",
+		"VntanaGatherDetails",
+		"VntanaMetrics",
+		"VntanaModelData",
+		"glTF-Validator",
+		"usdchecker",
 	}
 }

@@ -6,10 +6,14 @@ import "time"
 
 // A Tool is an external program that modules run.
 type Tool struct {
-	Name     string   // as its makers write it: "ImageMagick"
-	Programs []string // file names to look for in PATH, or full paths, the best first: "magick", "convert-im6.q16"
-	// Version asks a program for its version: these arguments, and the first match of the pattern's only group in what it
-	// prints. A program that doesn't answer so is another one of the same name, and not taken.
+	Name string // as its makers write it: "ImageMagick"
+	// Programs are what to look for, the best first: a file name in PATH, a full path, or, with a slash inside, a path below
+	// Set.Folder: "magick", "/usr/lib/chromium/chromium-headless-shell", "blender/bin/python".
+	Programs []string
+	Runner   *Tool // the interpreter, where Programs are its scripts; nil: they run by themselves
+	// Version asks a program for its version: these arguments, then the script where there is a Runner, and the first match
+	// of the pattern's only group in what it prints. A program that doesn't answer so is another one of the same name, and
+	// not taken.
 	Version []string
 	Pattern string
 	Least   string // version; empty is any
@@ -22,6 +26,15 @@ type Tool struct {
 // A Found is a tool of this machine.
 type Found struct {
 	Name    string `json:"name"`
-	Path    string `json:"path"` // of the program
+	Path    string `json:"path"`            // of the program, or of the script
+	Runner  string `json:"runner,omitzero"` // path of the interpreter that runs the script; empty: it runs by itself
 	Version string `json:"version"`
+}
+
+// Command returns the program to start and the arguments that go before the tool's own.
+func (f Found) Command() (path string, args []string) {
+	if f.Runner != "" {
+		return f.Runner, []string{f.Path}
+	}
+	return f.Path, nil
 }

@@ -9,11 +9,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
@@ -25,6 +27,7 @@ type Config struct {
 	Callbacks       *modules.Registry      // what callbacks may name
 	Planned         func(name string) bool // module names of later versions, for the message; may be nil
 	CallbackTimeout time.Duration          // of one callback; 0 is 30 s
+	Limits          Limits                 // of what a task may take, as far as it is known before its work
 }
 
 // An Engine runs pipelines. It has no state of its own and may run several at once.
@@ -46,6 +49,7 @@ type Input struct {
 	Pipeline *pipelines.Pipeline
 	State    *render.State
 	Host     Host         // nil: a machine without GPUs, whose tools and disk nobody counts
+	GPU      gpu.Use      // of all tasks that have a use for one; empty: as each says
 	Call     modules.Call // the job's; the engine adds the task's streams, log and state
 	Redact   *redact.Set  // everything reported goes through it
 	Last     bool         // no attempt follows: a failure is final, and onFailure fires
@@ -78,8 +82,12 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	}
 	r.listen(ctx)
 	r.trace(ctx, "START")
-	r.fire(ctx, r.event(pipelines.OnStart))
-	r.finish(ctx, r.inOrder(ctx))
+	f := r.fit(ctx)
+	if f == nil {
+		r.fire(ctx, r.event(pipelines.OnStart))
+		f = r.inOrder(ctx)
+	}
+	r.finish(ctx, f)
 	return r.run
 }
 
@@ -151,9 +159,12 @@ func (r *runner) settle() {
 	defer r.mu.Unlock()
 	r.run.Ended = time.Now().UTC()
 	r.run.Tasks = make([]TaskRun, len(r.reached))
+	r.run.GPUSeconds = 0
 	for i, t := range r.reached {
 		r.run.Tasks[i] = *t
+		r.run.GPUSeconds += t.GPUSeconds
 	}
+	r.run.GPUSeconds = math.Round(r.run.GPUSeconds*1000) / 1000
 }
 
 // A runner is one run under way.
@@ -181,7 +192,11 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 	if in.Call.Log == nil {
 		in.Call.Log = slog.New(slog.DiscardHandler)
 	}
+	if in.Host == nil {
+		in.Host = bare{}
+	}
 	in.Call.Secret = in.Redact.Add
+	in.Call.Env = withDevices(in.Call.Env, nil)
 	if state, ok := in.State.Get("state"); ok {
 		in.Redact.AddNamed(state)
 	}

@@ -1,21 +1,176 @@
 package engine
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/pipelines"
 )
 
-// reserveGPU gets the task the GPUs that it asks for. This version reserves none, and running beside somebody else's
-// work on a GPU, or without one, is not what was asked for.
-func (s *taskScope) reserveGPU() error {
-	if !s.task.WantsGPU() {
-		return nil
+// GPUClass is the class of the workers that jobs are for which need a GPU.
+const GPUClass = "gpu"
+
+// onCPU is the device of a task that would rather have had a GPU.
+const onCPU = "cpu"
+
+// NoGPU is the Stop of a task that can't have the GPUs it needs here.
+func NoGPU(n Need, why string) *Stop {
+	return &Stop{Reason: Unfit, Class: GPUClass, Message: fmt.Sprintf(
+		"task %q needs %s: %s; run it where there is one, or let it do without by gpu: preferred", n.Task, n.GPU, why)}
+}
+
+// need is what a task takes of the machine, as far as it is known before it runs. m is nil where there is no such module.
+func (r *runner) need(t *pipelines.Task, label string, m modules.Module) Need {
+	n := Need{Task: label}
+	if m != nil {
+		spec := m.Spec()
+		n.GPU = spec.GPU
+		for _, tool := range spec.Tools {
+			n.Tools = append(n.Tools, tool.Name)
+		}
 	}
-	pos, ok := s.task.Positions["gpu"]
-	if !ok {
-		pos = s.task.Pos
+	if t.GPU != nil {
+		n.GPU = over(*t.GPU, n.GPU)
 	}
-	return fault.As(fault.Permanent, fmt.Errorf("%s: task %q asks for %s, and this version can't reserve GPUs; remove gpu: or run it with one that can",
-		pos, s.label(), s.task.GPU))
+	if n.GPU.Wanted() && r.in.GPU != "" {
+		n.GPU.Use = r.in.GPU
+	}
+	if !n.GPU.Wanted() {
+		n.GPU = gpu.Need{}
+	}
+	return n
+}
+
+// over is what the document says of a task, and where it says nothing what the module says.
+func over(task, module gpu.Need) gpu.Need {
+	task.Memory = cmp.Or(task.Memory, module.Memory)
+	task.Capability = cmp.Or(task.Capability, module.Capability)
+	task.Encoder = task.Encoder || module.Encoder
+	return task
+}
+
+// fit returns why this machine can't bring the pipeline to a good end, or nil. A task that may fail is let try when its turn
+// comes, and one that is known to be skipped needs nothing.
+func (r *runner) fit(ctx context.Context) *Failure {
+	asked := map[string]bool{}
+	for i := range r.in.Pipeline.Tasks {
+		t := &r.in.Pipeline.Tasks[i]
+		if t.Soft || strings.TrimSpace(t.When) == "false" {
+			continue
+		}
+		m, _ := r.cfg.Modules.Lookup(t.Module)
+		n := r.need(t, taskLabel(i, cmp.Or(t.Name, t.ID)), m)
+		key := fmt.Sprint(n.GPU.Use, n.GPU, n.Tools)
+		if (n.GPU.Use != gpu.Required && n.Tools == nil) || asked[key] {
+			continue
+		}
+		asked[key] = true
+		if err := r.in.Host.Fit(ctx, n); err != nil {
+			f := Fail(ctx, n.Task, err)
+			f.Message, f.Place = sentence(r.in.Redact.String(f.Message)), placeOf(t, "gpu").String()
+			return f
+		}
+	}
+	return nil
+}
+
+// A held grant is what one try of a task has of its machine.
+type held struct {
+	Grant
+	release func() // counts what the GPUs cost
+}
+
+// reserve gets the task what it needs of its machine. What can't be had ends the run, which another machine may do better,
+// but for a task that may fail: that has failed then.
+func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error) {
+	n := s.need(s.task, s.label(), m)
+	h := &held{release: func() {}}
+	if !n.GPU.Wanted() { // its tools are there: fit has asked
+		return h, nil
+	}
+	var err error
+	if h.Grant, err = s.in.Host.Reserve(ctx, n); err != nil {
+		if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
+			err = fault.As(fault.Permanent, errors.New(stop.Message))
+		}
+		return nil, err
+	}
+	since := time.Now()
+	h.release = sync.OnceFunc(func() {
+		h.Release()
+		s.paid(time.Since(since) * time.Duration(len(h.Devices)))
+	})
+	s.runsOn(ctx, h.Grant)
+	return h, nil
+}
+
+// runsOn notes what the task runs on, and says so where that is less than it would like.
+func (s *taskScope) runsOn(ctx context.Context, g Grant) {
+	name := deviceName(g.Devices)
+	s.mu.Lock()
+	told := s.run.Device == name
+	s.run.Device = name
+	s.mu.Unlock()
+	if name == onCPU && !told {
+		s.warn(ctx, s.index, fmt.Sprintf("task %q runs on the CPU: %s", s.label(), cmp.Or(g.Why, "no GPU is to be had here")))
+	}
+}
+
+// onDevice adds to an output what the task ran on, where that was a choice and the module does not say it itself.
+func (s *taskScope) onDevice(out map[string]any) map[string]any {
+	if out != nil && s.run.Device != "" && out["device"] == nil {
+		out["device"] = s.run.Device
+	}
+	return out
+}
+
+// paid adds to the time that the task has had GPUs.
+func (s *taskScope) paid(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run.GPUSeconds += d.Round(time.Millisecond).Seconds()
+}
+
+// deviceName is what people call what a task runs on: "cpu", "NVIDIA L4", "2 × NVIDIA L4".
+func deviceName(all []gpu.Device) string {
+	if len(all) == 0 {
+		return onCPU
+	}
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	counts := map[string]int{}
+	for _, name := range names {
+		counts[name]++
+	}
+	var parts []string
+	for _, name := range slices.Compact(names) {
+		if counts[name] > 1 {
+			name = fmt.Sprintf("%d × %s", counts[name], name)
+		}
+		parts = append(parts, name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// withDevices is an environment in which programs see these GPUs and no other: none where there are none.
+func withDevices(env []string, all []gpu.Device) []string {
+	const name = "CUDA_VISIBLE_DEVICES="
+	ids := make([]string, len(all))
+	for i, d := range all {
+		ids[i] = d.UUID
+	}
+	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name) })
+	return append(env, name+strings.Join(ids, ","))
 }

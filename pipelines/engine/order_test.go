@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -231,14 +230,4 @@ callbacks: {onEnd: [{module: Tell, props: {say: "{{ current_task }}"}}]}
 	require.Equal(t, engine.Succeeded, run.Status)
 	require.Equal(t, "chair to glb", run.Tasks[0].Name)
 	require.Equal(t, "{{ broken( }}", run.Tasks[1].Name, "what doesn't render stays as it is written")
-}
-
-func TestATaskThatAsksForAGPUIsRefusedInASentence(t *testing.T) {
-	var b bench
-	e, in := b.input(t, "tasks: [{name: render, module: Do, retry: 3}]")
-	in.Pipeline.Tasks[0].GPU = &gpu.Need{Use: gpu.Required, Count: 2, Memory: 16 << 30, Capability: "8.0"}
-	run := e.Run(t.Context(), in)
-	require.Equal(t, fault.Permanent, run.Failure.Kind)
-	require.Equal(t, `test.yaml:1:9: task "render" asks for 2 GPUs with 16 GiB each, of compute capability 8.0 or higher, and this version can't reserve GPUs; `+
-		`remove gpu: or run it with one that can`, run.Failure.Message)
 }

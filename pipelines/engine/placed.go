@@ -53,11 +53,13 @@ func (s *taskScope) explain(p *modules.PropError, missing map[string]string) err
 }
 
 // place is that of a key, or of the task.
-func (s *taskScope) place(path string) pipelines.Pos {
-	if pos, ok := s.task.Positions[path]; ok {
+func (s *taskScope) place(path string) pipelines.Pos { return placeOf(s.task, path) }
+
+func placeOf(t *pipelines.Task, path string) pipelines.Pos {
+	if pos, ok := t.Positions[path]; ok {
 		return pos
 	}
-	return s.task.Pos
+	return t.Pos
 }
 
 func (s *taskScope) unknownModule(reg *modules.Registry) error {

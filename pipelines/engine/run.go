@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -34,6 +35,8 @@ type Run struct {
 	Failure  *Failure       `json:"failure,omitzero"` // why Status is failed or canceled
 	Result   map[string]any `json:"result,omitzero"`  // what tasks registered, by key
 	Report   string         `json:"report,omitzero"`  // name of our page about the run in the outputs folder, if it has one
+	// GPUSeconds is how long its tasks have had GPUs, times how many they had.
+	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
 }
 
 // UnmarshalJSON reads a Run back, with its numbers as they were.
@@ -55,6 +58,10 @@ type TaskRun struct {
 	Output  map[string]any `json:"output,omitzero"` // redacted and clipped: for people, and for an epilogue
 	Set     map[string]any `json:"set,omitzero"`    // what else it changed in the state (Now, resultKey), likewise
 	Failure *Failure       `json:"failure,omitzero"`
+	// Device is what it ran on, where it had a use for a GPU: the name of one, or "cpu". GPUSeconds is how long it had GPUs,
+	// times how many.
+	Device     string  `json:"device,omitzero"`
+	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
 }
 
 // UnmarshalJSON reads a TaskRun back, with its numbers as they were.
@@ -74,6 +81,7 @@ type Failure struct {
 	Place   string        `json:"place,omitzero"` // of the task in its document: "hello.yaml:12:3"
 	Message string        `json:"message"`
 	After   time.Duration `json:"after,omitzero"` // do not retry sooner, with Kind transient
+	Class   string        `json:"class,omitzero"` // with Reason unfit: of workers that could run the job; empty is not known
 }
 
 func (f *Failure) Error() string { return f.Message }
@@ -105,19 +113,27 @@ func (r Reason) Interruption() bool {
 type Stop struct {
 	Reason  Reason `json:"reason"`
 	Message string `json:"message"`
-	Now     bool   `json:"-"` // no grace: a process that runs the job is killed, and not asked to end it
+	Class   string `json:"class,omitzero"` // with Reason unfit: see Failure
+	Now     bool   `json:"-"`              // no grace: a process that runs the job is killed, and not asked to end it
 }
 
 func (s *Stop) Error() string { return s.Message }
 
-// Fail turns what a task or a run ended with into a Failure. The cause of ctx, when it is a Stop, names the reason.
+// Fail turns what a task or a run ended with into a Failure. The cause of ctx, when it is a Stop, names the reason, else err
+// does, when it is one.
 func Fail(ctx context.Context, task string, err error) *Failure {
 	f := &Failure{Kind: fault.Of(err), Task: task, Message: err.Error(), After: fault.Delay(err)}
 	stop, ok := errors.AsType[*Stop](context.Cause(ctx))
-	if !ok || ctx.Err() == nil {
+	if own, is := errors.AsType[*Stop](err); !ok && is && own.Reason.Interruption() {
+		stop, ok = own, true
+	}
+	if !ok {
+		var kind fault.Kind
+		f.Reason, kind = named(err)
+		f.Kind = cmp.Or(f.Kind, kind)
 		return f
 	}
-	f.Reason, f.Message = stop.Reason, stop.Message
+	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
 	switch {
 	case stop.Reason.Interruption():
 		f.Kind = fault.Canceled

@@ -92,20 +92,24 @@ func (s *taskScope) tried(n int) {
 }
 
 // worthRetrying says whether the same task may do better next time. A pipeline's author who asked for retries
-// knows more than we do about an unclassified failure; what the props say won't change.
+// knows more than we do about an unclassified failure; what the props say won't change, nor what the machine has.
 func worthRetrying(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && fault.Of(err) != fault.Permanent
+	stop, ok := errors.AsType[*Stop](err)
+	return ctx.Err() == nil && !(ok && stop.Reason.Interruption()) && fault.Of(err) != fault.Permanent
 }
 
-// try renders the props and runs the module once.
+// try gets the task what it needs of its machine, renders the props and runs the module once. The wait for a GPU is no part
+// of the task's time.
 func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
-	if err := s.reserveGPU(); err != nil {
-		return nil, err
-	}
 	m, ok := s.cfg.Modules.Lookup(s.task.Module)
 	if !ok {
 		return nil, s.unknownModule(s.cfg.Modules)
 	}
+	h, err := s.reserve(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release()
 	timeout := s.task.Timeout
 	if timeout == 0 {
 		timeout = s.in.Pipeline.Settings.Timeout
@@ -120,11 +124,11 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 		return nil, s.misrendered("props", err)
 	}
 	c := s.in.Call
-	c.Log = s.logger()
-	c.State = s
+	c.Log, c.State = s.logger(), s
+	c.Devices, c.Env = h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr
-	out, err := guard(ctx, m, &c, props)
+	out, err := s.admitted(ctx, m, &c, props)
 	if cerr := errors.Join(stdout.Close(), stderr.Close()); err == nil {
 		err = cerr
 	}
@@ -134,18 +138,18 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	if err != nil && ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), err)
 	}
-	return out, err
+	return s.onDevice(out), err
 }
 
-// guard runs a module under the one recover of the product: a panic is the module's failure, with its stack.
-func guard(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (out map[string]any, err error) {
+// guard runs do, which calls a module, under the one recover of the product: a panic is the module's failure, with its stack.
+func guard[T any](ctx context.Context, m modules.Module, c *modules.Call, do func() (T, error)) (out T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.Log.ErrorContext(ctx, "module panicked", "err", p, "stack", string(debug.Stack()))
 			err = fault.As(fault.Permanent, fmt.Errorf("module %s panicked: %v (a bug in the module; the stack is in the log)", m.Spec().Name, p))
 		}
 	}()
-	return m.Run(ctx, c, props)
+	return do()
 }
 
 type taskTimeout struct{ after time.Duration }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -127,9 +128,22 @@ func (r *Runner) record(ctx context.Context, t *Test, source string, doc []byte,
 		return nil, err
 	}
 	rec.run = eng.Run(ctx, engine.Input{
-		Pipeline: p, State: state, Redact: secrets, Last: t.given.last, Report: engine.ReporterFunc(rec.report),
+		Pipeline: p, State: state, Host: plenty{}, Redact: secrets, Last: t.given.last, Report: engine.ReporterFunc(rec.report),
 	})
 	return rec, context.Cause(ctx)
+}
+
+// plenty is a machine that has whatever a task needs: a test is about the pipeline alone.
+type plenty struct{}
+
+func (plenty) Fit(context.Context, engine.Need) error { return nil }
+
+func (plenty) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
+	all := make([]gpu.Device, max(n.GPU.Count, 1))
+	for i := range all {
+		all[i] = gpu.Device{UUID: fmt.Sprintf("GPU-%d", i), Index: i, Name: "a GPU"}
+	}
+	return engine.Grant{Devices: all, Release: func() {}}, nil
 }
 
 // atOnce returns p with no pauses, and with tasks that run one after the other even where their order leaves it open:

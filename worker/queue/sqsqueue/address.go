@@ -61,14 +61,8 @@ func (a address) region(otherwise string) string {
 		return a.arn.Region
 	}
 	if a.url != nil {
-		labels := strings.Split(a.url.Hostname(), ".")
-		for i, l := range labels {
-			switch {
-			case (l == "sqs" || l == "sqs-fips") && i+1 < len(labels) && strings.Contains(labels[i+1], "-"):
-				return labels[i+1] // sqs.REGION.amazonaws.com, vpce-….sqs.REGION.vpce.amazonaws.com
-			case l == "queue" && i == 1 && isAWS(a.url.Hostname()):
-				return labels[0] // REGION.queue.amazonaws.com
-			}
+		if region := cloud.QueueRegion(a.url.Hostname()); region != "" {
+			return region
 		}
 	}
 	return otherwise
@@ -81,10 +75,6 @@ func (a address) endpoint() string {
 		return ""
 	}
 	return a.url.Scheme + "://" + a.url.Host
-}
-
-func isAWS(host string) bool {
-	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn") || strings.HasSuffix(host, ".api.aws")
 }
 
 // resolve returns the queue's URL.

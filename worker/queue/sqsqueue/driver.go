@@ -88,7 +88,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 		return nil, err
 	}
 	endpoint := a.endpoint()
-	if c.AWS.Region = a.region(c.AWS.Region); c.AWS.Endpoint == "" && endpoint != "" && !isAWS(a.url.Hostname()) {
+	if c.AWS.Region = a.region(c.AWS.Region); c.AWS.Endpoint == "" && endpoint != "" && !cloud.IsAWS(a.url.Hostname()) {
 		c.AWS.Endpoint = endpoint // also of STS, which AWS has elsewhere
 	}
 	conf, err := c.AWS.Load(ctx)

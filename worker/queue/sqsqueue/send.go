@@ -2,15 +2,12 @@ package sqsqueue
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +81,7 @@ func (d *Driver) put(ctx context.Context, url string, o outgoing) (string, error
 	if err != nil {
 		return "", cloud.Explain(ctx, "send to "+url, err)
 	}
-	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != sum(in.MessageAttributes) {
+	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != cloud.AttributesMD5(in.MessageAttributes) {
 		return "", fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", url, aws.ToString(out.MessageId))
 	}
 	return aws.ToString(out.MessageId), nil
@@ -138,22 +135,4 @@ func token(s string) string {
 	}
 	h := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(h[:])
-}
-
-// sum is the MD5 that SQS returns for attributes of type String (SQS Developer Guide: MD5 message digest of attributes).
-func sum(attributes map[string]types.MessageAttributeValue) string {
-	const text = 1 // the transport type
-	var b []byte
-	part := func(s string) {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-		b = append(b, s...)
-	}
-	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		part(name)
-		part(aws.ToString(attributes[name].DataType))
-		b = append(b, text)
-		part(aws.ToString(attributes[name].StringValue))
-	}
-	s := md5.Sum(b)
-	return hex.EncodeToString(s[:])
 }

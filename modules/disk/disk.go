@@ -1,0 +1,122 @@
+// Package disk counts the space of a disk that several jobs write to, and knows the errors of a full one.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// A Space is the disk below a folder. Make one for each disk; its methods may be called from any goroutine.
+type Space struct {
+	dir  string
+	keep int64
+
+	mu       sync.Mutex
+	reserved int64 // guarded by mu
+}
+
+// New returns the disk that dir lies on. keep is how many bytes of it stay free, whoever asks.
+func New(dir string, keep int64) *Space { return &Space{dir: dir, keep: keep} }
+
+// Free returns how many bytes can be reserved now. What a task has written of its reservation counts twice until it gives
+// the reservation back: a disk that fills slower than it could is the lesser evil.
+func (s *Space) Free() (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free()
+}
+
+// free is Free; the caller holds mu.
+func (s *Space) free() (int64, error) {
+	u, err := look(s.dir)
+	if err != nil {
+		return 0, err
+	}
+	return u.free - s.keep - s.reserved, nil
+}
+
+// Reserve keeps n bytes, 0 or more, for the caller until release, which may be called more than once. Where they are not to be had
+// it returns a *FullError at once, which is transient: other jobs end, and give theirs back.
+func (s *Space) Reserve(n int64) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = max(n, 0)
+	free, err := s.free()
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 && n > free {
+		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(free, 0), Reserved: s.reserved})
+	}
+	s.reserved += n
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reserved -= n
+	}), nil
+}
+
+// CanHold says whether n bytes could be reserved if the disk were empty.
+func (s *Space) CanHold(n int64) (bool, error) {
+	u, err := look(s.dir)
+	return n <= u.size-s.keep, err
+}
+
+// Ready returns nil, or why no job should begin on the disk now: less space is free than stays free, reservations counted,
+// or no file can be made any more.
+func (s *Space) Ready() error {
+	free, err := s.Free()
+	if err != nil {
+		return err
+	}
+	u, err := look(s.dir)
+	switch {
+	case err != nil:
+		return err
+	case u.full:
+		return fmt.Errorf("the filesystem of %s has no inode free; remove files there", s.dir)
+	case free < 0:
+		return fmt.Errorf("%s has %d MiB free beyond what jobs have reserved, and no job begins below %d MiB", s.dir, (free+s.keep)>>20, s.keep>>20)
+	}
+	return nil
+}
+
+// A FullError is a reservation that was refused.
+type FullError struct {
+	Need, Free, Reserved int64 // bytes: asked for, to be had, and kept for others
+}
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("the task needs %d MiB of disk, and %d MiB are free (%d MiB are reserved for other tasks); it runs when there is more",
+		megabytes(e.Need), e.Free>>20, megabytes(e.Reserved))
+}
+
+// megabytes rounds up, so that something is never shown as nothing.
+func megabytes(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
+
+// Full says whether err is that of a disk on which nothing more can be written: no space, no inode, a quota used up, or a
+// reservation refused.
+func Full(err error) bool {
+	_, refused := errors.AsType[*FullError](err)
+	return refused || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// usage is how much there is, in bytes, and whether no file can be made for want of an inode.
+type usage struct {
+	size, free int64
+	full       bool
+}
+
+func look(dir string) (usage, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return usage{}, fmt.Errorf("look at free space of %s: %w", dir, err)
+	}
+	block := int64(st.Bsize)
+	// A filesystem that makes inodes as it needs them says that it has none at all.
+	return usage{size: int64(st.Blocks) * block, free: int64(st.Bavail) * block, full: st.Files > 0 && st.Ffree == 0}, nil
+}

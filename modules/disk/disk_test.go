@@ -1,0 +1,93 @@
+package disk_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/disk"
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// open returns a disk of which about n bytes may be reserved, whatever is free here. The disk is the machine's, on which
+// others write: tests must stand some megabytes more or less.
+func open(t *testing.T, n int64) *disk.Space {
+	t.Helper()
+	dir := t.TempDir()
+	free, err := disk.New(dir, 0).Free()
+	require.NoError(t, err)
+	return disk.New(dir, free-n)
+}
+
+func TestReservationsAreCountedUntilTheyAreGivenBack(t *testing.T) {
+	s := open(t, 8<<30)
+	release, err := s.Reserve(6 << 30)
+	require.NoError(t, err)
+	_, err = s.Reserve(6 << 30)
+	full := new(disk.FullError)
+	require.ErrorAs(t, err, &full)
+	require.Equal(t, int64(6<<30), full.Reserved)
+	require.Equal(t, fault.Transient, fault.Of(err))
+	require.ErrorContains(t, err, "the task needs 6144 MiB of disk, and ")
+	require.True(t, disk.Full(err))
+	release()
+	release() // counts once
+	_, err = s.Reserve(6 << 30)
+	require.NoError(t, err)
+	_, err = s.Reserve(6 << 30)
+	require.Error(t, err)
+}
+
+func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
+	s := open(t, 8<<30)
+	var wg sync.WaitGroup
+	var got atomic.Int64
+	for range 64 {
+		wg.Go(func() {
+			if _, err := s.Reserve(3 << 30); err == nil {
+				got.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 2, got.Load())
+}
+
+func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
+	s := disk.New(t.TempDir(), 0)
+	holds, err := s.CanHold(1)
+	require.NoError(t, err)
+	require.True(t, holds)
+	holds, err = s.CanHold(math.MaxInt64)
+	require.NoError(t, err)
+	require.False(t, holds)
+}
+
+func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
+	s := open(t, 4<<30)
+	require.NoError(t, s.Ready())
+	s = open(t, -4<<30)
+	require.ErrorContains(t, s.Ready(), "no job begins below")
+	require.ErrorIs(t, disk.New("/no/such/folder", 0).Ready(), fs.ErrNotExist)
+}
+
+func TestAFullDiskIsKnownByItsError(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"no space", fmt.Errorf("write: %w", &fs.PathError{Err: syscall.ENOSPC}), true},
+		{"quota", fmt.Errorf("write: %w", &fs.PathError{Err: syscall.EDQUOT}), true},
+		{"another fault", &fs.PathError{Err: syscall.EIO}, false},
+		{"none", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, disk.Full(tt.err)) })
+	}
+}

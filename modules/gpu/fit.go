@@ -1,0 +1,107 @@
+package gpu
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// fits returns why m could not give what n asks for once nothing is leased: a *UnfitError.
+func (m *Machine) fits(n Need) error {
+	want := max(n.Count, 1)
+	var fit int
+	var not []string
+	for _, r := range m.Devices {
+		why := r.refuses(n)
+		if why == "" {
+			fit++
+			continue
+		}
+		not = append(not, r.label()+" "+why)
+	}
+	if m.Unfit == "" && fit >= want {
+		return nil
+	}
+	why := strings.Join(not[:min(len(not), mostReasons)], "; ")
+	if more := len(not) - mostReasons; more > 0 {
+		why += fmt.Sprintf("; and so on for %d more", more)
+	}
+	switch {
+	case m.Unfit != "":
+		why = m.Unfit
+	case len(m.Devices) == 0:
+		why = ErrNoDevice.Error()
+	case want > len(m.Devices):
+		why = fmt.Sprintf("it has only %d", len(m.Devices))
+	case fit > 0:
+		why = fmt.Sprintf("only %d would do: %s", fit, why)
+	}
+	return &UnfitError{Need: n, Why: why}
+}
+
+// mostReasons is how many devices an error tells of.
+const mostReasons = 4
+
+// refuses says why the device could never be given for n; "" where it could, at the latest when its lease ends.
+func (r *Report) refuses(n Need) string {
+	room := r.Free
+	if r.Leased {
+		room = r.Memory // what is taken now goes with the task that has it
+	}
+	switch {
+	case r.Unfit != "":
+		return "is out of service: " + r.Unfit
+	case n.Capability != "" && CompareCapability(r.Capability, n.Capability) < 0:
+		return "has compute capability " + r.Capability
+	case n.Count > 1 && r.Parent != "":
+		return "is a MIG instance, of which a program can use only one"
+	case n.Memory > r.Memory:
+		return fmt.Sprintf("has %d MiB of memory", r.Memory>>20)
+	case n.Memory > room:
+		return fmt.Sprintf("has %d MiB of memory free, others have the rest", room>>20)
+	case n.Encoder && !r.Encoder:
+		return "can't encode video: " + cmp.Or(r.NoEncoder, "nobody tried")
+	}
+	return ""
+}
+
+// label is what errors call the device: "GPU 0 (NVIDIA L4)".
+func (r *Report) label() string { return fmt.Sprintf("GPU %d (%s)", r.Index, r.Name) }
+
+// named says whether a word of CUDA_VISIBLE_DEVICES means the device.
+func (r *Report) named(word string) bool {
+	return word == strconv.Itoa(r.Index) || word != "" && strings.HasPrefix(r.UUID, word) && strings.Contains(word, "-")
+}
+
+// share is the devices that w gets now; nil where it has to wait. Whoever came before keeps what he could use himself, as
+// many as he needs: nobody waits forever, and devices that are of no use to him serve others. The caller holds mu, and m is
+// marked.
+func (p *Pool) share(m *Machine, w *waiter) []Report {
+	var free []Report
+	for _, r := range m.Devices {
+		if !r.Leased {
+			free = append(free, r)
+		}
+	}
+	for _, o := range p.waiting {
+		want := max(o.need.Count, 1)
+		var fit []Report
+		for _, r := range free {
+			if len(fit) < want && r.refuses(o.need) == "" {
+				fit = append(fit, r)
+			}
+		}
+		if o == w {
+			if len(fit) < want {
+				return nil
+			}
+			return fit
+		}
+		free = slices.DeleteFunc(free, func(r Report) bool {
+			return slices.ContainsFunc(fit, func(f Report) bool { return f.UUID == r.UUID })
+		})
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package gpu
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// A Lease is the right to use devices until it is released.
+type Lease struct {
+	Devices []Device
+	reports []Report
+	pool    *Pool
+
+	mu   sync.Mutex  // guards lost
+	lost func(error) // nil once it was called, or the lease is released
+}
+
+// A waiter is somebody who waits for devices.
+type waiter struct {
+	need   Need
+	change chan struct{} // gets a value when it is worth to look again
+}
+
+// Lease gives a task the devices that it needs, as soon as other tasks of this pool leave enough of them. Every one is
+// looked at right before. The error is a *UnfitError where this machine can't give them, or the cause of ctx.
+//
+// lost is called, once at most and never after Release, when a device of the lease has failed: with a *LostError. It must
+// not block, nor call Release.
+func (p *Pool) Lease(ctx context.Context, n Need, lost func(error)) (*Lease, error) {
+	w := &waiter{n, make(chan struct{}, 1)}
+	p.mu.Lock()
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
+	defer p.leave(w)
+	for {
+		m, err := p.examine(ctx, n, p.lookAndListen)
+		if err != nil {
+			return nil, err
+		}
+		l, err := p.grant(&m, w, lost)
+		if l != nil || err != nil {
+			return l, err
+		}
+		select {
+		case <-w.change:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// grant gives w its devices; nil and no error where it has to wait.
+func (p *Pool) grant(m *Machine, w *waiter, lost func(error)) (*Lease, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mark(m)
+	if err := m.fits(w.need); err != nil {
+		return nil, err
+	}
+	got := p.share(m, w)
+	if got == nil {
+		return nil, nil
+	}
+	l := &Lease{reports: got, pool: p, lost: lost}
+	for _, r := range got {
+		l.Devices = append(l.Devices, r.Device)
+	}
+	p.leases[l] = true
+	return l, nil
+}
+
+// Release gives the devices back. It may be called twice.
+func (l *Lease) Release() {
+	l.mu.Lock()
+	l.lost = nil
+	l.mu.Unlock()
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	delete(l.pool.leases, l)
+	l.pool.wake()
+}
+
+// fail tells who has the lease, once.
+func (l *Lease) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		l.lost(err)
+		l.lost = nil
+	}
+}
+
+func (p *Pool) leave(w *waiter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = slices.DeleteFunc(p.waiting, func(o *waiter) bool { return o == w })
+	p.wake()
+}
+
+// wake makes everybody who waits look again. The caller holds mu.
+func (p *Pool) wake() {
+	for _, w := range p.waiting {
+		select {
+		case w.change <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+}

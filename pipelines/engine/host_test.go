@@ -1,0 +1,235 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+// A shop is a machine with so many GPUs, which says who asked for what.
+type shop struct {
+	gpus  int
+	gone  bool // those that it has are gone after the tasks were asked for
+	tools map[string]bool
+	end   context.CancelCauseFunc // ends the run, as the loss of a device does
+
+	mu    sync.Mutex
+	asked []string
+	out   int // devices that somebody has
+}
+
+func (s *shop) note(what string, n engine.Need) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, fmt.Sprintf("%s %s: %s %s %v", what, n.Task, n.GPU.Use, n.GPU, n.Tools))
+}
+
+func (s *shop) Fit(_ context.Context, n engine.Need) error {
+	s.note("fit", n)
+	for _, name := range n.Tools {
+		if !s.tools[name] {
+			return &engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q needs %s, which is missing", n.Task, name)}
+		}
+	}
+	if n.GPU.Use == gpu.Required && n.GPU.Count > s.gpus {
+		return engine.NoGPU(n, "there are too few")
+	}
+	return nil
+}
+
+func (s *shop) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
+	s.note("reserve", n)
+	if n.GPU.Count > s.gpus || s.gone {
+		if n.GPU.Use == gpu.Preferred {
+			return engine.Grant{Why: "there are too few", Release: func() {}}, nil
+		}
+		return engine.Grant{}, engine.NoGPU(n, "it is out of service")
+	}
+	s.add(n.GPU.Count)
+	if s.end != nil {
+		s.end(&engine.Stop{Reason: engine.GPULost, Message: "GPU-0 fell off the bus"})
+	}
+	var all []gpu.Device
+	for i := range n.GPU.Count {
+		all = append(all, gpu.Device{UUID: fmt.Sprintf("GPU-%d", i), Name: "NVIDIA L4"})
+	}
+	return engine.Grant{Devices: all, Release: func() { s.add(-n.GPU.Count) }}, nil
+}
+
+func (s *shop) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out += n
+}
+
+// look is a module that says which GPUs it sees.
+func look(spec modules.Spec) modules.Module {
+	type props struct {
+		Fail bool `json:"fail,omitzero" doc:"Whether to fail."`
+	}
+	type output struct {
+		Sees string `json:"sees" doc:"What its programs see."`
+	}
+	spec.Summary, spec.Example = "Looks.", "- module: "+spec.Name+"\n"
+	return modules.Define(spec, func(_ context.Context, c *modules.Call, p props) (output, error) {
+		if p.Fail {
+			return output{}, errors.New("it broke")
+		}
+		return output{Sees: fmt.Sprintf("%d %v", len(c.Devices), c.Env)}, nil
+	})
+}
+
+// visit runs a document on a machine.
+func (b *bench) visit(t *testing.T, s *shop, doc string, change func(*engine.Input)) *engine.Run {
+	t.Helper()
+	_, in := b.input(t, doc)
+	magick := []tool.Tool{{Name: "ImageMagick"}}
+	mods, err := modules.NewRegistry(
+		look(modules.Spec{Name: "Look"}), look(modules.Spec{Name: "Draw", GPU: gpu.Need{Use: gpu.Preferred, Count: 1, Memory: 4 << 30}}),
+		look(modules.Spec{Name: "Convert", Tools: magick}))
+	require.NoError(t, err)
+	cbs, err := modules.NewRegistry(b.callback())
+	require.NoError(t, err)
+	in.Host = s
+	in.Call.Env = []string{"PATH=/bin", "CUDA_VISIBLE_DEVICES=3"}
+	if change != nil {
+		change(&in)
+	}
+	run := engine.New(engine.Config{Modules: mods, Callbacks: cbs}).Run(t.Context(), in)
+	require.Zero(t, s.out, "all was given back")
+	return run
+}
+
+// E5, V55: by UUID, and a task that asks for none sees none.
+func TestATaskSeesTheDevicesThatItWasGivenAndNoOthers(t *testing.T) {
+	var b bench
+	run := b.visit(t, &shop{gpus: 2}, `
+tasks:
+  - {name: two, module: Look, gpu: 2, register: two}
+  - {name: none, module: Look, register: none}
+`, nil)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, map[string]any{"sees": "2 [PATH=/bin CUDA_VISIBLE_DEVICES=GPU-0,GPU-1]", "device": "2 × NVIDIA L4"}, run.Result["two"])
+	require.Equal(t, map[string]any{"sees": "0 [PATH=/bin CUDA_VISIBLE_DEVICES=]"}, run.Result["none"])
+	require.Equal(t, []string{"2 × NVIDIA L4", ""}, []string{run.Tasks[0].Device, run.Tasks[1].Device})
+	require.GreaterOrEqual(t, run.GPUSeconds, run.Tasks[0].GPUSeconds)
+}
+
+// E4, F43: before anything has run, and nobody is told of an outcome.
+func TestAJobThatAMachineCannotEndWellDoesNotBegin(t *testing.T) {
+	var b bench
+	run := b.visit(t, &shop{gpus: 1}, `
+callbacks: {onStart: [{module: Tell, props: {say: start}}], onEnd: [{module: Tell, props: {say: end}}], onError: [{module: Tell, props: {say: error}}]}
+tasks:
+  - {module: Look}
+  - {name: render, module: Look, gpu: {count: 2, memory: 16Gi}}
+`, nil)
+	require.Equal(t, engine.Canceled, run.Status)
+	require.Empty(t, run.Tasks)
+	require.Empty(t, b.told)
+	require.Equal(t, &engine.Failure{
+		Kind: fault.Canceled, Reason: engine.Unfit, Task: "render", Place: "test.yaml:5:34", Class: engine.GPUClass,
+		Message: `task "render" needs 2 GPUs with 16 GiB each: there are too few; run it where there is one, or let it do without by gpu: preferred`,
+	}, run.Failure)
+}
+
+func TestWhatEveryTaskNeedsIsAskedForOnceBeforeTheFirst(t *testing.T) {
+	var b bench
+	s := &shop{gpus: 1, tools: map[string]bool{"ImageMagick": true}}
+	run := b.visit(t, s, `
+tasks:
+  - {name: a, module: Convert}
+  - {name: b, module: Convert}
+  - {name: c, module: Draw, gpu: required}
+  - {name: d, module: Draw, when: false, gpu: 8}
+  - {name: e, module: Look, throw: false, gpu: 8}
+  - {name: f, module: Draw, gpu: none}
+`, nil)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, []string{
+		"fit a:  a GPU [ImageMagick]", "fit c: required a GPU with 4 GiB []",
+		"reserve c: required a GPU with 4 GiB []", "reserve e: required 8 GPUs []",
+	}, s.asked)
+	require.Equal(t, []string{
+		`task "e" failed and was let pass (throw: false): task "e" needs 8 GPUs: it is out of service; run it where there is one, or let it do without by gpu: preferred`,
+	}, run.Warnings)
+}
+
+// K16, D3.
+func TestAMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
+	var b bench
+	run := b.visit(t, &shop{}, "tasks: [{module: Look}, {name: shrink, module: Convert}]", nil)
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Empty(t, run.Failure.Class)
+	require.Empty(t, run.Tasks)
+	require.Contains(t, run.Failure.Message, `task "shrink" needs ImageMagick`)
+}
+
+func TestATaskThatPrefersAGPURunsOnTheCPUAndSaysSo(t *testing.T) {
+	var b bench
+	run := b.visit(t, &shop{}, "tasks: [{name: draw, module: Draw, register: drawn, retry: 1}]", nil)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, "cpu", run.Tasks[0].Device)
+	require.Equal(t, "cpu", run.Result["drawn"].(map[string]any)["device"])
+	require.Equal(t, []string{`task "draw" runs on the CPU: there are too few`}, run.Warnings)
+}
+
+func TestWhoRunsAPipelineSaysHowMuchItsTasksWantAGPU(t *testing.T) {
+	const doc = "tasks: [{name: draw, module: Draw}, {name: look, module: Look}, {name: hard, module: Look, gpu: 1}]"
+	for _, tt := range []struct {
+		use    gpu.Use
+		status engine.Status
+		on     []string
+	}{
+		{gpu.None, engine.Succeeded, []string{"", "", ""}},
+		{gpu.Preferred, engine.Succeeded, []string{"cpu", "", "cpu"}},
+		{gpu.Required, engine.Canceled, nil},
+		{"", engine.Canceled, nil},
+	} {
+		t.Run(string(tt.use), func(t *testing.T) {
+			var b bench
+			run := b.visit(t, &shop{}, doc, func(in *engine.Input) { in.GPU = tt.use })
+			require.Equal(t, tt.status, run.Status)
+			var on []string
+			for _, task := range run.Tasks {
+				on = append(on, task.Device)
+			}
+			require.Equal(t, tt.on, on)
+		})
+	}
+}
+
+// F43: what a machine had when the run began may be gone at a task's turn.
+func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+	var b bench
+	run := b.visit(t, &shop{gpus: 1, gone: true}, "tasks: [{module: Look}, {name: draw, module: Draw, gpu: required, retry: 5}]", nil)
+	require.Equal(t, engine.Canceled, run.Status)
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Equal(t, 1, run.Tasks[1].Tries)
+}
+
+// F44.
+func TestALostDeviceInterruptsTheRun(t *testing.T) {
+	var b bench
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	s := &shop{gpus: 1, end: end}
+	e, in := b.input(t, "callbacks: {onError: [{module: Tell, props: {say: error}}]}\ntasks: [{name: draw, module: Do, throw: false, gpu: 1, props: {sleep: 1h}}]")
+	in.Host = s
+	run := e.Run(ctx, in)
+	require.Equal(t, engine.Canceled, run.Status)
+	require.Equal(t, engine.GPULost, run.Failure.Reason)
+	require.Equal(t, "GPU-0 fell off the bus", run.Failure.Message)
+	require.Empty(t, b.told)
+	require.Zero(t, s.out)
+}
