@@ -12,10 +12,10 @@ BUILDFLAGS  := -trimpath -buildvcs=false
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz soak
+.PHONY: help demo build test check tools bench fuzz soak image e2e
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 export INPUT # by the environment, so that no character of it means anything to the shell
 
@@ -43,3 +43,9 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)
+
+image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
+	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
+
+e2e: ## Run the image (CLASS, light) in a cluster that is built and started here, as root on Debian 12.
+	MILLRACE_E2E_CLASS=$(or $(CLASS),light) go test $(BUILDFLAGS) -tags e2e -count=1 -v -timeout 90m ./deploy/e2e
