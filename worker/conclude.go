@@ -52,6 +52,10 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 			o.Attempt = record.AttemptInterrupted
 		}
 		a.end(held, o)
+		if j.unfit {
+			a.release(held, a.fitClass(j.class), j.delay, failure.Message)
+			return
+		}
 		j.reason, j.status = failure.Message, record.Retrying
 		a.settle(held, j, nil)
 	default:

@@ -90,13 +90,12 @@ func quantity(s string) (float64, bool) {
 	return n * factor, true
 }
 
-// release gives a message up whose job this worker can't run: to the queue of its class, where there is one, else back to
-// where it came from, hidden for longer at each delivery. Nothing is recorded, and the job pays nothing.
-func (a *attempt) release(ctx context.Context, why string) {
-	delay := a.again(ctx, maxBackoff)
+// release gives a message up whose job this worker can't run: to the queue of the class of workers that can, where there is
+// one, else back to where it came from, hidden for a while. The job pays nothing.
+func (a *attempt) release(ctx context.Context, class string, delay time.Duration, why string) {
 	ctx, cancel := answering(ctx)
 	defer cancel()
-	if class, q := a.classQueue(); q != nil {
+	if q := a.classQueue(class); q != nil {
 		if err := a.sendOn(ctx, q, class); err != nil {
 			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
 		} else {
@@ -118,14 +117,25 @@ func (a *attempt) again(ctx context.Context, most time.Duration) time.Duration {
 	return jitter(min(backoff(a.bounces()), most))
 }
 
-// classQueue is the queue of the workers that the job is for, where they are of another class than this one and the
-// message has not been there yet.
-func (a *attempt) classQueue() (class string, q *queue.Queue) {
-	class = strings.ToLower(a.job.Requires[job.ClassLabel])
-	if class == "" || class == a.job.Forwarded || matches(a.worker.cfg.Labels[job.ClassLabel], class) {
-		return class, nil
+// requiredClass is the class of workers that the job asks for, empty where it names none.
+func (a *attempt) requiredClass() string { return strings.ToLower(a.job.Requires[job.ClassLabel]) }
+
+// fitClass is the class of workers to send a job to that this one turned out unable to run. One that asks for a class, and
+// has found it here, is not sent anywhere else: it would come back.
+func (a *attempt) fitClass(class string) string {
+	if a.requiredClass() != "" {
+		return ""
 	}
-	return class, a.worker.cfg.Classes[class]
+	return class
+}
+
+// classQueue is the queue of a class of workers, where it is another class than this one's and the message has not been
+// there yet.
+func (a *attempt) classQueue(class string) *queue.Queue {
+	if class == "" || class == a.job.Forwarded || matches(a.worker.cfg.Labels[job.ClassLabel], class) {
+		return nil
+	}
+	return a.worker.cfg.Classes[class]
 }
 
 // sendOn puts the message into another queue and deletes it here. A crash between the two leaves both, and their

@@ -46,7 +46,7 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	}
 	defer w.leave(a)
 	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
-		a.release(ctx, why)
+		a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why)
 		return
 	}
 	if err != nil {
@@ -138,7 +138,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 		a.conclude(held, nil, unfit)
 		return
 	}
-	req.Attempt, req.Last, req.Blame = a.attempt, a.last, a.blame
+	req.Attempt, req.Last, req.Alone, req.Blame = a.attempt, a.last, a.alone, a.blame
 	late, cancel := lingering(held)
 	defer cancel()
 	events := a.record.NewLog(late)

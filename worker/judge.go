@@ -29,6 +29,8 @@ type judgement struct {
 	status  record.Status // of the job, with ack and bury
 	free    bool          // with nack: the attempt does not count against the job
 	delay   time.Duration // with nack
+	unfit   bool          // with nack: this worker can't run the job, one of class may
+	class   string        // empty is not known
 	reason  string        // with bury: for people
 	keep    bool          // with bury: the job is quarantined
 }
@@ -37,6 +39,7 @@ type judgement struct {
 type standing struct {
 	attempt int  // our own count, from 1, of attempts that are the job's doing, this one included
 	last    bool // no attempt follows this one
+	alone   bool // this one had its worker to itself
 	crashed int  // earlier attempts that took down the process that ran them
 	bounce  int  // how often the message has come, from 1, less the attempts that counted
 }
@@ -47,6 +50,7 @@ const (
 	maxTrouble   = 2 * time.Minute // for a message that goes back for our sake, as when the store is down
 	crashesAlone = 2               // attempts that took down their process, before a job runs alone in its worker
 	maxCrashes   = 3               // such attempts, before it is quarantined
+	hoardsAlone  = 1               // of these, attempts that used too much memory
 	aloneAfter   = 5               // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
 	maxDiedAlone = 3               // such claims of a job that ran alone, before it is quarantined
 	attemptsCap  = 20
@@ -60,7 +64,9 @@ var (
 )
 
 // suspect says whether a job must have its worker to itself.
-func suspect(h record.History) bool { return h.Crashed >= crashesAlone || h.Died >= aloneAfter }
+func suspect(h record.History) bool {
+	return h.Crashed >= crashesAlone || h.Hoarded >= hoardsAlone || h.Died >= aloneAfter
+}
 
 // poisoned returns why a job must not be run again, or nil.
 func poisoned(h record.History) error {
@@ -84,6 +90,10 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		return judgement{verdict: drop}
 	case f.Reason == engine.Shutdown:
 		return judgement{verdict: nack, free: true, delay: jitter(time.Second)}
+	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
+		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
+	case f.Reason == engine.Unfit:
+		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
 	case f.Reason == engine.Cancel:
 		return judgement{verdict: ack, status: record.Cancelled}
 	case errors.Is(err, errQuarantined):
@@ -94,6 +104,8 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		return judgement{verdict: bury, status: record.Failed, reason: f.Message}
 	case err != nil: // none of the job's doing
 		return judgement{verdict: nack, free: true, delay: jitter(max(min(backoff(s.bounce), maxTrouble), f.After))}
+	case f.Reason == engine.OOM && s.alone:
+		return judgement{verdict: bury, status: record.Dead, reason: f.Message}
 	case record.Crashed(f.Reason) && s.crashed+1 >= maxCrashes:
 		why := fmt.Sprintf("%v: it took down the process that ran it %d times, at last: %s", errQuarantined, s.crashed+1, f.Message)
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
@@ -142,6 +154,14 @@ func backoff(n int) time.Duration {
 		}
 	}
 	return d
+}
+
+// soon is a second, before a message comes again for the first time, and from then on backoff.
+func soon(n int) time.Duration {
+	if n <= 1 {
+		return time.Second
+	}
+	return backoff(n - 1)
 }
 
 // jitter spreads a delay over ±10 %, so that what failed together does not come back together.

@@ -10,7 +10,7 @@ import (
 
 // stand works out what a judgement needs to know of the job.
 func (a *attempt) stand() {
-	a.standing = standing{attempt: a.record.Failed + 1, crashed: a.record.Crashed, bounce: a.bounces()}
+	a.standing = standing{attempt: a.record.Failed + 1, alone: a.record.Alone(), crashed: a.record.Crashed, bounce: a.bounces()}
 	a.last = a.attempt >= a.maxAttempts()
 }
 
@@ -27,10 +27,15 @@ func (a *attempt) refused() error {
 	if why := poisoned(a.record.History); why != nil {
 		return why
 	}
-	if a.record.Failed < a.maxAttempts() {
+	var err error
+	switch {
+	case a.record.HoardedAlone > 0:
+		err = fmt.Errorf("%w: it used too much memory with its worker to itself", errSpent)
+	case a.record.Failed < a.maxAttempts():
 		return nil
+	default:
+		err = fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
 	}
-	err := fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
 	for _, e := range slices.Backward(a.record.Earlier()) {
 		if e.Status == record.AttemptFailed && e.Failure != nil {
 			return fmt.Errorf("%w; the last: %s", err, e.Failure.Message)

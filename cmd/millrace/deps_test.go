@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
@@ -132,6 +132,7 @@ var owners = []struct {
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"golang.org/x/oauth2", []string{"modules/cloud", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
 }

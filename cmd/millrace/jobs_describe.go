@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +79,8 @@ func describe(s *screen, r *record.Record) {
 		{"sent", clock(r.Enqueued)},
 		{"started", clock(r.Started)},
 		{"stopped", stopped(r)},
+		{"latency", latency(r)},
+		{"gpu", gpuTime(r.GPUSeconds)},
 		{"worker", r.PodName},
 	} {
 		if line[1] != "" {
@@ -138,6 +141,22 @@ func stopped(r *record.Record) string {
 		return clock(r.Finished)
 	}
 	return fmt.Sprintf("%s, after %s", clock(r.Finished), took(r.Finished.Sub(r.Started)))
+}
+
+// latency is how long the job took from the moment that it was sent.
+func latency(r *record.Record) string {
+	if r.LatencyMs == 0 {
+		return ""
+	}
+	return took(time.Duration(r.LatencyMs)*time.Millisecond) + " since it was sent"
+}
+
+// gpuTime is how long the job had GPUs.
+func gpuTime(seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3g GPU seconds", seconds)
 }
 
 // delivered is what became of a completion callback.

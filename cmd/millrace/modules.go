@@ -27,7 +27,7 @@ func newModulesCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "modules [NAME]",
 		Short:   "List what tasks and callbacks can do, or describe one module",
-		Example: "  millrace modules\n  millrace modules STL2OBJ\n  millrace modules Http --callbacks --json-schema",
+		Example: "  millrace modules\n  millrace modules STL2OBJ\n  millrace modules Http --callbacks --json-schema\n  millrace modules --check",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
 	var form moduleForm
@@ -35,8 +35,23 @@ func newModulesCmd() *cobra.Command {
 	cmd.Flags().BoolVar(&form.schema, "json-schema", false, "the JSON Schema of the props")
 	cmd.Flags().BoolVar(&form.markdown, "markdown", false, "as a page of documentation")
 	cmd.Flags().BoolVar(&form.json, "json", false, "as JSON")
+	check := cmd.Flags().Bool("check", false, "look for the external programs that modules run; exit code 1 where one is missing")
 	cmd.MarkFlagsMutuallyExclusive("json-schema", "markdown", "json")
+	for _, other := range []string{"callbacks", "json-schema", "markdown"} {
+		cmd.MarkFlagsMutuallyExclusive("check", other)
+	}
+	var cfg toolsConfig
+	load := bind(cmd, &cfg)
 	cmd.RunE = func(c *cobra.Command, a []string) error {
+		if err := load(); err != nil {
+			return err
+		}
+		if *check && len(a) > 0 {
+			return usage("--check looks for the tools of all modules; leave %s out", a[0])
+		}
+		if *check {
+			return checkTools(c.Context(), newScreen(c.OutOrStdout()), cfg.Tools, form.json)
+		}
 		tasks, cbs, err := registries()
 		if err != nil {
 			return err

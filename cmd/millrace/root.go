@@ -30,7 +30,7 @@ refuses the credentials · 5 a service does not answer · 130 stopped by a signa
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &codeError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version), newQueueCmd(), newDLQCmd(), newCallbacksCmd(), newDoctorCmd())
+	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newTestCmd(), newModulesCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version), newQueueCmd(), newDLQCmd(), newCallbacksCmd(), newDoctorCmd(), newGPUCmd())
 	return group(cmd)
 }
 

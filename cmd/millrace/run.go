@@ -22,13 +22,14 @@ import (
 
 // runConfig is all that `millrace run` can be told.
 type runConfig struct {
+	toolsConfig
 	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
 	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	return []error{checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from)}
+	return append(c.toolsConfig.complete(from), checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
 
 // previewConfig is what commands can be told that show a pipeline and run nothing.
@@ -94,6 +95,11 @@ func newRunCmd() *cobra.Command {
 			return err
 		}
 		req.Job.Entry = entry
+		all, err := allSpecs()
+		if err != nil {
+			return err
+		}
+		r.tools = newToolSet(cfg.Tools, all)
 		r.admit, r.page = admitted(req.Job.State), page
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}

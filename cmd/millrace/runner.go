@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/standard"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -32,6 +33,7 @@ type runner struct {
 	lint      lint.Options
 	templates *render.Cache
 	exec      *proc.Local
+	tools     *tool.Set
 	env       map[string]string // what templates may read
 	policy    launch.Policy
 	programs  []string // the environment of external programs, less the folders
@@ -55,6 +57,7 @@ func newRunner(env map[string]string, policy launch.Policy, log *slog.Logger) (*
 		lint:      lint.Options{Modules: mods, Callbacks: cbs, Planned: planned},
 		templates: render.NewCache(),
 		exec:      &proc.Local{Keep: func(int) bool { return false }},
+		tools:     new(tool.Set),
 		env:       env,
 		policy:    policy,
 		programs:  programEnv(os.Environ()),
@@ -126,12 +129,15 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		return nil, err
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
+	reach := egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}
 	in.Call = modules.Call{
 		Log:       r.log.With("job_id", req.Job.ID),
 		Workspace: ws,
 		Exec:      r.exec,
 		Env:       r.jobEnv(dir, req),
-		HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
+		Tools:     r.tools,
+		HTTP:      egress.NewClient(reach),
+		Dial:      egress.NewDialer(reach),
 	}
 	return in, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/launch"
@@ -25,6 +26,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	toolsConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
@@ -88,7 +90,11 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer s.close()
-	launcher, end, err := cfg.launcher(run, log)
+	tools, err := cfg.machineTools(ctx, log)
+	if err != nil {
+		return err
+	}
+	launcher, end, err := cfg.launcher(run, tools, log)
 	if err != nil {
 		return err
 	}
@@ -131,16 +137,20 @@ func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger
 	}
 }
 
-// readPaths is what jobs may read besides the system's: what the operator says, and the documents that reports are made of.
+// readPaths is what jobs may read besides the system's: what the operator says, the documents that reports are made of, and
+// the tools that modules run.
 func (c *workConfig) readPaths() []string {
-	if c.Documents == "" {
-		return c.ReadPaths
+	paths := slices.Clip(c.ReadPaths)
+	for _, path := range []string{c.Documents, c.Tools} {
+		if path != "" {
+			paths = append(paths, path)
+		}
 	}
-	return append(slices.Clip(c.ReadPaths), c.Documents)
+	return paths
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher, func(), error) {
+func (c *workConfig) launcher(run *workerRun, tools *tool.Set, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
@@ -148,6 +158,7 @@ func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher
 		if err != nil {
 			return nil, nil, err
 		}
+		r.tools = tools
 		return &launch.Inline{Root: run.dir, Run: r.run}, func() {}, nil
 	}
 	reuse := 1
@@ -161,7 +172,10 @@ func (c *workConfig) launcher(run *workerRun, log *slog.Logger) (launch.Launcher
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log,
-		Setup: launch.Setup{Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy},
+		Setup: launch.Setup{
+			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
+			Tools: launch.Tools{Found: tools.Known, Folder: tools.Folder, Limits: tools.Limits},
+		},
 	})
 	return p, p.Close, nil
 }

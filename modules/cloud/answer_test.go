@@ -1,8 +1,10 @@
 package cloud
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -124,6 +126,24 @@ func TestAWSCredentialsAreReadAgainFromAReplacedFile(t *testing.T) {
 	creds, err = c.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "two", creds.AccessKeyID)
+}
+
+func TestAWSKeysThatAreGivenAreUsedAndNoneIsAnonymous(t *testing.T) {
+	alone(t, "of-the-environment", "s")
+	signed := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { signed <- r.Header.Get("Authorization") }))
+	t.Cleanup(server.Close)
+	for _, tt := range []struct{ id, want string }{{"given", "Credential=given/"}, {"", ""}} {
+		keys := func(context.Context) (Keys, error) { return Keys{ID: tt.id, Secret: "s"}, nil }
+		c, err := AWS{Endpoint: server.URL, Region: "us-east-1", Keys: keys}.Load(t.Context())
+		require.NoError(t, err)
+		_, err = s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true }).
+			DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
+		require.NoError(t, err)
+		got := <-signed
+		require.Contains(t, got, tt.want)
+		require.Equal(t, tt.id == "", got == "")
+	}
 }
 
 func TestAServerOfAnotherKindIsSaid(t *testing.T) {

@@ -21,6 +21,11 @@ const reread = time.Minute
 type AWS struct {
 	Region   string // empty: the environment's, else that of the profile; a server of one's own needs none
 	Endpoint string // empty: the environment's (AWS_ENDPOINT_URL_SQS and the like), else AWS's own
+	// Keys returns the credentials, each time that the last ones have ended; none at all is anonymous access. nil: those of
+	// the default chain.
+	Keys func(context.Context) (Keys, error)
+	// HTTP makes the calls, for who may not reach every address; nil is NewHTTPClient's.
+	HTTP *http.Client
 }
 
 // ErrNoRegion says that it is not known where in AWS to look. A guess could meet another queue of the same name.
@@ -28,7 +33,8 @@ var ErrNoRegion = errors.New("no AWS region is given: set AWS_REGION, or MILLRAC
 
 // Load reads what the default chain says: environment, profile, web identity, container, instance. Nothing is retried:
 // that is for the caller, who knows what a second try would do. Every connection has time limits; long polls of 20 s and
-// answers that take a minute to begin fit into them.
+// answers that take a minute to begin fit into them. With Keys no file is read: a job's programs could have
+// written one in its home folder that leads the calls elsewhere.
 func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -37,8 +43,19 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
 	}
+	if a.HTTP != nil {
+		options = append(options, config.WithHTTPClient(a.HTTP))
+	}
+	if a.Keys != nil {
+		options = append(options, config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}))
+	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
-	credentials := aws.NewCredentialsCache(rereading{c.Credentials, options})
+	var credentials aws.CredentialsProvider = aws.NewCredentialsCache(rereading{c.Credentials, options})
+	if a.Keys != nil {
+		if credentials, err = given(ctx, a.Keys); err != nil {
+			return aws.Config{}, err
+		}
+	}
 	if err == nil && a.Endpoint != "" { // of this service: STS, which credentials may come from, has its own
 		c, err = config.LoadDefaultConfig(ctx, append(options, config.WithBaseEndpoint(a.Endpoint))...)
 	}
@@ -71,6 +88,23 @@ func (r rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		creds.CanExpire, creds.Expires = true, time.Now().Add(reread)
 	}
 	return creds, err
+}
+
+// given is what a caller has for credentials. Whether it is none at all is asked once: the SDK wants to know beforehand.
+func given(ctx context.Context, keys func(context.Context) (Keys, error)) (aws.CredentialsProvider, error) {
+	k, err := keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get credentials: %w", err)
+	}
+	if k.ID == "" {
+		return aws.AnonymousCredentials{}, nil
+	}
+	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		k, err := keys(ctx)
+		return aws.Credentials{
+			AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, CanExpire: true, Expires: k.end(),
+		}, err
+	})), nil
 }
 
 // NewHTTPClient returns a client whose every step has a time limit, so that a peer that has fallen silent is noticed.

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	ibm "github.com/IBM/ibm-cos-sdk-go/aws"
 	"github.com/IBM/ibm-cos-sdk-go/aws/credentials"
 	"github.com/IBM/ibm-cos-sdk-go/aws/credentials/ibmiam"
+	"github.com/IBM/ibm-cos-sdk-go/aws/credentials/ibmiam/token"
 	"github.com/IBM/ibm-cos-sdk-go/aws/session"
 	"github.com/IBM/ibm-cos-sdk-go/service/s3"
 )
@@ -28,6 +30,11 @@ type COS struct {
 	// File is a service credential as IBM Cloud writes it (JSON with apikey, resource_instance_id, cos_hmac_keys). It is
 	// read again every minute, so that a secret that is replaced counts by then.
 	File string
+	// Keys returns the credentials in place of all these, each time that the last ones have ended: an HMAC pair, or a
+	// bearer Token of IAM alone.
+	Keys func(context.Context) (Keys, error)
+	// HTTP makes the calls, for who may not reach every address; nil is one that reaches all.
+	HTTP *http.Client
 }
 
 const iamEndpoint = "https://iam.cloud.ibm.com/identity/token"
@@ -37,7 +44,10 @@ func (c COS) Open() (*s3.S3, error) {
 	if c.Endpoint == "" {
 		return nil, errors.New("no COS endpoint is given; it is one like https://s3.eu-de.cloud-object-storage.appdomain.cloud")
 	}
-	client := &http.Client{Transport: NewHTTPClient().GetTransport()}
+	client := c.HTTP
+	if client == nil {
+		client = &http.Client{Transport: NewHTTPClient().GetTransport()}
+	}
 	conf := ibm.NewConfig().WithEndpoint(c.Endpoint).WithRegion(cmp.Or(c.Region, "us-east-1")).
 		WithS3ForcePathStyle(true).WithMaxRetries(0).WithHTTPClient(client)
 	creds, err := c.credentials(conf)
@@ -53,6 +63,8 @@ func (c COS) Open() (*s3.S3, error) {
 
 func (c COS) credentials(conf *ibm.Config) (*credentials.Credentials, error) {
 	switch {
+	case c.Keys != nil:
+		return credentials.NewCredentials(&givenKeys{keys: c.Keys}), nil
 	case c.File != "":
 		f := &credentialFile{cos: c, conf: conf}
 		_, err := f.Retrieve()
@@ -105,3 +117,35 @@ func (f *credentialFile) Retrieve() (credentials.Value, error) {
 func (f *credentialFile) IsExpired() bool {
 	return time.Since(f.read) > reread || f.iam != nil && f.iam.IsExpired()
 }
+
+// givenKeys are what a caller has for credentials.
+type givenKeys struct {
+	keys func(context.Context) (Keys, error)
+	last Keys
+}
+
+var _ credentials.ProviderWithContext = (*givenKeys)(nil)
+
+func (g *givenKeys) Retrieve() (credentials.Value, error) {
+	return g.RetrieveWithContext(context.Background())
+}
+
+func (g *givenKeys) RetrieveWithContext(ctx credentials.Context) (credentials.Value, error) {
+	k, err := g.keys(ctx)
+	switch {
+	case err != nil:
+		return credentials.Value{}, fmt.Errorf("get credentials: %w", err)
+	case k.ID != "":
+		k.Expires = k.end()
+		g.last = k
+		return credentials.Value{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, ProviderName: "given"}, nil
+	case k.Token == "":
+		return credentials.Value{}, errors.New("get credentials: there are none for COS: give an HMAC key pair or an API key")
+	}
+	k.Expires = k.end()
+	g.last = k
+	bearer := token.Token{AccessToken: k.Token, TokenType: "Bearer", Expiration: k.Expires.Unix()}
+	return credentials.Value{Token: bearer, ProviderName: "given", ProviderType: "oauth"}, nil
+}
+
+func (g *givenKeys) IsExpired() bool { return !time.Now().Before(g.last.Expires) }

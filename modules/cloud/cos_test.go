@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -55,6 +56,34 @@ func TestWithAnAPIKeyTheTokenReachesTheBucket(t *testing.T) {
 	_, err = client.DeleteObjectWithContext(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
 	require.NoError(t, err)
 	require.Equal(t, "Bearer token", <-said)
+}
+
+func TestKeysThatAreGivenReachTheBucketUntilTheyEnd(t *testing.T) {
+	said := make(chan string, 1)
+	bucket := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		said <- r.Header.Get("Authorization")
+	}))
+	t.Cleanup(bucket.Close)
+	var now Keys
+	keys := func(context.Context) (Keys, error) { return now, nil }
+	client, err := COS{Endpoint: bucket.URL, Keys: keys}.Open()
+	require.NoError(t, err)
+	call := func() error {
+		_, err := client.DeleteObjectWithContext(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
+		return err
+	}
+	now = Keys{Token: "of-iam", Expires: time.Now().Add(-time.Second)}
+	require.NoError(t, call())
+	require.Equal(t, "Bearer of-iam", <-said)
+	now = Keys{ID: "hmac-id", Secret: "s"}
+	require.NoError(t, call())
+	require.Contains(t, <-said, "Credential=hmac-id/")
+	now = Keys{ID: "too-soon", Secret: "s"}
+	require.NoError(t, call(), "the last ones hold for a minute")
+	require.Contains(t, <-said, "Credential=hmac-id/")
+	client, err = COS{Endpoint: bucket.URL, Keys: func(context.Context) (Keys, error) { return Keys{}, nil }}.Open()
+	require.NoError(t, err)
+	require.ErrorContains(t, call(), "give an HMAC key pair")
 }
 
 func TestWithoutCredentialsOrEndpointCOSSaysWhatToGive(t *testing.T) {

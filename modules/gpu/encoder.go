@@ -40,11 +40,19 @@ func NVENC(run proc.Runner, ffmpeg string, env []string) func(context.Context, D
 		case err != nil:
 			return err
 		case exit.Code != 0:
-			first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
-			return errors.New("FFmpeg could not open a session: " + cmp.Or(first, fmt.Sprintf("exit code %d", exit.Code)))
+			return errors.New("FFmpeg could not open a session: " + cmp.Or(reason(said.String()), fmt.Sprintf("exit code %d", exit.Code)))
 		}
 		return nil
 	}
+}
+
+// reason is the first line of what FFmpeg said, without the address of who says it: "[h264_nvenc @ 0x55d0] No capable devices".
+func reason(said string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
+	if _, text, ok := strings.Cut(line, "] "); ok && strings.HasPrefix(line, "[") {
+		return text
+	}
+	return line
 }
 
 // limited keeps the first bytes and drops the rest.

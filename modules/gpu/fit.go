@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ func (m *Machine) fits(n Need) error {
 	case m.Unfit != "":
 		why = m.Unfit
 	case len(m.Devices) == 0:
-		why = "the driver knows of no GPU: ask for one in the pod's resources (nvidia.com/gpu)"
+		why = ErrNoDevice.Error()
 	case want > len(m.Devices):
 		why = fmt.Sprintf("it has only %d", len(m.Devices))
 	case fit > 0:
@@ -68,6 +69,11 @@ func (r *Report) refuses(n Need) string {
 
 // label is what errors call the device: "GPU 0 (NVIDIA L4)".
 func (r *Report) label() string { return fmt.Sprintf("GPU %d (%s)", r.Index, r.Name) }
+
+// named says whether a word of CUDA_VISIBLE_DEVICES means the device.
+func (r *Report) named(word string) bool {
+	return word == strconv.Itoa(r.Index) || word != "" && strings.HasPrefix(r.UUID, word) && strings.Contains(word, "-")
+}
 
 // share is the devices that w gets now; nil where it has to wait. Whoever came before keeps what he could use himself, as
 // many as he needs: nobody waits forever, and devices that are of no use to him serve others. The caller holds mu, and m is

@@ -10,10 +10,12 @@ import (
 	"time"
 )
 
-// ErrNoDriver is the cause where a machine has no NVIDIA driver, or this binary can't speak to one.
-var ErrNoDriver = errors.New("no NVIDIA driver")
-
 var (
+	// ErrNoDriver is the cause where a machine has no NVIDIA driver, or this binary can't speak to one.
+	ErrNoDriver = errors.New("no NVIDIA driver")
+	// ErrNoDevice is the cause where a driver knows of no GPU.
+	ErrNoDevice = errors.New("the driver knows of no GPU: ask for one in the pod's resources (nvidia.com/gpu)")
+
 	errHangs  = errors.New("the NVIDIA driver does not answer, as it does where a GPU is broken: restart the machine")
 	errClosed = errors.New("the pool of GPUs is closed")
 )
@@ -50,7 +52,11 @@ type Config struct {
 	// Encode opens a session of the video encoder on the device and says why it can't; see NVENC. It is asked once for each
 	// device, when a need first names an encoder or somebody wants the passport. nil: no device is taken to have one.
 	Encode func(ctx context.Context, d Device) error
-	open   func() (*driver, error) // nil is openDriver
+	// Visible are the only devices that are leased where Restricted is set, as CUDA_VISIBLE_DEVICES of the worker names them:
+	// by UUID, by how it begins, or by index in the order of NVML.
+	Visible    []string
+	Restricted bool
+	open       func() (*driver, error) // nil is openDriver
 }
 
 // A driver is how a Pool speaks to the one of this machine. Every call may hang.
@@ -244,6 +250,9 @@ func (p *Pool) mark(m *Machine) {
 	m.Unwatched = p.blind
 	for i := range m.Devices {
 		r := &m.Devices[i]
+		if p.cfg.Restricted && !slices.ContainsFunc(p.cfg.Visible, r.named) {
+			r.Unfit = "the worker's CUDA_VISIBLE_DEVICES does not name it"
+		}
 		for l := range p.leases {
 			r.Leased = r.Leased || slices.ContainsFunc(l.reports, func(o Report) bool { return o.UUID == r.UUID })
 		}

@@ -107,6 +107,10 @@ func canceled(t *testing.T, m modules.Module) {
 		return proc.Exit{}, context.Cause(ctx)
 	}
 	c.HTTP = &http.Client{Transport: blocking{}}
+	c.Bucket = func(ctx context.Context, _ modules.BucketRef) (modules.Bucket, error) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
 	lost := errors.New("lease lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

@@ -4,6 +4,7 @@ package moduletest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -25,13 +26,14 @@ import (
 )
 
 // Call returns a call with an empty workspace, a program runner that only records, a client that reaches loopback
-// servers, an empty state, and tools that are all there by the name of their first program; and the Recorder that shows what the module did with them. Exec may be replaced, by
-// &proc.Local{} say, and Tools by those of Tools.
+// servers, no bucket, an empty state, and tools that are all there by the name of their first program; and the Recorder that
+// shows what the module did with them. Exec may be replaced, by &proc.Local{} say, and Tools by those of Tools.
 func Call(t *testing.T) (*modules.Call, *Recorder) {
 	t.Helper()
 	dir, err := workspace.Open(t.TempDir(), workspace.Options{})
 	require.NoError(t, err)
-	client := egress.NewClient(egress.Policy{AllowPrivate: true})
+	local := egress.Policy{AllowPrivate: true}
+	client := egress.NewClient(local)
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		require.NoError(t, dir.Close())
@@ -43,11 +45,15 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 		Exec:      r,
 		Env:       []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
 		HTTP:      client,
+		Dial:      egress.NewDialer(local),
 		Stdout:    &r.Stdout,
 		Stderr:    &r.Stderr,
 		Secret:    r.secret,
 		State:     (*state)(r),
 		Tools:     &tool.Set{Known: everyTool()},
+		Bucket: func(context.Context, modules.BucketRef) (modules.Bucket, error) {
+			return nil, errors.New("this test has no bucket")
+		},
 	}, r
 }
 

@@ -5,10 +5,14 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/cloudstorage"
+	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
 	"github.com/millrace/millrace/modules/sqs"
@@ -23,10 +27,14 @@ import (
 // Modules returns them all; a registry is made of it. A new module is one line here.
 func Modules() []modules.Module {
 	return []modules.Module{
+		cloudstorage.Module,
+		cos.Module,
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
+		kafka.Module,
 		now.Module,
+		s3.Module,
 		screenshot.Module,
 		shell.Module,
 		sqs.Module,
@@ -46,7 +54,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"CloudStorage",
 		"Curl",
 		"FBX2glTF",
 		"FFmpeg",
@@ -55,7 +62,6 @@ func PlannedNames() []string {
 		"ImageInfer",
 		"ImageMagick",
 		"MeshOptimizer",
-		"S3",
 		"Unzip",
 		"ViewerMigration",
 		"VntanaGatherDetails",

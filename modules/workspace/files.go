@@ -35,7 +35,10 @@ func (d *Dir) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error
 // Replace writes name in one step: write fills a temporary file beside it, which then takes its place.
 // Where write or anything after it goes wrong, the temporary file is removed and name is as it was.
 func (d *Dir) Replace(name string, write func(*os.File) error) error {
-	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()+".tmp")
+	const most = 200 // of 255 bytes that a name may have
+	base := filepath.Base(name)
+	base = strings.ToValidUTF8(base[:min(len(base), most)], "")
+	temp := filepath.Join(filepath.Dir(name), "."+base+"."+rand.Text()+".tmp")
 	f, err := d.Create(temp)
 	if err != nil {
 		return err

@@ -94,8 +94,8 @@ func (s *taskScope) tried(n int) {
 // worthRetrying says whether the same task may do better next time. A pipeline's author who asked for retries
 // knows more than we do about an unclassified failure; what the props say won't change, nor what the machine has.
 func worthRetrying(ctx context.Context, err error) bool {
-	_, stopped := errors.AsType[*Stop](err)
-	return ctx.Err() == nil && !stopped && fault.Of(err) != fault.Permanent
+	stop, ok := errors.AsType[*Stop](err)
+	return ctx.Err() == nil && !(ok && stop.Reason.Interruption()) && fault.Of(err) != fault.Permanent
 }
 
 // try gets the task what it needs of its machine, renders the props and runs the module once. The wait for a GPU is no part

@@ -50,6 +50,8 @@ type Data struct {
 	Enqueued    time.Time           `json:"enqueued,omitzero"`
 	Started     time.Time           `json:"startedAt,omitzero"`
 	Finished    time.Time           `json:"finishedAt,omitzero"`
+	LatencyMs   int64               `json:"latencyMs,omitzero"`
+	GPUSeconds  float64             `json:"gpuSeconds,omitzero"`
 	PodName     string              `json:"podName,omitzero"`
 	Attempts    int                 `json:"attempts"`
 	Percent     int                 `json:"percentComplete"`
@@ -103,6 +105,7 @@ func payload(r *record.Record) Payload {
 			Pipeline: r.Pipeline, Digest: r.Digest, Entry: r.Entry,
 			Status: r.Status, Phase: r.Phase, Reason: r.Reason, Message: r.Message,
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
+			LatencyMs: r.LatencyMs, GPUSeconds: r.GPUSeconds,
 			PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
 			Path: r.ArtifactPath, Artifacts: r.Artifacts, Report: r.Report, Result: r.Result,
 			Warnings: r.Warnings, Diagnostics: r.Diagnostics,

@@ -33,6 +33,7 @@ type child struct {
 	from     *lineReader
 	stderr   *ends
 	confined string        // what confines it, in its own words
+	memory   int64         // resident bytes that its present job's tree may use; 0 is no limit
 	began    bool          // it has told something of its present job
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
@@ -108,8 +109,13 @@ func (c *child) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-// work runs a request to its end. died says that the process is no more: the run is then made of what it had told.
-func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
+// work runs a request to its end; the job asks for what share has. died says that the process is no more: the run is then
+// made of what it had told.
+func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
+	c.memory = c.cfg.Memory
+	if req.Alone {
+		c.memory = max(c.memory, c.cfg.MemoryAlone)
+	}
 	var oom killed
 	blame := func(f *engine.Failure) {
 		if req.Blame != nil && ctx.Err() == nil { // stopped, it is nobody's fault
@@ -131,6 +137,9 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 		}
 	}()
 
+	counter := newCounter(share, c.to)
+	defer counter.close(c.cfg.Grace, c.kill)
+
 	c.began = false
 	partial := startRun(req)
 	err := c.to.write(toChild{Request: req})
@@ -145,6 +154,8 @@ func (c *child) work(ctx context.Context, req *Request, rep engine.Reporter) (ru
 			clip(m.Event)
 			partial.add(m.Event)
 			rep.Report(ctx, *m.Event)
+		case m.Ask != nil:
+			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
 			return m.Done, false
 		default:

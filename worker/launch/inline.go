@@ -10,8 +10,9 @@ import (
 // Inline runs jobs in this process: `isolation: none`. A job that panics is caught; one that exhausts memory takes
 // the worker with it.
 type Inline struct {
-	Root string // folder for the jobs' own folders
-	Run  Runner
+	Root    string // folder for the jobs' own folders
+	Run     Runner
+	Machine *Machine // that the jobs share; nil has no GPUs, and counts nothing
 
 	mu   sync.Mutex
 	free []Dir // wiped, guarded by mu
@@ -24,7 +25,12 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	if err != nil {
 		return nil, err
 	}
-	run := l.Run(ctx, dir, req, rep)
+	ctx, share := l.Machine.Share(ctx)
+	defer share.Close()
+	own := *req
+	own.Host, own.Keys = share, share.Keys
+	run := l.Run(ctx, dir, &own, rep)
+	run.GPUSeconds = share.GPUSeconds()
 	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { l.give(dir) }}, nil
 }
 

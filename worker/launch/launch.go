@@ -6,6 +6,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 )
@@ -19,11 +22,17 @@ type Request struct {
 	Trusted  bool        `json:"trusted"` // it comes from the operator's catalogue
 	Attempt  int         `json:"attempt"` // ours, from 1
 	Last     bool        `json:"last"`    // a failure of this attempt is final
+	Alone    bool        `json:"alone"`   // no other job runs in this worker
 	Epilogue *engine.Run `json:"epilogue,omitzero"`
 
 	// Blame, when set, is called before the job's process is killed for the memory it uses, and when it has died of
 	// itself, so that the culprit is known if the worker goes too. The kill waits for it, so it must be quick.
 	Blame func(ctx context.Context, f engine.Failure) `json:"-"`
+
+	// Host and Keys are the machine as the job may use it, and the operator's keys for its data. Whoever runs the request
+	// where it is to run sets them.
+	Host engine.Host                                                    `json:"-"`
+	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error) `json:"-"`
 }
 
 // An Outcome is an attempt that is over. Its workspace stands until Close.
@@ -54,6 +63,14 @@ type Setup struct {
 	Memory  int64             `json:"memory,omitzero"` // soft limit of its own heap, bytes
 	Env     map[string]string `json:"env,omitzero"`    // what templates may read
 	Policy  Policy            `json:"policy"`
+	Tools   Tools             `json:"tools,omitzero"`
+}
+
+// Tools are what a child is told of the machine's external programs.
+type Tools struct {
+	Found  []tool.Found           `json:"found,omitzero"` // the child does not look for them again
+	Folder string                 `json:"folder,omitzero"`
+	Limits map[string]proc.Limits `json:"limits,omitzero"` // the operator's, by the tool's name
 }
 
 // A Policy is what the operator allows jobs.
@@ -77,12 +94,14 @@ type toChild struct {
 	Setup   *Setup       `json:"setup,omitzero"`
 	Request *Request     `json:"request,omitzero"`
 	Stop    *engine.Stop `json:"stop,omitzero"`
+	Answer  *answer      `json:"answer,omitzero"`
 }
 
 // A fromChild is one line of a child's events; one field is set.
 type fromChild struct {
 	Ready *Ready        `json:"ready,omitzero"`
 	Event *engine.Event `json:"event,omitzero"`
+	Ask   *ask          `json:"ask,omitzero"`
 	Done  *engine.Run   `json:"done,omitzero"`
 }
 

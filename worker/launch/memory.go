@@ -13,7 +13,7 @@ const watchEvery = 200 * time.Millisecond // how often a job's memory is looked 
 
 // watch kills the child when its tree uses more memory than it may, and notes how much it was. blame is called before.
 func (c *child) watch(oom *killed, blame func(*engine.Failure)) (stop func()) {
-	if c.cfg.Memory <= 0 {
+	if c.memory <= 0 {
 		return func() {}
 	}
 	quit := make(chan struct{})
@@ -28,7 +28,7 @@ func (c *child) watch(oom *killed, blame func(*engine.Failure)) (stop func()) {
 			case <-c.exited:
 				return
 			case <-t.C:
-				if used := c.used(); used > c.cfg.Memory {
+				if used := c.used(); used > c.memory {
 					oom.set(used)
 					blame(c.hoarded(used))
 					c.kill()
@@ -43,7 +43,7 @@ func (c *child) watch(oom *killed, blame func(*engine.Failure)) (stop func()) {
 // used is at least as much as the child's tree uses, and exact when that is more than it may.
 func (c *child) used() int64 {
 	rss := proc.TreeRSS(c.pid())
-	if rss <= c.cfg.Memory {
+	if rss <= c.memory {
 		return rss
 	}
 	return proc.TreePSS(c.pid())
@@ -52,7 +52,7 @@ func (c *child) used() int64 {
 // hoarded says that the job's tree used too much memory.
 func (c *child) hoarded(used int64) *engine.Failure {
 	return &engine.Failure{Reason: engine.OOM, Message: fmt.Sprintf(
-		"the job used %d MiB of memory, more than the %d MiB it may (MILLRACE_JOB_MEMORY)", used>>20, c.cfg.Memory>>20)}
+		"the job used %d MiB of memory, more than the %d MiB it may (MILLRACE_JOB_MEMORY)", used>>20, c.memory>>20)}
 }
 
 // killed is how much memory a tree used when it was killed for it; 0 is not killed.

@@ -105,9 +105,9 @@ func (p *partial) endTasks(f *engine.Failure) {
 	}
 }
 
-// believed is the run that a child tells, unless it says that somebody stopped it who did not: an interruption costs no
-// attempt, so a job could be run for ever.
-func believed(ctx context.Context, run *engine.Run) *engine.Run {
+// believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
+// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever.
+func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engine.Run {
 	f := run.Failure
 	if f == nil || !(f.Reason.Interruption() || f.Reason == engine.Cancel) {
 		return run
@@ -116,6 +116,12 @@ func believed(ctx context.Context, run *engine.Run) *engine.Run {
 		return run
 	}
 	told := *run
+	if f.Reason == engine.Unfit && refused != nil {
+		told.Status, told.Failure = engine.Canceled, &engine.Failure{
+			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place, Message: refused.Message, Class: refused.Class,
+		}
+		return &told
+	}
 	told.Status = engine.Failed
 	told.Failure = &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: "the job's process lied about how it ended"}
 	return &told

@@ -23,8 +23,11 @@ type Config struct {
 	Slots  int      // jobs at once, and children kept warm; at least 1
 	Reuse  int      // jobs a child may run one after the other, of one pipeline and customer; 1 (or 0) is one
 	Memory int64    // resident bytes a job's whole tree may use; 0 is no limit
-	Grace  time.Duration
-	Log    *slog.Logger
+	// MemoryAlone is Memory of a job that has the worker to itself; 0 is Memory.
+	MemoryAlone int64
+	Machine     *Machine // that the jobs share; nil has no GPUs, and counts nothing
+	Grace       time.Duration
+	Log         *slog.Logger
 }
 
 // A Pool launches jobs in child processes that it starts ahead of time, one a slot.
@@ -83,29 +86,33 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		p.free <- struct{}{}
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
-	run, died := c.work(ctx, req, rep)
+	ctx, share := p.cfg.Machine.Share(ctx)
+	defer share.Close()
+	run, died := c.work(ctx, share, req, rep)
 	if died && !c.began && ctx.Err() == nil {
 		// It was dying before it heard of the job, for all we know: that is not the job's doing. Once, for it may be.
 		if c, err = p.replace(ctx, c); err != nil {
 			p.free <- struct{}{}
 			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 		}
-		run, died = c.work(ctx, req, rep)
+		run, died = c.work(ctx, share, req, rep)
 	}
 	if died {
 		p.bury(c)
 		if !run.Failure.Reason.Interruption() {
-			run = p.epilogue(ctx, req, run, rep)
+			run = p.epilogue(ctx, share, req, run, rep)
 		}
+		run.GPUSeconds = share.GPUSeconds()
 		return &Outcome{Run: run, Workspace: c.dir.Workspace(), close: func() { p.giveBack(c, nil) }}, nil
 	}
-	run = believed(ctx, run)
+	run = believed(ctx, run, share.Refused())
+	run.GPUSeconds = share.GPUSeconds()
 	return &Outcome{Run: run, Workspace: c.dir.Workspace(), close: func() { p.giveBack(c, run) }}, nil
 }
 
 // epilogue fires the last callbacks of a run whose child died, in a fresh child. A deadline or a cancel leaves it its
 // time; an interruption of ctx ends it.
-func (p *Pool) epilogue(ctx context.Context, req *Request, run *engine.Run, rep engine.Reporter) *engine.Run {
+func (p *Pool) epilogue(ctx context.Context, share *Share, req *Request, run *engine.Run, rep engine.Reporter) *engine.Run {
 	attempt := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(attempt), epilogueTimeout)
 	defer cancel()
@@ -123,7 +130,7 @@ func (p *Pool) epilogue(ctx context.Context, req *Request, run *engine.Run, rep 
 		p.cfg.Log.ErrorContext(ctx, "epilogue not run", "job_id", req.Job.ID, "err", err)
 		return run
 	}
-	ended, died := c.work(ctx, &last, rep)
+	ended, died := c.work(ctx, share, &last, rep)
 	p.retire(c)
 	if died {
 		p.cfg.Log.ErrorContext(ctx, "epilogue died", "job_id", req.Job.ID, "err", ended.Failure)

@@ -30,7 +30,10 @@ func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Runner, string, err
 	if err := events.write(fromChild{Ready: &Ready{Confined: confined, Took: time.Since(start)}}); err != nil {
 		return err
 	}
-	s := &server{dir: first.Setup.Dir, run: run, events: events, done: make(chan error, 1)}
+	s := &server{
+		dir: first.Setup.Dir, run: run, events: events, done: make(chan error, 1),
+		link: &link{events: events, waiting: map[int]chan answer{}},
+	}
 	return s.loop(lines)
 }
 
@@ -40,6 +43,7 @@ type server struct {
 	dir    Dir
 	run    Runner
 	events *lineWriter
+	link   *link
 	stop   context.CancelCauseFunc // of the request under way; nil when idle
 	done   chan error              // one value a request: what writing its end gave
 }
@@ -78,6 +82,8 @@ func (s *server) loop(lines *lineReader) error {
 			case m.Stop != nil && s.stop != nil:
 				s.stop(m.Stop)
 			case m.Stop != nil: // it came too late: the run is over
+			case m.Answer != nil:
+				s.link.hear(*m.Answer)
 			default:
 				return errOutOfTurn
 			}
@@ -98,6 +104,7 @@ func (s *server) start(req *Request) {
 		// An event that can't be written means that the worker is gone: stdin says so too.
 		_ = s.events.write(fromChild{Event: &ev})
 	})
+	req.Host, req.Keys = s.link, s.link.Keys
 	go func() {
 		defer cancel(nil)
 		s.done <- s.events.write(fromChild{Done: s.run(ctx, s.dir, req, rep)})

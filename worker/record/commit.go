@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -48,6 +49,7 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	}
 	r := a.record(ctx, o)
 	r.Finished = r.Updated
+	r.LatencyMs = max(0, r.Finished.Sub(r.Enqueued).Milliseconds())
 	r.last().Status = cmp.Or(o.Attempt, attemptOf(o.Status))
 	r.set(o.Status)
 	if a.Unlisted != nil {
@@ -92,8 +94,13 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 		r.Digest = cmp.Or(r.Digest, o.Run.Digest)
 		r.Entry = o.Run.Entry
 		r.Report = reportOf(o.Run, r.Artifacts)
+		last.GPUSeconds = o.Run.GPUSeconds
 		failure = cmp.Or(failure, o.Run.Failure)
 	}
+	for _, a := range r.Attempts {
+		r.GPUSeconds += a.GPUSeconds
+	}
+	r.GPUSeconds = math.Round(r.GPUSeconds*1000) / 1000
 	last.Reason = o.Reason
 	last.Failure = failure
 	if failure != nil {

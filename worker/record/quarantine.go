@@ -177,11 +177,13 @@ func (b *Book) bereave(ctx context.Context, r *Record, crumbs bool) error {
 
 // A History is how many of a job's earlier attempts ended how.
 type History struct {
-	Failed      int // they count against the job
-	Crashed     int // of Failed: they took down the process that ran them
-	Interrupted int
-	Died        int // they never ended, and nothing says that the job was to blame
-	DiedAlone   int // of Died: they had their worker to themselves
+	Failed       int // they count against the job
+	Crashed      int // of Failed: they took down the process that ran them
+	Hoarded      int // of Crashed: by the memory that they used
+	HoardedAlone int // of Hoarded: they had their worker to themselves
+	Interrupted  int
+	Died         int // they never ended, and nothing says that the job was to blame
+	DiedAlone    int // of Died: they had their worker to themselves
 }
 
 // count adds up how attempts ended.
@@ -194,6 +196,12 @@ func count(earlier []*Record) History {
 			h.Failed++
 			if Crashed(last.Reason) {
 				h.Crashed++
+			}
+			if last.Reason == engine.OOM {
+				h.Hoarded++
+				if last.Alone {
+					h.HoardedAlone++
+				}
 			}
 		case AttemptDied:
 			h.Died++
@@ -209,6 +217,9 @@ func count(earlier []*Record) History {
 
 // Crashed says whether an attempt that ended for this reason took down the process that ran it.
 func Crashed(r engine.Reason) bool { return r == engine.Crash || r == engine.OOM }
+
+// Alone says whether this attempt has its worker to itself.
+func (a *Attempt) Alone() bool { return a.claimed.last().Alone }
 
 // Earlier are the attempts before this one, the oldest first.
 func (a *Attempt) Earlier() []AttemptRecord {

@@ -16,7 +16,7 @@ func TestAClaimWithACrumbAndNoEndIsAFailureOfTheJob(t *testing.T) {
 	require.NoError(t, claim(t, b, "j").Blame(t.Context(), engine.Failure{Reason: engine.OOM, Message: "too much"}))
 	claim(t, b, "j") // died, and nobody knows of what
 	a := claim(t, b, "j")
-	require.Equal(t, record.History{Failed: 1, Crashed: 1, Died: 1}, a.History)
+	require.Equal(t, record.History{Failed: 1, Crashed: 1, Hoarded: 1, Died: 1}, a.History)
 	first := a.Earlier()[0]
 	require.Equal(t, record.AttemptFailed, first.Status)
 	require.Equal(t, engine.OOM, first.Reason)

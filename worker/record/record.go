@@ -119,6 +119,10 @@ type Record struct {
 	Finished time.Time `json:"finishedAt,omitzero"` // of the job; not set while more may follow
 	Updated  time.Time `json:"updatedAt"`           // when this was written
 	PodName  string    `json:"podName,omitzero"`    // pod or host of the newest attempt
+	// LatencyMs is from Enqueued to Finished, in milliseconds.
+	LatencyMs int64 `json:"latencyMs,omitzero"`
+	// GPUSeconds is how long the job has had GPUs, times how many, in all its attempts that have ended.
+	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
 
 	ArtifactPath string     `json:"artifactPath,omitzero"` // the keys of Artifacts begin with it
 	Artifacts    []Artifact `json:"artifacts,omitzero"`
@@ -160,9 +164,11 @@ type AttemptRecord struct {
 	Failure *engine.Failure `json:"failure,omitzero"`
 	Started time.Time       `json:"started"`
 	Ended   time.Time       `json:"ended,omitzero"`
-	Alone   bool            `json:"alone,omitzero"` // it had its worker to itself: earlier ones took theirs down, or their process
-	Worker  string          `json:"worker,omitzero"`
-	Host    string          `json:"host,omitzero"`
+	// GPUSeconds is how long it has had GPUs, times how many.
+	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
+	Alone      bool    `json:"alone,omitzero"` // it had its worker to itself: earlier ones took theirs down, or their process
+	Worker     string  `json:"worker,omitzero"`
+	Host       string  `json:"host,omitzero"`
 }
 
 // An Artifact is one object that a job published.

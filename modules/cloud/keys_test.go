@@ -1,0 +1,110 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/require"
+)
+
+func TestKeysOfAWSComeFromTheEnvironmentUnlessDataHasItsOwn(t *testing.T) {
+	alone(t, "of-the-worker", "s")
+	k, err := (&Chain{}).Keys(t.Context(), ServiceAWS)
+	require.NoError(t, err)
+	require.Equal(t, "of-the-worker", k.ID)
+	require.WithinDuration(t, time.Now().Add(reread), k.Expires, 10*time.Second, "read again by then")
+
+	k, err = (&Chain{AWS: Keys{ID: "of-the-data", Secret: "d"}}).Keys(t.Context(), ServiceAWS)
+	require.NoError(t, err)
+	require.Equal(t, Keys{ID: "of-the-data", Secret: "d"}, k)
+
+	file := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(file, []byte("[data]\naws_access_key_id = of-the-profile\naws_secret_access_key = p\nregion = eu-west-3\n"), 0o600))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	chain := &Chain{Profile: "data"}
+	k, err = chain.Keys(t.Context(), ServiceAWS)
+	require.NoError(t, err)
+	require.Equal(t, "of-the-profile", k.ID)
+	require.Equal(t, "eu-west-3", chain.Region(t.Context()))
+}
+
+func TestKeysOfCOSAreAPairOrATokenOfIAM(t *testing.T) {
+	k, err := (&Chain{COS: COS{AccessKeyID: "id", SecretAccessKey: "s"}}).Keys(t.Context(), ServiceCOS)
+	require.NoError(t, err)
+	require.Equal(t, "id", k.ID)
+
+	iam := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"access_token":"short-lived","token_type":"Bearer","expires_in":3600,"expiration":%d}`, time.Now().Add(time.Hour).Unix())
+	}))
+	t.Cleanup(iam.Close)
+	k, err = (&Chain{COS: COS{APIKey: "long-lived", AuthEndpoint: iam.URL}}).Keys(t.Context(), ServiceCOS)
+	require.NoError(t, err)
+	require.Equal(t, "short-lived", k.Token)
+	require.Empty(t, k.Secret)
+	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
+
+	_, err = (&Chain{}).Keys(t.Context(), ServiceCOS)
+	require.ErrorContains(t, err, "get credentials of cos: no COS credentials are given: an HMAC key pair")
+}
+
+func TestKeysOfGoogleAreATokenOfTheServiceAccount(t *testing.T) {
+	token := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"short-lived","token_type":"Bearer","expires_in":3600}`)
+	}))
+	t.Cleanup(token.Close)
+	file := filepath.Join(t.TempDir(), "user.json")
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+	_, err := (&Chain{}).Keys(t.Context(), ServiceGCS)
+	require.ErrorContains(t, err, "GOOGLE_APPLICATION_CREDENTIALS")
+	k, err := (&Chain{Anonymous: true}).Keys(t.Context(), ServiceGCS)
+	require.NoError(t, err)
+	require.Zero(t, k)
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `{"type":"service_account","client_email":"a@b","private_key_id":"k","private_key":%q,"token_uri":%q}`, newKey(t), token.URL), 0o600))
+	k, err = (&Chain{}).Keys(t.Context(), ServiceGCS)
+	require.NoError(t, err)
+	require.Equal(t, "short-lived", k.Token)
+	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
+}
+
+// A job's programs write what they like in its home folder.
+func TestWithKeysNoFileLeadsACallElsewhere(t *testing.T) {
+	alone(t, "of-the-worker", "s")
+	const hostile = "[default]\nregion = eu-west-3\nservices = s\n[services s]\ns3 =\n  endpoint_url = http://hostile.example\n"
+	file := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(file, []byte(hostile), 0o600))
+	t.Setenv("AWS_CONFIG_FILE", file)
+	for name, keys := range map[string]func(context.Context) (Keys, error){
+		"the worker's own": nil,
+		"given":            func(context.Context) (Keys, error) { return Keys{ID: "of-the-task", Secret: "t"}, nil },
+	} {
+		c, err := AWS{Region: "us-east-1", Keys: keys}.Load(t.Context())
+		require.NoError(t, err)
+		led := s3.NewFromConfig(c).Options().BaseEndpoint
+		require.Equal(t, keys == nil, led != nil, name)
+		_, err = AWS{Keys: keys}.Load(t.Context())
+		require.Equal(t, keys != nil, errors.Is(err, ErrNoRegion), name)
+	}
+}
+
+func newKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}

@@ -1,0 +1,165 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+// What a child may ask for, which may be a hostile job's doing.
+const (
+	maxOpen  = 256     // asks that are not answered, and grants that are not given back
+	maxAsks  = 100_000 // in one job
+	maxTools = 64      // of one need
+	maxGPUs  = 64      // of one need
+	maxWord  = 256     // bytes of a name
+)
+
+// A counter is where a child's present job is served what it asks for.
+type counter struct {
+	share *Share
+	to    *lineWriter
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	open   map[int]*order
+	served int
+}
+
+// An order is an ask that waits, or was given something.
+type order struct {
+	cancel  context.CancelFunc
+	release func() // nil while it waits
+}
+
+func newCounter(share *Share, to *lineWriter) *counter {
+	return &counter{share: share, to: to, open: map[int]*order{}}
+}
+
+var (
+	errAsksTooMuch = errors.New("it asked for more than any job needs")
+	errSenseless   = errors.New("it asked for what makes no sense")
+)
+
+// take begins to serve an ask, until job ends. An error is one that no honest child gives rise to.
+func (c *counter) take(job context.Context, a ask) error {
+	if a.Release {
+		c.release(a.ID)
+		return nil
+	}
+	serve := c.server(a)
+	if serve == nil || a.ID <= 0 {
+		return errSenseless
+	}
+	ctx, cancel := context.WithCancel(job)
+	o := &order{cancel: cancel}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.served++
+	switch {
+	case c.open[a.ID] != nil:
+		cancel()
+		return errSenseless
+	case len(c.open) >= maxOpen || c.served > maxAsks:
+		cancel()
+		return errAsksTooMuch
+	}
+	c.open[a.ID] = o
+	c.wg.Go(func() {
+		defer cancel()
+		got, release, err := serve(ctx)
+		if err != nil {
+			got, release = answer{Wrong: engine.Fail(job, "", err)}, nil
+		}
+		got.ID = a.ID
+		c.answer(o, got, release)
+	})
+	return nil
+}
+
+// server returns what serves an ask: release is not nil where something was given that has to be given back. It is nil for
+// an ask that makes no sense.
+func (c *counter) server(a ask) func(ctx context.Context) (got answer, release func(), err error) {
+	switch {
+	case a.Fit != nil && sane(a.Fit):
+		return func(ctx context.Context) (answer, func(), error) {
+			return answer{}, nil, c.share.Fit(ctx, *a.Fit)
+		}
+	case a.Reserve != nil && sane(a.Reserve):
+		return func(ctx context.Context) (answer, func(), error) {
+			g, err := c.share.Reserve(ctx, *a.Reserve)
+			return answer{Devices: g.Devices, Why: g.Why}, g.Release, err
+		}
+	case a.Keys != "" && len(a.Keys) <= maxWord:
+		return func(ctx context.Context) (answer, func(), error) {
+			keys, err := c.share.Keys(ctx, a.Keys)
+			return answer{Keys: &keys}, nil, err
+		}
+	}
+	return nil
+}
+
+// sane says whether an honest child could need that, and shortens what is shown of it.
+func sane(n *engine.Need) bool {
+	n.Task = clipped(n.Task, maxWord)
+	return len(n.Tools) <= maxTools && !slices.ContainsFunc(n.Tools, func(name string) bool { return len(name) > maxWord }) &&
+		slices.Contains([]gpu.Use{"", gpu.None, gpu.Preferred, gpu.Required}, n.GPU.Use) &&
+		n.GPU.Count >= 0 && n.GPU.Count <= maxGPUs && n.GPU.Memory >= 0 && len(n.GPU.Capability) <= maxWord && n.Disk >= 0
+}
+
+// answer tells the child what came of an ask. What it was given but has given up already, or after its job, goes back.
+func (c *counter) answer(o *order, got answer, release func()) {
+	c.mu.Lock()
+	wanted := c.open[got.ID] == o
+	switch {
+	case wanted && release != nil:
+		o.release = release
+	case wanted:
+		delete(c.open, got.ID)
+	}
+	c.mu.Unlock()
+	switch {
+	case wanted:
+		_ = c.to.write(toChild{Answer: &got}) // a child that is gone is seen where its events are read
+	case release != nil:
+		release()
+	}
+}
+
+// release takes back what an ask was given, or ends its wait.
+func (c *counter) release(id int) {
+	c.mu.Lock()
+	o := c.open[id]
+	delete(c.open, id)
+	c.mu.Unlock()
+	if o == nil {
+		return
+	}
+	o.cancel()
+	if o.release != nil {
+		o.release()
+	}
+}
+
+// close takes back all that was given and returns when nothing is served any more. Whoever still writes to a child that does
+// not read ends with it: kill is called when that takes longer than the grace.
+func (c *counter) close(grace time.Duration, kill func()) {
+	c.mu.Lock()
+	open := c.open
+	c.open = map[int]*order{}
+	c.mu.Unlock()
+	for _, o := range open {
+		o.cancel()
+		if o.release != nil {
+			o.release()
+		}
+	}
+	t := time.AfterFunc(grace, kill)
+	defer t.Stop()
+	c.wg.Wait()
+}

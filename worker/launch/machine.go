@@ -1,0 +1,221 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/disk"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/pipelines/engine"
+)
+
+// preferredWait is how long a task that prefers a GPU waits for one that is busy, before it runs on the CPU.
+const preferredWait = 5 * time.Second
+
+// A Machine is what the jobs of one worker share. The zero value has no GPUs, and counts nothing.
+type Machine struct {
+	GPUs  *gpu.Pool   // nil: jobs get none
+	Tools *tool.Set   // nil: nobody looks
+	Disk  *disk.Space // of the workspaces; nil: nobody counts
+	// Keys returns the operator's keys for the data of jobs; nil: there are none.
+	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
+	// Lost, when set, hears of each GPU that fails under a job.
+	Lost func(error)
+}
+
+// Share returns what one job has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
+// a GPU fails that the job has. Close the Share when the job is over.
+func (m *Machine) Share(ctx context.Context) (context.Context, *Share) {
+	if m == nil {
+		m = new(Machine)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	return ctx, &Share{machine: m, stop: stop, held: map[int]func(){}}
+}
+
+// A Share is one job's part of a Machine. It is the engine.Host of the job where that runs in the machine's own process.
+type Share struct {
+	machine *Machine
+	stop    context.CancelCauseFunc // the job
+
+	mu      sync.Mutex     // guards what follows
+	held    map[int]func() // what gives a grant back
+	last    int
+	closed  bool
+	refused *engine.Stop // why the machine can't run the job
+	used    time.Duration
+}
+
+var _ engine.Host = (*Share)(nil)
+
+// Close gives back all that the job has.
+func (s *Share) Close() {
+	s.mu.Lock()
+	s.closed = true
+	held := s.held
+	s.held = nil
+	s.mu.Unlock()
+	for _, release := range held {
+		release()
+	}
+	s.stop(nil)
+}
+
+// Refused returns why the machine told the job that it can't run it, or nil.
+func (s *Share) Refused() *engine.Stop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// GPUSeconds is how long the job has had GPUs, times how many.
+func (s *Share) GPUSeconds() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used.Round(time.Millisecond).Seconds()
+}
+
+// refuse notes that the machine can't run the job.
+func (s *Share) refuse(stop *engine.Stop) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = stop
+	return stop
+}
+
+// Fit is engine.Host's.
+func (s *Share) Fit(ctx context.Context, n engine.Need) error {
+	for _, name := range n.Tools {
+		if s.machine.Tools == nil {
+			break
+		}
+		err := s.machine.Tools.Has(ctx, name)
+		if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
+			return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if n.GPU.Use != gpu.Required {
+		return nil
+	}
+	if s.machine.GPUs == nil {
+		return s.refuse(engine.NoGPU(n, noGPUs))
+	}
+	return s.unfit(n, s.machine.GPUs.Fits(ctx, n.GPU))
+}
+
+const noGPUs = "no job here gets one (--gpu=off)"
+
+// unfit makes of what a pool says something that the engine knows.
+func (s *Share) unfit(n engine.Need, err error) error {
+	if e, ok := errors.AsType[*gpu.UnfitError](err); ok {
+		return s.refuse(engine.NoGPU(n, e.Why))
+	}
+	return err
+}
+
+// Reserve is engine.Host's. Disk is not waited for: where there is too little the error is transient, a *engine.Stop with
+// reason DiskFull.
+func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
+	g, err := s.lease(ctx, n)
+	if err != nil {
+		return engine.Grant{}, err
+	}
+	if n.Disk > 0 && s.machine.Disk != nil {
+		release, err := s.machine.Disk.Reserve(n.Disk)
+		if err != nil {
+			g.Release()
+			return engine.Grant{}, fault.As(fault.Transient, &engine.Stop{Reason: engine.DiskFull, Message: fmt.Sprintf("task %q: %v", n.Task, err)})
+		}
+		devices := g.Release
+		g.Release = func() { devices(); release() }
+	}
+	return s.keep(g), nil
+}
+
+// keep has Close give back what the task does not.
+func (s *Share) keep(g engine.Grant) engine.Grant {
+	since, release := time.Now(), g.Release
+	once := sync.OnceFunc(func() {
+		release()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.used += time.Since(since) * time.Duration(len(g.Devices))
+	})
+	s.mu.Lock()
+	s.last++
+	id, closed := s.last, s.closed
+	if !closed {
+		s.held[id] = once
+	}
+	s.mu.Unlock()
+	if closed {
+		once()
+	}
+	g.Release = func() {
+		once()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.held, id)
+	}
+	return g
+}
+
+var errBusy = errors.New("every GPU that would do is in use")
+
+// lease gets the task its GPUs.
+func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) {
+	none := engine.Grant{Release: func() {}}
+	switch {
+	case !n.GPU.Wanted():
+		return none, nil
+	case s.machine.GPUs == nil && n.GPU.Use == gpu.Required:
+		return none, s.refuse(engine.NoGPU(n, noGPUs))
+	case s.machine.GPUs == nil:
+		none.Why = noGPUs
+		return none, nil
+	}
+	if n.GPU.Use == gpu.Preferred {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, preferredWait, errBusy)
+		defer cancel()
+	}
+	l, err := s.machine.GPUs.Lease(ctx, n.GPU, s.lose)
+	if err == nil {
+		return engine.Grant{Devices: l.Devices, Release: l.Release}, nil
+	}
+	unfit, ok := errors.AsType[*gpu.UnfitError](err)
+	switch {
+	case n.GPU.Use == gpu.Preferred && ok:
+		none.Why = unfit.Why
+		return none, nil
+	case n.GPU.Use == gpu.Preferred && errors.Is(err, errBusy):
+		none.Why = err.Error()
+		return none, nil
+	}
+	return none, s.unfit(n, err)
+}
+
+// Keys returns the operator's keys for the data of jobs.
+func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, error) {
+	if s.machine.Keys == nil {
+		return cloud.Keys{}, nil
+	}
+	return s.machine.Keys(ctx, service)
+}
+
+// lose ends the job that has a GPU which failed. It does not block.
+func (s *Share) lose(err error) {
+	s.stop(&engine.Stop{Reason: engine.GPULost, Message: err.Error()})
+	if s.machine.Lost != nil {
+		s.machine.Lost(err)
+	}
+}
