@@ -12,7 +12,7 @@ BUILDFLAGS  := -trimpath -buildvcs=false
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz soak image e2e
+.PHONY: help demo build test check tools bench fuzz soak gpu image e2e
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)
+
+gpu: ## Check a machine's GPU: its passport, that tasks see what they were leased, that failures are told, the encoder.
+	@$(MAKE) --no-print-directory build CGO_ENABLED=1
+	bin/millrace gpu --require 1
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu
 
 image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
