@@ -13,10 +13,10 @@ BUILDFLAGS  := -trimpath -buildvcs=false -tags $(TAGS)
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz soak gpu
+.PHONY: help demo build test check tools bench fuzz soak gpu image e2e
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 export INPUT # by the environment, so that no character of it means anything to the shell
 
@@ -49,3 +49,9 @@ gpu: ## Check a machine's GPU: its passport, that tasks see what they were lease
 	@$(MAKE) --no-print-directory build CGO_ENABLED=1
 	bin/millrace gpu --require 1
 	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu
+
+image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
+	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
+
+e2e: ## Run the image (CLASS, light) in a cluster that is built and started here, as root on Debian 12.
+	MILLRACE_E2E_CLASS=$(or $(CLASS),light) go test $(BUILDFLAGS) -tags e2e -count=1 -v -timeout 90m ./deploy/e2e
