@@ -56,7 +56,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"Curl",
 		"FBX2glTF",
 		"FFmpeg",
 		"GlTFConverter",
