@@ -129,13 +129,16 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		return nil, err
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
+	g := r.gate(req)
 	in.Call = modules.Call{
 		Log:       r.log.With("job_id", req.Job.ID),
 		Workspace: ws,
 		Exec:      r.exec,
 		Env:       r.jobEnv(dir, req),
 		Tools:     r.tools,
-		HTTP:      egress.NewClient(egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}),
+		HTTP:      egress.NewClient(g.egress),
+		Clouds:    g.access,
+		Bucket:    g.bucket,
 	}
 	return in, nil
 }
