@@ -139,6 +139,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
 		Bucket:    g.bucket,
+		Dial:      egress.NewDialer(g.egress),
 	}
 	return in, nil
 }

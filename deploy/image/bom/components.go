@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/textproto"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// components lists everything under root that came from somewhere else, in order. A root without our binary is an error, and so
+// is one without dpkg's records: such a bill would leave out what matters.
+func components(root string) ([]component, error) {
+	image := os.DirFS(root)
+	all, err := goModules(filepath.Join(root, binaryPath))
+	if err != nil {
+		return nil, err
+	}
+	debian, err := packages(image, "var/lib/dpkg/status", "debian")
+	if err != nil {
+		return nil, err
+	}
+	nvidia, err := packages(image, "usr/share/doc/nvidia/packages", "nvidia")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	tools, err := toolPackages(image, "opt/millrace/tools")
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Concat(all, debian, nvidia, tools)
+	slices.SortFunc(all, func(a, b component) int { return cmp.Compare(a.PURL, b.PURL) })
+	all = slices.CompactFunc(all, func(a, b component) bool { return a.PURL == b.PURL })
+	return all, nil
+}
+
+func goModules(binary string) ([]component, error) {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return nil, fmt.Errorf("read what %s was built from: %w", binary, err)
+	}
+	all := []component{library("std", strings.TrimPrefix(info.GoVersion, "go"), "golang", "BSD-3-Clause")}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		all = append(all, library(m.Path, m.Version, "golang", ""))
+	}
+	return all, nil
+}
+
+// packages reads dpkg's status file: paragraphs of fields, as in a mail's header. Licences stand beside each package, in
+// /usr/share/doc/NAME/copyright.
+func packages(image fs.FS, name, vendor string) ([]component, error) {
+	f, err := image.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := textproto.NewReader(bufio.NewReader(f))
+	var all []component
+	for {
+		fields, err := r.ReadMIMEHeader()
+		if fields.Get("Package") != "" && strings.HasSuffix(fields.Get("Status"), " installed") {
+			c := library(fields.Get("Package"), fields.Get("Version"), "deb/"+vendor, "")
+			c.PURL += "?arch=" + url.QueryEscape(fields.Get("Architecture"))
+			c.Ref = c.PURL
+			all = append(all, c)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s names no package", name)
+	}
+	return all, nil
+}
+
+// toolPackages finds Python's and npm's packages wherever they lie below folder. An image without tools has none.
+func toolPackages(image fs.FS, folder string) ([]component, error) {
+	var all []component
+	err := fs.WalkDir(image, folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var c component
+		switch dir := path.Dir(name); {
+		case d.IsDir():
+			return nil
+		case path.Base(name) == "METADATA" && strings.HasSuffix(dir, ".dist-info"):
+			c, err = pythonPackage(image, name)
+		case path.Base(name) == "package.json" && isPackage(dir):
+			c, err = npmPackage(image, name)
+		default:
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		all = append(all, c)
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// isPackage says whether dir is a package that npm installed: node_modules/NAME or node_modules/@SCOPE/NAME.
+func isPackage(dir string) bool {
+	parent := path.Dir(dir)
+	if strings.HasPrefix(path.Base(parent), "@") {
+		parent = path.Dir(parent)
+	}
+	return path.Base(parent) == "node_modules"
+}
+
+func pythonPackage(image fs.FS, name string) (component, error) {
+	f, err := image.Open(name)
+	if err != nil {
+		return component{}, err
+	}
+	defer f.Close()
+	fields, err := textproto.NewReader(bufio.NewReader(f)).ReadMIMEHeader()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return component{}, err
+	}
+	terms, _, _ := strings.Cut(fields.Get("License"), "\n")
+	c := library(fields.Get("Name"), fields.Get("Version"), "pypi", cmp.Or(fields.Get("License-Expression"), terms))
+	return c, nil
+}
+
+func npmPackage(image fs.FS, name string) (component, error) {
+	text, err := fs.ReadFile(image, name)
+	if err != nil {
+		return component{}, err
+	}
+	var p struct{ Name, Version, License string }
+	if err := json.Unmarshal(text, &p); err != nil {
+		return component{}, err
+	}
+	return library(p.Name, p.Version, "npm", p.License), nil
+}
+
+// maxLicence is the longest text that names a licence; some packages put the whole licence there.
+const maxLicence = 100
+
+// library is a component of one ecosystem, named by a package URL (https://github.com/package-url/purl-spec).
+func library(name, version, ecosystem, terms string) component {
+	purl := "pkg:" + ecosystem + "/" + strings.ReplaceAll(name, "@", "%40") + "@" + url.QueryEscape(version)
+	c := component{Type: "library", Ref: purl, Name: name, Version: version, PURL: purl}
+	switch {
+	case terms == "" || len(terms) > maxLicence:
+	case isExpression(terms):
+		c.Licences = []licence{{Expression: terms}}
+	default:
+		c.Licences = []licence{{Licence: &namedLicence{terms}}}
+	}
+	return c
+}
+
+// isExpression says whether text can be an SPDX expression: identifiers, and words that join them.
+func isExpression(text string) bool {
+	for word := range strings.FieldsSeq(strings.NewReplacer("(", " ", ")", " ").Replace(text)) {
+		switch {
+		case word == "AND" || word == "OR" || word == "WITH":
+		case strings.HasPrefix(word, "LicenseRef-") || word == "MIT" || word == "ISC" || word == "Zlib":
+		case strings.ContainsAny(word, "0123456789") && strings.Contains(word, "-"):
+		default:
+			return false
+		}
+	}
+	return true
+}
