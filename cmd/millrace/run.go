@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,10 +27,13 @@ type runConfig struct {
 	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
 	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
+	cloudConfig
+	accessConfig
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	return append(c.toolsConfig.complete(from), checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
+	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from))
+	return append(errs, checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
 
 // previewConfig is what commands can be told that show a pipeline and run nothing.
@@ -90,7 +94,10 @@ func newRunCmd() *cobra.Command {
 		if err := checkForm(format, req); err != nil {
 			return err
 		}
-		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents}, log)
+		policy := launch.Policy{
+			AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents, Clouds: cfg.access(c.Context(), &cfg.cloudConfig), AnyBucket: true,
+		}
+		r, err := newRunner(runEnv(cfg.AllowEnv), policy, log)
 		if err != nil {
 			return err
 		}

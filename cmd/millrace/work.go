@@ -26,6 +26,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	accessConfig
 	toolsConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
@@ -94,7 +95,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	launcher, end, err := cfg.launcher(run, tools, log)
+	launcher, end, err := cfg.launcher(ctx, run, tools, log)
 	if err != nil {
 		return err
 	}
@@ -150,8 +151,12 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(run *workerRun, tools *tool.Set, log *slog.Logger) (launch.Launcher, func(), error) {
-	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents}
+func (c *workConfig) launcher(ctx context.Context, run *workerRun, tools *tool.Set, log *slog.Logger) (launch.Launcher, func(), error) {
+	policy := launch.Policy{
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents,
+		Clouds: c.access(ctx, &c.cloudConfig), AnyBucket: c.embedded(),
+	}
+	machine := &launch.Machine{Keys: policy.Clouds.Keys}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)
@@ -159,7 +164,7 @@ func (c *workConfig) launcher(run *workerRun, tools *tool.Set, log *slog.Logger)
 			return nil, nil, err
 		}
 		r.tools = tools
-		return &launch.Inline{Root: run.dir, Run: r.run}, func() {}, nil
+		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
 	}
 	reuse := 1
 	if c.Isolation == "pipeline" {
@@ -171,7 +176,7 @@ func (c *workConfig) launcher(run *workerRun, tools *tool.Set, log *slog.Logger)
 	}
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
-		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log,
+		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log, Machine: machine,
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
 			Tools: launch.Tools{Found: tools.Known, Folder: tools.Folder, Limits: tools.Limits},
