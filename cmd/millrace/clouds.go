@@ -30,9 +30,11 @@ type accessConfig struct {
 	DataToken     string   `flag:"data-session-token" default:"" secret:"true" doc:"session token, of temporary keys"`
 	DataCOSKeyID  string   `flag:"data-cos-access-key-id" default:"" doc:"HMAC access key of COS that jobs' data is reached with, instead of the worker's own"`
 	DataCOSSecret string   `flag:"data-cos-secret-access-key" default:"" secret:"true" doc:"secret that belongs to it"`
+	kafkaConfig
 }
 
 func (c *accessConfig) complete(from func(string) string) (errs []error) {
+	errs = c.kafkaConfig.complete(from)
 	for _, text := range c.Buckets {
 		if _, err := parseAllowed(text); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", from("buckets"), err))
@@ -73,6 +75,7 @@ func (c *accessConfig) access(ctx context.Context, of *cloudConfig) cloud.Access
 	if a.Region == "" {
 		a.Region = chain.Region(ctx)
 	}
+	c.kafkaConfig.join(&a)
 	return a
 }
 
