@@ -23,13 +23,16 @@ type Config struct {
 	AWS    cloud.AWS
 	Bucket string
 	Prefix string // of all keys; may be empty
-	Owner  string // the account that the bucket must belong to, as AWS numbers them; empty is any
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
 	Stall time.Duration
 	// AutoCreate makes a bucket that is not there, in the region of AWS.
 	AutoCreate bool
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
+	// Owner is the AWS account that the bucket must belong to, in every call; empty is any.
+	Owner string
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -70,6 +73,9 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Expected-Bucket-Owner", c.Owner))
 		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own
+		if c.Owner != "" {
+			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("x-amz-expected-bucket-owner", c.Owner))
+		}
 		if d.sums = o.BaseEndpoint == nil; d.sums {
 			d.unsigned = true
 			return
@@ -80,6 +86,6 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 		d.unsigned = strings.HasPrefix(*o.BaseEndpoint, "https:")
 	})
 	return bucket.Open(ctx, bucket.Config{
-		SDK: d, Parts: d, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted,
+		SDK: d, Parts: d, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 }
