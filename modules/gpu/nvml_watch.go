@@ -39,7 +39,7 @@ func (n *library) listen() (*events, error) {
 	}
 	if len(silent) == count {
 		set.Free()
-		return nil, errors.New("the driver tells of no failures: " + strings.Join(silent, ", "))
+		return nil, errors.New(strings.Join(silent, ", "))
 	}
 	return &events{
 		next:  func() (event, bool, error) { return nextEvent(set) },
