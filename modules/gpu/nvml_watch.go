@@ -14,7 +14,7 @@ import (
 const told = nvml.EventTypeXidCriticalError | nvml.EventTypeDoubleBitEccError
 
 // nap is how long one wait for an event lasts, in milliseconds. Events end it at once; Close waits for its end.
-const nap = 500
+const nap = 100
 
 // listen registers for the failures of all GPUs.
 func (n *library) listen() (*events, error) {
