@@ -21,6 +21,8 @@ type ToolRun struct {
 	Args   []string  // after those that start it; paths under the alias become real ones, as in Env
 	Env    []string  // on top of the call's
 	Stdout io.Writer // gets what it prints on standard output too, paths under their alias; nil is nobody
+	// Reason picks what says why it failed from the last lines that it printed, blank ones left out; nil is the last one.
+	Reason func(lines []string) string
 }
 
 // maxSaid is how much of the end of what a tool prints is kept for the sentence on its failure, in bytes.
@@ -56,7 +58,22 @@ func (c *Call) RunTool(ctx context.Context, r ToolRun) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("run %s: %w", r.Tool.Name, err)
 	}
-	return StatsOf(exit.Stats), ExitError(r.Tool.Name, exit, cmd.Limits, cmp.Or(errs.line(), out.line()))
+	return StatsOf(exit.Stats), ExitError(r.Tool.Name, exit, cmd.Limits, r.reason(errs.lines(), out.lines()))
+}
+
+// reason is a line of what it printed, of standard error where there is any.
+func (r ToolRun) reason(stderr, stdout []string) string {
+	lines := stderr
+	if len(lines) == 0 {
+		lines = stdout
+	}
+	switch {
+	case len(lines) == 0:
+		return ""
+	case r.Reason != nil:
+		return r.Reason(lines)
+	}
+	return lines[len(lines)-1]
 }
 
 // unalias makes real paths of those under the workspace's alias.
@@ -96,8 +113,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// line is the last one that is not blank.
-func (t *tail) line() string {
-	text := strings.TrimSpace(strings.ToValidUTF8(string(t.text), "�"))
-	return strings.TrimSpace(text[strings.LastIndexAny(text, "\r\n")+1:])
+// lines are those that are not blank.
+func (t *tail) lines() []string {
+	var all []string
+	for line := range strings.FieldsFuncSeq(strings.ToValidUTF8(string(t.text), "�"), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
@@ -21,6 +22,7 @@ import (
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
+	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -32,6 +34,7 @@ func Modules() []modules.Module {
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
+		imagemagick.Module,
 		kafka.Module,
 		now.Module,
 		s3.Module,
@@ -43,6 +46,7 @@ func Modules() []modules.Module {
 		stdout.Module,
 		stl2obj.Module,
 		template.Module,
+		unzip.Module,
 		zip.Module,
 	}
 }
@@ -60,9 +64,7 @@ func PlannedNames() []string {
 		"GlTFConverter",
 		"GlbHtmlEmbed",
 		"ImageInfer",
-		"ImageMagick",
 		"MeshOptimizer",
-		"Unzip",
 		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",

@@ -22,7 +22,7 @@ func ImageMagick() Tool {
 		Version:  []string{"-version"},
 		Pattern:  `Version: ImageMagick (\d+\.\d+\.\d+(?:-\d+)?)`,
 		Least:    "6.9.10",
-		Get:      fromDebian + "imagemagick",
+		Get:      fromDebian + "imagemagick fonts-dejavu-core",
 		Memory:   4 << 30,
 	}
 }
