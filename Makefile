@@ -12,7 +12,7 @@ BUILDFLAGS  := -trimpath -buildvcs=false
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz soak
+.PHONY: help demo build test check tools bench fuzz soak gpu
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,15 @@ tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
 
 bench: ## Measure and print throughput, overhead and start-up, beside the peers.
 	@deploy/tools/install test && deploy/tools/install bench
-	go test $(BUILDFLAGS) -tags bench -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./cmd/millrace
+	go test $(BUILDFLAGS) -tags bench -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/zip ./cmd/millrace
 
 soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME).
 	go test $(BUILDFLAGS) -tags soak -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)
+
+gpu: ## Check a machine's GPU: its passport, that tasks see what they were leased, that failures are told, the encoder.
+	@$(MAKE) --no-print-directory build CGO_ENABLED=1
+	bin/millrace gpu --require 1
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
@@ -116,6 +117,7 @@ type Call struct {
 	Exec           proc.Runner    // external programs
 	Env            []string       // the environment external programs get
 	HTTP           *http.Client   // refuses private addresses unless the operator allows them; has no timeout of its own
+	Dial           egress.Dialer  // connects where HTTP would: for what speaks something else
 	Stdout, Stderr io.Writer      // what a person watching the task should see; redacted downstream
 	Secret         func(string)   // keep this value out of every log, event and record from now on
 	State          State

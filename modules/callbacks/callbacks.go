@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/sqs"
 	"github.com/millrace/millrace/modules/stderr"
@@ -18,6 +19,7 @@ func Modules() []modules.Module {
 	return []modules.Module{
 		debug.Module,
 		httpcall.Callback,
+		kafka.Module,
 		now.Module,
 		sqs.Module,
 		stderr.Module,
@@ -29,4 +31,4 @@ func Modules() []modules.Module {
 func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 
 // PlannedNames are callback modules that are known but not built into this version.
-func PlannedNames() []string { return []string{"Kafka", "VntanaGoogleMetrics"} }
+func PlannedNames() []string { return []string{"VntanaGoogleMetrics"} }

@@ -17,9 +17,18 @@ type Access struct {
 	GCSEndpoint string   `json:"gcs_endpoint,omitzero"`
 	GCSProject  string   `json:"gcs_project,omitzero"` // that buckets are made in
 	Buckets     []string `json:"buckets,omitzero"`     // that jobs may touch: "name", "name/prefix", "s3://name/prefix"; nil is any
-	Owner       string   `json:"owner,omitzero"`       // AWS account that S3 buckets must belong to; empty is any
+	Kafka       Kafka    `json:"kafka,omitzero"`
+	Owner       string   `json:"owner,omitzero"` // AWS account that S3 buckets must belong to; empty is any
 	// Keys returns what a service takes for proof of who we are.
 	Keys func(ctx context.Context, s Service) (Keys, error) `json:"-"`
+}
+
+// Kafka is the operator's brokers, of tasks whose pipeline names none.
+type Kafka struct {
+	Brokers   []string `json:"brokers,omitzero"` // "host:port"
+	ClientID  string   `json:"client_id,omitzero"`
+	TLS       bool     `json:"tls,omitzero"`
+	Mechanism string   `json:"mechanism,omitzero"` // of SASL: plain, scram-sha-256 or scram-sha-512; empty is none
 }
 
 // A Service is whom Keys are for.
@@ -29,6 +38,8 @@ const (
 	ServiceAWS Service = "aws"
 	ServiceCOS Service = "cos"
 	ServiceGCS Service = "gcs"
+	// ServiceKafka takes a user's name and password, as ID and Secret.
+	ServiceKafka Service = "kafka"
 )
 
 // Keys are credentials as a service takes them: an access key (ID and Secret, with a session's Token), or a bearer Token

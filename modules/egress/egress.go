@@ -84,6 +84,12 @@ func NewClient(p Policy) *http.Client {
 	}
 }
 
+// A Dialer connects to "host:port".
+type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// NewDialer returns a dialer that obeys p as NewClient does.
+func NewDialer(p Policy) Dialer { return guard{policy: p}.dial }
+
 type guard struct{ policy Policy }
 
 // dial connects to "host:port" as the URL has it.

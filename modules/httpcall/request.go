@@ -137,8 +137,3 @@ func (r Request) tellSecrets(tell func(string)) {
 		}
 	}
 }
-
-// place names an address without what may be secret in it: user, query and fragment.
-func place(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}

@@ -7,12 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/show"
 )
@@ -57,40 +56,22 @@ func once(ctx context.Context, c *modules.Call, client *http.Client, r Request, 
 	if err != nil {
 		return Output{}, fault.As(fault.Permanent, err)
 	}
-	where := req.Method + " " + place(req.URL)
+	where := req.Method + " " + egress.Place(req.URL)
 	if err := dump(c.Stdout, r.Debug, "> ", func() ([]byte, error) { return httputil.DumpRequestOut(req, true) }); err != nil {
 		return Output{}, err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return Output{}, fmt.Errorf("%s: %w", where, cause(ctx, limited, err))
+		return Output{}, fmt.Errorf("%s: %w", where, egress.Cause(ctx, limited, err))
 	}
 	out, err := read(res)
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return Output{}, fmt.Errorf("%s: read answer: %w", where, cause(ctx, limited, err))
+		return Output{}, fmt.Errorf("%s: read answer: %w", where, egress.Cause(ctx, limited, err))
 	}
 	if err := dump(c.Stdout, r.Debug, "< ", func() ([]byte, error) { return httputil.DumpResponse(res, false) }); err != nil {
 		return Output{}, err
 	}
 	return out, judge(where, res, out)
-}
-
-// cause says why a try brought no answer: because the job was stopped, because of what the client says for good
-// (a private address), or because of something that may pass. Addresses are taken out of the client's own text.
-func cause(job, try context.Context, err error) error {
-	if job.Err() != nil {
-		return context.Cause(job)
-	}
-	if try.Err() != nil {
-		return fault.As(fault.Transient, context.Cause(try))
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	if fe, ok := errors.AsType[*fault.Error](err); ok {
-		return fe
-	}
-	return fault.As(fault.Transient, err)
 }
 
 // judge makes an error of an answer that is none: 408, 429 and 5xx may pass, other 4xx and unfollowed redirects not.
@@ -106,22 +87,10 @@ func judge(where string, res *http.Response, out Output) error {
 	if text, terr := show.Text(out.Data, show.Raw); terr == nil && strings.TrimSpace(text) != "" {
 		err = fmt.Errorf("%w: %s", err, firstLine(text))
 	}
-	switch {
-	case out.Status == http.StatusRequestTimeout, out.Status == http.StatusTooManyRequests, out.Status >= 500:
-		return fault.After(retryAfter(res.Header.Get("Retry-After")), err)
+	if egress.Passes(out.Status) {
+		return fault.After(egress.RetryAfter(res), err)
 	}
 	return fault.As(fault.Permanent, err)
-}
-
-// retryAfter reads seconds or a date; 0 for anything else.
-func retryAfter(header string) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // dump prints one half of an exchange, each line marked, where debug asks for it.

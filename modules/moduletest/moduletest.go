@@ -32,7 +32,8 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 	t.Helper()
 	dir, err := workspace.Open(t.TempDir(), workspace.Options{})
 	require.NoError(t, err)
-	client := egress.NewClient(egress.Policy{AllowPrivate: true})
+	local := egress.Policy{AllowPrivate: true}
+	client := egress.NewClient(local)
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		require.NoError(t, dir.Close())
@@ -44,6 +45,7 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 		Exec:      r,
 		Env:       []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
 		HTTP:      client,
+		Dial:      egress.NewDialer(local),
 		Stdout:    &r.Stdout,
 		Stderr:    &r.Stderr,
 		Secret:    r.secret,

@@ -58,7 +58,7 @@ func startKafka() (KafkaBroker, error) {
 		if b.CA, wrong = writeKafka(dir, "127.0.0.1:"+strconv.Itoa(port), others); wrong != nil {
 			return nil, wrong.Error()
 		}
-		const script = `java -cp "$1" kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c "$2" \
+		const script = `java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$1" kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c "$2" \
 				--add-scram "SCRAM-SHA-256=[name=$3,password=$4]" --add-scram "SCRAM-SHA-512=[name=$3,password=$4]" &&
 			exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$1" kafka.Kafka "$2"`
 		return []string{"sh", "-c", script, "sh", tool("kafka") + "/*", filepath.Join(dir, "kafka.properties"), AccessKey, SecretKey}, ""

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
+	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
@@ -21,6 +22,7 @@ import (
 	"github.com/millrace/millrace/modules/stdout"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
+	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -33,6 +35,7 @@ func Modules() []modules.Module {
 		findasset.Module,
 		httpcall.Module,
 		imagemagick.Module,
+		kafka.Module,
 		now.Module,
 		s3.Module,
 		screenshot.Module,
@@ -43,6 +46,7 @@ func Modules() []modules.Module {
 		stdout.Module,
 		stl2obj.Module,
 		template.Module,
+		unzip.Module,
 		zip.Module,
 	}
 }
@@ -61,7 +65,6 @@ func PlannedNames() []string {
 		"GlbHtmlEmbed",
 		"ImageInfer",
 		"MeshOptimizer",
-		"Unzip",
 		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",

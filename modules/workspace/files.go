@@ -32,6 +32,16 @@ func (d *Dir) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error
 	})
 }
 
+// OpenRoot opens a folder, out of which nothing that is done by the Root leads. Close it after use.
+func (d *Dir) OpenRoot(name string) (*os.Root, error) {
+	return do(d, "open", name, func(p place) (*os.Root, error) {
+		if p.foreign {
+			return os.OpenRoot(p.rel)
+		}
+		return d.root.OpenRoot(p.rel)
+	})
+}
+
 // Replace writes name in one step: write fills a temporary file beside it, which then takes its place.
 // Where write or anything after it goes wrong, the temporary file is removed and name is as it was.
 func (d *Dir) Replace(name string, write func(*os.File) error) error {

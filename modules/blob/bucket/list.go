@@ -43,7 +43,7 @@ func (s *Store) page(ctx context.Context, prefix, after string) (page []blob.Inf
 	if after != "" {
 		after = s.prefix + after
 	}
-	err = s.try(ctx, "list "+s.name, 0, func(ctx context.Context) (err error) {
+	err = s.try(ctx, "list "+s.name, func(ctx context.Context) (err error) {
 		page, more, err = s.sdk.List(ctx, s.prefix+prefix, after, pageSize)
 		return err
 	})

@@ -34,31 +34,35 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info,
 		return nil, blob.Info{}, fmt.Errorf("open object: %w", err)
 	}
 	r := &reader{store: s, ctx: ctx, key: key, full: full}
-	var o *Object
-	for n := 1; ; n++ {
-		if o, err = r.get(""); err == nil || n == tries || !passes(err) || !pause(ctx, n) {
-			break
-		}
-	}
-	switch {
-	case err != nil && isMissing(err):
-		return nil, blob.Info{}, fmt.Errorf("open object %s: %w", key, blob.ErrNotFound)
-	case err != nil:
+	o, err := r.begin()
+	if err != nil {
 		return nil, blob.Info{}, fmt.Errorf("open object %s: %w", key, err)
 	}
-	r.etag, r.size = o.ETag, o.Size
+	r.version, r.end = o.Version, o.Size
 	o.Key = key
 	return r, o.Info, nil
 }
 
-// A reader is one object as it is read. It lives as long as the caller's ctx, which it needs to read on.
+// begin makes the first call, several times where it must.
+func (r *reader) begin() (o *Object, err error) {
+	err = r.store.again(r.ctx, func() error {
+		o, err = r.get()
+		return err
+	})
+	if isMissing(err) {
+		err = blob.ErrNotFound
+	}
+	return o, err
+}
+
+// A reader is one object, or a range of one, as it is read. It lives as long as the caller's ctx, which it needs to read on.
 type reader struct {
 	store     *Store
 	ctx       context.Context
 	key, full string
-	etag      string
-	size, at  int64
-	whole     bool // the transfer that ended at size ended well
+	version   string
+	at, end   int64
+	whole     bool // the transfer that ended at end ended well
 	resumed   int
 
 	body   io.ReadCloser // nil between two transfers
@@ -70,10 +74,10 @@ type reader struct {
 }
 
 // get begins a transfer at r.at.
-func (r *reader) get(etag string) (*Object, error) {
+func (r *reader) get() (*Object, error) {
 	within, cancel := context.WithCancelCause(r.ctx)
 	slow := time.AfterFunc(r.store.stall, func() { cancel(errSilent) })
-	o, err := r.store.sdk.Get(within, r.full, r.at, etag)
+	o, err := r.store.sdk.Get(within, r.full, Want{r.at, r.end, r.version})
 	if !slow.Stop() && err == nil {
 		err = errors.Join(errSilent, o.Body.Close())
 	}
@@ -89,11 +93,11 @@ func (r *reader) get(etag string) (*Object, error) {
 
 func (r *reader) Read(p []byte) (int, error) {
 	for {
-		if r.at == r.size {
+		if r.at == r.end {
 			return 0, r.finish()
 		}
-		n, err := r.some(p[:min(int64(len(p)), r.size-r.at)])
-		if r.at += int64(n); r.at == r.size && err != nil {
+		n, err := r.some(p[:min(int64(len(p)), r.end-r.at)])
+		if r.at += int64(n); r.at == r.end && err != nil {
 			return n, r.verdict(err)
 		}
 		if n > 0 || len(p) == 0 {
@@ -106,7 +110,7 @@ func (r *reader) Read(p []byte) (int, error) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err := r.resume(err); err != nil {
-			return 0, fmt.Errorf("read object %s: it stopped at byte %d of %d: %w", r.key, r.at, r.size, err)
+			return 0, fmt.Errorf("read object %s: it stopped at byte %d of %d: %w", r.key, r.at, r.end, err)
 		}
 	}
 }
@@ -139,7 +143,7 @@ func (r *reader) verdict(err error) error {
 	} else {
 		err = fault.As(fault.Transient, fmt.Errorf("it came damaged from %s: %w", r.store.name, err))
 	}
-	r.end(err)
+	r.stop(err)
 	return fmt.Errorf("read object %s: %w", r.key, err)
 }
 
@@ -169,31 +173,37 @@ func (r *reader) resume(err error) error {
 	if err = r.store.explain(r.ctx, r.within, "get from "+r.store.name, err); r.ctx.Err() != nil {
 		return err
 	}
-	r.end(err)
+	r.stop(err)
 	for r.resumed < resumes {
 		r.resumed++
 		if !pause(r.ctx, r.resumed) {
 			return context.Cause(r.ctx)
 		}
-		o, again := r.get(r.etag)
+		o, again := r.get()
 		switch {
-		case again == nil && o.Size != r.size-r.at:
-			r.end(errNotRest)
+		case again == nil && o.Size != r.end-r.at:
+			r.stop(errNotRest)
 			return fault.As(fault.Transient, errNotRest)
 		case again == nil:
 			return nil
-		case cloud.Status(again) == http.StatusPreconditionFailed || isMissing(again):
-			return fault.As(fault.Transient, errReplaced)
 		case !passes(again):
-			return again
+			return wasReplaced(again)
 		}
 		err = again
 	}
 	return err
 }
 
-// end ends the transfer. What its connection says to that is of no use to anybody.
-func (r *reader) end(why error) {
+// wasReplaced is what it means that the object that we know of is not there any more, or err.
+func wasReplaced(err error) error {
+	if cloud.Status(err) == http.StatusPreconditionFailed || isMissing(err) {
+		return fault.As(fault.Transient, errReplaced)
+	}
+	return err
+}
+
+// stop ends the transfer. What its connection says to that is of no use to anybody.
+func (r *reader) stop(why error) {
 	if r.body == nil {
 		return
 	}
@@ -203,7 +213,7 @@ func (r *reader) end(why error) {
 }
 
 func (r *reader) Close() error {
-	r.end(errClosed)
+	r.stop(errClosed)
 	r.within = nil
 	return nil
 }

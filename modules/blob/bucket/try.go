@@ -1,7 +1,9 @@
 package bucket
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -18,20 +20,66 @@ const (
 	floor = 4 << 10
 )
 
-// try makes a call that sends size bytes until it is done, refused, or has been tried often enough. what is for people.
-func (s *Store) try(ctx context.Context, what string, size int, call func(context.Context) error) error {
+// try makes a call that sends next to nothing until it is done, refused, or has been tried often enough. what is for people.
+func (s *Store) try(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.again(ctx, func() error {
+		limited, cancel := context.WithTimeoutCause(ctx, s.stall, errSilent)
+		defer cancel()
+		return s.explain(ctx, limited, what, call(limited))
+	})
+}
+
+// send makes a call that sends size bytes of r, from its start at each try. A try ends when it stalls, however long it takes.
+func (s *Store) send(ctx context.Context, what string, r io.ReaderAt, size int64, call func(context.Context, *Body) error) error {
+	return s.again(ctx, func() error {
+		limited, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		body := &Body{ReadSeeker: io.NewSectionReader(r, 0, size), size: size}
+		defer s.watch(body, func(why error) { cancel(why) })()
+		return s.explain(ctx, limited, what, call(limited, body))
+	})
+}
+
+// sendBytes is send of what lies in memory.
+func (s *Store) sendBytes(ctx context.Context, what string, b []byte, call func(context.Context, *Body) error) error {
+	return s.send(ctx, what, bytes.NewReader(b), int64(len(b)), call)
+}
+
+// watch looks at a body once in every s.stall and gives the call up where it stalls, until stop is called.
+func (s *Store) watch(body *Body, giveUp func(error)) (stop func()) {
+	p := &pace{body: body, most: int64(floor * s.stall.Seconds())}
+	ended := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(s.stall)
+		defer t.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-t.C:
+				if !p.keeps() {
+					giveUp(errSilent)
+					return
+				}
+			}
+		}
+	}()
+	return func() {
+		close(ended)
+		<-done
+	}
+}
+
+// again makes a call until it is done, refused, or has been tried often enough.
+func (s *Store) again(ctx context.Context, call func() error) error {
 	for n := 1; ; n++ {
-		err := s.once(ctx, what, size, call)
+		err := call()
 		if err == nil || n == tries || !passes(err) || !pause(ctx, n) {
 			return err
 		}
 	}
-}
-
-func (s *Store) once(ctx context.Context, what string, size int, call func(context.Context) error) error {
-	limited, cancel := context.WithTimeoutCause(ctx, s.stall+time.Duration(size)*time.Second/floor, errSilent)
-	defer cancel()
-	return s.explain(ctx, limited, what, call(limited))
 }
 
 // explain makes a *cloud.Error of what a call within limited returned, where it wasn't ctx that ended.

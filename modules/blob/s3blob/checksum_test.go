@@ -41,7 +41,7 @@ func TestAnObjectThatIsDamagedOnItsWayIsNotRead(t *testing.T) {
 				Credentials:                credentials.NewStaticCredentialsProvider("a", "b", ""),
 				ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported, // the default of a loaded configuration
 			})
-			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &sdk{client, aws.String("b")}, Name: "s3://b"})
+			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &sdk{client: client, bucket: aws.String("b")}, Name: "s3://b"})
 			require.NoError(t, err)
 			b, err := blob.ReadAll(t.Context(), store, "k", 100)
 			if !tt.damaged {

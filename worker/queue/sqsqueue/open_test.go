@@ -33,7 +33,7 @@ func TestAQueueIsNamedByItsNameARNOrURL(t *testing.T) {
 func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
 	s := server{endpoint: servertest.ElasticMQ(t)}
 	open := func(c sqsqueue.Config) error {
-		if c.AWS == (cloud.AWS{}) {
+		if c.AWS.Endpoint == "" && c.AWS.Region == "" {
 			c.AWS = s.aws()
 		}
 		_, err := sqsqueue.Open(t.Context(), c)

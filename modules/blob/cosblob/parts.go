@@ -1,0 +1,52 @@
+package cosblob
+
+import (
+	"context"
+
+	"github.com/IBM/ibm-cos-sdk-go/aws"
+	"github.com/IBM/ibm-cos-sdk-go/service/s3"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/bucket"
+)
+
+func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
+	out, err := s.client.CreateMultipartUploadWithContext(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: s.bucket, Key: &key,
+		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: aws.StringMap(bucket.ToHeaders(o.Metadata)),
+		ACL: orNil(o.ACL), StorageClass: orNil(o.StorageClass),
+	})
+	if err != nil {
+		return "", err
+	}
+	return aws.StringValue(out.UploadId), nil
+}
+
+func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (string, error) {
+	out, err := s.client.UploadPartWithContext(ctx, &s3.UploadPartInput{
+		Bucket: s.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int64(int64(n)), Body: b,
+	})
+	if err != nil {
+		return "", err
+	}
+	return unquoted(out.ETag), nil
+}
+
+func (s *sdk) Complete(ctx context.Context, key, upload string, etags []string) (string, error) {
+	parts := make([]*s3.CompletedPart, len(etags))
+	for i := range etags {
+		parts[i] = &s3.CompletedPart{PartNumber: aws.Int64(int64(i + 1)), ETag: aws.String(`"` + etags[i] + `"`)}
+	}
+	out, err := s.client.CompleteMultipartUploadWithContext(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: s.bucket, Key: &key, UploadId: &upload, MultipartUpload: &s3.CompletedMultipartUpload{Parts: parts},
+	})
+	if err != nil {
+		return "", err
+	}
+	return unquoted(out.ETag), nil
+}
+
+func (s *sdk) Abort(ctx context.Context, key, upload string) error {
+	_, err := s.client.AbortMultipartUploadWithContext(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &key, UploadId: &upload})
+	return err
+}

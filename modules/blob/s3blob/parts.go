@@ -1,0 +1,62 @@
+package s3blob
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/bucket"
+)
+
+func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: s.bucket, Key: &key,
+		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: bucket.ToHeaders(o.Metadata),
+		ACL: types.ObjectCannedACL(o.ACL), StorageClass: types.StorageClass(o.StorageClass),
+	}
+	if s.sums {
+		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
+	}
+	out, err := s.client.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.UploadId), nil
+}
+
+func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (string, error) {
+	sum, err := s.sum(b)
+	if err != nil {
+		return "", err
+	}
+	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: s.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int32(int32(n)),
+		Body: b, ContentLength: aws.Int64(b.Size()), ChecksumCRC32C: sum,
+	}, s.sign)
+	if err != nil {
+		return "", err
+	}
+	return unquoted(out.ETag), nil
+}
+
+func (s *sdk) Complete(ctx context.Context, key, upload string, etags []string) (string, error) {
+	parts := make([]types.CompletedPart, len(etags))
+	for i := range etags {
+		parts[i] = types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(`"` + etags[i] + `"`)}
+	}
+	out, err := s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: s.bucket, Key: &key, UploadId: &upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	})
+	if err != nil {
+		return "", err
+	}
+	return unquoted(out.ETag), nil
+}
+
+func (s *sdk) Abort(ctx context.Context, key, upload string) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &key, UploadId: &upload})
+	return err
+}

@@ -1,0 +1,53 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/millrace/millrace/modules/fault"
+)
+
+// Cause says why a request brought no answer, or not all of it: because the job was stopped, because its try was, because
+// of what the client says for good (a private address), or because of something that may pass. Addresses are taken out of
+// the client's own text.
+func Cause(job, try context.Context, err error) error {
+	if job.Err() != nil {
+		return context.Cause(job)
+	}
+	if try.Err() != nil {
+		return fault.As(fault.Transient, context.Cause(try))
+	}
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err
+	}
+	if fe, ok := errors.AsType[*fault.Error](err); ok {
+		return fe
+	}
+	return fault.As(fault.Transient, err)
+}
+
+// Place names an address without what may be secret in it: user, query and fragment.
+func Place(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// RetryAfter is how long an answer asks to wait, in seconds or by a date; 0 where it does not say.
+func RetryAfter(res *http.Response) time.Duration {
+	header := res.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// Passes says whether a status may be another on a second try: 408, 429 and 5xx.
+func Passes(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+}
