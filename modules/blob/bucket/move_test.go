@@ -82,18 +82,18 @@ func TestADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 func TestAnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		fail func(w http.ResponseWriter, r *http.Request)
+		fail func(t *testing.T, w http.ResponseWriter, r *http.Request)
 	}{
-		{"reset", func(_ http.ResponseWriter, r *http.Request) {
+		{"reset", func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
 			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
 			panic(http.ErrAbortHandler)
 		}},
-		{"503 SlowDown", func(w http.ResponseWriter, r *http.Request) {
+		{"503 SlowDown", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprint(w, "<Error><Code>SlowDown</Code><Message>so it is</Message></Error>")
 		}},
-		{"a 200 with an error in it", func(w http.ResponseWriter, r *http.Request) {
+		{"a 200 with an error in it", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			if r.Method == http.MethodPost {
 				fmt.Fprint(w, "<Error><Code>InternalError</Code><Message>so it is</Message></Error>")
@@ -101,8 +101,8 @@ func TestAnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusInternalServerError)
 		}},
-		{"a stall", func(_ http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done() // comes only after somebody has read on the connection
+		{"a stall", func(t *testing.T, _ http.ResponseWriter, _ *http.Request) {
+			<-t.Context().Done()
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestAnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
 					q := r.URL.Query()
 					part := q.Has("partNumber") || r.Method == http.MethodPost && q.Has("uploadId") && tt.name != "reset" && tt.name != "a stall"
 					if part && seen.first(r) {
-						tt.fail(w, r)
+						tt.fail(t, w, r)
 						return
 					}
 					through.ServeHTTP(w, r)

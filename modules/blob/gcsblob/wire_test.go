@@ -44,7 +44,7 @@ func between(t *testing.T, instead func(w http.ResponseWriter, r *http.Request) 
 		}
 	}))
 	t.Cleanup(s.Close)
-	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: time.Second}
+	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: 3 * time.Second}
 	store, err := gcsblob.Open(t.Context(), conf)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
@@ -55,17 +55,17 @@ func between(t *testing.T, instead func(w http.ResponseWriter, r *http.Request) 
 func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		fail func(w http.ResponseWriter, r *http.Request)
+		fail func(t *testing.T, w http.ResponseWriter, r *http.Request)
 	}{
-		{"reset", func(_ http.ResponseWriter, r *http.Request) {
+		{"reset", func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
 			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
 			panic(http.ErrAbortHandler)
 		}},
-		{"503", func(w http.ResponseWriter, r *http.Request) {
+		{"503", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}},
-		{"a stall", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		{"a stall", func(t *testing.T, _ http.ResponseWriter, _ *http.Request) { <-t.Context().Done() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var disturbed atomic.Bool
@@ -73,7 +73,7 @@ func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 				if r.ContentLength < 1<<20 || disturbed.Swap(true) {
 					return false
 				}
-				tt.fail(w, r)
+				tt.fail(t, w, r)
 				return true
 			})
 			f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
@@ -135,7 +135,7 @@ func TestKeysAreSentUntilTheyEndAndABucketIsMade(t *testing.T) {
 	t.Cleanup(server.Close)
 	now := cloud.Keys{Token: "one", Expires: time.Now().Add(-time.Second)}
 	conf := gcsblob.Config{
-		Endpoint: server.URL, Bucket: "made-by-" + t.Name()[:4], AutoCreate: true, Project: "p",
+		Endpoint: server.URL, Bucket: "made-by-the-store", AutoCreate: true, Project: "p",
 		Keys: func(context.Context) (cloud.Keys, error) { return now, nil },
 	}
 	s, err := gcsblob.Open(t.Context(), conf)
