@@ -23,13 +23,14 @@ import (
 )
 
 // between opens a store whose requests are answered where instead says so, and else by the server.
-func between(t *testing.T, instead func(w http.ResponseWriter, r *http.Request) (done bool)) *gcsblob.Store {
+func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWriter, r *http.Request) (done bool)) *gcsblob.Store {
 	t.Helper()
 	endpoint := servertest.GCS(t)
 	target, err := url.Parse(endpoint)
 	require.NoError(t, err)
 	through := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ModifyResponse: func(r *http.Response) error { // an upload goes on by way of us
 			if at, err := url.Parse(r.Header.Get("Location")); err == nil && at.Host == target.Host {
 				at.Host = r.Request.Host
@@ -44,7 +45,7 @@ func between(t *testing.T, instead func(w http.ResponseWriter, r *http.Request) 
 		}
 	}))
 	t.Cleanup(s.Close)
-	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: time.Second}
+	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: stall}
 	store, err := gcsblob.Open(t.Context(), conf)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
@@ -54,26 +55,27 @@ func between(t *testing.T, instead func(w http.ResponseWriter, r *http.Request) 
 // F19, F20, F21
 func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		fail func(w http.ResponseWriter, r *http.Request)
+		name  string
+		stall time.Duration
+		fail  func(t *testing.T, w http.ResponseWriter, r *http.Request)
 	}{
-		{"reset", func(_ http.ResponseWriter, r *http.Request) {
+		{"reset", 0, func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
 			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
 			panic(http.ErrAbortHandler)
 		}},
-		{"503", func(w http.ResponseWriter, r *http.Request) {
+		{"503", 0, func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}},
-		{"a stall", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		{"a stall", 3 * time.Second, func(t *testing.T, _ http.ResponseWriter, _ *http.Request) { <-t.Context().Done() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var disturbed atomic.Bool
-			s := between(t, func(w http.ResponseWriter, r *http.Request) bool {
+			s := between(t, tt.stall, func(w http.ResponseWriter, r *http.Request) bool {
 				if r.ContentLength < 1<<20 || disturbed.Swap(true) {
 					return false
 				}
-				tt.fail(w, r)
+				tt.fail(t, w, r)
 				return true
 			})
 			f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
@@ -90,7 +92,7 @@ func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 // F20
 func TestADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	var damage, broken atomic.Bool
-	s := between(t, func(w http.ResponseWriter, r *http.Request) bool {
+	s := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("alt") != "media" {
 			return false
 		}
@@ -135,7 +137,7 @@ func TestKeysAreSentUntilTheyEndAndABucketIsMade(t *testing.T) {
 	t.Cleanup(server.Close)
 	now := cloud.Keys{Token: "one", Expires: time.Now().Add(-time.Second)}
 	conf := gcsblob.Config{
-		Endpoint: server.URL, Bucket: "made-by-" + t.Name()[:4], AutoCreate: true, Project: "p",
+		Endpoint: server.URL, Bucket: "made-by-the-store", AutoCreate: true, Project: "p",
 		Keys: func(context.Context) (cloud.Keys, error) { return now, nil },
 	}
 	s, err := gcsblob.Open(t.Context(), conf)

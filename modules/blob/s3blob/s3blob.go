@@ -69,9 +69,6 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 	d := &sdk{bucket: aws.String(c.Bucket), region: conf.Region}
 	d.client = s3.NewFromConfig(conf, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
-		if c.Owner != "" {
-			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Expected-Bucket-Owner", c.Owner))
-		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own
 		if c.Owner != "" {
 			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("x-amz-expected-bucket-owner", c.Owner))
