@@ -12,7 +12,7 @@ BUILDFLAGS  := -trimpath -buildvcs=false
 CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check tools bench fuzz soak
+.PHONY: help demo build test check tools bench fuzz soak gpu
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,3 +43,8 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@deploy/tools/fuzz $(FUZZTIME)
+
+gpu: ## Check a machine's GPU: its passport, that tasks see what they were leased, that failures are told, the encoder.
+	@$(MAKE) --no-print-directory build CGO_ENABLED=1
+	bin/millrace gpu --require 1
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu

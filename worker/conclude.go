@@ -37,6 +37,7 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 	if a.lease.Lost() != nil {
 		j = judgement{verdict: drop} // whatever the job made of it
 	}
+	defer a.tell(j, run)
 	failure := failureOf(run, err)
 	switch j.verdict {
 	case drop:
@@ -61,6 +62,34 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 	default:
 		a.commit(held, run, failure, j)
 	}
+}
+
+// tell tells what became of the attempt, in numbers.
+func (a *attempt) tell(j judgement, run *engine.Run) {
+	s := Settlement{
+		Pipeline: a.pipelineLabel(), Verdict: string(j.verdict), Duration: time.Since(a.started), LeaseLost: a.lease.Lost() != nil,
+	}
+	if run != nil {
+		s.GPUSeconds = run.GPUSeconds
+	}
+	if sent := a.job.Enqueued; j.status.Final() && !sent.IsZero() {
+		s.Latency = max(0, time.Since(sent))
+	}
+	if j.unfit {
+		s.Verdict = released
+	}
+	a.worker.cfg.Settled(s)
+}
+
+// pipelineLabel is a name of the catalogue, or a word for what is none.
+func (a *attempt) pipelineLabel() string {
+	switch {
+	case a.job.Inline != nil:
+		return "inline"
+	case a.req == nil:
+		return "none"
+	}
+	return nameOf(a.req.Source)
 }
 
 // end records how an attempt ended that does not decide its job. Where the store takes no more than a word, that has

@@ -47,6 +47,7 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	defer w.leave(a)
 	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
 		a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why)
+		a.tell(judgement{unfit: true}, nil)
 		return
 	}
 	if err != nil {

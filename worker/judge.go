@@ -23,6 +23,9 @@ const (
 	drop verdict = "drop" // the lease is gone, it is somebody else's message now: touch nothing
 )
 
+// released is how a message is counted that this worker can't run.
+const released = "release"
+
 // A judgement is a verdict with what follows from it.
 type judgement struct {
 	verdict verdict

@@ -61,7 +61,18 @@ type Config struct {
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
 
+	Settled func(Settlement)      // hears of every attempt that is over; nil: nobody does
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
+}
+
+// A Settlement is what became of an attempt, in numbers.
+type Settlement struct {
+	Pipeline   string // its name in the catalogue; "inline" where the message brought it, "none" where it named none that is there
+	Verdict    string // ack, nack, bury, drop, or release: this worker can't run the job
+	Duration   time.Duration
+	Latency    time.Duration // since the message was sent; 0 where the job is not over
+	GPUSeconds float64
+	LeaseLost  bool
 }
 
 // A Catalogue knows the operator's pipelines by name.
@@ -111,6 +122,9 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
+	}
+	if cfg.Settled == nil {
+		cfg.Settled = func(Settlement) {}
 	}
 	if cfg.Machine == nil {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }

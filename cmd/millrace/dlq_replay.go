@@ -89,6 +89,11 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	if err != nil {
 		return err
 	}
+	letGo, err := runner.onThisMachine(gpuAuto, builtTools())
+	if err != nil {
+		return err
+	}
+	defer letGo()
 	folder := r.workspace
 	if folder == "" {
 		folder = "replay-" + j.ID

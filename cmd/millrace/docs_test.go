@@ -28,7 +28,7 @@ const repository = "../../"
 
 // pages are the documents whose every claim is held against the program.
 func pages() []string {
-	return []string{"README.md", "docs/pipelines.md", "docs/record.md", "docs/modules.md", "docs/bench.md", "docs/editor.md", "docs/documents.md", "docs/queues.md"}
+	return []string{"README.md", "docs/pipelines.md", "docs/record.md", "docs/modules.md", "docs/bench.md", "docs/editor.md", "docs/documents.md", "docs/queues.md", "docs/gpu.md"}
 }
 
 func pageText(t *testing.T, page string) string {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -31,3 +33,6 @@ func ConfigTable() string {
 	}
 	return b.String()
 }
+
+// ShowMachine prints a passport as `millrace gpu` does.
+func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }

@@ -93,7 +93,11 @@ func showMachine(s *screen, m gpu.Machine) {
 	}
 	found := diagnose("this machine", examineDriver(m))
 	for _, r := range m.Devices {
-		found = append(found, diagnose(fmt.Sprintf("GPU %d: %s (%s)", r.Index, r.Name, r.UUID), examineGPU(r))...)
+		of := fmt.Sprintf("GPU %d: %s", r.Index, r.Name)
+		if r.UUID != "" {
+			of += " (" + r.UUID + ")"
+		}
+		found = append(found, diagnose(of, examineGPU(r))...)
 	}
 	showDiagnoses(s, found)
 }
@@ -107,7 +111,11 @@ func examineDriver(m gpu.Machine) []queue.Finding {
 	if m.Unfit != "" {
 		driver.Level, driver.Text = queue.Bad, m.Unfit
 	}
-	return []queue.Finding{driver}
+	failures := queue.Finding{Check: "failures", Level: queue.Good, Text: "the driver tells of them while a task runs"}
+	if m.Unwatched != "" {
+		failures.Level, failures.Text = queue.Warning, m.Unwatched+": only the look before each task finds them"
+	}
+	return []queue.Finding{driver, failures}
 }
 
 // examineGPU says what was found on one GPU, the verdict last.
@@ -123,9 +131,11 @@ func examineGPU(r gpu.Report) []queue.Finding {
 		found = append(found,
 			good("memory", "%s free of %s, %s", bytesOf(r.Free), bytesOf(r.Memory), count(r.Processes, "program")),
 			good("compute capability", "%s", r.Capability),
-			good("temperature", "%d °C, slows down from %d °C on", r.Temperature, r.Slowdown),
 			good("memory errors", "%d that ECC could not correct", r.Uncorrected),
 		)
+	}
+	if r.Slowdown > 0 {
+		found = append(found, good("temperature", "%d °C, slows down from %d °C on", r.Temperature, r.Slowdown))
 	}
 	switch {
 	case r.Encoder:

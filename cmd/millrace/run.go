@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -27,13 +28,15 @@ type runConfig struct {
 	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
 	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
+	GPU       string   `flag:"gpu" default:"auto" doc:"how much the tasks that have a use for a GPU want one: required, preferred (else they run on the CPU), none; auto is as each says, off keeps the GPUs from them"`
 	cloudConfig
 	accessConfig
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
 	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from))
-	return append(errs, checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
+	return append(errs, checkGPU(from("gpu"), c.GPU, gpuAuto, gpuOff, string(gpu.Required), string(gpu.Preferred), string(gpu.None)),
+		checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
 
 // previewConfig is what commands can be told that show a pipeline and run nothing.
@@ -102,11 +105,11 @@ func newRunCmd() *cobra.Command {
 			return err
 		}
 		req.Job.Entry = entry
-		all, err := allSpecs()
+		letGo, err := r.onThisMachine(cfg.GPU, cfg.Tools)
 		if err != nil {
 			return err
 		}
-		r.tools = newToolSet(cfg.Tools, all)
+		defer letGo()
 		r.admit, r.page = admitted(req.Job.State), page
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
@@ -157,6 +160,9 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.RemoveAll(tmp)
 		os.Exit(exitStopped)
 	})()
+	runCtx, share := r.machine.Share(runCtx)
+	defer share.Close()
+	req.Host, req.Keys = share, r.policy.Clouds.Keys
 	run := r.run(runCtx, dir, req, show)
 	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
 		return err

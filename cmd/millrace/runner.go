@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/standard"
@@ -22,6 +23,7 @@ import (
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/pipelines/lint"
+	"github.com/millrace/millrace/pipelines/preview"
 	"github.com/millrace/millrace/pipelines/render"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
@@ -34,6 +36,8 @@ type runner struct {
 	templates *render.Cache
 	exec      *proc.Local
 	tools     *tool.Set
+	machine   *launch.Machine   // that it runs on without a worker; nil in one
+	gpu       gpu.Use           // of all tasks that have a use for one; empty is as each says
 	env       map[string]string // what templates may read
 	policy    launch.Policy
 	programs  []string // the environment of external programs, less the folders
@@ -129,6 +133,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		return nil, err
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
+	in.Host, in.GPU = req.Host, r.gpu
 	g := r.gate(req)
 	in.Call = modules.Call{
 		Log:       r.log.With("job_id", req.Job.ID),
@@ -165,7 +170,7 @@ func (r *runner) prepare(ctx context.Context, req *launch.Request, secrets *reda
 	if err := r.mayRun(p, req.Trusted); err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
-	in := &engine.Input{Pipeline: p, Redact: secrets}
+	in := &engine.Input{Pipeline: preview.WithGPUs(ctx, p, data), Redact: secrets}
 	if !req.Trusted {
 		in.Warnings = keepOperators(p)
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// checkWake makes an address of what --wake says: without a host it is this machine's own.
-func checkWake(addr string) (string, error) {
+// checkAddress makes an address of what --wake and --metrics say: without a host it is this machine's own.
+func checkAddress(addr string) (string, error) {
 	if addr == "" {
 		return "", nil
 	}

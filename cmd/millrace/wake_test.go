@@ -39,10 +39,10 @@ func TestAPushWakesTheQueueWhateverItSays(t *testing.T) {
 
 func TestPushesAreHeardOnThisMachineAloneUnlessAHostIsNamed(t *testing.T) {
 	for addr, want := range map[string]string{"": "", ":8080": "127.0.0.1:8080", "0.0.0.0:80": "0.0.0.0:80"} {
-		got, err := checkWake(addr)
+		got, err := checkAddress(addr)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	_, err := checkWake("8080")
+	_, err := checkAddress("8080")
 	require.ErrorContains(t, err, "write :8080")
 }

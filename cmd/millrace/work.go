@@ -13,11 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/proc"
-	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/metrics"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -48,8 +49,12 @@ type workConfig struct {
 	AllowEnv     []string      `flag:"allow-env" default:"" doc:"environment variables that templates may read, comma-separated"`
 	Report       string        `flag:"report" default:"auto" doc:"which jobs get a report.html among their outputs: always, never; auto is those that leave outputs"`
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
+	GPU          string        `flag:"gpu" default:"auto" doc:"whether tasks get GPUs: auto (those that NVIDIA's driver knows of, where it is asked for one), off"`
+	Metrics      string        `flag:"metrics" default:"" doc:"address to answer Prometheus on, at /metrics; :9464 is this machine's own, 0.0.0.0:9464 everybody's; empty is none"`
 	Wake         string        `flag:"wake" default:"" doc:"address to listen on for pushes that wake the polling of COS queues, as Code Engine sends them; :8080 is this machine's own"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
+
+	memoryAlone int64 // resident bytes of a job that has the worker to itself, by complete
 }
 
 func newWorkCmd() *cobra.Command {
@@ -95,7 +100,11 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	launcher, end, err := cfg.launcher(ctx, run, tools, log)
+	access := cfg.access(ctx, &cfg.cloudConfig)
+	machine, counted, letGo := cfg.machine(run, tools, log)
+	defer letGo()
+	machine.Keys = access.Keys
+	launcher, end, err := cfg.launcher(run, machine, access, log)
 	if err != nil {
 		return err
 	}
@@ -105,9 +114,17 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
+		Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {
 		return err
+	}
+	if cfg.Metrics != "" {
+		stop, err := serveMetrics(ctx, cfg.Metrics, counted.Handler(), log)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
@@ -151,19 +168,17 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(ctx context.Context, run *workerRun, tools *tool.Set, log *slog.Logger) (launch.Launcher, func(), error) {
+func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
-		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents,
-		Clouds: c.access(ctx, &c.cloudConfig), AnyBucket: c.embedded(),
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
 	}
-	machine := &launch.Machine{Keys: policy.Clouds.Keys}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)
 		if err != nil {
 			return nil, nil, err
 		}
-		r.tools = tools
+		r.tools = machine.Tools
 		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
 	}
 	reuse := 1
@@ -176,10 +191,10 @@ func (c *workConfig) launcher(ctx context.Context, run *workerRun, tools *tool.S
 	}
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
-		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), Log: log, Machine: machine,
+		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools: launch.Tools{Found: tools.Known, Folder: tools.Folder, Limits: tools.Limits},
+			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
 		},
 	})
 	return p, p.Close, nil

@@ -25,6 +25,7 @@ func (c *workConfig) complete(from func(string) string) []error {
 		flag, value string
 		of          []string
 	}{
+		{"gpu", c.GPU, []string{gpuAuto, gpuOff}},
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
 		{"queue-order", c.Order, []string{string(queue.Weighted), string(queue.Strict)}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},
@@ -42,8 +43,11 @@ func (c *workConfig) complete(from func(string) string) []error {
 		}
 	}
 	var err error
-	if c.Wake, err = checkWake(c.Wake); err != nil {
+	if c.Wake, err = checkAddress(c.Wake); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", from("wake"), err))
+	}
+	if c.Metrics, err = checkAddress(c.Metrics); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("metrics"), err))
 	}
 	c.trust()
 	if c.Slots == 0 {
@@ -52,8 +56,9 @@ func (c *workConfig) complete(from func(string) string) []error {
 	if c.Name == "" {
 		c.Name, _ = os.Hostname() // an empty name is a name
 	}
-	if c.JobMemory == 0 {
-		c.JobMemory = size(memoryLimit() / 5 * 4 / int64(c.Slots))
+	if c.memoryAlone = int64(c.JobMemory); c.JobMemory == 0 {
+		c.memoryAlone = memoryLimit() / 5 * 4
+		c.JobMemory = size(c.memoryAlone / int64(c.Slots))
 	}
 	return errs
 }

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// LeastDriver is the oldest driver that the CUDA 12 libraries of the GPU image run on: NVIDIA's CUDA Toolkit release notes,
-// "Minimum Required Driver Version for CUDA Minor Version Compatibility", Linux x86-64. It is also newer than every
-// function of NVML that is called here.
-const LeastDriver = "525.60.13"
+// LeastDriver is the oldest driver that the CUDA 13 libraries of the GPU image run on: NVIDIA's CUDA Toolkit release notes,
+// "Minimum Required Driver Version for CUDA Minor Version Compatibility", 13.x on Linux. Dockerfile.cuda says which CUDA.
+const LeastDriver = "580.65.06"
 
 // A Machine is the capability passport of a machine: its driver, and every GPU with what was found on it.
 type Machine struct {
@@ -47,6 +46,20 @@ type Health struct {
 	Prohibited    bool     `json:"prohibited,omitzero"`     // its compute mode lets nobody use it
 	MIG           bool     `json:"mig,omitzero"`            // it is divided into MIG instances
 	Processes     int      `json:"processes"`               // that compute on it, of anybody
+	Untold        string   `json:"untold,omitzero"`         // why the driver refuses to tell some of this
+}
+
+// judge fills in what follows from what the driver said.
+func (m *Machine) judge() {
+	m.LeastDriver = LeastDriver
+	if compareVersions(m.Driver, LeastDriver) < 0 {
+		m.Unfit = fmt.Sprintf("driver %s is too old for the CUDA 13 libraries: install %s or a later one on the node", m.Driver, LeastDriver)
+	}
+	for i := range m.Devices {
+		if r := &m.Devices[i]; r.Unfit == "" {
+			r.Unfit, r.Warnings = r.judge()
+		}
+	}
 }
 
 // judge says why a device with this health may not be used, "" where it may, and what else is worth knowing.
@@ -71,19 +84,14 @@ func (h Health) judge() (unfit string, warnings []string) {
 	if len(h.Throttled) > 0 {
 		warnings = append(warnings, "its clocks are lowered: "+strings.Join(h.Throttled, ", "))
 	}
+	if h.Untold != "" {
+		warnings = append(warnings, "the driver does not tell all of its health: "+h.Untold)
+	}
 	return "", warnings
 }
 
 // narrowMargin is how close to its slowdown temperature a GPU may come, in °C, before it is worth a word.
 const narrowMargin = 5
-
-// tooOld says that the driver does not run our CUDA libraries; "" where it does.
-func tooOld(driver string) string {
-	if compareVersions(driver, LeastDriver) >= 0 {
-		return ""
-	}
-	return fmt.Sprintf("driver %s is too old for the CUDA 12 libraries: install %s or a later one on the node", driver, LeastDriver)
-}
 
 // compareVersions orders versions of numbers with dots between.
 func compareVersions(a, b string) int {

@@ -70,7 +70,7 @@ func (n *library) close() { n.Shutdown() }
 // look asks for everything. An error means that the driver as a whole does not answer; what is wrong with one GPU is in its
 // report.
 func (n *library) look() (Machine, error) {
-	m := Machine{LeastDriver: LeastDriver, Devices: []Report{}}
+	m := Machine{Devices: []Report{}}
 	var ret nvml.Return
 	if m.Driver, ret = n.SystemGetDriverVersion(); ret != nvml.SUCCESS {
 		return m, broken(ret)
@@ -78,7 +78,6 @@ func (n *library) look() (Machine, error) {
 	if v, ret := n.SystemGetCudaDriverVersion(); ret == nvml.SUCCESS {
 		m.CUDA = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
 	}
-	m.Unfit = tooOld(m.Driver)
 	count, ret := n.DeviceGetCount()
 	if ret != nvml.SUCCESS {
 		return m, broken(ret)
@@ -108,6 +107,8 @@ func unreadable(index int, uuid string, ret nvml.Return) Report {
 	switch ret {
 	case nvml.ERROR_GPU_IS_LOST:
 		why = "it has fallen off the bus: " + toReboot
+	case nvml.ERROR_RESET_REQUIRED:
+		why = "it asks for a reset: " + toReset
 	case nvml.ERROR_UNKNOWN, nvml.ERROR_NO_PERMISSION:
 		why = notStarted(ret).Error()
 	}
@@ -129,7 +130,6 @@ func readGPU(index int, dev nvml.Device) []Report {
 		return []Report{unreadable(index, r.UUID, ret)}
 	}
 	r.Capability = fmt.Sprintf("%d.%d", major, minor)
-	r.Unfit, r.Warnings = r.judge()
 	if !r.MIG {
 		return []Report{r}
 	}
@@ -137,9 +137,7 @@ func readGPU(index int, dev nvml.Device) []Report {
 	if len(instances) > 0 {
 		return instances
 	}
-	if r.Unfit == "" {
-		r.Unfit = "it is in MIG mode and has no instance: make one (nvidia-smi mig -cgi … -C), or turn MIG off"
-	}
+	r.Unfit = "it is in MIG mode and has no instance: make one (nvidia-smi mig -cgi … -C), or turn MIG off"
 	return []Report{r}
 }
 
@@ -176,8 +174,6 @@ func readInstances(gpu Report, dev nvml.Device) []Report {
 		r, ret := readDevice(mig)
 		if ret != nvml.SUCCESS {
 			r = unreadable(gpu.Index, r.UUID, ret)
-		} else {
-			r.Unfit, r.Warnings = gpu.Unfit, gpu.Warnings
 		}
 		r.Index, r.Capability, r.Health, r.Parent = gpu.Index, gpu.Capability, gpu.Health, gpu.UUID
 		inGPU, _ := mig.GetGpuInstanceId()

@@ -15,11 +15,16 @@ var throttles = []struct {
 	{nvml.ClocksThrottleReasonSwThermalSlowdown, "it is too hot (software)"},
 }
 
-// readHealth asks for all of it. A question that a GPU does not support is left out; any other answer is returned.
+// readHealth asks for all of it. An answer is returned only where it says that the GPU itself is not fit. A question that
+// it does not support is left out; one that it refuses is said to be untold.
 func readHealth(dev nvml.Device, h *Health) nvml.Return {
 	for _, read := range []func(nvml.Device, *Health) nvml.Return{readHeat, readThrottles, readMemory, readRows, readMode, readProcesses} {
-		if ret := read(dev, h); ret != nvml.SUCCESS && ret != nvml.ERROR_NOT_SUPPORTED {
+		switch ret := read(dev, h); ret {
+		case nvml.SUCCESS, nvml.ERROR_NOT_SUPPORTED, nvml.ERROR_FUNCTION_NOT_FOUND, nvml.ERROR_DEPRECATED:
+		case nvml.ERROR_GPU_IS_LOST, nvml.ERROR_RESET_REQUIRED, nvml.ERROR_UNINITIALIZED, nvml.ERROR_UNKNOWN:
 			return ret
+		default:
+			h.Untold = ret.Error()
 		}
 	}
 	return nvml.SUCCESS

@@ -61,7 +61,7 @@ type Config struct {
 
 // A driver is how a Pool speaks to the one of this machine. Every call may hang.
 type driver struct {
-	look   func() (Machine, error) // everything, with the verdicts of health
+	look   func() (Machine, error) // everything; Unfit is set of what could not be read
 	listen func() (*events, error) // from then on, failures are told
 	close  func()
 }
@@ -122,7 +122,7 @@ func (p *Pool) Close() {
 // Passport says what this machine has, with encoders proven. The error wraps ErrNoDriver where it has no GPU, and is a
 // sentence with a remedy.
 func (p *Pool) Passport(ctx context.Context) (Machine, error) {
-	m, err := p.ask(ctx, p.look)
+	m, err := p.ask(ctx, p.lookAndListen)
 	if err != nil {
 		return Machine{}, err
 	}
@@ -243,7 +243,11 @@ func (p *Pool) load() (*driver, error) {
 	return drv, nil
 }
 
-func (p *Pool) look(drv *driver) (Machine, error) { return drv.look() }
+func (p *Pool) look(drv *driver) (Machine, error) {
+	m, err := drv.look()
+	m.judge()
+	return m, err
+}
 
 // mark adds to what the driver says what the pool knows. The caller holds mu.
 func (p *Pool) mark(m *Machine) {

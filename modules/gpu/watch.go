@@ -51,7 +51,7 @@ func (p *Pool) lookAndListen(drv *driver) (Machine, error) {
 	if first {
 		p.listen(drv)
 	}
-	return drv.look()
+	return p.look(drv)
 }
 
 // listen starts the watch, which lasts until Close. A driver that tells no failures is no reason to use no GPU: the look

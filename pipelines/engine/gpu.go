@@ -25,7 +25,7 @@ const onCPU = "cpu"
 // NoGPU is the Stop of a task that can't have the GPUs it needs here.
 func NoGPU(n Need, why string) *Stop {
 	return &Stop{Reason: Unfit, Class: GPUClass, Message: fmt.Sprintf(
-		"task %q needs %s: %s; run it where there is one, or let it do without by gpu: preferred", n.Task, n.GPU, why)}
+		"task %q needs %s: %s; or let it run on the CPU by gpu: preferred (millrace run --gpu=preferred)", n.Task, n.GPU, why)}
 }
 
 // need is what a task takes of the machine, as far as it is known before it runs. m is nil where there is no such module.
@@ -166,11 +166,26 @@ func deviceName(all []gpu.Device) string {
 
 // withDevices is an environment in which programs see these GPUs and no other: none where there are none.
 func withDevices(env []string, all []gpu.Device) []string {
-	const name = "CUDA_VISIBLE_DEVICES="
-	ids := make([]string, len(all))
-	for i, d := range all {
-		ids[i] = d.UUID
+	own := gpu.Environ(all)
+	named := func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(o, name+"=") })
 	}
-	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name) })
-	return append(env, name+strings.Join(ids, ","))
+	return append(slices.DeleteFunc(slices.Clone(env), named), own...)
+}
+
+// lossWait is how long the word of a GPU's failure may take to get here after the program that used it has failed.
+const lossWait = time.Second
+
+// awaitLoss waits for the end of the run where a task has failed on a GPU: when that is what failed, it is not the task.
+func awaitLoss(ctx context.Context, g Grant) {
+	if len(g.Devices) == 0 {
+		return
+	}
+	t := time.NewTimer(lossWait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +24,7 @@ type shop struct {
 	gone  bool // those that it has are gone after the tasks were asked for
 	tools map[string]bool
 	end   context.CancelCauseFunc // ends the run, as the loss of a device does
+	late  time.Duration           // after which it does
 
 	mu    sync.Mutex
 	asked []string
@@ -57,7 +60,7 @@ func (s *shop) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
 	}
 	s.add(n.GPU.Count)
 	if s.end != nil {
-		s.end(&engine.Stop{Reason: engine.GPULost, Message: "GPU-0 fell off the bus"})
+		time.AfterFunc(s.late, func() { s.end(&engine.Stop{Reason: engine.GPULost, Message: "GPU-0 fell off the bus"}) })
 	}
 	var all []gpu.Device
 	for i := range n.GPU.Count {
@@ -139,7 +142,7 @@ tasks:
 	require.Empty(t, b.told)
 	require.Equal(t, &engine.Failure{
 		Kind: fault.Canceled, Reason: engine.Unfit, Task: "render", Place: "test.yaml:5:34", Class: engine.GPUClass,
-		Message: `task "render" needs 2 GPUs with 16 GiB each: there are too few; run it where there is one, or let it do without by gpu: preferred`,
+		Message: `task "render" needs 2 GPUs with 16 GiB each: there are too few; or let it run on the CPU by gpu: preferred (millrace run --gpu=preferred)`,
 	}, run.Failure)
 }
 
@@ -161,7 +164,7 @@ tasks:
 		"reserve c: required a GPU with 4 GiB []", "reserve e: required 8 GPUs []",
 	}, s.asked)
 	require.Equal(t, []string{
-		`task "e" failed and was let pass (throw: false): task "e" needs 8 GPUs: it is out of service; run it where there is one, or let it do without by gpu: preferred`,
+		`task "e" failed and was let pass (throw: false): task "e" needs 8 GPUs: it is out of service; or let it run on the CPU by gpu: preferred (millrace run --gpu=preferred)`,
 	}, run.Warnings)
 }
 
@@ -218,18 +221,29 @@ func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	require.Equal(t, 1, run.Tasks[1].Tries)
 }
 
-// F44.
+// F44: what its program makes of that may be known first.
 func TestALostDeviceInterruptsTheRun(t *testing.T) {
-	var b bench
-	ctx, end := context.WithCancelCause(t.Context())
-	defer end(nil)
-	s := &shop{gpus: 1, end: end}
-	e, in := b.input(t, "callbacks: {onError: [{module: Tell, props: {say: error}}]}\ntasks: [{name: draw, module: Do, throw: false, gpu: 1, props: {sleep: 1h}}]")
-	in.Host = s
-	run := e.Run(ctx, in)
-	require.Equal(t, engine.Canceled, run.Status)
-	require.Equal(t, engine.GPULost, run.Failure.Reason)
-	require.Equal(t, "GPU-0 fell off the bus", run.Failure.Message)
-	require.Empty(t, b.told)
-	require.Zero(t, s.out)
+	for _, tt := range []struct{ name, props string }{
+		{"while its task runs", "{sleep: 1h}"},
+		{"after the task has failed for it", "{fail: CUDA error 999}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var b bench
+				ctx, end := context.WithCancelCause(t.Context())
+				defer end(nil)
+				s := &shop{gpus: 1, end: end, late: 100 * time.Millisecond}
+				e, in := b.input(t, `
+callbacks: {onError: [{module: Tell, props: {say: error}}]}
+tasks: [{name: draw, module: Do, throw: false, gpu: 1, props: `+tt.props+`}]`)
+				in.Host = s
+				run := e.Run(ctx, in)
+				require.Equal(t, engine.Canceled, run.Status)
+				require.Equal(t, engine.GPULost, run.Failure.Reason)
+				require.Equal(t, "GPU-0 fell off the bus", run.Failure.Message)
+				require.Empty(t, b.told)
+				require.Zero(t, s.out)
+			})
+		})
+	}
 }

@@ -135,6 +135,9 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	if p, ok := errors.AsType[*modules.PropError](err); ok && len(p.Problems) > 0 {
 		return nil, s.explain(p, missing)
 	}
+	if err != nil && fault.Of(err) != fault.Permanent {
+		awaitLoss(ctx, h.Grant)
+	}
 	if err != nil && ctx.Err() != nil {
 		return nil, errors.Join(context.Cause(ctx), err)
 	}

@@ -65,6 +65,8 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 		}
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: strings.Repeat("l", 1<<20)})
 		panic("said enough")
+	default:
+		askFor(ctx, req, rep, run)
 	}
 }
 
@@ -143,7 +145,7 @@ func TestAJobCanNotSignalItsWorker(t *testing.T) {
 
 func TestAJobThatClaimsThatItWasStoppedHasCrashed(t *testing.T) {
 	p := newPool(t, nil)
-	for _, reason := range []engine.Reason{engine.Shutdown, engine.LeaseLost, engine.Cancel} {
+	for _, reason := range []engine.Reason{engine.Shutdown, engine.LeaseLost, engine.Cancel, engine.Unfit, engine.GPULost} {
 		run, _ := launchOne(t, p, request("claim", string(reason)))
 		require.Equal(t, engine.Failed, run.Status)
 		require.Equal(t, engine.Crash, run.Failure.Reason)

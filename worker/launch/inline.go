@@ -30,7 +30,6 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	own := *req
 	own.Host, own.Keys = share, share.Keys
 	run := l.Run(ctx, dir, &own, rep)
-	run.GPUSeconds = share.GPUSeconds()
 	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { l.give(dir) }}, nil
 }
 

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "deaf":
 		deaf()
+	case "shouts":
+		shout()
 	case "map":
 		mapFile(os.Args[1])
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/modules/cloud"
@@ -27,7 +28,12 @@ type Machine struct {
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
 	// Lost, when set, hears of each GPU that fails under a job.
 	Lost func(error)
+
+	leased atomic.Int64 // GPUs that jobs have
 }
+
+// Leased is how many GPUs jobs have now.
+func (m *Machine) Leased() int { return int(m.leased.Load()) }
 
 // Share returns what one job has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
 // a GPU fails that the job has. Close the Share when the job is over.
@@ -144,8 +150,10 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 // keep has Close give back what the task does not.
 func (s *Share) keep(g engine.Grant) engine.Grant {
 	since, release := time.Now(), g.Release
+	s.machine.leased.Add(int64(len(g.Devices)))
 	once := sync.OnceFunc(func() {
 		release()
+		s.machine.leased.Add(-int64(len(g.Devices)))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.used += time.Since(since) * time.Duration(len(g.Devices))

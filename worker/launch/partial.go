@@ -106,23 +106,34 @@ func (p *partial) endTasks(f *engine.Failure) {
 }
 
 // believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
-// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever.
+// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. What fails
+// when its GPU does has not failed.
 func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engine.Run {
 	f := run.Failure
-	if f == nil || !(f.Reason.Interruption() || f.Reason == engine.Cancel) {
-		return run
-	}
-	if ctx.Err() != nil && stopOf(context.Cause(ctx)).Reason == f.Reason {
+	if f == nil {
 		return run
 	}
 	told := *run
-	if f.Reason == engine.Unfit && refused != nil {
+	if ctx.Err() != nil {
+		stop := stopOf(context.Cause(ctx))
+		if stop.Reason == f.Reason {
+			return run
+		}
+		if stop.Reason == engine.GPULost { // the job tells what its program made of that
+			told.Status, told.Failure = engine.Canceled, engine.Fail(ctx, f.Task, stop)
+			return &told
+		}
+	}
+	switch {
+	case !f.Reason.Interruption() && f.Reason != engine.Cancel:
+		return run
+	case f.Reason == engine.Unfit && refused != nil:
 		told.Status, told.Failure = engine.Canceled, &engine.Failure{
 			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place, Message: refused.Message, Class: refused.Class,
 		}
-		return &told
+	default:
+		told.Status = engine.Failed
+		told.Failure = &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: "the job's process lied about how it ended"}
 	}
-	told.Status = engine.Failed
-	told.Failure = &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: "the job's process lied about how it ended"}
 	return &told
 }

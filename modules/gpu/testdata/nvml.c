@@ -38,12 +38,12 @@ const char *nvmlErrorString(nvmlReturn_t r) {
 
 nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned n) {
 	const char *v = getenv("FAKE_DRIVER");
-	snprintf(version, n, "%s", v && *v ? v : "570.86.15");
+	snprintf(version, n, "%s", v && *v ? v : "580.95.05");
 	return number("SYSTEM", 0, 0);
 }
 
 nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version) {
-	*version = 12080;
+	*version = 13000;
 	return NVML_SUCCESS;
 }
 
@@ -111,6 +111,8 @@ nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t d, unsigned 
 // As a GPU without ECC, it supports these three only where a test asks for them.
 nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t d, nvmlMemoryErrorType_t type, nvmlEccCounterType_t counter, unsigned long long *n) {
 	*n = number("ECC", d.handle->gpu, 0);
+	if (number("ECC_ANSWER", d.handle->gpu, 0))
+		return number("ECC_ANSWER", d.handle->gpu, 0);
 	return *n && type == NVML_MEMORY_ERROR_TYPE_UNCORRECTED && counter == NVML_VOLATILE_ECC ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
 }
 

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/modules/disk"
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/metrics"
+)
+
+// Whether tasks get GPUs.
+const (
+	gpuAuto = "auto"
+	gpuOff  = "off"
+)
+
+// checkGPU refuses what is none of the words.
+func checkGPU(flag, value string, words ...string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is none of %s", flag, value, strings.Join(words, ", "))
+}
+
+// gpuUse is what `run --gpu` says of all tasks; empty leaves it to each.
+func gpuUse(word string) gpu.Use {
+	if word == gpuAuto || word == gpuOff {
+		return ""
+	}
+	return gpu.Use(word)
+}
+
+// newMachine is what the jobs of this process share. close ends its watch over the GPUs.
+func newMachine(gpus string, tools *tool.Set) (m *launch.Machine, end func()) {
+	m = &launch.Machine{Tools: tools}
+	if gpus == gpuOff {
+		return m, func() {}
+	}
+	m.GPUs = newGPUs()
+	return m, m.GPUs.Close
+}
+
+// onThisMachine has r use the machine's GPUs, as far as the word allows it, and its tools. letGo ends that.
+func (r *runner) onThisMachine(gpus, tools string) (letGo func(), err error) {
+	all, err := allSpecs()
+	if err != nil {
+		return nil, err
+	}
+	r.tools, r.gpu = newToolSet(tools, all), gpuUse(gpus)
+	r.machine, letGo = newMachine(gpus, r.tools)
+	return letGo, nil
+}
+
+// machine is what the jobs of this worker share, counted in m.
+func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
+	machine, end := newMachine(c.GPU, tools)
+	machine.Disk = disk.New(run.dir, int64(c.MinFree))
+	counted := metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
+	machine.Lost = func(err error) {
+		log.Error("gpu lost", "err", err)
+		if lost, ok := errors.AsType[*gpu.LostError](err); ok {
+			counted.GPULost(lost.XID)
+		}
+	}
+	return machine, counted, end
+}
+
+func lostGPUs(m *launch.Machine) int {
+	if m.GPUs == nil {
+		return 0
+	}
+	return len(m.GPUs.Failures())
+}

@@ -1,0 +1,101 @@
+package main_test
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// seeing has a task that says which GPUs its programs see.
+const seeing = `tasks:
+  - {name: first, module: StdOut, props: {msg: it has begun}}
+  - {name: draw, module: Shell, gpu: GPU, register: drawn, props: {command: sh, args: [-c, 'echo "sees [${CUDA_VISIBLE_DEVICES-all}]"']}}
+`
+
+// E4, V55.
+func TestRunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("required.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: "+"{count: 2, memory: 16Gi}"))
+	p.write("preferred.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: "+"preferred"))
+	for _, tt := range []struct {
+		name, pipeline, flag string
+		code                 int
+		out, err             string
+	}{
+		{"required", "required.yaml", "auto", 1, "", `✗  task "draw" needs 2 GPUs with 16 GiB each: no NVIDIA driver: `},
+		{"required, and let do without", "required.yaml", "preferred", 0, "it has begun\nsees []\n", `!  task "draw" runs on the CPU: no NVIDIA driver: `},
+		{"required, and wanted by nobody", "required.yaml", "none", 0, "it has begun\nsees []\n", ""},
+		{"preferred", "preferred.yaml", "auto", 0, "it has begun\nsees []\n", "on the CPU"},
+		{"preferred, and kept away", "preferred.yaml", "off", 0, "it has begun\nsees []\n", "on the CPU: no job here gets one (--gpu=off)"},
+		{"preferred, and insisted on", "preferred.yaml", "required", 1, "", `✗  task "draw" needs a GPU: `},
+		{"a word that is none", "preferred.yaml", "please", 2, "", `--gpu: "please" is none of auto, off, required, preferred, none`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := p.millrace("run", tt.pipeline, "--gpu="+tt.flag)
+			require.Equal(t, tt.code, r.code, r.stderr)
+			require.Equal(t, tt.out, r.stdout)
+			require.Contains(t, r.stderr, tt.err)
+		})
+	}
+	var run engine.Run
+	lines := p.succeeds("run", "preferred.yaml", "--logger=json")
+	require.NoError(t, json.Unmarshal([]byte(lines[strings.LastIndex(strings.TrimSpace(lines), "\n")+1:]), &run))
+	require.Equal(t, "cpu", run.Result["drawn"].(map[string]any)["device"])
+	require.Equal(t, "cpu", run.Tasks[1].Device)
+}
+
+// E4, F43: it goes back before it has cost anything, and CPU jobs go on.
+func TestAWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T) {
+	t.Parallel()
+	m := newMill(t)
+	folder := t.TempDir()
+	for name, use := range map[string]string{"needs": "required", "likes": "preferred"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name+".yaml"), []byte(strings.ReplaceAll(seeing, "gpu: GPU", "gpu: "+use)), 0o600))
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := free.Addr().String()
+	require.NoError(t, free.Close())
+	m.job("needs", "needs", nil)
+	w := m.start("--pipelines", folder, "--slots=1", "--metrics", addr)
+	w.until("message released")
+	m.job("likes", "likes", nil)
+	w.until("job settled")
+
+	resp, err := http.Get("http://" + addr + "/metrics")
+	require.NoError(t, err)
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Contains(t, string(text), `millrace_jobs_total{pipeline="needs",verdict="release"} 1`)
+	w.signal()
+	w.end()
+
+	needs := m.record("needs")
+	require.Equal(t, record.Retrying, needs.Status)
+	require.Equal(t, engine.Unfit, needs.Reason)
+	require.Equal(t, record.AttemptInterrupted, needs.Attempts[0].Status)
+	require.Contains(t, needs.Message, `task "draw" needs a GPU: `)
+	require.Empty(t, needs.Tasks)
+	require.NotContains(t, m.log("needs"), "it has begun")
+	likes := m.record("likes")
+	require.Equal(t, record.Succeeded, likes.Status, likes.Message)
+	require.Equal(t, "cpu", likes.Tasks[1].Device)
+	require.Positive(t, likes.LatencyMs)
+	require.Contains(t, likes.Warnings[0], `task "draw" runs on the CPU: `)
+	require.Contains(t, m.log("likes"), "sees []")
+	depth, err := m.queue.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, depth.Delayed)
+}

@@ -1,0 +1,241 @@
+package gpu
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bench is a machine whose GPUs a test sets.
+type bench struct {
+	mu      sync.Mutex
+	devices []Report
+	hang    chan struct{} // not nil: the driver answers when it is closed
+}
+
+func newBench(devices ...Report) *bench {
+	for i := range devices {
+		devices[i].Index = i
+		devices[i].UUID = "GPU-" + string(rune('a'+i))
+		devices[i].Name = "L4"
+	}
+	return &bench{devices: devices}
+}
+
+func (b *bench) change(f func(devices []Report)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(b.devices)
+}
+
+func (b *bench) look() (Machine, error) {
+	if b.hang != nil {
+		<-b.hang
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Machine{Driver: LeastDriver, Devices: slices.Clone(b.devices)}, nil
+}
+
+func (b *bench) pool(c Config) *Pool {
+	c.open = func() (*driver, error) {
+		return &driver{b.look, func() (*events, error) { return nil, errors.New("no events") }, func() {}}, nil
+	}
+	return NewPool(c)
+}
+
+// asks leases in the background.
+func asks(t *testing.T, p *Pool, n Need) <-chan *Lease {
+	got := make(chan *Lease, 1)
+	go func() {
+		l, err := p.Lease(t.Context(), n, func(error) {})
+		if err != nil {
+			t.Errorf("lease %s: %v", n, err)
+		}
+		got <- l
+	}()
+	synctest.Wait()
+	return got
+}
+
+var one = Need{Use: Required}
+
+// big is a GPU of 24 GiB.
+func big(free int64) Report { return Report{Device: Device{Memory: 24 << 30, Free: free}} }
+
+func TestNobodyWhoNeedsNoGPUTouchesADriver(t *testing.T) {
+	p := NewPool(Config{open: func() (*driver, error) {
+		t.Error("the driver was loaded")
+		return nil, ErrNoDriver
+	}})
+	require.NoError(t, p.Fits(t.Context(), Need{}))
+	require.NoError(t, p.Fits(t.Context(), Need{Use: None, Count: 3}))
+	require.Empty(t, p.Failures())
+	p.Close()
+}
+
+func TestWhoComesFirstIsServedFirstAndNobodyWaitsForWhatHeCanNotUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBench(big(24<<30), big(24<<30), big(2<<30)).pool(Config{})
+		defer p.Close()
+		first := <-asks(t, p, Need{Use: Required, Memory: 8 << 30})
+		require.Equal(t, "GPU-a", first.Devices[0].UUID)
+		both := asks(t, p, Need{Use: Required, Count: 2, Memory: 8 << 30})
+		late := asks(t, p, Need{Use: Required, Memory: 8 << 30})
+		require.Empty(t, both)
+		require.Empty(t, late, "a later one took what the first in line waits for")
+		small := <-asks(t, p, Need{Use: Required})
+		require.Equal(t, "GPU-c", small.Devices[0].UUID)
+
+		first.Release()
+		pair := <-both
+		require.Len(t, pair.Devices, 2)
+		synctest.Wait()
+		require.Empty(t, late)
+		pair.Release()
+		require.Equal(t, "GPU-a", (<-late).Devices[0].UUID)
+	})
+}
+
+func TestTwoThatNeedEveryGPUDoNotBlockEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBench(big(1), big(1)).pool(Config{})
+		defer p.Close()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				l, err := p.Lease(t.Context(), Need{Use: Required, Count: 2}, func(error) {})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				l.Release()
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestAGPUIsLookedAtRightBeforeItIsGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(big(24 << 30))
+		p := b.pool(Config{})
+		defer p.Close()
+		first := <-asks(t, p, one)
+		refused := make(chan error, 1)
+		go func() {
+			_, err := p.Lease(t.Context(), one, func(error) {})
+			refused <- err
+		}()
+		synctest.Wait()
+		b.change(func(d []Report) { d[0].Unfit = "it is hot" })
+		first.Release()
+		require.ErrorContains(t, <-refused, "this machine can't give a GPU: GPU 0 (L4) is out of service: it is hot")
+		b.change(func(d []Report) { d[0].Unfit = "" })
+		require.NotNil(t, <-asks(t, p, one), "what was mended is back in service")
+	})
+}
+
+func TestMemoryThatATaskHasIsWaitedForAndMemoryOfOthersIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(big(24 << 30))
+		p := b.pool(Config{})
+		defer p.Close()
+		n := Need{Use: Required, Memory: 16 << 30}
+		l := <-asks(t, p, n)
+		b.change(func(d []Report) { d[0].Free = 1 << 30 })
+		require.NoError(t, p.Fits(t.Context(), n))
+		l.Release()
+		require.ErrorContains(t, p.Fits(t.Context(), n), "GPU 0 (L4) has 1024 MiB of memory free, others have the rest")
+		require.ErrorContains(t, p.Fits(t.Context(), Need{Use: Required, Memory: 32 << 30}), "GPU 0 (L4) has 24576 MiB of memory")
+	})
+}
+
+func TestWaitingEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBench(big(1)).pool(Config{})
+		defer p.Close()
+		held := <-asks(t, p, one)
+		shutdown := errors.New("shutdown")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, shutdown)
+		defer cancel()
+		_, err := p.Lease(ctx, one, func(error) {})
+		require.Equal(t, shutdown, err)
+		held.Release()
+		require.NotNil(t, <-asks(t, p, one), "who left keeps nothing")
+	})
+}
+
+func TestADriverThatHangsIsSaidToHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(big(1))
+		b.hang = make(chan struct{})
+		p := b.pool(Config{})
+		for range 2 { // the second one does not ask again
+			err := p.Fits(t.Context(), one)
+			unfit := new(UnfitError)
+			require.ErrorAs(t, err, &unfit)
+			require.Equal(t, errHangs.Error(), unfit.Why)
+		}
+		start := time.Now()
+		p.Close()
+		require.Equal(t, 5*time.Second, time.Since(start), "Close gave up on it")
+		close(b.hang)
+		synctest.Wait()
+		require.ErrorContains(t, p.Fits(t.Context(), one), errClosed.Error())
+	})
+}
+
+func TestOnlyVisibleGPUsAreLeased(t *testing.T) {
+	devices := []Report{big(1), big(1), big(1)}
+	for _, tt := range []struct {
+		name    string
+		visible []string
+		want    []string
+	}{
+		{"by UUID", []string{"GPU-b"}, []string{"GPU-b"}},
+		{"by index", []string{"2", "0"}, []string{"GPU-a", "GPU-c"}},
+		{"by the beginning of all", []string{"GPU-"}, []string{"GPU-a", "GPU-b", "GPU-c"}},
+		{"none", nil, nil},
+		{"nonsense", []string{"", "G", "-1", "NoDevFiles"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newBench(devices...).pool(Config{Visible: tt.visible, Restricted: true})
+			defer p.Close()
+			m, err := p.Passport(t.Context())
+			require.NoError(t, err)
+			var fit []string
+			for _, r := range m.Devices {
+				if r.Unfit == "" {
+					fit = append(fit, r.UUID)
+				}
+			}
+			require.Equal(t, tt.want, fit)
+			if tt.want == nil {
+				require.ErrorContains(t, p.Fits(t.Context(), one), "the worker's CUDA_VISIBLE_DEVICES does not name it")
+			}
+		})
+	}
+}
+
+func TestAnErrorTellsOfAFewGPUsOnly(t *testing.T) {
+	p := newBench(slices.Repeat([]Report{{Device: Device{Capability: "7.5"}}}, 6)...).pool(Config{})
+	defer p.Close()
+	err := p.Fits(t.Context(), Need{Use: Required, Capability: "8.0"})
+	require.ErrorContains(t, err, "GPU 3 (L4) has compute capability 7.5; and so on for 2 more")
+	require.NotContains(t, err.Error(), "GPU 4")
+	empty := newBench().pool(Config{})
+	defer empty.Close()
+	require.ErrorContains(t, empty.Fits(t.Context(), one), ErrNoDevice.Error())
+}
+
+func TestProgramsSeeTheGPUsOfTheirTaskAndNoOthers(t *testing.T) {
+	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES=GPU-a,MIG-b"}, Environ([]Device{{UUID: "GPU-a"}, {UUID: "MIG-b"}}))
+	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES="}, Environ(nil))
+}

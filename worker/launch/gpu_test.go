@@ -1,0 +1,96 @@
+//go:build linux && cgo
+
+package launch_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// eventsVar names the FIFO on which the fake driver is told what fails. Where it is set, the test runs with that driver.
+const eventsVar = "FAKE_EVENTS"
+
+// withFakeDriver runs the calling test again in a process whose dynamic linker finds a fake libnvidia-ml.so.1, and says
+// whether this is that process.
+func withFakeDriver(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(eventsVar) != "" {
+		return true
+	}
+	header, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml/pkg/nvml").Output()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	out, err := exec.Command("gcc", "-shared", "-fPIC", "-DNVML_NO_UNVERSIONED_FUNC_DEFS=1", "-I", strings.TrimSpace(string(header)),
+		"-o", filepath.Join(dir, "libnvidia-ml.so.1"), "../../modules/gpu/testdata/nvml.c").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	fifo := filepath.Join(dir, "events")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), eventsVar+"="+fifo, "LD_LIBRARY_PATH="+dir, "FAKE_COUNT=2")
+	out, err = cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "--- PASS: "+t.Name())
+	return false
+}
+
+// E5, F44: the whole way, from a child to the driver.
+func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
+	if !withFakeDriver(t) {
+		return
+	}
+	pool := gpu.NewPool(gpu.Config{})
+	t.Cleanup(pool.Close)
+	var lost []error
+	machine := &launch.Machine{GPUs: pool, Lost: func(err error) { lost = append(lost, err) }}
+	p := newPool(t, func(c *launch.Config) { c.Machine, c.Slots = machine, 2 })
+	launched := func(count int, then string, rep engine.Reporter) *engine.Run {
+		out, err := p.Launch(t.Context(), request("gpus", fmt.Sprint(count, " ", then)), rep)
+		require.NoError(t, err)
+		out.Close()
+		return out.Run
+	}
+
+	run := launched(2, "", new(lines))
+	require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
+	require.Equal(t, "GPU-0 GPU-1", run.Result["has"])
+	require.GreaterOrEqual(t, run.GPUSeconds, 0.1, "two of them, for 50 ms")
+	require.Zero(t, machine.Leased())
+
+	run = launched(2, "die", new(lines))
+	require.Equal(t, engine.Crash, run.Failure.Reason)
+	require.Positive(t, run.GPUSeconds, "the worker has counted")
+	require.Zero(t, machine.Leased(), "a child that dies gives back what it had")
+
+	run = launched(3, "", new(lines))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Contains(t, run.Failure.Message, `task "it" needs 3 GPUs: it has only 2`)
+
+	run = launched(1, "wait", engine.ReporterFunc(func(_ context.Context, ev engine.Event) {
+		if ev.Line == "has them" {
+			require.NoError(t, os.WriteFile(os.Getenv(eventsVar), []byte("0 79\n"), 0))
+		}
+	}))
+	require.Equal(t, engine.Canceled, run.Status)
+	require.Equal(t, engine.GPULost, run.Failure.Reason)
+	require.Contains(t, run.Failure.Message, "GPU-0 failed: XID 79, the GPU has fallen off the bus")
+	require.Len(t, lost, 1)
+
+	run = launched(1, "", new(lines))
+	require.Equal(t, "GPU-1", run.Result["has"], "the other one serves on")
+	run = launched(2, "", new(lines))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Equal(t, engine.GPUClass, run.Failure.Class)
+	require.Contains(t, run.Failure.Message, "only 1 would do")
+}
