@@ -44,10 +44,16 @@ type SDK interface {
 type Parts interface {
 	// Begin starts an upload in parts, which nobody sees before Complete.
 	Begin(ctx context.Context, key string, o blob.PutOptions) (upload string, err error)
-	// Part puts part n, counted from 1, and returns its ETag.
-	Part(ctx context.Context, key, upload string, n int, b *Body) (etag string, err error)
-	Complete(ctx context.Context, key, upload string, etags []string) (etag string, err error)
+	// Part puts part n, counted from 1.
+	Part(ctx context.Context, key, upload string, n int, b *Body) (Part, error)
+	Complete(ctx context.Context, key, upload string, parts []Part) (etag string, err error)
 	Abort(ctx context.Context, key, upload string) error
+}
+
+// A Part is what a service says of a part that was put.
+type Part struct {
+	ETag string
+	Sum  string // its checksum, as the service writes it; empty where none was sent
 }
 
 // Want says what of an object is wanted: From is the first byte, To the one after the last (0: the end). Version, where it

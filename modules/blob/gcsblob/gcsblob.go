@@ -24,6 +24,8 @@ type Config struct {
 	Endpoint string // empty: Google's own; of another server its root, like http://127.0.0.1:4443
 	// Keys returns a bearer Token, each time that the last one has ended; an empty one is anonymous access, and so is nil.
 	Keys func(context.Context) (cloud.Keys, error)
+	// HTTP makes the calls, for who may not reach every address; nil is that of cloud.NewHTTPClient.
+	HTTP *http.Client
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
 	Stall time.Duration
 	// AutoCreate makes a bucket that is not there, in Project.
@@ -74,19 +76,21 @@ func (s *Store) Close() error { return s.client.Close() }
 
 // newClient makes each call once, with a token of Keys: the SDK looks for no credentials of its own.
 func newClient(ctx context.Context, c Config) (*storage.Client, error) {
-	transport := cloud.NewHTTPClient().GetTransport()
-	transport.WriteBufferSize = 256 << 10
+	client := http.Client{Transport: cloud.NewHTTPClient().GetTransport()}
+	if c.HTTP != nil && c.HTTP.Transport != nil {
+		client = *c.HTTP
+	}
+	client.Transport = &wire{keys: cachedKeys(c.Keys), stall: c.Stall, next: client.Transport}
 	options := []option.ClientOption{
-		option.WithHTTPClient(&http.Client{Transport: &wire{keys: cachedKeys(c.Keys), stall: c.Stall, next: transport}}),
-		option.WithoutAuthentication(), storage.WithJSONReads(),
+		option.WithHTTPClient(&client), option.WithoutAuthentication(), storage.WithJSONReads(),
 	}
 	if c.Endpoint != "" {
 		options = append(options, option.WithEndpoint(strings.TrimSuffix(c.Endpoint, "/")+"/storage/v1/"))
 	}
-	client, err := storage.NewClient(ctx, options...)
+	service, err := storage.NewClient(ctx, options...)
 	if err != nil {
 		return nil, err
 	}
-	client.SetRetry(storage.WithPolicy(storage.RetryNever))
-	return client, nil
+	service.SetRetry(storage.WithPolicy(storage.RetryNever))
+	return service, nil
 }

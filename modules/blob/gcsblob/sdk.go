@@ -83,9 +83,8 @@ func write(ctx context.Context, object *storage.ObjectHandle, r io.Reader, o blo
 	return strings.Trim(w.Attrs().Etag, `"`), nil
 }
 
-// Get asks for the bytes as they are stored: those of an object that is kept compressed stay so.
 func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
-	object := s.bucket.Object(key).ReadCompressed(true)
+	object := s.bucket.Object(key)
 	if w.Version != "" {
 		generation, err := strconv.ParseInt(w.Version, 10, 64)
 		if err != nil {

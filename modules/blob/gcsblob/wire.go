@@ -39,6 +39,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if k.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+k.Token)
 	}
+	if r.URL.Query().Get("alt") == "media" {
+		r.Header.Set("Accept-Encoding", "gzip") // or an object that is kept compressed would not come as it is stored
+	}
 	sent := &counter{ReadCloser: r.Body}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = sent

@@ -23,6 +23,7 @@ type Config struct {
 	AWS    cloud.AWS
 	Bucket string
 	Prefix string // of all keys; may be empty
+	Owner  string // the account that the bucket must belong to, as AWS numbers them; empty is any
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
 	Stall time.Duration
 	// AutoCreate makes a bucket that is not there, in the region of AWS.
@@ -69,6 +70,9 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 	d := &sdk{bucket: aws.String(c.Bucket), region: conf.Region}
 	d.client = s3.NewFromConfig(conf, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
+		if c.Owner != "" {
+			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Expected-Bucket-Owner", c.Owner))
+		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own
 		if c.Owner != "" {
 			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("x-amz-expected-bucket-owner", c.Owner))
