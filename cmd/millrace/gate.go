@@ -184,7 +184,7 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 		})
 	case cloud.ServiceGCS:
 		return gcsblob.Open(ctx, gcsblob.Config{
-			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, AutoCreate: w.ref.Create, Project: g.access.GCSProject, Unlisted: true,
+			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, AutoCreate: w.ref.Create, Project: g.access.GCSProject, Unlisted: true, Foreign: true,
 		})
 	}
 	return nil, fmt.Errorf("%q is no service with buckets", w.ref.Service)

@@ -162,7 +162,7 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	})()
 	runCtx, share := r.machine.Share(runCtx)
 	defer share.Close()
-	req.Host, req.Keys = share, share.Keys
+	req.Host, req.Keys = share, r.policy.Clouds.Keys
 	run := r.run(runCtx, dir, req, show)
 	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
 		return err

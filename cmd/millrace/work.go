@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker"
@@ -99,9 +100,11 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	access := cfg.access(ctx, &cfg.cloudConfig)
 	machine, counted, letGo := cfg.machine(run, tools, log)
 	defer letGo()
-	launcher, end, err := cfg.launcher(ctx, run, machine, log)
+	machine.Keys = access.Keys
+	launcher, end, err := cfg.launcher(run, machine, access, log)
 	if err != nil {
 		return err
 	}
@@ -165,12 +168,10 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(ctx context.Context, run *workerRun, machine *launch.Machine, log *slog.Logger) (launch.Launcher, func(), error) {
+func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
-		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents,
-		Clouds: c.access(ctx, &c.cloudConfig), AnyBucket: c.embedded(),
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
 	}
-	machine.Keys = policy.Clouds.Keys
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)

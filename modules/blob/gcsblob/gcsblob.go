@@ -33,6 +33,8 @@ type Config struct {
 	Project    string
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -61,7 +63,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	d := &sdk{bucket: client.Bucket(c.Bucket), project: c.Project}
 	s, err := bucket.Open(ctx, bucket.Config{
-		SDK: d, Stream: d.stream, Name: "gs://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted,
+		SDK: d, Stream: d.stream, Name: "gs://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
