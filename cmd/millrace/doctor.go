@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/disk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -181,7 +182,7 @@ func (c *workConfig) examineFolder() queue.Finding {
 	f := queue.Finding{Check: "data folder", Level: queue.Good, Text: c.Data + " can be written to"}
 	err := os.MkdirAll(c.runDir(), 0o700)
 	if err == nil {
-		err = c.ready()
+		err = disk.New(c.runDir(), int64(c.MinFree)).Ready()
 	}
 	if err == nil {
 		var probe *os.File

@@ -102,10 +102,20 @@ type running struct {
 	log   strings.Builder // what was read of it
 }
 
-// start starts a worker. It inherits a descriptor that is none of its jobs' business.
+// start starts a worker.
 func (m *mill) start(args ...string) *running {
 	m.t.Helper()
-	cmd := exec.Command(binary, append([]string{"work", "--data", m.data, "--visibility=5s"}, args...)...)
+	return m.begin(exec.Command(binary, m.args(args)...))
+}
+
+// args are those of a worker.
+func (m *mill) args(more []string) []string {
+	return append([]string{"work", "--data", m.data, "--visibility=5s"}, more...)
+}
+
+// begin starts what becomes a worker. It inherits a descriptor that is none of its jobs' business.
+func (m *mill) begin(cmd *exec.Cmd) *running {
+	m.t.Helper()
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, m.env...)
 	inherited, err := os.Open(m.data)
 	require.NoError(m.t, err)

@@ -57,7 +57,7 @@ func newRunner(env map[string]string, policy launch.Policy, log *slog.Logger) (*
 		return nil, err
 	}
 	return &runner{
-		engine:    engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned}),
+		engine:    engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned, Limits: policy.Limits}),
 		lint:      lint.Options{Modules: mods, Callbacks: cbs, Planned: planned},
 		templates: render.NewCache(),
 		exec:      &proc.Local{Keep: func(int) bool { return false }},

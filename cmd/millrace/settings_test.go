@@ -12,7 +12,8 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 	p.write("file", "")
 	p.env = []string{"MILLRACE_INLINE=perhaps", "MILLRACE_MIN_FREE=much"}
 	r := p.millrace("work", "--pipelines", "/nope", "--read-paths", "nowhere,.", "--slots", "100000", "--reuse", "0",
-		"--deadline", "0s", "--data", "", "--isolation", "foo", "--visibility", "0s", "--confine=perhaps", "--grace", "soon")
+		"--deadline", "0s", "--data", "", "--isolation", "foo", "--visibility", "0s", "--confine=perhaps", "--grace", "soon",
+		"--max-input", "lots", "--tool-limits", "Gimp=2Gi,ImageMagick,ImageMagick=much,ImageMagick=2Gi/soon,ImageMagick=/")
 	require.Equal(t, 2, r.code)
 	for _, text := range []string{
 		"--pipelines: the folder of pipelines /nope can't be read: no such file or directory",
@@ -25,6 +26,12 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 		"--visibility: must be at least 1s, got 0s",
 		`--confine: "perhaps" is neither true nor false`,
 		`--grace: "soon" is no duration`,
+		`--max-input: "lots" is no size`,
+		`--tool-limits: no module runs a tool called "Gimp", only `,
+		`--tool-limits: "ImageMagick" is no limit of a tool; write it like ImageMagick=2Gi/10m`,
+		`--tool-limits: "ImageMagick=much" is no limit`,
+		`--tool-limits: "ImageMagick=2Gi/soon" is no limit`,
+		`--tool-limits: "ImageMagick=/" is no limit`,
 		`MILLRACE_INLINE: "perhaps" is none of auto, on, off`,
 		`MILLRACE_MIN_FREE: "much" is no size`,
 	} {

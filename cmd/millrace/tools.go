@@ -129,7 +129,7 @@ func (c *workConfig) machineTools(ctx context.Context, log *slog.Logger) (*tool.
 		}
 		found = append(found, f)
 	}
-	set.Known = found
+	set.Known, set.Limits = found, c.toolLimits
 	return set, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/metrics"
@@ -29,6 +29,7 @@ type workConfig struct {
 	fitConfig
 	accessConfig
 	toolsConfig
+	admissionConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
@@ -113,7 +114,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
-		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: cfg.ready, Machine: cfg.thisMachine,
+		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: machine.Disk.Ready, Machine: cfg.thisMachine,
 		Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {
@@ -171,6 +172,7 @@ func (c *workConfig) readPaths() []string {
 func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
 		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
+		Limits: engine.Limits{Input: int64(c.MaxInput), Memory: c.memoryAlone}, // alone on the machine, a job gets all of it
 	}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
@@ -198,18 +200,6 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		},
 	})
 	return p, p.Close, nil
-}
-
-// ready says why no message may be taken now.
-func (c *workConfig) ready() error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(c.Data, &st); err != nil {
-		return fmt.Errorf("look at free space of %s: %w", c.Data, err)
-	}
-	if free := int64(st.Bavail) * int64(st.Bsize); free < int64(c.MinFree) {
-		return fmt.Errorf("%s has %d MiB free, and no message is taken below %d MiB (MILLRACE_MIN_FREE)", c.Data, free>>20, c.MinFree>>20)
-	}
-	return nil
 }
 
 // allowedEnv is the part of our environment that the operator lets templates read.

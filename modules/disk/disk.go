@@ -66,7 +66,7 @@ func (s *Space) CanHold(n int64) (bool, error) {
 	return n <= u.size-s.keep, err
 }
 
-// Ready returns nil, or why no job should begin on the disk now: less space is free than stays free, reservations counted,
+// Ready returns nil, or why no message should be taken for work on the disk now: less space is free than stays free, reservations counted,
 // or no file can be made any more.
 func (s *Space) Ready() error {
 	free, err := s.Free()
@@ -80,7 +80,7 @@ func (s *Space) Ready() error {
 	case u.full:
 		return fmt.Errorf("the filesystem of %s has no inode free; remove files there", s.dir)
 	case free < 0:
-		return fmt.Errorf("%s has %d MiB free beyond what jobs have reserved, and no job begins below %d MiB", s.dir, (free+s.keep)>>20, s.keep>>20)
+		return fmt.Errorf("%s has %d MiB free beyond what jobs have reserved, and no message is taken below %d MiB (MILLRACE_MIN_FREE)", s.dir, (free+s.keep)>>20, s.keep>>20)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	s := open(t, 4<<30)
 	require.NoError(t, s.Ready())
 	s = open(t, -4<<30)
-	require.ErrorContains(t, s.Ready(), "no job begins below")
+	require.ErrorContains(t, s.Ready(), "no message is taken below")
 	require.ErrorIs(t, disk.New("/no/such/folder", 0).Ready(), fs.ErrNotExist)
 }
 

@@ -13,8 +13,8 @@ import (
 
 // Limits are what a task may take, as far as its module can tell before the work; 0 is no limit.
 type Limits struct {
-	Input  int64 // bytes that it reads
-	Memory int64 // resident bytes
+	Input  int64 `json:"input,omitzero"`  // bytes that it reads
+	Memory int64 `json:"memory,omitzero"` // resident bytes
 }
 
 // admitted runs the module when what it will take is known, admitted and reserved. Disk is not waited for: a task that waits

@@ -75,11 +75,12 @@ type Tools struct {
 
 // A Policy is what the operator allows jobs.
 type Policy struct {
-	AllowHosts   []string `json:"allow_hosts,omitzero"` // private hosts that may be reached
-	AllowPrivate bool     `json:"allow_private,omitzero"`
-	Shell        string   `json:"shell,omitzero"`     // ShellCatalogue (the default), ShellAll, ShellNone
-	Report       string   `json:"report,omitzero"`    // which runs get a report: a report.When
-	Documents    string   `json:"documents,omitzero"` // folder of the operator's documents; empty is none
+	AllowHosts   []string      `json:"allow_hosts,omitzero"` // private hosts that may be reached
+	AllowPrivate bool          `json:"allow_private,omitzero"`
+	Limits       engine.Limits `json:"limits,omitzero"`    // of what a task may take
+	Shell        string        `json:"shell,omitzero"`     // ShellCatalogue (the default), ShellAll, ShellNone
+	Report       string        `json:"report,omitzero"`    // which runs get a report: a report.When
+	Documents    string        `json:"documents,omitzero"` // folder of the operator's documents; empty is none
 	// Clouds is how the operator's data is reached. In a child its Keys are asked for when they are needed.
 	Clouds    cloud.Access `json:"clouds,omitzero"`
 	AnyBucket bool         `json:"any_bucket,omitzero"` // pipelines of messages, too, may touch any bucket where none are listed
