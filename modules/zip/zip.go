@@ -52,6 +52,28 @@ type Output struct {
 	Skipped []string `json:"skipped" doc:"Symbolic links and special files that were left out."`
 }
 
+// entryOverhead is at least what an entry takes of an archive besides its bytes and its name, which is there twice.
+const entryOverhead = 200
+
+// Probe adds up what will be packed. An archive of what does not shrink is as large.
+func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, error) {
+	src := sources(p.Src)
+	col := collection{dir: c.Workspace}
+	if err := col.gather(ctx, src, p.Dest); err != nil {
+		return modules.Demand{}, fmt.Errorf("pack %s: %w", strings.Join(src, ", "), err)
+	}
+	var d modules.Demand
+	for _, e := range col.entries {
+		info, err := c.Workspace.Stat(e.file)
+		if err != nil {
+			return modules.Demand{}, fmt.Errorf("pack %s: %w", strings.Join(src, ", "), err)
+		}
+		d.Input += info.Size()
+		d.Disk += info.Size() + int64(2*len(e.name)) + entryOverhead
+	}
+	return d, nil
+}
+
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	measured := modules.Measure()
 	src := sources(p.Src)

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,6 +122,62 @@ func TestLevelsTradeTimeForSize(t *testing.T) {
 	}
 	require.Greater(t, sizes[0], 30_000)
 	require.Less(t, sizes[9], 1_000)
+}
+
+// Files are packed in parts of a MiB, several at once: the lengths are those around the parts.
+func TestFilesOfManyPartsComeOutAsTheyWere(t *testing.T) {
+	const part = 1 << 20
+	text := []byte(strings.Repeat("v 1.25 -3.5 0.75\nvn 0 0 1\n", 3*part/26))
+	noise := make([]byte, part+1)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
+	c, _ := moduletest.Call(t)
+	var want []string
+	for i, content := range [][]byte{{}, noise[:9], text[:part-1], text[:part], text[:part+1], text[:2*part], text, noise} {
+		name := strconv.Itoa(i)
+		require.NoError(t, c.Workspace.WriteFile("in/"+name, content))
+		want = append(want, name+"="+string(content))
+	}
+	for _, level := range []int{0, 6} {
+		_, err := zip.Module.Run(t.Context(), c, map[string]any{"src": "in", "dest": "all.zip", "config": map[string]any{"level": level}})
+		require.NoError(t, err)
+		require.True(t, slices.Equal(want, unpack(t, c, "all.zip")), "level %d", level)
+	}
+}
+
+func TestTheArchiveTakesNoMoreThanItIsSaidToBefore(t *testing.T) {
+	noise := make([]byte, 1<<20+1)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
+	c := filled(t)
+	require.NoError(t, c.Workspace.WriteFile("out/noise", noise))
+	require.NoError(t, c.Workspace.WriteFile("out/empty", nil))
+	for _, level := range []int{0, 6} {
+		props := map[string]any{"src": "out", "dest": "all.zip", "config": map[string]any{"level": level}}
+		d, err := modules.Probe(t.Context(), zip.Module, c, props)
+		require.NoError(t, err)
+		require.Equal(t, int64(len(noise)+len("out/a.txtout/b.txtout/deep/c.obj")), d.Input)
+		_, err = zip.Module.Run(t.Context(), c, props)
+		require.NoError(t, err)
+		info, err := c.Workspace.Stat("all.zip")
+		require.NoError(t, err)
+		require.LessOrEqual(t, info.Size(), d.Disk)
+	}
+	_, err := modules.Probe(t.Context(), zip.Module, c, map[string]any{"src": "no.txt", "dest": "a.zip"})
+	require.ErrorContains(t, err, `pack no.txt: there is no file "no.txt"`)
+}
+
+func TestWhatDoesNotShrinkIsStored(t *testing.T) {
+	noise := make([]byte, 10_000)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
+	c, _ := moduletest.Call(t)
+	require.NoError(t, c.Workspace.WriteFile("noise", noise))
+	_, err := zip.Module.Run(t.Context(), c, map[string]any{"src": "noise", "dest": "noise.zip"})
+	require.NoError(t, err)
+	path, err := c.Workspace.Path("noise.zip")
+	require.NoError(t, err)
+	r, err := stdzip.OpenReader(path)
+	require.NoError(t, err)
+	defer r.Close()
+	require.Equal(t, stdzip.Store, r.File[0].Method)
 }
 
 func TestBadSourcesAreRefusedForGood(t *testing.T) {
