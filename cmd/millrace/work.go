@@ -26,6 +26,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	accessConfig
 	toolsConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
@@ -100,7 +101,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	}
 	machine, counted, letGo := cfg.machine(run, tools, log)
 	defer letGo()
-	launcher, end, err := cfg.launcher(run, machine, log)
+	launcher, end, err := cfg.launcher(ctx, run, machine, log)
 	if err != nil {
 		return err
 	}
@@ -164,8 +165,12 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, log *slog.Logger) (launch.Launcher, func(), error) {
-	policy := launch.Policy{AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents}
+func (c *workConfig) launcher(ctx context.Context, run *workerRun, machine *launch.Machine, log *slog.Logger) (launch.Launcher, func(), error) {
+	policy := launch.Policy{
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents,
+		Clouds: c.access(ctx, &c.cloudConfig), AnyBucket: c.embedded(),
+	}
+	machine.Keys = policy.Clouds.Keys
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)

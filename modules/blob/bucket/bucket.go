@@ -90,6 +90,8 @@ type Config struct {
 	AutoCreate bool
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -100,6 +102,7 @@ type Store struct {
 	name   string
 	prefix string // empty, or with a slash at its end
 	stall  time.Duration
+	all    bool // keys are listed that no store takes
 }
 
 var (
@@ -110,7 +113,7 @@ var (
 // Open checks the configuration, and by one call that the bucket is there and may be read: a wrong name, wrong
 // credentials and a wrong endpoint show at once, as a *cloud.Error.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, name: c.Name, stall: c.Stall}
+	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, name: c.Name, stall: c.Stall, all: c.Foreign}
 	if s.stall <= 0 {
 		s.stall = 30 * time.Second
 	}
