@@ -33,7 +33,7 @@ func TestTheImageSaysWhichToolsItHas(t *testing.T) {
 	t.Log(log)
 	if class() == "light" {
 		require.Equal(t, "1", code)
-		require.Contains(t, log, "ImageMagick")
+		require.Contains(t, log, "missing, for ImageMagick")
 		return
 	}
 	require.Equal(t, "0", code, log)
