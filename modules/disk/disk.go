@@ -27,11 +27,6 @@ func New(dir string, keep int64) *Space { return &Space{dir: dir, keep: keep} }
 func (s *Space) Free() (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.free()
-}
-
-// free is Free; the caller holds mu.
-func (s *Space) free() (int64, error) {
 	u, err := look(s.dir)
 	if err != nil {
 		return 0, err
@@ -45,12 +40,12 @@ func (s *Space) Reserve(n int64) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n = max(n, 0)
-	free, err := s.free()
+	u, err := look(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	if n > 0 && n > free {
-		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(free, 0), Reserved: s.reserved})
+	if free := u.free - s.keep - s.reserved; n > 0 && n > free {
+		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(free, 0), Reserved: s.reserved, Size: u.size - s.keep})
 	}
 	s.reserved += n
 	return sync.OnceFunc(func() {
@@ -58,12 +53,6 @@ func (s *Space) Reserve(n int64) (release func(), err error) {
 		defer s.mu.Unlock()
 		s.reserved -= n
 	}), nil
-}
-
-// CanHold says whether n bytes could be reserved if the disk were empty.
-func (s *Space) CanHold(n int64) (bool, error) {
-	u, err := look(s.dir)
-	return n <= u.size-s.keep, err
 }
 
 // Ready returns nil, or why no message should be taken for work on the disk now: less space is free than stays free, reservations counted,
@@ -88,9 +77,14 @@ func (s *Space) Ready() error {
 // A FullError is a reservation that was refused.
 type FullError struct {
 	Need, Free, Reserved int64 // bytes: asked for, to be had, and kept for others
+	Size                 int64 // bytes: to be had if the disk were empty
 }
 
 func (e *FullError) Error() string {
+	if e.Need > e.Size {
+		return fmt.Sprintf("the task needs %d MiB of disk, and tasks get %d MiB in all here; it runs on a worker with a larger one (MILLRACE_DATA, or the pod's volume)",
+			megabytes(e.Need), e.Size>>20)
+	}
 	return fmt.Sprintf("the task needs %d MiB of disk, and %d MiB are free (%d MiB are reserved for other tasks); it runs when there is more",
 		megabytes(e.Need), e.Free>>20, megabytes(e.Reserved))
 }
@@ -103,6 +97,12 @@ func megabytes(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
 func Full(err error) bool {
 	_, refused := errors.AsType[*FullError](err)
 	return refused || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// Exhausted says whether nothing more can be written to the disk of a folder. A few blocks that it keeps for itself are nothing.
+func Exhausted(dir string) bool {
+	u, err := look(dir)
+	return err == nil && (u.full || u.free < 64<<10)
 }
 
 // usage is how much there is, in bytes, and whether no file can be made for want of an inode.

@@ -60,13 +60,9 @@ func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
 }
 
 func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
-	s := disk.New(t.TempDir(), 0)
-	holds, err := s.CanHold(1)
-	require.NoError(t, err)
-	require.True(t, holds)
-	holds, err = s.CanHold(math.MaxInt64)
-	require.NoError(t, err)
-	require.False(t, holds)
+	_, err := disk.New(t.TempDir(), 0).Reserve(math.MaxInt64)
+	require.ErrorContains(t, err, "MiB in all here; it runs on a worker with a larger one")
+	require.Equal(t, fault.Transient, fault.Of(err))
 }
 
 func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/disk"
@@ -31,7 +32,20 @@ func (s *taskScope) admitted(ctx context.Context, m modules.Module, c *modules.C
 		}
 		defer grant.Release()
 	}
-	return guard(ctx, m, c, func() (map[string]any, error) { return m.Run(ctx, c, props) })
+	out, err := guard(ctx, m, c, func() (map[string]any, error) { return m.Run(ctx, c, props) })
+	return out, blameDisk(c, err)
+}
+
+// blameDisk adds to a failure of unknown cause that the workspace's disk is full, where it is: a program that could not write
+// says so in words of its own, if at all.
+func blameDisk(c *modules.Call, err error) error {
+	if err == nil || c.Workspace == nil || fault.Of(err) != fault.Unknown || !disk.Exhausted(c.Workspace.Real()) {
+		return err
+	}
+	if reason, _ := named(err); reason != "" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, syscall.ENOSPC)
 }
 
 // admit asks the module what its work will take, and refuses for good what is more than the operator admits. Nothing has been
