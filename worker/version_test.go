@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type frail struct {
 	opens  int   // of pipelines that fail
 	keep   error // why pipelines can't be kept
 	writes int   // that take place before the store is gone; negative for any number
+	mu     sync.Mutex
 }
 
 // on puts a frail store under the shelf's records.
@@ -45,6 +47,8 @@ func (s *shelf) on(f *frail) *frail {
 }
 
 func (f *frail) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.opens > 0 && strings.HasPrefix(key, "pipelines/") {
 		f.opens--
 		return nil, blob.Info{}, errStore
@@ -55,22 +59,31 @@ func (f *frail) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info,
 	return f.Store.Open(ctx, key)
 }
 
+// gone takes a write off those that take place.
+func (f *frail) gone() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.writes == 0 {
+		return true
+	}
+	f.writes--
+	return false
+}
+
 func (f *frail) Create(ctx context.Context, key string, b []byte) error {
 	if f.keep != nil && strings.HasPrefix(key, "pipelines/") {
 		return f.keep
 	}
-	if f.writes == 0 {
+	if f.gone() {
 		return errStore
 	}
-	f.writes--
 	return f.Store.Create(ctx, key, b)
 }
 
 func (f *frail) Put(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (blob.Info, error) {
-	if f.writes == 0 {
+	if f.gone() {
 		return blob.Info{}, errStore
 	}
-	f.writes--
 	return f.Store.Put(ctx, key, r, o)
 }
 

@@ -135,6 +135,8 @@ var owners = []struct {
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/prometheus/client_golang", []string{"worker/metrics"}, "metrics are counted in one place"},
+	{"google.golang.org/api", []string{"modules/cloud", "modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"github.com/fsouza/fake-gcs-server", nil, "tests alone: Google Cloud Storage in the test's own process"},
 	{"golang.org/x/oauth2", []string{"modules/cloud", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},

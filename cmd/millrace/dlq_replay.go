@@ -82,8 +82,9 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	}
 	policy := launch.Policy{Shell: launch.ShellCatalogue}
 	if r.trust {
-		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true}
+		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true, AnyBucket: true}
 	}
+	policy.Clouds = new(accessConfig).access(ctx, &b.cfg.cloudConfig)
 	runner, err := newRunner(map[string]string{}, policy, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -28,7 +28,6 @@ type cloudConfig struct {
 	Region          string `flag:"region" default:"" doc:"AWS region; empty is the environment's or the profile's"`
 	SQSEndpoint     string `flag:"sqs-endpoint" default:"" doc:"URL of a server that speaks SQS, instead of AWS's"`
 	S3Endpoint      string `flag:"s3-endpoint" default:"" doc:"URL of a server that speaks S3, instead of AWS's"`
-	DeadQueue       string `flag:"dead-queue" default:"" doc:"SQS queue for what is given up; empty is that of the queue's redrive policy"`
 	COSEndpoint     string `flag:"cos-endpoint" default:"" doc:"URL of IBM COS, like https://s3.eu-de.cloud-object-storage.appdomain.cloud"`
 	COSRegion       string `flag:"cos-region" default:"" doc:"region that HMAC signatures name; empty is us-east-1"`
 	COSAccessKeyID  string `flag:"cos-access-key-id" default:"" doc:"HMAC access key of COS"`
@@ -53,11 +52,17 @@ func (c *cloudConfig) cos() cloud.COS {
 // checkEndpoints refuses what is no URL of a server.
 func (c *cloudConfig) checkEndpoints(from func(string) string) (errs []error) {
 	for _, e := range [][2]string{{"sqs-endpoint", c.SQSEndpoint}, {"s3-endpoint", c.S3Endpoint}, {"cos-endpoint", c.COSEndpoint}, {"cos-auth-endpoint", c.COSAuthEndpoint}} {
-		if u, err := url.Parse(e[1]); e[1] != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		if e[1] != "" && !isServer(e[1]) {
 			errs = append(errs, fmt.Errorf("%s: %q is not the URL of a server; one looks like https://host:port", from(e[0]), e[1]))
 		}
 	}
 	return errs
+}
+
+// isServer says whether text is the URL of a server.
+func isServer(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // checkCOS refuses what no client can be made of. Whether the credentials are good is the service's to say.
@@ -80,8 +85,9 @@ func (c *cloudConfig) checkCOS(from func(string) string) (errs []error) {
 // placeConfig says where messages wait, and where records and outputs lie.
 type placeConfig struct {
 	dataConfig
-	Queue []string `flag:"queue" default:"local" doc:"queues, comma-separated: local (embedded), sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4 may follow each"`
-	Store string   `flag:"store" default:"local" doc:"where records and outputs lie: local (a folder), s3://bucket/prefix, cos://bucket/prefix"`
+	Queue     []string `flag:"queue" default:"local" doc:"queues, comma-separated: local (embedded), sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4 may follow each"`
+	Store     string   `flag:"store" default:"local" doc:"where records and outputs lie: local (a folder), s3://bucket/prefix, cos://bucket/prefix"`
+	DeadQueue string   `flag:"dead-queue" default:"" doc:"SQS queue for what is given up; empty is that of the queue's redrive policy"`
 	cloudConfig
 
 	queues []queueRef // of Queue, by complete

@@ -66,6 +66,9 @@ func (p *progress) ended(ev engine.Event) {
 	took := t.Ended.Sub(t.Started).Round(time.Millisecond).String()
 	switch t.Status {
 	case engine.Succeeded:
+		if t.Device != "" {
+			took += " on " + t.Device
+		}
 		p.line("✓", name(ev), took)
 	case engine.Skipped:
 		p.line("–", name(ev), "skipped")

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,10 +29,13 @@ type runConfig struct {
 	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
 	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
 	GPU       string   `flag:"gpu" default:"auto" doc:"how much the tasks that have a use for a GPU want one: required, preferred (else they run on the CPU), none; auto is as each says, off keeps the GPUs from them"`
+	cloudConfig
+	accessConfig
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	return append(c.toolsConfig.complete(from), checkGPU(from("gpu"), c.GPU, gpuAuto, gpuOff, string(gpu.Required), string(gpu.Preferred), string(gpu.None)),
+	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from))
+	return append(errs, checkGPU(from("gpu"), c.GPU, gpuAuto, gpuOff, string(gpu.Required), string(gpu.Preferred), string(gpu.None)),
 		checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
 
@@ -93,7 +97,10 @@ func newRunCmd() *cobra.Command {
 		if err := checkForm(format, req); err != nil {
 			return err
 		}
-		r, err := newRunner(runEnv(cfg.AllowEnv), launch.Policy{AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents}, log)
+		policy := launch.Policy{
+			AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents, Clouds: cfg.access(c.Context(), &cfg.cloudConfig), AnyBucket: true,
+		}
+		r, err := newRunner(runEnv(cfg.AllowEnv), policy, log)
 		if err != nil {
 			return err
 		}
@@ -155,7 +162,7 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 	})()
 	runCtx, share := r.machine.Share(runCtx)
 	defer share.Close()
-	req.Host, req.Keys = share, share.Keys
+	req.Host, req.Keys = share, r.policy.Clouds.Keys
 	run := r.run(runCtx, dir, req, show)
 	if err := tellEnd(runCtx, show, newScreen(os.Stderr), req, run); err != nil {
 		return err

@@ -134,15 +134,17 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
 	in.Host, in.GPU = req.Host, r.gpu
-	reach := egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts}
+	g := r.gate(req)
 	in.Call = modules.Call{
 		Log:       r.log.With("job_id", req.Job.ID),
 		Workspace: ws,
 		Exec:      r.exec,
 		Env:       r.jobEnv(dir, req),
 		Tools:     r.tools,
-		HTTP:      egress.NewClient(reach),
-		Dial:      egress.NewDialer(reach),
+		HTTP:      egress.NewClient(g.egress),
+		Clouds:    g.access,
+		Bucket:    g.bucket,
+		Dial:      egress.NewDialer(g.egress),
 	}
 	return in, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -26,6 +27,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	accessConfig
 	toolsConfig
 	admissionConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
@@ -99,9 +101,11 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	access := cfg.access(ctx, &cfg.cloudConfig)
 	machine, counted, letGo := cfg.machine(run, tools, log)
 	defer letGo()
-	launcher, end, err := cfg.launcher(run, machine, log)
+	machine.Keys = access.Keys
+	launcher, end, err := cfg.launcher(run, machine, access, log)
 	if err != nil {
 		return err
 	}
@@ -165,9 +169,9 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, log *slog.Logger) (launch.Launcher, func(), error) {
+func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
-		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents,
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
 		Limits: engine.Limits{Input: int64(c.MaxInput), Memory: c.memoryAlone}, // alone on the machine, a job gets all of it
 	}
 	env := allowedEnv(c.AllowEnv)

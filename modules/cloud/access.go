@@ -51,8 +51,8 @@ type Keys struct {
 	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
 }
 
-// end is when they are asked for again.
-func (k Keys) end() time.Time {
+// End is when they are asked for again: after a minute where they name no end.
+func (k Keys) End() time.Time {
 	if k.Expires.IsZero() {
 		return time.Now().Add(reread)
 	}

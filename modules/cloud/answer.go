@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws/awserr"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	"google.golang.org/api/googleapi"
 )
 
 // answer is what a service said: its error code and HTTP status; empty and 0 where it said nothing.
@@ -23,6 +24,12 @@ func answer(err error) (code string, status int) {
 	}
 	if e, ok := errors.AsType[awserr.RequestFailure](err); ok {
 		return e.Code(), e.StatusCode()
+	}
+	if e, ok := errors.AsType[*googleapi.Error](err); ok {
+		if len(e.Errors) > 0 {
+			code = e.Errors[0].Reason
+		}
+		return code, e.Code
 	}
 	if code == "" {
 		code = iamCode(err)
@@ -117,6 +124,10 @@ var codes = map[string]Why{
 	"InvalidURI": Refused, "InvalidBucketName": Refused, "InvalidRange": Refused, "EntityTooLarge": Refused, "EntityTooSmall": Refused,
 	"KeyTooLongError": Refused, "MetadataTooLarge": Refused, "MalformedXML": Refused, "MethodNotAllowed": Refused, "NotImplemented": Refused,
 	"PreconditionFailed": Refused, "InvalidPart": Refused, "InvalidPartOrder": Refused,
+
+	// Of Google's, which has the first three with 403 as well.
+	"rateLimitExceeded": Throttled, "userRateLimitExceeded": Throttled, "dailyLimitExceeded": Throttled,
+	"conditionNotMet": Refused, "invalid": Refused, "required": Refused, "invalidParameter": Refused, "invalidArgument": Refused,
 
 	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
 }

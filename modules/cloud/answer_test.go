@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/googleapi"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/servertest"
@@ -101,6 +102,38 @@ func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
 			}})
 			require.True(t, Is(err, tt.why), "%v", err)
 			require.Equal(t, tt.why == Refused, fault.Of(err) == fault.Permanent)
+		})
+	}
+}
+
+// As "Error codes" of the Cloud Storage JSON API has them.
+func TestWhatGoogleAnswersIsExplained(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		status int
+		why    Why
+	}{
+		{"conditionNotMet", 412, Refused},
+		{"invalid", 400, Refused},
+		{"notFound", 404, Missing},
+		{"forbidden", 403, Denied},
+		{"authError", 401, Denied},
+		{"rateLimitExceeded", 403, Throttled},
+		{"", 429, Throttled},
+		{"backendError", 503, Unreachable},
+		{"", 502, Unreachable},
+		{"somethingOfNextYear", 409, Unclear},
+	} {
+		t.Run(fmt.Sprint(tt.reason, tt.status), func(t *testing.T) {
+			e := &googleapi.Error{Code: tt.status, Errors: []googleapi.ErrorItem{{Reason: tt.reason}}}
+			if tt.reason == "" {
+				e.Errors = nil
+			}
+			err := Explain(t.Context(), "list gs://b", fmt.Errorf("storage: %w", e))
+			require.True(t, Is(err, tt.why), "%v", err)
+			require.Equal(t, tt.status, Status(err))
+			require.Equal(t, tt.reason, Code(err))
+			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 }

@@ -102,7 +102,7 @@ func given(ctx context.Context, keys func(context.Context) (Keys, error)) (aws.C
 	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		k, err := keys(ctx)
 		return aws.Credentials{
-			AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, CanExpire: true, Expires: k.end(),
+			AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, CanExpire: true, Expires: k.End(),
 		}, err
 	})), nil
 }

@@ -136,13 +136,13 @@ func (g *givenKeys) RetrieveWithContext(ctx credentials.Context) (credentials.Va
 	case err != nil:
 		return credentials.Value{}, fmt.Errorf("get credentials: %w", err)
 	case k.ID != "":
-		k.Expires = k.end()
+		k.Expires = k.End()
 		g.last = k
 		return credentials.Value{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, ProviderName: "given"}, nil
 	case k.Token == "":
 		return credentials.Value{}, errors.New("get credentials: there are none for COS: give an HMAC key pair or an API key")
 	}
-	k.Expires = k.end()
+	k.Expires = k.End()
 	g.last = k
 	bearer := token.Token{AccessToken: k.Token, TokenType: "Bearer", Expiration: k.Expires.Unix()}
 	return credentials.Value{Token: bearer, ProviderName: "given", ProviderType: "oauth"}, nil

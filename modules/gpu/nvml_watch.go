@@ -14,7 +14,7 @@ import (
 const told = nvml.EventTypeXidCriticalError | nvml.EventTypeDoubleBitEccError
 
 // nap is how long one wait for an event lasts, in milliseconds. Events end it at once; Close waits for its end.
-const nap = 500
+const nap = 100
 
 // listen registers for the failures of all GPUs.
 func (n *library) listen() (*events, error) {
@@ -39,7 +39,7 @@ func (n *library) listen() (*events, error) {
 	}
 	if len(silent) == count {
 		set.Free()
-		return nil, errors.New("the driver tells of no failures: " + strings.Join(silent, ", "))
+		return nil, errors.New(strings.Join(silent, ", "))
 	}
 	return &events{
 		next:  func() (event, bool, error) { return nextEvent(set) },

@@ -85,7 +85,8 @@ type Pool struct {
 	waiting  []*waiter // in the order they came
 }
 
-// NewPool returns a pool of this machine's GPUs. It touches nothing yet.
+// NewPool returns a pool of this machine's GPUs. It touches nothing yet. A process has one at a time: two would not know of
+// each other's leases, and the binding to NVML is one for the process.
 func NewPool(c Config) *Pool {
 	if c.open == nil {
 		c.open = openDriver

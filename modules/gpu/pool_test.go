@@ -172,6 +172,15 @@ func TestWaitingEndsWithItsContext(t *testing.T) {
 	})
 }
 
+func TestAFailureThatComesWithTheReleaseIsNotTold(t *testing.T) {
+	p := newBench(big(1)).pool(Config{})
+	defer p.Close()
+	l, err := p.Lease(t.Context(), one, func(err error) { t.Errorf("told of %v", err) })
+	require.NoError(t, err)
+	l.Release()
+	l.fail(errors.New("late")) // as the watch does that has found the lease before it was released
+}
+
 func TestADriverThatHangsIsSaidToHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(big(1))

@@ -91,7 +91,7 @@ func TestRealFailuresAreTold(t *testing.T) {
 	m, err := drv.look()
 	require.NoError(t, err)
 	require.Error(t, cuda(t, []Device{m.Devices[0].Device}, "fault").Run(), "the program can't have done that")
-	for range 60 { // half a minute of naps
+	for range 300 { // half a minute of naps
 		e, came, err := ev.next()
 		require.NoError(t, err)
 		if !came {

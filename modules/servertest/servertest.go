@@ -33,6 +33,7 @@ var (
 	fauxqs    = sync.OnceValues(startFauxqs)
 	elasticMQ = sync.OnceValues(startElasticMQ)
 	versitygw = sync.OnceValues(startVersitygw)
+	gcs       = sync.OnceValues(startGCS)
 )
 
 // Fauxqs returns the endpoint of a fast SQS in memory. It takes unknown receipts on a delete, as SQS does not.
@@ -43,6 +44,9 @@ func ElasticMQ(t testing.TB) (endpoint string) { return started(t, elasticMQ) }
 
 // Versitygw returns the endpoint of an S3 with atomic conditional writes, on a folder.
 func Versitygw(t testing.TB) (endpoint string) { return started(t, versitygw) }
+
+// GCS returns the endpoint of a Google Cloud Storage in this process. It asks for no credentials, and keeps objects in memory.
+func GCS(t testing.TB) (endpoint string) { return started(t, gcs) }
 
 func started(t testing.TB, server func() (string, error)) string {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloudstorage"
 	"github.com/millrace/millrace/modules/cos"
+	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
@@ -31,6 +32,7 @@ func Modules() []modules.Module {
 	return []modules.Module{
 		cloudstorage.Module,
 		cos.Module,
+		curl.Module,
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
@@ -58,7 +60,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"Curl",
 		"FBX2glTF",
 		"FFmpeg",
 		"GlTFConverter",

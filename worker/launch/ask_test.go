@@ -232,17 +232,21 @@ func slow(ended *sync.WaitGroup) *launch.Machine {
 }
 
 func TestAnAskOfAStoppedJobIsAnsweredAtOnce(t *testing.T) {
-	var ended sync.WaitGroup
-	for name, l := range launchers(t, slow(&ended)) {
+	var stop context.CancelCauseFunc
+	machine := &launch.Machine{Keys: func(ctx context.Context, _ cloud.Service) (cloud.Keys, error) {
+		stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) // while it is asked
+		<-ctx.Done()
+		return cloud.Keys{}, context.Cause(ctx)
+	}}
+	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
-			ctx, stop := context.WithCancelCause(t.Context())
-			time.AfterFunc(100*time.Millisecond, func() { stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) })
+			var ctx context.Context
+			ctx, stop = context.WithCancelCause(t.Context())
 			out, err := l.Launch(ctx, request("keys", "aws"), new(lines))
 			require.NoError(t, err)
 			out.Close()
 			require.Equal(t, engine.Canceled, out.Run.Status)
 			require.Equal(t, engine.Shutdown, out.Run.Failure.Reason)
-			ended.Wait()
 		})
 	}
 }

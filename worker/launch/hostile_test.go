@@ -48,6 +48,8 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 		}
 		wg.Wait()
 		run.Result["error"] = fmt.Sprint(err)
+	case "tool":
+		runTool(ctx, dir, req.Job.State, run)
 	case "share":
 		run.Result["error"] = fmt.Sprint(share(filepath.Join(dir.Workspace(), "file")))
 	case "crash together":

@@ -74,6 +74,9 @@ func packages(image fs.FS, name, vendor string) ([]component, error) {
 		if fields.Get("Package") != "" && strings.HasSuffix(fields.Get("Status"), " installed") {
 			c := library(fields.Get("Package"), fields.Get("Version"), "deb/"+vendor, "")
 			c.PURL += "?arch=" + url.QueryEscape(fields.Get("Architecture"))
+			if vendor == "debian" {
+				c.PURL += "&distro=debian-12" // scanners look up its advisories by it
+			}
 			c.Ref = c.PURL
 			all = append(all, c)
 		}
@@ -173,12 +176,12 @@ func library(name, version, ecosystem, terms string) component {
 	return c
 }
 
-// isExpression says whether text can be an SPDX expression: identifiers, and words that join them.
+// isExpression says whether text is surely an SPDX expression: a wrong one makes the whole bill invalid. What isn't sure stands
+// as a name.
 func isExpression(text string) bool {
 	for word := range strings.FieldsSeq(strings.NewReplacer("(", " ", ")", " ").Replace(text)) {
 		switch {
-		case word == "AND" || word == "OR" || word == "WITH":
-		case strings.HasPrefix(word, "LicenseRef-") || word == "MIT" || word == "ISC" || word == "Zlib":
+		case word == "AND" || word == "OR" || word == "MIT" || word == "ISC" || word == "Zlib" || strings.HasPrefix(word, "LicenseRef-"):
 		case strings.ContainsAny(word, "0123456789") && strings.Contains(word, "-"):
 		default:
 			return false

@@ -2,6 +2,7 @@ package blobtest
 
 import (
 	"crypto/rand"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -51,6 +52,17 @@ func Bucket(t testing.TB, endpoint string) (name string) {
 	name = strings.ToLower("b-" + rand.Text())
 	_, err := Client(endpoint).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name})
 	require.NoError(t, err)
+	return name
+}
+
+// GCSBucket makes an empty bucket for this test on servertest.GCS.
+func GCSBucket(t testing.TB, endpoint string) (name string) {
+	t.Helper()
+	name = strings.ToLower("b-" + rand.Text())
+	resp, err := http.Post(endpoint+"/storage/v1/b?project=test", "application/json", strings.NewReader(`{"name": "`+name+`"}`))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 	return name
 }
 

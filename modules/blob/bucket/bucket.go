@@ -44,10 +44,16 @@ type SDK interface {
 type Parts interface {
 	// Begin starts an upload in parts, which nobody sees before Complete.
 	Begin(ctx context.Context, key string, o blob.PutOptions) (upload string, err error)
-	// Part puts part n, counted from 1, and returns its ETag.
-	Part(ctx context.Context, key, upload string, n int, b *Body) (etag string, err error)
-	Complete(ctx context.Context, key, upload string, etags []string) (etag string, err error)
+	// Part puts part n, counted from 1.
+	Part(ctx context.Context, key, upload string, n int, b *Body) (Part, error)
+	Complete(ctx context.Context, key, upload string, parts []Part) (etag string, err error)
 	Abort(ctx context.Context, key, upload string) error
+}
+
+// A Part is what a service says of a part that was put.
+type Part struct {
+	ETag string
+	Sum  string // its checksum, as the service writes it; empty where none was sent
 }
 
 // Want says what of an object is wanted: From is the first byte, To the one after the last (0: the end). Version, where it
@@ -90,6 +96,8 @@ type Config struct {
 	AutoCreate bool
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -100,6 +108,7 @@ type Store struct {
 	name   string
 	prefix string // empty, or with a slash at its end
 	stall  time.Duration
+	all    bool // keys are listed that no store takes
 }
 
 var (
@@ -110,7 +119,7 @@ var (
 // Open checks the configuration, and by one call that the bucket is there and may be read: a wrong name, wrong
 // credentials and a wrong endpoint show at once, as a *cloud.Error.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, name: c.Name, stall: c.Stall}
+	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, name: c.Name, stall: c.Stall, all: c.Foreign}
 	if s.stall <= 0 {
 		s.stall = 30 * time.Second
 	}

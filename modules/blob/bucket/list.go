@@ -14,10 +14,11 @@ import (
 // pageSize is how many objects one call lists: as many as S3 gives.
 const pageSize = 1000
 
-// List implements [blob.Store]. Objects whose keys no store takes, like the "folders" of consoles, are left out.
+// List implements [blob.Store]. Objects whose keys no store takes, like the "folders" of consoles, are left out,
+// unless the bucket is Foreign.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
-		if i := strings.LastIndexByte(prefix, '/'); i >= 0 && blob.CheckKey(prefix[:i]) != nil {
+		if i := strings.LastIndexByte(prefix, '/'); i >= 0 && !s.all && blob.CheckKey(prefix[:i]) != nil {
 			return // no key begins with it
 		}
 		for more := true; more; {
@@ -30,7 +31,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[blob.I
 			for _, in := range page {
 				after = strings.TrimPrefix(in.Key, s.prefix)
 				in.Key = after
-				if blob.CheckKey(in.Key) == nil && !yield(in, nil) {
+				if (s.all || blob.CheckKey(in.Key) == nil) && !yield(in, nil) {
 					return
 				}
 			}

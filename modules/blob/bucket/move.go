@@ -127,11 +127,11 @@ func (s *Store) putFile(ctx context.Context, f *os.File, size int64, key string,
 // sendFile puts the parts of a file, several at once.
 func (u *upload) sendFile(ctx context.Context, f *os.File) error {
 	size := partOf(u.size)
-	u.etags = make([]string, (u.size+size-1)/size)
-	return inLanes(ctx, len(u.etags), func(ctx context.Context, i int) (err error) {
+	u.parts = make([]Part, (u.size+size-1)/size)
+	return inLanes(ctx, len(u.parts), func(ctx context.Context, i int) (err error) {
 		from := int64(i) * size
 		n := min(size, u.size-from)
-		u.etags[i], err = u.part(ctx, i+1, io.NewSectionReader(f, from, n), n)
+		u.parts[i], err = u.part(ctx, i+1, io.NewSectionReader(f, from, n), n)
 		return err
 	})
 }
@@ -193,14 +193,14 @@ func inLanes(ctx context.Context, n int, do func(ctx context.Context, i int) err
 
 // etagOfParts is the ETag of an object that was put in parts, where those of its parts are their MD5 sums; empty where they
 // are not.
-func etagOfParts(etags []string) string {
+func etagOfParts(parts []Part) string {
 	all := md5.New()
-	for _, etag := range etags {
-		sum, err := hex.DecodeString(etag)
+	for _, p := range parts {
+		sum, err := hex.DecodeString(p.ETag)
 		if err != nil || len(sum) != md5.Size {
 			return ""
 		}
 		all.Write(sum)
 	}
-	return fmt.Sprintf("%x-%d", all.Sum(nil), len(etags))
+	return fmt.Sprintf("%x-%d", all.Sum(nil), len(parts))
 }

@@ -16,7 +16,7 @@ type upload struct {
 	store *Store
 	key   string
 	id    string
-	etags []string // of the parts, in their order
+	parts []Part // in their order
 	size  int64
 }
 
@@ -42,14 +42,14 @@ func (u *upload) run(ctx context.Context, o blob.PutOptions, send func() error) 
 // sendAll puts what r holds, part by part. The first is in buf already.
 func (u *upload) sendAll(ctx context.Context, buf *bytes.Buffer, r io.Reader) (size int64, err error) {
 	for last := false; buf.Len() > 0; {
-		if len(u.etags) == maxParts {
+		if len(u.parts) == maxParts {
 			return 0, fmt.Errorf("it has more than %d bytes", int64(maxParts)*partSize)
 		}
-		etag, err := u.part(ctx, len(u.etags)+1, bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+		p, err := u.part(ctx, len(u.parts)+1, bytes.NewReader(buf.Bytes()), int64(buf.Len()))
 		if err != nil {
 			return 0, err
 		}
-		u.etags, size = append(u.etags, etag), size+int64(buf.Len())
+		u.parts, size = append(u.parts, p), size+int64(buf.Len())
 		if last {
 			break
 		}
@@ -61,13 +61,13 @@ func (u *upload) sendAll(ctx context.Context, buf *bytes.Buffer, r io.Reader) (s
 	return size, nil
 }
 
-func (u *upload) part(ctx context.Context, n int, r io.ReaderAt, size int64) (etag string, err error) {
+func (u *upload) part(ctx context.Context, n int, r io.ReaderAt, size int64) (p Part, err error) {
 	s := u.store
 	err = s.send(ctx, "put a part into "+s.name, r, size, func(ctx context.Context, b *Body) (err error) {
-		etag, err = s.parts.Part(ctx, u.key, u.id, n, b)
+		p, err = s.parts.Part(ctx, u.key, u.id, n, b)
 		return err
 	})
-	return etag, err
+	return p, err
 }
 
 // complete makes an object of the parts. That the upload is gone is what a lost answer leaves behind: then the object that
@@ -80,14 +80,14 @@ func (u *upload) complete(ctx context.Context) (etag string, err error) {
 		limit := s.stall + time.Duration(u.size/copied)*time.Second
 		limited, cancel := context.WithTimeoutCause(ctx, limit, errSilent)
 		defer cancel()
-		etag, err = s.parts.Complete(limited, u.key, u.id, u.etags)
+		etag, err = s.parts.Complete(limited, u.key, u.id, u.parts)
 		return s.explain(ctx, limited, "complete an upload to "+s.name, err)
 	})
 	if !isUploadGone(err) {
 		return etag, err
 	}
 	o, statErr := s.stat(ctx, u.key)
-	if statErr == nil && o.Size == u.size && o.ETag == etagOfParts(u.etags) && !o.Modified.Before(begun.Add(-skew)) {
+	if statErr == nil && o.Size == u.size && o.ETag == etagOfParts(u.parts) && !o.Modified.Before(begun.Add(-skew)) {
 		return o.ETag, nil
 	}
 	return "", err

@@ -67,6 +67,7 @@ func between(t *testing.T, endpoint string, instead func(w http.ResponseWriter, 
 	target, err := url.Parse(endpoint)
 	require.NoError(t, err)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }}
+	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { instead(w, r, proxy) }))
 	t.Cleanup(s.Close)
 	return s.URL

@@ -26,6 +26,8 @@ type Config struct {
 	AutoCreate bool
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -47,7 +49,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	d := &sdk{client, aws.String(c.Bucket)}
 	s, err := bucket.Open(ctx, bucket.Config{
-		SDK: d, Parts: d, Name: "cos://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted,
+		SDK: d, Parts: d, Name: "cos://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/servertest"
 )
 
-func open(t *testing.T, endpoint string) blob.Store {
+func open(t *testing.T, endpoint string) *cosblob.Store {
 	t.Helper()
 	s, err := cosblob.Open(t.Context(), cosblob.Config{
 		COS: blobtest.COS(endpoint), Bucket: blobtest.Bucket(t, endpoint), Prefix: "team/a",
@@ -22,6 +22,14 @@ func open(t *testing.T, endpoint string) blob.Store {
 
 func TestAStoreKeepsItsPromisesOnVersitygw(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, servertest.Versitygw(t)) })
+}
+
+func TestFilesAreMovedOnVersitygw(t *testing.T) {
+	blobtest.RunMover(t, func(t *testing.T) blobtest.Bucketlike { return open(t, servertest.Versitygw(t)) })
+}
+
+func TestFilesAreMovedOnGofakes3(t *testing.T) {
+	blobtest.RunMover(t, func(t *testing.T) blobtest.Bucketlike { return open(t, blobtest.Fake(t)) })
 }
 
 func TestAStoreKeepsItsPromisesOnGofakes3(t *testing.T) {

@@ -22,20 +22,20 @@ func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string,
 	return aws.StringValue(out.UploadId), nil
 }
 
-func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (string, error) {
+func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
 	out, err := s.client.UploadPartWithContext(ctx, &s3.UploadPartInput{
 		Bucket: s.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int64(int64(n)), Body: b,
 	})
 	if err != nil {
-		return "", err
+		return bucket.Part{}, err
 	}
-	return unquoted(out.ETag), nil
+	return bucket.Part{ETag: unquoted(out.ETag)}, nil
 }
 
-func (s *sdk) Complete(ctx context.Context, key, upload string, etags []string) (string, error) {
-	parts := make([]*s3.CompletedPart, len(etags))
-	for i := range etags {
-		parts[i] = &s3.CompletedPart{PartNumber: aws.Int64(int64(i + 1)), ETag: aws.String(`"` + etags[i] + `"`)}
+func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
+	parts := make([]*s3.CompletedPart, len(put))
+	for i, p := range put {
+		parts[i] = &s3.CompletedPart{PartNumber: aws.Int64(int64(i + 1)), ETag: aws.String(`"` + p.ETag + `"`)}
 	}
 	out, err := s.client.CompleteMultipartUploadWithContext(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: s.bucket, Key: &key, UploadId: &upload, MultipartUpload: &s3.CompletedMultipartUpload{Parts: parts},

@@ -27,29 +27,35 @@ func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string,
 	return aws.ToString(out.UploadId), nil
 }
 
-func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (string, error) {
+func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
 	sum, err := s.sum(b)
 	if err != nil {
-		return "", err
+		return bucket.Part{}, err
 	}
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: s.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int32(int32(n)),
 		Body: b, ContentLength: aws.Int64(b.Size()), ChecksumCRC32C: sum,
 	}, s.sign)
 	if err != nil {
-		return "", err
+		return bucket.Part{}, err
 	}
-	return unquoted(out.ETag), nil
+	return bucket.Part{ETag: unquoted(out.ETag), Sum: aws.ToString(sum)}, nil
 }
 
-func (s *sdk) Complete(ctx context.Context, key, upload string, etags []string) (string, error) {
-	parts := make([]types.CompletedPart, len(etags))
-	for i := range etags {
-		parts[i] = types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(`"` + etags[i] + `"`)}
+func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
+	parts := make([]types.CompletedPart, len(put))
+	for i, p := range put {
+		parts[i] = types.CompletedPart{
+			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(`"` + p.ETag + `"`), ChecksumCRC32C: orNil(p.Sum),
+		}
 	}
-	out, err := s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	in := &s3.CompleteMultipartUploadInput{
 		Bucket: s.bucket, Key: &key, UploadId: &upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-	})
+	}
+	if s.sums {
+		in.ChecksumType = types.ChecksumTypeFullObject
+	}
+	out, err := s.client.CompleteMultipartUpload(ctx, in)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/bucket"
@@ -28,6 +29,10 @@ type Config struct {
 	AutoCreate bool
 	// Unlisted opens a bucket that the credentials may not list, as those of a single job often may not.
 	Unlisted bool
+	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
+	Foreign bool
+	// Owner is the AWS account that the bucket must belong to, in every call; empty is any.
+	Owner string
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -65,6 +70,9 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 	d.client = s3.NewFromConfig(conf, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own
+		if c.Owner != "" {
+			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("x-amz-expected-bucket-owner", c.Owner))
+		}
 		if d.sums = o.BaseEndpoint == nil; d.sums {
 			d.unsigned = true
 			return
@@ -75,6 +83,6 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 		d.unsigned = strings.HasPrefix(*o.BaseEndpoint, "https:")
 	})
 	return bucket.Open(ctx, bucket.Config{
-		SDK: d, Parts: d, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted,
+		SDK: d, Parts: d, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 }

@@ -1,0 +1,167 @@
+package gcsblob_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/blobtest"
+	"github.com/millrace/millrace/modules/blob/gcsblob"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/servertest"
+)
+
+// between opens a store whose requests are answered where instead says so, and else by the server.
+func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWriter, r *http.Request) (done bool)) *gcsblob.Store {
+	t.Helper()
+	endpoint := servertest.GCS(t)
+	target, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	through := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ModifyResponse: func(r *http.Response) error { // an upload goes on by way of us
+			if at, err := url.Parse(r.Header.Get("Location")); err == nil && at.Host == target.Host {
+				at.Host = r.Request.Host
+				r.Header.Set("Location", at.String())
+			}
+			return nil
+		},
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !instead(w, r) {
+			through.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: stall}
+	store, err := gcsblob.Open(t.Context(), conf)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+// F19, F20, F21
+func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stall time.Duration
+		fail  func(t *testing.T, w http.ResponseWriter, r *http.Request)
+	}{
+		{"reset", 0, func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			panic(http.ErrAbortHandler)
+		}},
+		{"503", 0, func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}},
+		{"a stall", 3 * time.Second, func(t *testing.T, _ http.ResponseWriter, _ *http.Request) { <-t.Context().Done() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var disturbed atomic.Bool
+			s := between(t, tt.stall, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.ContentLength < 1<<20 || disturbed.Swap(true) {
+					return false
+				}
+				tt.fail(t, w, r)
+				return true
+			})
+			f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
+			_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
+			require.NoError(t, err)
+			require.True(t, disturbed.Load())
+			_, err = s.Download(t.Context(), "k", back)
+			require.NoError(t, err)
+			require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
+		})
+	}
+}
+
+// F20
+func TestADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
+	var damage, broken atomic.Bool
+	s := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("alt") != "media" {
+			return false
+		}
+		if damage.Load() {
+			w.Header().Set("Content-Range", "bytes 0-999/1000")
+			w.Header().Set("X-Goog-Generation", "1")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(make([]byte, 1000))
+			return true
+		}
+		if !broken.Swap(true) {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
+	_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
+	require.NoError(t, err)
+	_, err = s.Download(t.Context(), "k", back)
+	require.NoError(t, err)
+	require.True(t, broken.Load())
+	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
+
+	_, err = s.Upload(t.Context(), blobtest.File(t, 1000), "small", blob.PutOptions{})
+	require.NoError(t, err)
+	damage.Store(true)
+	_, err = s.Download(t.Context(), "small", back)
+	require.ErrorContains(t, err, "it came damaged from gs://")
+	require.Equal(t, fault.Transient, fault.Of(err))
+}
+
+func TestKeysAreSentUntilTheyEndAndABucketIsMade(t *testing.T) {
+	endpoint := servertest.GCS(t)
+	target, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	var said atomic.Value
+	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host }}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said.Store(r.Header.Get("Authorization"))
+		through.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	now := cloud.Keys{Token: "one", Expires: time.Now().Add(-time.Second)}
+	conf := gcsblob.Config{
+		Endpoint: server.URL, Bucket: "made-by-the-store", AutoCreate: true, Project: "p",
+		Keys: func(context.Context) (cloud.Keys, error) { return now, nil },
+	}
+	s, err := gcsblob.Open(t.Context(), conf)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.Equal(t, "Bearer one", said.Load())
+	now = cloud.Keys{Token: "two"}
+	require.NoError(t, s.Create(t.Context(), "k", nil))
+	require.Equal(t, "Bearer two", said.Load())
+	now = cloud.Keys{Token: "too-soon"}
+	require.ErrorIs(t, s.Create(t.Context(), "k", nil), blob.ErrExists)
+	require.Equal(t, "Bearer two", said.Load())
+}
+
+func TestAStoreThatCanNotBeReachedIsNamed(t *testing.T) {
+	_, err := gcsblob.Open(t.Context(), gcsblob.Config{Endpoint: servertest.GCS(t), Bucket: "none-at-all"})
+	require.True(t, cloud.Is(err, cloud.Missing), "%v", err)
+	require.ErrorContains(t, err, "gs://none-at-all: it does not exist")
+	_, err = gcsblob.Open(t.Context(), gcsblob.Config{Endpoint: "http://127.0.0.1:1", Bucket: "b"})
+	require.True(t, cloud.Is(err, cloud.Unreachable), "%v", err)
+	require.ErrorContains(t, err, "connection refused")
+	_, err = gcsblob.Open(t.Context(), gcsblob.Config{})
+	require.ErrorContains(t, err, "no bucket is given")
+	sad := func(context.Context) (cloud.Keys, error) { return cloud.Keys{}, errors.New("nobody knows us") }
+	_, err = gcsblob.Open(t.Context(), gcsblob.Config{Endpoint: servertest.GCS(t), Bucket: "b", Keys: sad})
+	require.True(t, cloud.Is(err, cloud.Denied), "%v", err)
+}
