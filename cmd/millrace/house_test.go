@@ -188,7 +188,7 @@ func TestEveryFaultHasATestThatBearsItsNumber(t *testing.T) {
 	all, err := sources()
 	require.NoError(t, err)
 	missing := map[string]bool{"F22": true, "F33": true, "F45": true, "F46": true}
-	for _, span := range [][2]int{{1, 18}, {26, 31}} {
+	for _, span := range [][2]int{{1, 18}, {23, 31}, {36, 37}} {
 		for n := span[0]; n <= span[1]; n++ {
 			missing[fmt.Sprintf("F%02d", n)] = true
 		}
