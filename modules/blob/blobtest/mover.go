@@ -135,7 +135,7 @@ func notThere(t *testing.T, s Bucketlike) {
 	}
 }
 
-// changedFile changes the file as soon as the upload has read the first byte of it, which is when its access is seen.
+// changedFile changes the file again and again, from before its upload until after it.
 func changedFile(t *testing.T, s Bucketlike) {
 	f := File(t, 3*part)
 	stop := make(chan struct{})

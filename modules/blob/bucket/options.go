@@ -30,13 +30,17 @@ func checkOptions(o blob.PutOptions) error {
 	if size > maxMetadata {
 		return fault.As(fault.Permanent, fmt.Errorf("the metadata has %d bytes; an object takes %d", size, maxMetadata))
 	}
-	for name, value := range map[string]string{"content type": o.ContentType, "cache control": o.CacheControl, "ACL": o.ACL, "storage class": o.StorageClass} {
-		if len(value) > 1024 || strings.ContainsFunc(value, func(r rune) bool { return isControl(r) || r > '~' }) {
-			return fault.As(fault.Permanent, fmt.Errorf("the %s %q is longer than 1024 bytes or has characters that are not printable ASCII", name, clip(value)))
+	for _, header := range []struct{ name, value string }{
+		{"content type", o.ContentType}, {"cache control", o.CacheControl}, {"ACL", o.ACL}, {"storage class", o.StorageClass},
+	} {
+		if len(header.value) > 1024 || strings.ContainsFunc(header.value, isNoHeader) {
+			return fault.As(fault.Permanent, fmt.Errorf("the %s %q is longer than 1024 bytes or not all printable ASCII", header.name, clip(header.value)))
 		}
 	}
 	return nil
 }
+
+func isNoHeader(r rune) bool { return isControl(r) || r > '~' }
 
 func isToken(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
