@@ -32,8 +32,6 @@ type Config struct {
 	Unlisted bool
 	// Foreign lists keys as well that no store takes: who reads a bucket of others must know what he does not get.
 	Foreign bool
-	// Owner is the AWS account that the bucket must belong to, in every call; empty is any.
-	Owner string
 }
 
 // A Store keeps objects in a bucket, under a prefix.
@@ -74,9 +72,6 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Expected-Bucket-Owner", c.Owner))
 		}
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own
-		if c.Owner != "" {
-			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("x-amz-expected-bucket-owner", c.Owner))
-		}
 		if d.sums = o.BaseEndpoint == nil; d.sums {
 			d.unsigned = true
 			return
