@@ -57,6 +57,14 @@ func (r *runner) onThisMachine(gpus, tools string) (letGo func(), err error) {
 	return letGo, nil
 }
 
+// devices are the device files that jobs may use.
+func (c *workConfig) devices() []string {
+	if c.GPU == gpuOff {
+		return nil
+	}
+	return gpu.DeviceFiles()
+}
+
 // machine is what the jobs of this worker share, counted in m.
 func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
 	machine, end := newMachine(c.GPU, tools)

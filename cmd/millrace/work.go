@@ -196,7 +196,8 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Tools:   launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Devices: c.devices(),
 		},
 	})
 	return p, p.Close, nil
