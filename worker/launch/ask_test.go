@@ -80,6 +80,12 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		if err := holdGPUs(ctx, req, rep, run); err != nil {
 			fail(err)
 		}
+	case "use devices":
+		run.Result = useDevices(arg)
+	case "run on a gpu":
+		if err := runHolding(ctx, req, arg, run); err != nil {
+			fail(err)
+		}
 	case "say":
 		fmt.Println(arg)
 		<-ctx.Done()
