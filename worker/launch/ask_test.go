@@ -251,6 +251,24 @@ func TestAnAskOfAStoppedJobIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
+func TestAJobEndsWhoseKeysNeverCome(t *testing.T) {
+	came := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Add(1)
+	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { // heeds no context
+		defer ended.Done()
+		<-came
+		return cloud.Keys{}, nil
+	}}
+	l := newPool(t, func(c *launch.Config) { c.Machine, c.Grace = machine, 50*time.Millisecond })
+	run, _ := launchOne(t, l, request("keys for a moment", "aws"))
+	require.Equal(t, "too slow", run.Result["error"])
+	run, _ = launchOne(t, l, request("", ""))
+	require.Equal(t, engine.Succeeded, run.Status, "its slot is free")
+	close(came)
+	ended.Wait()
+}
+
 func TestAnAskThatItsTaskGaveUpIsWithdrawn(t *testing.T) {
 	var ended sync.WaitGroup
 	l := newPool(t, func(c *launch.Config) { c.Machine, c.Reuse = slow(&ended), 5 })

@@ -212,11 +212,16 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	return none, s.unfit(n, err)
 }
 
+// keysWait is how long a service may take to give keys.
+const keysWait = time.Minute
+
 // Keys returns the operator's keys for the data of jobs.
 func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, error) {
 	if s.machine.Keys == nil {
 		return cloud.Keys{}, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, keysWait, fmt.Errorf("the keys of %s did not come within %s", service, keysWait))
+	defer cancel()
 	return s.machine.Keys(ctx, service)
 }
 
