@@ -43,6 +43,10 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		if err := req.Host.Fit(ctx, engine.Need{Task: "it", Tools: strings.Fields(arg)}); err != nil {
 			fail(err)
 		}
+	case "be unfit when stopped":
+		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
+		<-ctx.Done()
+		run.Status, run.Failure = engine.Canceled, engine.Fail(context.Background(), "it", err)
 	case "keys":
 		keys, err := req.Keys(ctx, cloud.Service(arg))
 		run.Result["id"], run.Result["error"] = keys.ID, fmt.Sprint(err)
