@@ -183,7 +183,7 @@ func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
 				} else {
 					require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
 				}
-				release, err := machine.Disk.Reserve(reserved)
+				release, err := machine.Disk.Reserve("", reserved)
 				require.NoError(t, err, "all of it is free again")
 				release()
 			})
@@ -191,18 +191,19 @@ func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
 	}
 }
 
-func TestADiskThatIsTakenIsATransientFailureWithAName(t *testing.T) {
+// F23: it is none of the job's doing.
+func TestADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 	machine := &launch.Machine{Disk: holding(t)}
-	release, err := machine.Disk.Reserve(reserved)
+	release, err := machine.Disk.Reserve("", reserved)
 	require.NoError(t, err)
 	defer release()
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
 			run, _ := launchOne(t, l, request("hold and give back", ""))
-			require.Equal(t, engine.Failed, run.Status)
-			require.Equal(t, engine.DiskFull, run.Failure.Reason)
-			require.Equal(t, fault.Transient, run.Failure.Kind)
-			require.Contains(t, run.Failure.Message, "needs 1024 MiB of disk")
+			require.Equal(t, engine.Canceled, run.Status)
+			require.Equal(t, engine.Unfit, run.Failure.Reason)
+			require.Equal(t, fault.Canceled, run.Failure.Kind)
+			require.Contains(t, run.Failure.Message, `task "it": the task needs 1024 MiB of disk`)
 		})
 	}
 }

@@ -47,19 +47,20 @@ type Machine struct {
 // Leased is how many GPUs jobs have now.
 func (m *Machine) Leased() int { return int(m.leased.Load()) }
 
-// Share returns what one job has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
+// Share returns what one job, whose folder is dir, has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
 // a GPU fails that the job has. Close the Share when the job is over.
-func (m *Machine) Share(ctx context.Context) (context.Context, *Share) {
+func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) {
 	if m == nil {
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
+	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
 }
 
 // A Share is one job's part of a Machine. It is the engine.Host of the job where that runs in the machine's own process.
 type Share struct {
 	machine *Machine
+	dir     Dir
 	stop    context.CancelCauseFunc // the job
 	turns   chan struct{}           // one value for each task that asks for GPUs now
 
@@ -156,23 +157,31 @@ func (s *Share) unfit(n engine.Need, err error) error {
 	return err
 }
 
-// Reserve is engine.Host's. Disk is not waited for: where there is too little the error is transient, a *engine.Stop with
-// reason DiskFull.
+// Reserve is engine.Host's. Disk is not waited for, by a job that may hold what others wait for: where there is too little the
+// machine is unfit.
 func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	g, err := s.lease(ctx, n)
 	if err != nil {
 		return engine.Grant{}, err
 	}
 	if n.Disk > 0 && s.machine.Disk != nil {
-		release, err := s.machine.Disk.Reserve(n.Disk)
+		release, err := s.machine.Disk.Reserve(s.dir.Path, n.Disk)
 		if err != nil {
 			g.Release()
-			return engine.Grant{}, fault.As(fault.Transient, &engine.Stop{Reason: engine.DiskFull, Message: fmt.Sprintf("task %q: %v", n.Task, err)})
+			return engine.Grant{}, s.full(n, err)
 		}
 		devices := g.Release
 		g.Release = func() { devices(); release() }
 	}
 	return s.keep(g), nil
+}
+
+// full makes of what a disk says something that the engine knows.
+func (s *Share) full(n engine.Need, err error) error {
+	if e, ok := errors.AsType[*disk.FullError](err); ok {
+		return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, e)})
+	}
+	return fault.As(fault.Transient, err)
 }
 
 // keep has Close give back what the task does not.
