@@ -65,7 +65,7 @@ func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
 
-func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
+func TestV47NoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	s := open(t, 4<<30)
 	require.NoError(t, s.Ready())
 	s = open(t, -4<<30)
@@ -73,7 +73,7 @@ func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	require.ErrorIs(t, disk.New("/no/such/folder", 0).Ready(), fs.ErrNotExist)
 }
 
-func TestAFullDiskIsKnownByItsError(t *testing.T) {
+func TestF23F24AFullDiskIsKnownByItsError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error
