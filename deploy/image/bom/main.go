@@ -6,7 +6,8 @@
 //	                                      collect the licences of the Go modules that a program is linked from
 //
 // The bill is CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json), made from what lies in the image: dpkg's records, Python's and
-// npm's metadata, and the build information inside our binary; the licences of tools are those of deploy/tools/manifest.tsv. Two builds of the same things give the same bytes.
+// npm's metadata, and the build information inside our binary; of tools, the manifest of deploy/tools names the licences. Two
+// builds of the same things give the same bytes.
 package main
 
 import (
