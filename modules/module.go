@@ -90,6 +90,7 @@ type Field struct {
 	Default  string   // as written in YAML; empty when there is none
 	Enum     []string // allowed values; nil is any
 	Secret   bool     // never shown: its value goes to the redactor, and it is left out of outputs
+	Filled   bool     // optional, but an error where it is given and null or empty
 	Elem     *Field   // of a list or map: its elements, when they have one type
 	Fields   []Field  // of a map with fixed keys: those keys
 	// Unit is what a bare number counts, of a Duration; milliseconds unless its tag says unit:"s".

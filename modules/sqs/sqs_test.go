@@ -134,6 +134,9 @@ func TestWhatSQSWouldRefuseIsRefusedBeforeItIsSent(t *testing.T) {
 	}{
 		{"no URL", map[string]any{"queueUrl": "results"}, `prop "queueUrl" must be the URL of a queue`},
 		{"half a key", map[string]any{"queueUrl": q, "accessKeyId": "a"}, `props "accessKeyId" and "secretAccessKey" go together`},
+		{"keys of somebody who is not named", map[string]any{"queueUrl": q, "accessKeyId": "", "secretAccessKey": nil}, `prop "accessKeyId" is empty; give it a value, or leave the prop out; prop "secretAccessKey" is empty`},
+		{"a server that is not named", map[string]any{"queueUrl": q, "endpoint": ""}, `prop "endpoint" is empty`},
+		{"a token that is not there", map[string]any{"queueUrl": q, "sessionToken": ""}, `prop "sessionToken" is empty`},
 		{"a delay of an hour", map[string]any{"queueUrl": q, "delaySeconds": 3600}, `prop "delaySeconds" must be 0 to 900`},
 		{"a delay in a FIFO queue", map[string]any{"queueUrl": q + ".fifo", "delaySeconds": 1}, "set the delay of the queue"},
 		{"a deduplication ID in none", map[string]any{"queueUrl": q, "messageDeduplicationId": "a"}, "is for FIFO queues"},
