@@ -26,8 +26,8 @@ func interrupted(r engine.Reason, class string) func(context.Context, string, *l
 	}
 }
 
-// E4, G5, F43: as often as it takes, and neither its attempts nor what is known of its deaths grow by it.
-func TestAJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
+// G5: as often as it takes, and neither its attempts nor what is known of its deaths grow by it.
+func TestE4F43AJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, nil)
 	var n int
@@ -176,8 +176,8 @@ func TestAJobThatNeedsAGPUIsSentOnToTheWorkersThatHaveOne(t *testing.T) {
 	}
 }
 
-// F44, G5: at no cost, and soon: another worker has a GPU that works.
-func TestAJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
+// G5: at no cost, and soon: another worker has a GPU that works.
+func TestF44AJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, interrupted(engine.GPULost, ""))
 	p.send(map[string]any{"id": "lost", "pipeline": "p", "max_attempts": 1})
@@ -193,8 +193,8 @@ func TestAJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
 	require.Greater(t, p.hidden(), 10*time.Minute)
 }
 
-// F25: once more, alone; then no more, and everybody is told why.
-func TestAJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
+// Once more, alone; then no more, and everybody is told why.
+func TestF25AJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
 	t.Parallel()
 	var alone []bool
 	p := newPlant(t, func(_ context.Context, _ string, req *launch.Request) *engine.Run {
@@ -212,8 +212,7 @@ func TestAJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
 	require.Contains(t, r.Message, "the job used too much memory")
 }
 
-// G14.
-func TestWhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
+func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	told := map[string]worker.Settlement{}

@@ -15,8 +15,8 @@ import (
 	"github.com/millrace/millrace/modules/proc"
 )
 
-// A Set knows which tools this machine has. It is made once and asked from any goroutine; what it found it remembers for
-// as long as the file stays the same.
+// A Set knows which tools this machine has. It is made once and asked from any goroutine; what a program said it remembers
+// for as long as the file stays the same.
 type Set struct {
 	// Path is where programs are looked for, as PATH is written. Relative folders in it are passed over.
 	Path string
@@ -29,6 +29,8 @@ type Set struct {
 	Declared []Tool
 	// Known are tools that somebody else found on this machine; they are not looked for again.
 	Known []Found
+	// Exec runs programs, to hear their version. nil has one of its own.
+	Exec *proc.Local
 	// Limits are the operator's, by the tool's name; what is 0 in them, and a tool that has none, keeps its own.
 	Limits map[string]proc.Limits
 
