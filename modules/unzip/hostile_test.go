@@ -79,6 +79,7 @@ func TestF36BombsAreRefused(t *testing.T) {
 		{"many small ones", forge(small(packed, 70)...), nil, "the archive unpacks to"},
 		{"too large in all", forge(member{name: "a", content: "12345"}, member{name: "b", content: "12345"}), map[string]any{"maxSize": 9}, "unpacks to more than the 0 MiB that are admitted (config.maxSize)"},
 		{"too many", standard(t, zip.Store, "a", "b", "c"), map[string]any{"maxFiles": 2}, "the archive holds 3 files, more than the 2"},
+		{"too many folders that names imply", forge(member{name: "a/b/c/d"}, member{name: "a/b/e/f"}), map[string]any{"maxFiles": 5}, "the archive unpacks to more than the 5 files and folders that are admitted (config.maxFiles)"},
 		{"more than it says", forge(member{name: "a", method: 8, packed: packed, size: 1000}), nil, `"a" holds more than the 1000 bytes that it says`},
 		{"less than it says", forge(member{name: "a", method: 8, packed: deflate(t, 999), size: 1000}), nil, `"a" is not what was packed`},
 		{"one file by two names", forge(member{name: "a", content: "12345"}, member{name: "b", content: "12345", at: &second}), nil, `files of the archive overlap, at "b"`},
