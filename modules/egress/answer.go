@@ -3,6 +3,8 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,6 +28,13 @@ func Cause(job, try context.Context, err error) error {
 	}
 	if fe, ok := errors.AsType[*fault.Error](err); ok {
 		return fe
+	}
+	if de, ok := errors.AsType[*net.DNSError](err); ok {
+		why := "DNS gives no answer for it"
+		if de.IsNotFound {
+			why = "DNS knows no such name"
+		}
+		err = fmt.Errorf("host %q can't be reached: %s; check the address, and the network's DNS", de.Name, why)
 	}
 	return fault.As(fault.Transient, err)
 }
