@@ -222,6 +222,15 @@ func (d *Dir) Glob(pattern string) ([]string, error) {
 // IsPattern says whether name holds a character that Glob gives a meaning.
 func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 
+// Operand is name as a command line can hold it: one that begins with a dash, which a program would take for an option,
+// has "./" in front.
+func Operand(name string) string {
+	if strings.HasPrefix(name, "-") {
+		return "./" + name
+	}
+	return name
+}
+
 func (d *Dir) makeParent(name string) error {
 	parent := filepath.Dir(name)
 	if parent == "." || parent == string(filepath.Separator) {
