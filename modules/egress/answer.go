@@ -30,13 +30,17 @@ func Cause(job, try context.Context, err error) error {
 		return fe
 	}
 	if de, ok := errors.AsType[*net.DNSError](err); ok {
-		why := "DNS gives no answer for it"
-		if de.IsNotFound {
-			why = "DNS knows no such name"
-		}
-		err = fmt.Errorf("host %q can't be reached: %s; check the address, and the network's DNS", de.Name, why)
+		return fault.As(fault.Transient, lookup(de))
 	}
 	return fault.As(fault.Transient, err)
+}
+
+// lookup says that DNS gave no address, without that of who was asked.
+func lookup(e *net.DNSError) error {
+	if e.IsNotFound {
+		return fmt.Errorf("DNS knows no host %q; check its name", e.Name)
+	}
+	return fmt.Errorf("DNS did not say where host %q is (%s); check the network's rules", e.Name, e.Err)
 }
 
 // Place names an address without what may be secret in it: user, query and fragment.
