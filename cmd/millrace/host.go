@@ -42,7 +42,7 @@ func newMachine(gpus string, tools *tool.Set) (m *launch.Machine, end func()) {
 	if gpus == gpuOff {
 		return m, func() {}
 	}
-	m.GPUs = newGPUs()
+	m.GPUs = newGPUs(tools)
 	return m, m.GPUs.Close
 }
 
@@ -53,14 +53,24 @@ func (r *runner) onThisMachine(gpus, tools string) (letGo func(), err error) {
 		return nil, err
 	}
 	r.tools, r.gpu = newToolSet(tools, all), gpuUse(gpus)
+	r.tools.Exec = r.exec // so that what is left of a task's programs is swept, and these are not
 	r.machine, letGo = newMachine(gpus, r.tools)
 	return letGo, nil
+}
+
+// devices are the device files that jobs may use.
+func (c *workConfig) devices() []string {
+	if c.GPU == gpuOff {
+		return nil
+	}
+	return gpu.DeviceFiles()
 }
 
 // machine is what the jobs of this worker share, counted in m.
 func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
 	machine, end := newMachine(c.GPU, tools)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
+	machine.Disk.Shared = c.Slots > 1
 	counted := metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
 	machine.Lost = func(err error) {
 		log.Error("gpu lost", "err", err)

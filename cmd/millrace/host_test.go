@@ -24,8 +24,7 @@ const seeing = `tasks:
   - {name: draw, module: Shell, gpu: GPU, register: drawn, props: {command: sh, args: [-c, 'echo "sees [${CUDA_VISIBLE_DEVICES-all}]"']}}
 `
 
-// E4, V55.
-func TestRunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
+func TestE4V55RunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.write("required.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: "+"{count: 2, memory: 16Gi}"))
@@ -57,8 +56,8 @@ func TestRunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	require.Equal(t, "cpu", run.Tasks[1].Device)
 }
 
-// E4, F43: it goes back before it has cost anything, and CPU jobs go on.
-func TestAWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T) {
+// It goes back before it has cost anything, and CPU jobs go on.
+func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	folder := t.TempDir()

@@ -181,6 +181,7 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 			return nil, nil, err
 		}
 		r.tools = machine.Tools
+		r.exec.Keep = machine.Tools.Exec.Owns
 		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
 	}
 	reuse := 1
@@ -194,9 +195,11 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
+		Keep: machine.Tools.Exec.Owns,
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Tools:   launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Devices: c.devices(),
 		},
 	})
 	return p, p.Close, nil

@@ -480,8 +480,8 @@ func TestWhatAPostDoesIsAskedForOnce(t *testing.T) {
 func TestAHostThatIsNotThereIsASentence(t *testing.T) {
 	c, _ := moduletest.Call(t)
 	_, err := curl.Module.Run(t.Context(), c, map[string]any{"src": "http://nosuch.invalid/x", "dest": "out", "config": map[string]any{"retry": 0}})
-	require.ErrorContains(t, err, "GET http://nosuch.invalid/x: DNS ")
-	require.ErrorContains(t, err, "; check ")
+	require.ErrorContains(t, err, `GET http://nosuch.invalid/x: host "nosuch.invalid": `)
+	require.ErrorContains(t, err, "; check its name and this machine's DNS")
 }
 
 func TestHeadersAloneCanBeAskedFor(t *testing.T) {
