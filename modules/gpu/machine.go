@@ -31,6 +31,7 @@ type Report struct {
 	Warnings  []string `json:"warnings,omitempty"`  // what does not keep it from service
 	Leased    bool     `json:"leased,omitzero"`     // a task of this pool has it
 	NoEncoder string   `json:"no_encoder,omitzero"` // why no encoder session could be opened; empty where one was, or nobody asked
+	untried   bool     // whether it has an encoder is not known
 	instance  instance
 }
 
@@ -75,7 +76,7 @@ func (h Health) judge() (unfit string, warnings []string) {
 		return fmt.Sprintf("its memory had %d errors that ECC could not correct: drain the node and reset the GPU (nvidia-smi --gpu-reset)", h.Uncorrected), nil
 	case h.Prohibited:
 		return "its compute mode is Prohibited: set another one (nvidia-smi --compute-mode=DEFAULT)", nil
-	case h.Slowdown > 0 && h.Temperature >= h.Slowdown:
+	case h.hot():
 		return fmt.Sprintf("it has %d °C and slows down from %d °C on: look at its cooling", h.Temperature, h.Slowdown), nil
 	}
 	if margin := h.Slowdown - h.Temperature; h.Slowdown > 0 && margin <= narrowMargin {
@@ -89,6 +90,9 @@ func (h Health) judge() (unfit string, warnings []string) {
 	}
 	return "", warnings
 }
+
+// hot says whether the GPU is as hot as its slowdown temperature.
+func (h Health) hot() bool { return h.Slowdown > 0 && h.Temperature >= h.Slowdown }
 
 // narrowMargin is how close to its slowdown temperature a GPU may come, in °C, before it is worth a word.
 const narrowMargin = 5

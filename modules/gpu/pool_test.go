@@ -201,6 +201,99 @@ func TestADriverThatHangsIsSaidToHang(t *testing.T) {
 	})
 }
 
+func TestManyWhoAskAreOneQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, looks := newBench(big(1)), 0
+		p := b.pool(Config{})
+		p.cfg.open = func() (*driver, error) {
+			return &driver{func() (Machine, error) {
+				looks++
+				time.Sleep(patience - time.Second) // it is slow, and answers
+				return b.look()
+			}, func() (*events, error) { return nil, errors.New("no events") }, func() {}}, nil
+		}
+		defer p.Close()
+		var wg sync.WaitGroup
+		for range 256 {
+			wg.Go(func() {
+				if err := p.Fits(t.Context(), one); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		require.NoError(t, p.Fits(t.Context(), one), "who comes late waits for the answer before his, and that counts for nothing")
+		wg.Wait()
+		require.LessOrEqual(t, looks, 2)
+	})
+}
+
+func TestADriverThatAnswersAgainIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(big(1))
+		b.hang = make(chan struct{})
+		p := b.pool(Config{})
+		defer p.Close()
+		late := make(chan error, 1)
+		go func() {
+			time.Sleep(patience / 2)
+			late <- p.Fits(t.Context(), one)
+		}()
+		require.ErrorContains(t, p.Fits(t.Context(), one), errHangs.Error())
+		require.ErrorContains(t, <-late, errHangs.Error())
+		require.Equal(t, errHangs, p.OutOfService())
+		close(b.hang)
+		synctest.Wait()
+		require.NoError(t, p.Fits(t.Context(), one))
+		require.NoError(t, p.OutOfService())
+	})
+}
+
+func TestWhoWouldRatherDoWithoutDoesNotWaitLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBench(big(1)).pool(Config{Encode: func(context.Context, Device) error {
+			time.Sleep(20 * time.Second)
+			return nil
+		}})
+		defer p.Close()
+		l, err := p.LeaseWithin(t.Context(), film, 5*time.Second, func(error) {})
+		require.NoError(t, err, "nobody has it: what the trial takes does not count")
+		start := time.Now()
+		_, err = p.LeaseWithin(t.Context(), one, 5*time.Second, func(error) {})
+		require.Equal(t, ErrBusy, err)
+		require.Equal(t, 5*time.Second, time.Since(start))
+		l.Release()
+	})
+}
+
+// F43: what a worker that lives from its GPUs ends by.
+func TestF43AMachineWithoutAnyGPULeftSaysSo(t *testing.T) {
+	b := newBench(big(1), big(1))
+	p := b.pool(Config{})
+	defer p.Close()
+	require.NoError(t, p.OutOfService(), "nobody has looked")
+	require.NoError(t, p.Fits(t.Context(), one))
+	require.NoError(t, p.OutOfService())
+
+	p.fail(*event{gpu: "GPU-a", xid: 79}.failure())
+	p.fail(*event{gpu: "GPU-a", xid: 48}.failure())
+	require.NoError(t, p.OutOfService(), "one is left")
+	require.Equal(t, 1, p.Lost())
+	hot := Health{Slowdown: 90, Temperature: 91}
+	b.change(func(d []Report) { d[1].Health = hot })
+	require.Error(t, p.Fits(t.Context(), one))
+	require.NoError(t, p.OutOfService(), "it cools down")
+	b.change(func(d []Report) { d[1].Health = Health{RemapFailed: true} })
+	require.Error(t, p.Fits(t.Context(), one))
+	require.ErrorContains(t, p.OutOfService(), "GPU 1 (L4) is out of service: it has no spare memory rows left")
+	b.change(func(d []Report) { d[1].Health = Health{} })
+	require.NoError(t, p.Fits(t.Context(), one))
+
+	p.fail(*event{xid: 62}.failure())
+	require.ErrorContains(t, p.OutOfService(), "GPU 0 (L4) is out of service: XID ")
+	require.Equal(t, 2, p.Lost(), "two GPUs, by three failures")
+}
+
 func TestOnlyVisibleGPUsAreLeased(t *testing.T) {
 	devices := []Report{big(1), big(1), big(1)}
 	for _, tt := range []struct {

@@ -1,9 +1,6 @@
 package gpu
 
-import (
-	"context"
-	"slices"
-)
+import "slices"
 
 // events tell of failures.
 type events struct {
@@ -42,44 +39,32 @@ type failure struct {
 	err   *LostError
 }
 
-// lookAndListen looks only once failures are told, so that none falls in between.
-func (p *Pool) lookAndListen(drv *driver) (Machine, error) {
+// listen starts the watch, which lasts until Close, where there was no attempt to. A driver that tells no failures is no
+// reason to use no GPU: the look before each lease finds most of them. Only inquire calls it.
+func (p *Pool) listen(drv *driver) {
 	p.mu.Lock()
 	first := !p.watched
 	p.watched = true
 	p.mu.Unlock()
-	if first {
-		p.listen(drv)
+	if !first {
+		return
 	}
-	return p.look(drv)
-}
-
-// listen starts the watch, which lasts until Close. A driver that tells no failures is no reason to use no GPU: the look
-// before each lease finds most of them.
-func (p *Pool) listen(drv *driver) {
 	ev, err := drv.listen()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
 		p.blind = err.Error()
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	p.mu.Lock()
-	p.blind, p.stop = ev.blind, stop
-	closed := p.closed
-	p.mu.Unlock()
-	if closed {
-		stop()
-	}
+	p.blind = ev.blind
 	p.wg.Go(func() { // the caller is a goroutine of wg itself, so Close still waits
 		defer ev.free()
-		p.watch(ctx, ev)
+		p.watch(ev)
 	})
 }
 
-func (p *Pool) watch(ctx context.Context, ev *events) {
-	for ctx.Err() == nil {
+func (p *Pool) watch(ev *events) {
+	for p.life.Err() == nil {
 		e, came, err := ev.next()
 		switch {
 		case err != nil:
