@@ -18,6 +18,8 @@ import (
 //	peers:"true"          the aliases are as good as the name, and not older
 //	enum:"raw,json"       allowed values
 //	secret:"true"         never shown: handed to Call.Secret before run, left out of outputs
+//	filled:"true"         null or empty is an error, where other optional props count as not given: leaving it out says
+//	                      something of its own, such as whose keys are used, and a variable that is missing does not
 //	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it
 //
 // Where O embeds ToolOutput, there is one prop more, resultKey: the state key that the output is stored under as well.

@@ -36,6 +36,7 @@ type props struct {
 	Key     string            `json:"key,omitzero" secret:"true" doc:"Key."`
 	Pins    []int             `json:"pins,omitzero" secret:"true" doc:"Pins."`
 	Free    any               `json:"free,omitzero" doc:"Anything."`
+	Owner   string            `json:"owner,omitzero" filled:"true" doc:"Owner."`
 }
 
 type output struct {
@@ -122,6 +123,8 @@ func TestEveryProblemWithPropsIsASentenceWithItsRemedy(t *testing.T) {
 		{"missing", map[string]any{}, []string{`prop "src" is missing`}},
 		{"empty", map[string]any{"src": ""}, []string{`prop "src" is empty`}},
 		{"null", map[string]any{"src": nil}, []string{`prop "src" is missing`}},
+		{"empty, though optional", map[string]any{"src": "a", "owner": ""}, []string{`prop "owner" is empty; give it a value, or leave the prop out`}},
+		{"null, though optional", map[string]any{"src": "a", "owner": nil}, []string{`prop "owner" is empty; give it a value, or leave the prop out`}},
 		{"a slip", map[string]any{"src": "a", "formta": "raw"}, []string{`prop "formta" is unknown, did you mean "format"?`}},
 		{"a slip inside", map[string]any{"src": "a", "size": map[string]any{"widht": 1}}, []string{
 			`prop "size.widht" is unknown, did you mean "width"?`, `prop "size.width" is missing`,
@@ -150,7 +153,7 @@ func TestEveryProblemWithPropsIsASentenceWithItsRemedy(t *testing.T) {
 		{"null inside", map[string]any{"src": "a", "headers": map[string]any{"A": nil}}, []string{`prop "headers.A" must be a string, got null`}},
 		{"a secret", map[string]any{"src": "a", "pins": []any{"hunter2"}}, []string{`prop "pins[0]" must be an integer, got other text`}},
 		{"all at once", map[string]any{"wdith": 1, "level": "x"}, []string{
-			`prop "wdith" is unknown; known are src, dest, format, ratio, level, count, quiet, timeout, sleep, args, angles, headers, config, size, key, pins, free`,
+			`prop "wdith" is unknown; known are src, dest, format, ratio, level, count, quiet, timeout, sleep, args, angles, headers, config, size, key, pins, free, owner`,
 			`prop "src" is missing`, `prop "level" must be an integer, got "x"`,
 		}},
 	} {

@@ -90,6 +90,7 @@ type Field struct {
 	Default  string   // as written in YAML; empty when there is none
 	Enum     []string // allowed values; nil is any
 	Secret   bool     // never shown: its value goes to the redactor, and it is left out of outputs
+	Filled   bool     // optional, but an error where it is given and null or empty
 	Elem     *Field   // of a list or map: its elements, when they have one type
 	Fields   []Field  // of a map with fixed keys: those keys
 	// Unit is what a bare number counts, of a Duration; milliseconds unless its tag says unit:"s".
@@ -126,6 +127,9 @@ type Call struct {
 	Clouds         cloud.Access // how to reach the operator's clouds
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
+	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not).
+	MaySend func(to string) error
 }
 
 // A Bucket holds objects of any size. Keys are those of the bucket itself. A key that the operator does not allow is a

@@ -35,7 +35,7 @@ func (e *PropError) Error() string {
 //
 // Values are taken as templates yield them: text that reads as a number or as true and false is good where one of
 // those is wanted, and a number is good where text is. An optional prop that is null, or empty and not free-form,
-// counts as not given.
+// counts as not given, unless its field is Filled.
 func CheckProps(s Spec, props map[string]any, dynamic func(v any) bool) []Problem {
 	c := checker{dynamic: dynamic}
 	c.object("", s.Props, props)
@@ -84,6 +84,8 @@ func (c *checker) object(path string, fields []Field, props map[string]any) map[
 		at := join(path, key)
 		v := props[key]
 		switch {
+		case ok && f.Filled && (v == nil || v == ""):
+			c.report(at, "prop %q is empty; give it a value, or leave the prop out", at)
 		case v == nil && f.Required && c.partial:
 		case v == nil && f.Required:
 			c.report(at, "prop %q is missing", at)

@@ -34,6 +34,7 @@ func fieldOf(name string, sf reflect.StructField) Field {
 	f.Aliases = words(sf.Tag.Get("aliases"))
 	f.Peers = sf.Tag.Get("peers") == "true"
 	f.Secret = sf.Tag.Get("secret") == "true"
+	f.Filled = sf.Tag.Get("filled") == "true"
 	f.Required = !optional && f.Default == "" && sf.Type.Kind() != reflect.Pointer
 	if f.Type == Duration && sf.Tag.Get("unit") == "s" {
 		f.Unit = time.Second

@@ -11,6 +11,7 @@ import (
 // stand works out what a judgement needs to know of the job.
 func (a *attempt) stand() {
 	a.standing = standing{attempt: a.record.Failed + 1, alone: a.record.Alone(), crashed: a.record.Crashed, bounce: a.bounces()}
+	a.begun, a.broken = a.record.Bounced, a.record.GPUsLost
 	a.last = a.attempt >= a.maxAttempts()
 }
 

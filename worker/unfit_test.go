@@ -56,6 +56,39 @@ func TestAJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
 	require.Equal(t, queue.Depth{Delayed: 30}, p.depth(), "they come again later")
 }
 
+// It can't be run for ever by saying, once it has done its work, that the machine is not for it.
+func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		run := interrupted(engine.Unfit, "")(ctx, ws, req)
+		run.Tasks = []engine.TaskRun{{Module: "Now", Status: engine.Canceled}}
+		return run
+	})
+	p.cfg.ExitWhenIdle = 10 * time.Millisecond
+	for range 22 {
+		p.send(map[string]any{"id": "again", "pipeline": "p", "max_attempts": 1})
+		p.run()
+	}
+	r := p.load("again")
+	require.Equal(t, record.Dead, r.Status)
+	require.Len(t, r.Attempts, 21)
+	require.Equal(t, record.AttemptInterrupted, r.Attempts[19].Status)
+	require.Contains(t, r.Message, "needs a GPU")
+}
+
+func TestAJobUnderWhichThreeGPUsFailIsQuarantined(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, interrupted(engine.GPULost, ""))
+	for range 3 {
+		p.again("breaker")
+		p.run()
+	}
+	r := p.load("breaker")
+	require.Equal(t, record.Dead, r.Status)
+	require.Equal(t, record.ReasonQuarantine, r.Reason)
+	require.Contains(t, r.Message, "quarantined: 3 GPUs failed under it")
+}
+
 func TestAnUnfitJobIsHiddenLongerEachTimeItComes(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, interrupted(engine.Unfit, "gpu"))

@@ -119,6 +119,7 @@ var owners = []struct {
 	{"kernel.org/pub/linux/libs/security/libcap/psx", []string{"worker/launch"}, "a child drops its privileges on all its threads"},
 	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
+	{"golang.org/x/sync", []string{"modules/cloud"}, "who asks for keys must not wait for a call that has no end"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},

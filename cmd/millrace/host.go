@@ -70,6 +70,7 @@ func (c *workConfig) devices() []string {
 func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
 	machine, end := newMachine(c.GPU, tools)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
+	machine.Disk.Shared = c.Slots > 1
 	counted := metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
 	machine.Lost = func(err error) {
 		log.Error("gpu lost", "err", err)

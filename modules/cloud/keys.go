@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"net/http"
 	"time"
 
 	ibm "github.com/IBM/ibm-cos-sdk-go/aws"
@@ -14,6 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/millrace/millrace/modules/fault"
 )
 
 // A Chain is where the operator keeps credentials. Keys may be called from several goroutines; what it returns was read a
@@ -27,68 +30,73 @@ type Chain struct {
 	// Anonymous says that it is not Google whom its keys are for, but a server that takes anybody: none are no error.
 	Anonymous bool
 
-	mu     sync.Mutex
-	aws    aws.CredentialsProvider  // guarded by mu; nil before it is asked for
-	cos    *credentials.Credentials // guarded by mu
-	google oauth2.TokenSource       // guarded by mu
+	asks   singleflight.Group       // by Service: what follows belongs to the ask of its service that is under way
+	aws    aws.CredentialsProvider  // nil before it is asked for
+	cos    *credentials.Credentials // likewise
+	google oauth2.TokenSource       // likewise
 }
 
-// Keys returns what a service takes. Its errors say where credentials may come from.
+// patience is how long whoever gives out keys may take.
+const patience = 20 * time.Second
+
+// Keys returns what a service takes. Its errors say where credentials may come from. It returns when ctx ends, and after
+// 20 s at most; who asks for keys of one service waits for nobody who asks for those of another.
 func (c *Chain) Keys(ctx context.Context, s Service) (Keys, error) {
-	var k Keys
-	var err error
+	limited, cancel := context.WithTimeoutCause(ctx, patience, fault.As(fault.Transient,
+		fmt.Errorf("get credentials of %s: who gives them out has not answered for %s; check that it runs, and the way to it", s, patience)))
+	defer cancel()
+	got := c.asks.DoChan(string(s), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		return c.ask(ctx, s)
+	})
+	select {
+	case <-limited.Done():
+		return Keys{}, context.Cause(limited)
+	case r := <-got:
+		if r.Err != nil {
+			return Keys{}, fmt.Errorf("get credentials of %s: %s", s, oneLine(root(r.Err)))
+		}
+		return r.Val.(Keys), nil
+	}
+}
+
+// ask makes one ask of a service. No two of one service are made at once.
+func (c *Chain) ask(ctx context.Context, s Service) (Keys, error) {
 	switch s {
 	case ServiceAWS:
-		k, err = c.ofAWS(ctx)
+		return c.ofAWS(ctx)
 	case ServiceCOS:
-		k, err = c.ofCOS(ctx)
+		return c.ofCOS(ctx)
 	case ServiceGCS:
-		k, err = c.ofGoogle(ctx)
-	default:
-		err = fmt.Errorf("%q is no service that there are credentials for", s)
+		return c.ofGoogle(ctx)
 	}
-	if err != nil {
-		return Keys{}, fmt.Errorf("get credentials of %s: %s", s, oneLine(root(err)))
-	}
-	return k, nil
+	return Keys{}, fmt.Errorf("%q is no service that there are credentials for", s)
 }
 
 func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
 	if c.AWS.ID != "" {
 		return c.AWS, nil
 	}
-	provider, err := c.providerOfAWS(ctx)
-	if err != nil {
-		return Keys{}, err
+	if c.aws == nil {
+		options := c.options()
+		conf, err := config.LoadDefaultConfig(ctx, options...)
+		if err != nil {
+			return Keys{}, err
+		}
+		c.aws = aws.NewCredentialsCache(rereading{conf.Credentials, options})
 	}
-	k, err := provider.Retrieve(ctx)
+	k, err := c.aws.Retrieve(ctx)
 	if err != nil {
 		return Keys{}, err
 	}
 	return Keys{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires}, nil
 }
 
-func (c *Chain) providerOfAWS(ctx context.Context) (aws.CredentialsProvider, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.aws != nil {
-		return c.aws, nil
-	}
-	options := c.options()
-	conf, err := config.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		return nil, err
-	}
-	c.aws = aws.NewCredentialsCache(rereading{conf.Credentials, options})
-	return c.aws, nil
-}
-
 func (c *Chain) ofCOS(ctx context.Context) (Keys, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.cos == nil {
 		var err error
-		if c.cos, err = c.COS.credentials(ibm.NewConfig()); err != nil {
+		if c.cos, err = c.COS.credentials(ibm.NewConfig().WithHTTPClient(keysClient())); err != nil {
 			return Keys{}, err
 		}
 	}
@@ -107,10 +115,10 @@ func (c *Chain) ofCOS(ctx context.Context) (Keys, error) {
 const scopeOfGoogle = "https://www.googleapis.com/auth/devstorage.full_control"
 
 func (c *Chain) ofGoogle(ctx context.Context) (Keys, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.google == nil {
-		found, err := google.FindDefaultCredentials(context.WithoutCancel(ctx), scopeOfGoogle)
+		// Its tokens know no context.
+		ctx := context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, keysClient())
+		found, err := google.FindDefaultCredentials(ctx, scopeOfGoogle)
 		if err != nil && c.Anonymous {
 			return Keys{}, nil
 		}
@@ -124,6 +132,11 @@ func (c *Chain) ofGoogle(ctx context.Context) (Keys, error) {
 		return Keys{}, err
 	}
 	return Keys{Token: t.AccessToken, Expires: t.Expiry}, nil
+}
+
+// keysClient makes calls that have an end of their own.
+func keysClient() *http.Client {
+	return &http.Client{Transport: NewHTTPClient().GetTransport(), Timeout: patience}
 }
 
 // Region returns the AWS region that the environment or the profile names; empty is none.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,6 +79,27 @@ func TestKeysOfGoogleAreATokenOfTheServiceAccount(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "short-lived", k.Token)
 	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
+}
+
+// F19
+func TestWhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
+	hangs, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hangs.Close()) })
+	file := filepath.Join(t.TempDir(), "user.json")
+	account := fmt.Appendf(nil, `{"type":"service_account","client_email":"a@b","private_key_id":"k","private_key":%q,"token_uri":"http://%s"}`, newKey(t), hangs.Addr())
+	require.NoError(t, os.WriteFile(file, account, 0o600))
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+	chain := &Chain{AWS: Keys{ID: "id", Secret: "s"}, COS: COS{APIKey: "k", AuthEndpoint: "http://" + hangs.Addr().String()}}
+	enough := errors.New("the deadline")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, enough)
+	defer cancel()
+	for _, s := range []Service{ServiceGCS, ServiceCOS, ServiceGCS} {
+		_, err = chain.Keys(ctx, s)
+		require.ErrorIs(t, err, enough, s)
+	}
+	_, err = chain.Keys(t.Context(), ServiceAWS)
+	require.NoError(t, err)
 }
 
 // A job's programs write what they like in its home folder.

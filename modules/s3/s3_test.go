@@ -52,10 +52,23 @@ func TestATaskAsksForTheBucketThatItNames(t *testing.T) {
 	}
 }
 
+// A variable that a message leaves out is empty.
+func TestKeysThatComeOutEmptyAreNotTheOperators(t *testing.T) {
+	for _, prop := range []string{"endpoint", "accessKeyId", "secretAccessKey", "sessionToken"} {
+		task := map[string]any{
+			"action": "download", "bucket": "assets", "src": "a", "dest": "a",
+			"endpoint": "https://minio.example", "accessKeyId": "i", "secretAccessKey": "s", "sessionToken": "t", prop: "",
+		}
+		c, _ := moduletest.Call(t)
+		_, err := s3.Module.Run(t.Context(), c, task)
+		require.ErrorContains(t, err, `prop "`+prop+`" is empty; give it a value, or leave the prop out`)
+	}
+}
+
 // A bucket and a region become parts of a host's name.
 func TestWhatWouldNameAnotherHostIsRefused(t *testing.T) {
 	for prop, value := range map[string]string{
-		"bucket": "evil.example/", "region": "x.evil.example/", "endpoint": "file:///etc", "src": "a[", "secretAccessKey": "alone",
+		"bucket": "evil.example/", "region": "x.evil.example/", "endpoint": "file:///etc", "src": "a[", "secretAccessKey": "alone", "sessionToken": "alone",
 	} {
 		task := map[string]any{"action": "download", "bucket": "assets", "src": "a", "dest": "a", prop: value}
 		c, _ := moduletest.Call(t)

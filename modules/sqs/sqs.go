@@ -16,7 +16,7 @@ import (
 var Module = modules.Define(modules.Spec{
 	Name:    "SQS",
 	Summary: "Sends a message to an Amazon SQS queue.",
-	Example: "- module: SQS\n  props:\n    queueUrl: https://sqs.eu-west-1.amazonaws.com/123456789012/results\n    message: {status: done, key: outputs/gear.glb}\n  register: sent",
+	Example: "- module: SQS\n  props:\n    queueUrl: https://sqs.eu-west-1.amazonaws.com/123456789012/results\n    message: {status: done, key: outputs/gear.glb}",
 }, run)
 
 // Props are what a task writes under props.
@@ -24,10 +24,10 @@ type Props struct {
 	QueueURL        string         `json:"queueUrl" aliases:"queue_url" doc:"URL of the queue."`
 	Message         any            `json:"message" aliases:"body" doc:"What to send: text as it is, anything else as JSON; at most 1 MiB together with the attributes."`
 	Region          string         `json:"region,omitzero" doc:"Region of the queue, where its URL names none; without it the operator's, else us-east-1."`
-	AccessKeyID     string         `json:"accessKeyId,omitzero" secret:"true" doc:"Access key; without it the operator's, which goes to AWS and the operator's own endpoint alone."`
-	SecretAccessKey string         `json:"secretAccessKey,omitzero" secret:"true" doc:"Secret of the access key."`
-	SessionToken    string         `json:"sessionToken,omitzero" secret:"true" doc:"Token of a temporary access key."`
-	Endpoint        string         `json:"endpoint,omitzero" doc:"Address of a server that speaks as SQS does, where it is not in the queue's URL."`
+	AccessKeyID     string         `json:"accessKeyId,omitzero" filled:"true" secret:"true" doc:"Access key; without it the operator's, which goes to AWS and the operator's own endpoint alone."`
+	SecretAccessKey string         `json:"secretAccessKey,omitzero" filled:"true" secret:"true" doc:"Secret of the access key."`
+	SessionToken    string         `json:"sessionToken,omitzero" filled:"true" secret:"true" doc:"Token of a temporary access key."`
+	Endpoint        string         `json:"endpoint,omitzero" filled:"true" doc:"Address of a server that speaks as SQS does, where it is not in the queue's URL."`
 	Group           string         `json:"messageGroupId,omitzero" doc:"Group of the message; in a FIFO queue messages of one group keep their order. Without it a FIFO queue's is the job."`
 	Deduplication   string         `json:"messageDeduplicationId,omitzero" doc:"For a FIFO queue: it takes no second message of this ID for five minutes. Without it one of the callback, or a random one."`
 	Attributes      map[string]any `json:"attributes,omitzero" doc:"Message attributes by name, text or numbers; ten at most."`

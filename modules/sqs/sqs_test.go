@@ -134,6 +134,9 @@ func TestWhatSQSWouldRefuseIsRefusedBeforeItIsSent(t *testing.T) {
 	}{
 		{"no URL", map[string]any{"queueUrl": "results"}, `prop "queueUrl" must be the URL of a queue`},
 		{"half a key", map[string]any{"queueUrl": q, "accessKeyId": "a"}, `props "accessKeyId" and "secretAccessKey" go together`},
+		{"keys of somebody who is not named", map[string]any{"queueUrl": q, "accessKeyId": "", "secretAccessKey": nil}, `prop "accessKeyId" is empty; give it a value, or leave the prop out; prop "secretAccessKey" is empty`},
+		{"a server that is not named", map[string]any{"queueUrl": q, "endpoint": ""}, `prop "endpoint" is empty`},
+		{"a token that is not there", map[string]any{"queueUrl": q, "sessionToken": ""}, `prop "sessionToken" is empty`},
 		{"a delay of an hour", map[string]any{"queueUrl": q, "delaySeconds": 3600}, `prop "delaySeconds" must be 0 to 900`},
 		{"a delay in a FIFO queue", map[string]any{"queueUrl": q + ".fifo", "delaySeconds": 1}, "set the delay of the queue"},
 		{"a deduplication ID in none", map[string]any{"queueUrl": q, "messageDeduplicationId": "a"}, "is for FIFO queues"},
@@ -172,6 +175,33 @@ func TestTheOperatorsKeysGoToNobodyElse(t *testing.T) {
 	require.Zero(t, asked.Load())
 }
 
+func TestTheOperatorSaysWhereHisKeysSend(t *testing.T) {
+	const q = "https://sqs.eu-west-1.amazonaws.com/1/q"
+	for _, tt := range []struct {
+		name, endpoint string
+		props          map[string]any
+		want           string
+	}{
+		{"a queue of AWS's", "", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"by the server, not by what the URL says of one", "", map[string]any{"queueUrl": q, "endpoint": "https://sqs.us-east-1.amazonaws.com"}, "sqs://sqs.us-east-1.amazonaws.com/1/q"},
+		{"nothing of a URL is left out", "", map[string]any{"queueUrl": q + "/../r?a#b"}, "sqs://sqs.eu-west-1.amazonaws.com/1/q/../r?a#b"},
+		{"by the operator's endpoint", "http://127.0.0.1:1", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"to the operator's server with any keys", "http://127.0.0.1:1", map[string]any{"queueUrl": "http://127.0.0.1:1/1/q", "accessKeyId": "a", "secretAccessKey": "b"}, "sqs://127.0.0.1:1/1/q"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := call(t, tt.endpoint)
+			refused := errors.New("refused")
+			c.MaySend = func(to string) error {
+				require.Equal(t, tt.want, to)
+				return refused
+			}
+			tt.props["message"] = "x"
+			_, err := sqs.Module.Run(t.Context(), c, tt.props)
+			require.ErrorIs(t, err, refused)
+		})
+	}
+}
+
 func TestAQueueElsewhereIsReachedByTheEgressPolicyAndOnesOwnKeys(t *testing.T) {
 	var signed []string
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -186,6 +216,7 @@ func TestAQueueElsewhereIsReachedByTheEgressPolicyAndOnesOwnKeys(t *testing.T) {
 	} {
 		maps.Copy(props, map[string]any{"message": "x", "accessKeyId": "mine", "secretAccessKey": "my secret"})
 		c, r := call(t, servertest.Fauxqs(t))
+		c.MaySend = nil // nobody is asked
 		out, err := sqs.Module.Run(t.Context(), c, props)
 		require.NoError(t, err)
 		require.Equal(t, "m-1", out["messageId"])

@@ -85,12 +85,23 @@ func (s *Set) Find(ctx context.Context, t Tool) (Found, error) {
 	return Found{}, &MissingError{t, strings.Join(reasons, ", and ")}
 }
 
-// Has is Find for the name of a declared tool.
+// gone is nil while a tool that was found lies where it was.
+func (s *Set) gone(t Tool, f Found) error {
+	if !s.isProgram(t, f.Path) {
+		return &MissingError{t, f.Path + " is gone"}
+	}
+	if _, err := os.Stat(f.Runner); f.Runner != "" && err != nil {
+		return &MissingError{t, explain(f.Runner, err)}
+	}
+	return nil
+}
+
+// Has is Find for the name of a declared tool, which must still lie where it was found.
 func (s *Set) Has(ctx context.Context, name string) error {
 	for _, t := range s.Declared {
 		if t.Name == name {
-			_, err := s.Find(ctx, t)
-			return err
+			f, err := s.Find(ctx, t)
+			return cmp.Or(err, s.gone(t, f))
 		}
 	}
 	return &MissingError{Tool{Name: name, Get: "take a version that has it"}, "this version of Millrace knows no such tool"}

@@ -159,6 +159,11 @@ func TestADeclaredToolIsAskedForByName(t *testing.T) {
 	require.ErrorContains(t, s.Has(t.Context(), "Mill"), "Mill is missing: no program mill7 or mill is in PATH")
 	program(t, dir, "mill", says("2.0"))
 	require.NoError(t, s.Has(t.Context(), "Mill"), "it was installed since")
+	path := program(t, dir, "mill7", says("2.0"))
+	s.Known = []tool.Found{{Name: "Mill", Path: path}}
+	require.NoError(t, s.Has(t.Context(), "Mill"))
+	require.NoError(t, os.Remove(path))
+	require.ErrorContains(t, s.Has(t.Context(), "Mill"), "Mill is missing: "+path+" is gone")
 	require.EqualError(t, s.Has(t.Context(), "Wind"), "Wind is missing: this version of Millrace knows no such tool; take a version that has it")
 }
 

@@ -32,10 +32,10 @@ type Stored struct {
 type Remote struct {
 	ACL             string `json:"acl,omitzero" doc:"Canned ACL of what is uploaded, such as public-read. Without it none is asked for: most buckets take none."`
 	Region          string `json:"region,omitzero" doc:"Region of the bucket; without it the operator's."`
-	Endpoint        string `json:"endpoint,omitzero" doc:"URL of the server; without it the operator's, or the service's own. Another one never gets the operator's keys from a worker."`
-	AccessKeyID     string `json:"accessKeyId,omitzero" doc:"Access key of your own; without it the operator's."`
-	SecretAccessKey string `json:"secretAccessKey,omitzero" secret:"true" doc:"Secret that belongs to it."`
-	SessionToken    string `json:"sessionToken,omitzero" secret:"true" doc:"Session token, of keys that end."`
+	Endpoint        string `json:"endpoint,omitzero" filled:"true" doc:"URL of the server; without it the operator's, or the service's own. Another one never gets the operator's keys from a worker."`
+	AccessKeyID     string `json:"accessKeyId,omitzero" filled:"true" doc:"Access key of your own; without it the operator's."`
+	SecretAccessKey string `json:"secretAccessKey,omitzero" secret:"true" filled:"true" doc:"Secret that belongs to it."`
+	SessionToken    string `json:"sessionToken,omitzero" secret:"true" filled:"true" doc:"Session token, of keys that end."`
 }
 
 // Keys are the task's own; nil where it has none.
@@ -53,6 +53,9 @@ type Problem struct{ Prop, Text string }
 func (r *Remote) Problems() (all []Problem) {
 	if (r.AccessKeyID == "") != (r.SecretAccessKey == "") {
 		all = append(all, Problem{"secretAccessKey", `props "accessKeyId" and "secretAccessKey" belong together: give both or none`})
+	}
+	if r.SessionToken != "" && r.AccessKeyID == "" {
+		all = append(all, Problem{"sessionToken", `prop "sessionToken" belongs to an "accessKeyId"; give both or none`})
 	}
 	if u, err := url.Parse(r.Endpoint); r.Endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		all = append(all, Problem{"endpoint", `prop "endpoint" must be the URL of a server, such as https://host:port, without a password in it`})

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 )
 
@@ -34,8 +35,8 @@ func (r *runner) need(t *pipelines.Task, label string, m modules.Module) Need {
 	if m != nil {
 		spec := m.Spec()
 		n.GPU = spec.GPU
-		for _, tool := range spec.Tools {
-			n.Tools = append(n.Tools, tool.Name)
+		for _, t := range spec.Tools {
+			n.Tools = append(n.Tools, t.Name)
 		}
 	}
 	if t.GPU != nil {
@@ -99,10 +100,7 @@ func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error
 	}
 	var err error
 	if h.Grant, err = s.in.Host.Reserve(ctx, n); err != nil {
-		if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
-			err = fault.As(fault.Permanent, errors.New(stop.Message))
-		}
-		return nil, err
+		return nil, s.denied(fault.Permanent, err)
 	}
 	since := time.Now()
 	h.release = sync.OnceFunc(func() {
@@ -111,6 +109,23 @@ func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error
 	})
 	s.runsOn(ctx, h.Grant)
 	return h, nil
+}
+
+// denied is what a machine says that can't give the task what it needs: the run is another machine's, but a task that may
+// fail has failed, and k says whether another try helps.
+func (s *taskScope) denied(k fault.Kind, err error) error {
+	if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
+		return fault.As(k, errors.New(stop.Message))
+	}
+	return err
+}
+
+// lacking is err, or where a tool of the task is gone, as its machine confirms, what that says: another machine may have it.
+func (s *taskScope) lacking(ctx context.Context, m modules.Module, err error) error {
+	if _, ok := errors.AsType[*tool.MissingError](err); !ok || s.task.Soft {
+		return err
+	}
+	return cmp.Or(s.in.Host.Fit(ctx, s.need(s.task, s.label(), m)), err)
 }
 
 // runsOn notes what the task runs on, and says so where that is less than it would like.

@@ -40,7 +40,7 @@ func (s *shop) note(what string, n engine.Need) {
 func (s *shop) Fit(_ context.Context, n engine.Need) error {
 	s.note("fit", n)
 	for _, name := range n.Tools {
-		if !s.tools[name] {
+		if !s.tools[name] || s.gone && len(s.asked) > 1 {
 			return &engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q needs %s, which is missing", n.Task, name)}
 		}
 	}
@@ -79,6 +79,7 @@ func (s *shop) add(n int) {
 func look(spec modules.Spec) modules.Module {
 	type props struct {
 		Fail bool `json:"fail,omitzero" doc:"Whether to fail."`
+		Gone bool `json:"gone,omitzero" doc:"Whether its tool is gone."`
 	}
 	type output struct {
 		Sees string `json:"sees" doc:"What its programs see."`
@@ -87,6 +88,9 @@ func look(spec modules.Spec) modules.Module {
 	return modules.Define(spec, func(_ context.Context, c *modules.Call, p props) (output, error) {
 		if p.Fail {
 			return output{}, errors.New("it broke")
+		}
+		if p.Gone {
+			return output{}, fault.As(fault.Permanent, &tool.MissingError{Tool: spec.Tools[0], Reason: "it is gone"})
 		}
 		return output{Sees: fmt.Sprintf("%d %v", len(c.Devices), c.Env)}, nil
 	})
@@ -219,6 +223,32 @@ func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	require.Equal(t, engine.Canceled, run.Status)
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Equal(t, 1, run.Tasks[1].Tries)
+}
+
+// K16: it was there when the run began. Where its machine still has it, the failure is the task's own.
+func TestAToolThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		gone   bool
+		soft   string
+		status engine.Status
+		reason engine.Reason
+	}{
+		{"it is gone", true, "true", engine.Canceled, engine.Unfit},
+		{"it is there", false, "true", engine.Failed, ""},
+		{"of a task that may fail", true, "false", engine.Succeeded, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bench
+			s := &shop{tools: map[string]bool{"ImageMagick": true}, gone: tt.gone}
+			run := b.visit(t, s, "tasks: [{name: shrink, module: Convert, throw: "+tt.soft+", retry: 5, props: {gone: true}}]", nil)
+			require.Equal(t, tt.status, run.Status)
+			require.Equal(t, 1, run.Tasks[0].Tries)
+			if tt.status != engine.Succeeded {
+				require.Equal(t, tt.reason, run.Failure.Reason)
+			}
+		})
+	}
 }
 
 // F44: what its program makes of that may be known first.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -76,6 +77,16 @@ func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	run = launched(3, "", new(lines))
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Contains(t, run.Failure.Message, `task "it" needs 3 GPUs: it has only 2`)
+
+	all, err := pool.Lease(t.Context(), gpu.Need{Use: gpu.Required, Count: 2}, func(error) {})
+	require.NoError(t, err)
+	machine.Patience = 200 * time.Millisecond
+	run = launched(1, "", new(lines))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Empty(t, run.Failure.Class, "it need not go elsewhere")
+	require.Equal(t, `task "it" needs a GPU: every GPU that would do is in use, and was so for 200ms; the job goes back to its queue`, run.Failure.Message)
+	machine.Patience = 0
+	all.Release()
 
 	run = launched(1, "wait", engine.ReporterFunc(func(_ context.Context, ev engine.Event) {
 		if ev.Line == "has them" {

@@ -89,7 +89,7 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		p.free <- struct{}{}
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
-	ctx, share := p.cfg.Machine.Share(ctx)
+	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
 	defer share.Close()
 	run, died := c.work(ctx, share, req, rep)
 	if died && !c.began && ctx.Err() == nil {
@@ -98,6 +98,7 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 			p.free <- struct{}{}
 			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 		}
+		share.dir = c.dir
 		run, died = c.work(ctx, share, req, rep)
 	}
 	if died {

@@ -173,7 +173,8 @@ func TestASpotNodeThatKillsTwoSecondsAfterSIGTERMLosesNothing(t *testing.T) {
 // F13: one message, two workers at once. One commits, the other is superseded.
 func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, servertest.Fauxqs(t), 4*time.Second, "--slots=1")
+	// A lease so long that the first worker does not notice, before it is done, that it was lost.
+	f := newFleet(t, servertest.Fauxqs(t), 30*time.Second, "--slots=1")
 	running, open := f.gate()
 	first := f.start(0)
 	f.one("gated", "f13")

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -35,7 +36,6 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[blob.I
 					return
 				}
 			}
-			more = more && len(page) > 0
 		}
 	}
 }
@@ -48,7 +48,28 @@ func (s *Store) page(ctx context.Context, prefix, after string) (page []blob.Inf
 		page, more, err = s.sdk.List(ctx, s.prefix+prefix, after, pageSize)
 		return err
 	})
+	if err == nil {
+		err = isAnswer(page, more, s.prefix+prefix, after)
+	}
 	return page, more, err
+}
+
+// errNotListed says that a listing is none of what was asked for: whoever believes it cuts names in pieces, or asks for ever.
+var errNotListed = errors.New("the server lists other objects than it was asked for; check the endpoint")
+
+// isAnswer holds a page to what was asked for: keys that begin with prefix, sorted, after `after`, and at least one where
+// there are more.
+func isAnswer(page []blob.Info, more bool, prefix, after string) error {
+	for _, in := range page {
+		if !strings.HasPrefix(in.Key, prefix) || in.Key <= after {
+			return errNotListed
+		}
+		after = in.Key
+	}
+	if more && len(page) == 0 {
+		return errNotListed
+	}
+	return nil
 }
 
 // Plain is a key of a listing that was asked for in URLs' encoding, which servers of others may leave out. Without it one

@@ -65,6 +65,9 @@ func (s *Store) stat(ctx context.Context, full string) (o *Object, err error) {
 	if isMissing(err) {
 		return nil, blob.ErrNotFound
 	}
+	if err == nil && o.Size < 0 {
+		err = errNoSize
+	}
 	return o, err
 }
 

@@ -21,7 +21,8 @@ var (
 	errReplaced = errors.New("the object was replaced or deleted while it was read")
 	errClosed   = errors.New("the object was closed")
 	errTooLong  = errors.New("more came than the object has")
-	errNotRest  = errors.New("the server does not send the rest of an object")
+	errNotAsked = errors.New("the server sends another part of an object than it was asked for")
+	errNoSize   = errors.New("the server does not say how large an object is; a proxy that compresses may stand before it")
 )
 
 // Open implements [blob.Store]. A transfer that breaks off or stalls is taken up where it stopped, up to 3 times, and
@@ -88,7 +89,22 @@ func (r *reader) get() (*Object, error) {
 	}
 	r.body, r.within, r.cancel = o.Body, within, cancel
 	r.left, r.got = r.store.stall, 0
+	if err := r.answers(o); err != nil {
+		r.stop(err)
+		return nil, fault.As(fault.Transient, err)
+	}
 	return o, nil
+}
+
+// answers holds what the server says that it sends to what it was asked for.
+func (r *reader) answers(o *Object) error {
+	switch {
+	case o.Size < 0:
+		return errNoSize
+	case o.From != r.at || r.end > 0 && o.Size != r.end-r.at:
+		return errNotAsked
+	}
+	return nil
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -174,16 +190,16 @@ func (r *reader) resume(err error) error {
 		return err
 	}
 	r.stop(err)
+	if r.version == "" { // nothing tells the rest from that of another object
+		return err
+	}
 	for r.resumed < resumes {
 		r.resumed++
 		if !pause(r.ctx, r.resumed) {
 			return context.Cause(r.ctx)
 		}
-		o, again := r.get()
+		_, again := r.get()
 		switch {
-		case again == nil && o.Size != r.end-r.at:
-			r.stop(errNotRest)
-			return fault.As(fault.Transient, errNotRest)
 		case again == nil:
 			return nil
 		case !passes(again):

@@ -111,7 +111,7 @@ func TestAServerThatSendsAllInPlaceOfTheRestIsNotReadOn(t *testing.T) {
 		require.NoError(t, err)
 		w.cut()
 		_, err = io.Copy(io.Discard, r)
-		require.ErrorContains(t, err, "does not send the rest of an object")
+		require.ErrorContains(t, err, "sends another part of an object")
 		require.Equal(t, fault.Transient, fault.Of(err))
 		require.NoError(t, r.Close())
 	})

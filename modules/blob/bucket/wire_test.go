@@ -36,19 +36,27 @@ type wire struct {
 
 func newWire(t *testing.T, endpoint string) *wire {
 	t.Helper()
+	w := &wire{t: t}
+	w.lay("127.0.0.1:0", strings.TrimPrefix(endpoint, "http://"))
+	require.NoError(t, w.Start())
+	t.Cleanup(func() { w.Stop() })
+	return w
+}
+
+// lay makes a proxy that has no links yet.
+func (w *wire) lay(listen, upstream string) {
 	s := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := toxiproxy.NewProxy(s, "bucket", "127.0.0.1:0", strings.TrimPrefix(endpoint, "http://"))
-	require.NoError(t, p.Start())
-	t.Cleanup(p.Stop)
-	return &wire{p, t}
+	w.Proxy = toxiproxy.NewProxy(s, "bucket", listen, upstream)
 }
 
 func (w *wire) endpoint() string { return "http://" + w.Listen }
 
-// add cuts every connection, and puts a toxic into the way of new ones: a link that is blocked takes none.
+// add cuts every connection, and puts a toxic into the way of new ones. It does so in another proxy at the same address: to
+// one that it has a proxy waits for each of its links, and a link whose reader has gone never answers (toxiproxy v2.5.0).
 func (w *wire) add(toxic string) {
 	w.t.Helper()
 	w.Stop()
+	w.lay(w.Listen, w.Upstream)
 	_, err := w.Toxics.AddToxicJson(strings.NewReader(`{"name": "toxic", ` + toxic + `}`))
 	require.NoError(w.t, err)
 	require.NoError(w.t, w.Start())

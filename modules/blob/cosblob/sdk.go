@@ -51,12 +51,13 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
+	etag, version := bucket.Tag(aws.StringValue(out.ETag))
 	return &bucket.Object{
 		Info: blob.Info{
-			Size: aws.Int64Value(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: unquoted(out.ETag),
+			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
 			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
 		},
-		Version: unquoted(out.ETag), Body: out.Body,
+		From: bucket.From(aws.StringValue(out.ContentRange)), Version: version, Body: out.Body,
 	}, nil
 }
 
@@ -65,12 +66,13 @@ func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	etag, version := bucket.Tag(aws.StringValue(out.ETag))
 	return &bucket.Object{
 		Info: blob.Info{
-			Size: aws.Int64Value(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: unquoted(out.ETag),
+			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
 			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
 		},
-		Version: unquoted(out.ETag),
+		Version: version,
 	}, nil
 }
 

@@ -88,12 +88,13 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
+	etag, version := bucket.Tag(aws.ToString(out.ETag))
 	return &bucket.Object{
 		Info: blob.Info{
-			Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: unquoted(out.ETag),
+			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
 			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
 		},
-		Version: unquoted(out.ETag), Body: out.Body,
+		From: bucket.From(aws.ToString(out.ContentRange)), Version: version, Body: out.Body,
 	}, nil
 }
 
@@ -106,12 +107,13 @@ func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	etag, version := bucket.Tag(aws.ToString(out.ETag))
 	return &bucket.Object{
 		Info: blob.Info{
-			Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: unquoted(out.ETag),
+			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
 			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
 		},
-		Version: unquoted(out.ETag), Sum: sumOf(out),
+		Version: version, Sum: sumOf(out),
 	}, nil
 }
 
