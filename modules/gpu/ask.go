@@ -86,10 +86,8 @@ func (p *Pool) answer(l *look, m Machine, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hung = false
-	if err != nil {
-		p.last.err = err // what there was is still known
-	} else {
-		p.last.m, p.last.err = m, nil
+	if err == nil {
+		p.last = m.Devices
 	}
 	if !l.over() {
 		l.end(m, err)

@@ -28,7 +28,7 @@ func (m *Machine) fits(n Need) error {
 	case m.Unfit != "":
 		why = m.Unfit
 	case len(m.Devices) == 0:
-		why = ErrNoDevice.Error()
+		return &UnfitError{n, ErrNoDevice.Error(), ErrNoDevice}
 	case want > len(m.Devices):
 		why = fmt.Sprintf("it has only %d", len(m.Devices))
 	case fit > 0:

@@ -76,7 +76,7 @@ func (h Health) judge() (unfit string, warnings []string) {
 		return fmt.Sprintf("its memory had %d errors that ECC could not correct: drain the node and reset the GPU (nvidia-smi --gpu-reset)", h.Uncorrected), nil
 	case h.Prohibited:
 		return "its compute mode is Prohibited: set another one (nvidia-smi --compute-mode=DEFAULT)", nil
-	case h.hot():
+	case h.Slowdown > 0 && h.Temperature >= h.Slowdown:
 		return fmt.Sprintf("it has %d °C and slows down from %d °C on: look at its cooling", h.Temperature, h.Slowdown), nil
 	}
 	if margin := h.Slowdown - h.Temperature; h.Slowdown > 0 && margin <= narrowMargin {
@@ -90,9 +90,6 @@ func (h Health) judge() (unfit string, warnings []string) {
 	}
 	return "", warnings
 }
-
-// hot says whether the GPU is as hot as its slowdown temperature.
-func (h Health) hot() bool { return h.Slowdown > 0 && h.Temperature >= h.Slowdown }
 
 // narrowMargin is how close to its slowdown temperature a GPU may come, in °C, before it is worth a word.
 const narrowMargin = 5

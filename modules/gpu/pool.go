@@ -39,7 +39,7 @@ const patience = 30 * time.Second
 type UnfitError struct {
 	Need Need
 	Why  string
-	Err  error // ErrNoDriver is below it where that is why; nil where the GPUs are
+	Err  error // ErrNoDriver or ErrNoDevice is below it where that is why; nil where the GPUs are
 }
 
 func (e *UnfitError) Error() string {
@@ -69,7 +69,11 @@ type Config struct {
 	// by UUID, by how it begins, or by index in the order of NVML.
 	Visible    []string
 	Restricted bool
-	open       func() (*driver, error) // nil is openDriver
+	// Failed, when set, hears once of each failure that takes devices out of service, whether a task has them or not, and
+	// Blind why failures of some devices are not told. Neither may block.
+	Failed func(*LostError)
+	Blind  func(why string)
+	open   func() (*driver, error) // nil is openDriver
 }
 
 // A driver is how a Pool speaks to the one of this machine. Every call may hang.
@@ -93,7 +97,7 @@ type Pool struct {
 	asking   bool              // somebody asks the driver
 	hung     bool              // he has waited for longer than patience
 	next     *look             // what the driver is asked next; nil where nobody waits for that
-	last     look              // the last that was answered
+	last     []Report          // of the last look that was answered
 	watched  bool              // there was an attempt to
 	blind    string            // why failures are not told while a task runs
 	failures []failure         // of devices that are out of service for good
@@ -168,40 +172,12 @@ func (p *Pool) Fits(ctx context.Context, n Need) error {
 	return m.fits(n)
 }
 
-// OutOfService returns why no GPU of this machine will be in service again before the worker is started anew, as far as is
-// known: nil where one is left, or where the driver never told of any. It asks no driver.
-func (p *Pool) OutOfService() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.hung:
-		return errHangs
-	case len(p.last.m.Devices) == 0:
-		return nil
-	case p.last.err != nil:
-		return p.last.err
-	case p.last.m.Unfit != "":
-		return errors.New(p.last.m.Unfit)
-	}
-	m := p.last.m
-	m.Devices = slices.Clone(m.Devices)
-	p.mark(&m)
-	var why []string
-	for i, r := range m.Devices {
-		if r.Unfit == "" || r.Unfit == p.last.m.Devices[i].Unfit && r.hot() { // it cools down
-			return nil
-		}
-		why = append(why, r.label()+" is out of service: "+r.Unfit)
-	}
-	return errors.New(few(why))
-}
-
 // Lost is how many devices failures have taken out of service. It asks no driver.
 func (p *Pool) Lost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
-	for _, r := range p.last.m.Devices {
+	for _, r := range p.last {
 		if slices.ContainsFunc(p.failures, func(f failure) bool { return f.event.hits(&r) }) {
 			n++
 		}

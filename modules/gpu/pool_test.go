@@ -198,32 +198,29 @@ func TestWhoWouldRatherDoWithoutDoesNotWaitLong(t *testing.T) {
 	})
 }
 
-// F43: what a worker that lives from its GPUs ends by.
-func TestF43AMachineWithoutAnyGPULeftSaysSo(t *testing.T) {
-	b := newBench(big(1), big(1))
-	p := b.pool(Config{})
+func TestLostGPUsAreCountedAndTheirFailuresToldOnce(t *testing.T) {
+	var told []uint64
+	p := newBench(big(1), big(1), big(1)).pool(Config{Failed: func(e *LostError) { told = append(told, e.XID) }})
 	defer p.Close()
-	require.NoError(t, p.OutOfService(), "nobody has looked")
 	require.NoError(t, p.Fits(t.Context(), one))
-	require.NoError(t, p.OutOfService())
-
-	p.fail(*event{gpu: "GPU-a", xid: 79}.failure())
-	p.fail(*event{gpu: "GPU-a", xid: 48}.failure())
-	require.NoError(t, p.OutOfService(), "one is left")
+	for _, xid := range []uint64{79, 48, 79} {
+		p.fail(*event{gpu: "GPU-a", xid: xid}.failure())
+	}
+	require.Equal(t, []uint64{79, 48}, told, "whether a task had it or not")
 	require.Equal(t, 1, p.Lost())
-	hot := Health{Slowdown: 90, Temperature: 91}
-	b.change(func(d []Report) { d[1].Health = hot })
-	require.Error(t, p.Fits(t.Context(), one))
-	require.NoError(t, p.OutOfService(), "it cools down")
-	b.change(func(d []Report) { d[1].Health = Health{RemapFailed: true} })
-	require.Error(t, p.Fits(t.Context(), one))
-	require.ErrorContains(t, p.OutOfService(), "GPU 1 (L4) is out of service: it has no spare memory rows left")
-	b.change(func(d []Report) { d[1].Health = Health{} })
-	require.NoError(t, p.Fits(t.Context(), one))
-
 	p.fail(*event{xid: 62}.failure())
-	require.ErrorContains(t, p.OutOfService(), "GPU 0 (L4) is out of service: XID ")
-	require.Equal(t, 2, p.Lost(), "two GPUs, by three failures")
+	require.Equal(t, 3, p.Lost())
+}
+
+func TestWhyFailuresAreNotToldIsToldOnce(t *testing.T) {
+	told := make(chan string, 2)
+	p := newBench(big(1)).pool(Config{Blind: func(why string) { told <- why }})
+	defer p.Close()
+	for range 2 {
+		require.NoError(t, p.Fits(t.Context(), one))
+	}
+	require.Equal(t, "no events", <-told)
+	require.Empty(t, told)
 }
 
 func TestOnlyVisibleGPUsAreLeased(t *testing.T) {
@@ -266,7 +263,7 @@ func TestAnErrorTellsOfAFewGPUsOnly(t *testing.T) {
 	require.NotContains(t, err.Error(), "GPU 4")
 	empty := newBench().pool(Config{})
 	defer empty.Close()
-	require.ErrorContains(t, empty.Fits(t.Context(), one), ErrNoDevice.Error())
+	require.ErrorIs(t, empty.Fits(t.Context(), one), ErrNoDevice)
 }
 
 func TestProgramsSeeTheGPUsOfTheirTaskAndNoOthers(t *testing.T) {

@@ -50,13 +50,21 @@ func (p *Pool) listen(drv *driver) {
 		return
 	}
 	ev, err := drv.listen()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	blind := ""
 	if err != nil {
-		p.blind = err.Error()
+		blind = err.Error()
+	} else {
+		blind = ev.blind
+	}
+	p.mu.Lock()
+	p.blind = blind
+	p.mu.Unlock()
+	if blind != "" && p.cfg.Blind != nil {
+		p.cfg.Blind(blind)
+	}
+	if err != nil {
 		return
 	}
-	p.blind = ev.blind
 	p.wg.Go(func() { // the caller is a goroutine of wg itself, so Close still waits
 		defer ev.free()
 		p.watch(ev)
@@ -81,7 +89,8 @@ func (p *Pool) watch(ev *events) {
 // fail takes devices out of service for good, and tells those who have them.
 func (p *Pool) fail(f failure) {
 	p.mu.Lock()
-	if !slices.ContainsFunc(p.failures, func(o failure) bool { return o.event == f.event }) {
+	first := !slices.ContainsFunc(p.failures, func(o failure) bool { return o.event == f.event })
+	if first {
 		p.failures = append(p.failures, f)
 	}
 	var told []*Lease
@@ -92,6 +101,9 @@ func (p *Pool) fail(f failure) {
 	}
 	p.wake()
 	p.mu.Unlock()
+	if first && p.cfg.Failed != nil {
+		p.cfg.Failed(f.err)
+	}
 	for _, l := range told {
 		l.fail(f.err)
 	}

@@ -214,8 +214,6 @@ func (s *Share) keep(g engine.Grant) engine.Grant {
 	return g
 }
 
-var errBusy = errors.New("every GPU that would do is in use")
-
 // lease gets the task its GPUs.
 func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	none := engine.Grant{Release: func() {}}
@@ -233,13 +231,13 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 		wait = cmp.Or(s.machine.Patience, requiredWait)
 		defer s.machine.wait()()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, errBusy)
+	inTurn, cancel := context.WithTimeoutCause(ctx, wait, gpu.ErrBusy)
 	defer cancel()
-	end, err := s.turn(ctx)
+	end, err := s.turn(inTurn)
 	var l *gpu.Lease
 	if err == nil {
 		defer end()
-		l, err = s.machine.GPUs.Lease(ctx, n.GPU, s.lose)
+		l, err = s.machine.GPUs.LeaseWithin(ctx, n.GPU, wait, s.lose)
 	}
 	if err == nil {
 		return engine.Grant{Devices: l.Devices, Release: l.Release}, nil
@@ -249,10 +247,10 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	case n.GPU.Use == gpu.Preferred && ok:
 		none.Why = unfit.Why
 		return none, nil
-	case n.GPU.Use == gpu.Preferred && errors.Is(err, errBusy):
+	case n.GPU.Use == gpu.Preferred && errors.Is(err, gpu.ErrBusy):
 		none.Why = err.Error()
 		return none, nil
-	case errors.Is(err, errBusy):
+	case errors.Is(err, gpu.ErrBusy):
 		return none, s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf(
 			"task %q needs %s: %v, and was so for %s; the job goes back to its queue", n.Task, n.GPU, err, wait)})
 	}
