@@ -35,8 +35,6 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
-	// Lost, when set, hears of each GPU that fails under a job.
-	Lost func(error)
 	// Patience is how long a task waits for GPUs that it requires and others use; 0 is 5 min.
 	Patience time.Duration
 
@@ -283,7 +281,4 @@ func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, er
 // lose ends the job that has a GPU which failed. It does not block.
 func (s *Share) lose(err error) {
 	s.stop(&engine.Stop{Reason: engine.GPULost, Message: err.Error()})
-	if s.machine.Lost != nil {
-		s.machine.Lost(err)
-	}
 }
