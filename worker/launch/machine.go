@@ -35,8 +35,6 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
-	// Lost, when set, hears of each GPU that fails under a job.
-	Lost func(error)
 	// Patience is how long a task waits for GPUs that it requires and others use; 0 is 5 min.
 	Patience time.Duration
 
@@ -231,8 +229,6 @@ func (s *Share) keep(g engine.Grant) engine.Grant {
 	return g
 }
 
-var errBusy = errors.New("every GPU that would do is in use")
-
 // lease gets the task its GPUs.
 func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	none := engine.Grant{Release: func() {}}
@@ -250,13 +246,13 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 		wait = cmp.Or(s.machine.Patience, requiredWait)
 		defer s.machine.wait()()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, errBusy)
+	inTurn, cancel := context.WithTimeoutCause(ctx, wait, gpu.ErrBusy)
 	defer cancel()
-	end, err := s.turn(ctx)
+	end, err := s.turn(inTurn)
 	var l *gpu.Lease
 	if err == nil {
 		defer end()
-		l, err = s.machine.GPUs.Lease(ctx, n.GPU, s.lose)
+		l, err = s.machine.GPUs.LeaseWithin(ctx, n.GPU, wait, s.lose)
 	}
 	if err == nil {
 		return engine.Grant{Devices: l.Devices, Release: l.Release}, nil
@@ -266,10 +262,10 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	case n.GPU.Use == gpu.Preferred && ok:
 		none.Why = unfit.Why
 		return none, nil
-	case n.GPU.Use == gpu.Preferred && errors.Is(err, errBusy):
+	case n.GPU.Use == gpu.Preferred && errors.Is(err, gpu.ErrBusy):
 		none.Why = err.Error()
 		return none, nil
-	case errors.Is(err, errBusy):
+	case errors.Is(err, gpu.ErrBusy):
 		return none, s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf(
 			"task %q needs %s: %v, and was so for %s; the job goes back to its queue", n.Task, n.GPU, err, wait)})
 	}
@@ -302,7 +298,4 @@ func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, er
 // lose ends the job that has a GPU which failed. It does not block.
 func (s *Share) lose(err error) {
 	s.stop(&engine.Stop{Reason: engine.GPULost, Message: err.Error()})
-	if s.machine.Lost != nil {
-		s.machine.Lost(err)
-	}
 }
