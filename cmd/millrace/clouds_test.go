@@ -81,7 +81,7 @@ func TestWhatABucketRefusesIsOneSentenceWithTaskAndRemedy(t *testing.T) {
 		{"no object", w.bucket, "none.stl", "", []string{"Download", "none.stl: object not found; check src"}},
 		{"no bucket", w.bucket + "-none", "a", "", []string{"Download", "it does not exist (NoSuchBucket); check name, account and region"}},
 		{"wrong keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=wrong", []string{"Download", "the credentials are wrong, have expired, or lack the permission"}},
-		{"no keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=", []string{"Download", "get credentials of aws: "}},
+		{"no keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=", []string{"Download", "get credentials: aws: none were found: set AWS_ACCESS_KEY_ID"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			other := *w
