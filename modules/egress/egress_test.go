@@ -186,3 +186,12 @@ func ExampleNewClient() {
 	fmt.Println(blocked)
 	// Output: host "192.168.1.1" is a private address; the operator can allow it with MILLRACE_ALLOW_HOSTS
 }
+
+func TestAHostThatDNSDoesNotKnowIsASentenceWithARemedy(t *testing.T) {
+	_, err := new(net.Resolver).LookupHost(t.Context(), "nosuch.invalid")
+	require.Error(t, err)
+	err = egress.Cause(t.Context(), t.Context(), &url.Error{Op: "Get", URL: "http://nosuch.invalid/?key=secret", Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}})
+	require.Regexp(t, `^DNS (knows no host "nosuch\.invalid"; check its name|did not say where host "nosuch\.invalid" is \(.*\); check the network's rules)$`, err.Error())
+	require.NotContains(t, err.Error(), ":53")
+	require.Equal(t, fault.Transient, fault.Of(err))
+}
