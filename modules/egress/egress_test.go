@@ -195,3 +195,9 @@ func TestAHostThatDNSDoesNotKnowIsASentenceWithARemedy(t *testing.T) {
 	require.NotContains(t, err.Error(), ":53")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
+
+func TestWhoGivesOutCredentialsIsNoPrivateAddressLikeOthers(t *testing.T) {
+	for _, text := range []string{"169.254.169.254", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200", "168.63.129.16"} {
+		require.Equal(t, "metadata", egress.Class(netip.MustParseAddr(text)), text)
+	}
+}
