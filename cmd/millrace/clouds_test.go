@@ -81,7 +81,7 @@ func TestWhatABucketRefusesIsOneSentenceWithTaskAndRemedy(t *testing.T) {
 		{"no object", w.bucket, "none.stl", "", []string{"Download", "none.stl: object not found; check src"}},
 		{"no bucket", w.bucket + "-none", "a", "", []string{"Download", "it does not exist (NoSuchBucket); check name, account and region"}},
 		{"wrong keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=wrong", []string{"Download", "the credentials are wrong, have expired, or lack the permission"}},
-		{"no keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=", []string{"Download", "get credentials of aws: "}},
+		{"no keys", w.bucket, "a", "AWS_SECRET_ACCESS_KEY=", []string{"Download", "get credentials: aws: none were found: set AWS_ACCESS_KEY_ID"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			other := *w
@@ -169,6 +169,20 @@ func TestAJobTouchesTheListedBucketsAlone(t *testing.T) {
 }
 
 // A server of a task's own choice gets neither the operator's keys nor, where it is private, a call.
+func TestAReplayTouchesTheListedBucketsAlone(t *testing.T) {
+	t.Parallel()
+	w := newWarehouse(t)
+	w.put("a.txt", "a")
+	w.write("catalogue/other.yaml", fmt.Sprintf("tasks: [{module: S3, props: {action: download, bucket: %s, src: a.txt, dest: x/}}]\n", w.bucket))
+	w.env = append(w.env, "MILLRACE_BUCKETS=s3://only/this", "MILLRACE_PIPELINES="+w.dir+"/catalogue")
+	told := id(t, w.succeeds("jobs", "run", "other"))
+	w.millrace("work", "--exit-when-idle", "1s")
+	const want = "is none of those that jobs may touch"
+	require.Contains(t, w.told(told), want)
+	r := w.millrace("dlq", "replay", "--local", told, "--pipelines", w.dir+"/catalogue")
+	require.Contains(t, r.stdout+r.stderr, want)
+}
+
 func TestAServerOfATasksChoiceGetsNoKeysOfTheOperator(t *testing.T) {
 	t.Parallel()
 	w := newWarehouse(t)

@@ -22,6 +22,7 @@ type replay struct {
 	workspace, pipelines string
 	buckets              []string
 	trust                bool
+	clouds               accessConfig // as the worker has it: a replay touches no bucket that the worker refused
 }
 
 func newReplayCmd() *cobra.Command {
@@ -39,6 +40,7 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 		Args: args(cobra.ExactArgs(1)),
 	}
 	var r replay
+	load := bind(cmd, &r.clouds)
 	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
 	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
 	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones")
@@ -50,6 +52,9 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 		}
 		if err := errors.Join(b.cfg.checkCatalogue(r.pipelines, func(flag string) string { return "--" + flag })...); err != nil {
 			return usage("%w", err)
+		}
+		if err := load(); err != nil {
+			return err
 		}
 		d, err := b.find(c.Context(), a[0])
 		if err != nil {
@@ -84,7 +89,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	if r.trust {
 		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true, AnyBucket: true}
 	}
-	policy.Clouds = new(accessConfig).access(ctx, &b.cfg.cloudConfig)
+	policy.Clouds = r.clouds.access(ctx, &b.cfg.cloudConfig)
 	runner, err := newRunner(map[string]string{}, policy, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

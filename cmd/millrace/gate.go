@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -115,13 +116,22 @@ func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket,
 		return &fenced{Bucket: b, name: schemes[ref.Service] + "://" + ref.Name, prefixes: prefixes}, nil
 	}
 	if !g.person {
-		policy := g.egress
-		if u, err := url.Parse(g.endpoint(ref.Service)); err == nil && u.Host != "" { // the operator's own server may be a private one
-			policy.AllowHosts = append(slices.Clip(policy.AllowHosts), u.Host)
-		}
-		w.http = egress.NewClient(policy)
+		w.http = egress.NewClient(g.policy(ref.Service))
 	}
 	return g.reach(ctx, w)
+}
+
+// policy is where a task goes that acts for itself: the operator's own server may be a private one, of which it reaches that
+// port alone.
+func (g *gate) policy(s cloud.Service) egress.Policy {
+	policy := g.egress
+	u, err := url.Parse(g.endpoint(s))
+	if err != nil || u.Host == "" {
+		return policy
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	policy.AllowHosts = append(slices.Clip(policy.AllowHosts), net.JoinHostPort(u.Hostname(), port))
+	return policy
 }
 
 // endpoint is the operator's server for a service; empty is the service's own.
@@ -162,6 +172,9 @@ func (g *gate) allows(ref modules.BucketRef) (prefixes []string, err error) {
 	return prefixes, nil
 }
 
+// anyRegion is where a bucket of S3 is asked for whose region nobody names: the answer says where it is.
+const anyRegion = "us-east-1"
+
 // A way is how to reach a bucket.
 type way struct {
 	ref              modules.BucketRef
@@ -174,7 +187,7 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 	switch w.ref.Service {
 	case cloud.ServiceAWS:
 		return s3blob.Open(ctx, s3blob.Config{
-			AWS:    cloud.AWS{Region: cmp.Or(w.region, g.access.Region), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
+			AWS:    cloud.AWS{Region: cmp.Or(w.region, g.access.Region, anyRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
 			Bucket: w.ref.Name, Owner: g.access.Owner, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceCOS:

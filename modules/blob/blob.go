@@ -52,6 +52,9 @@ type Store interface {
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 }
 
+// Part is the size from which buckets move an object in several parts at once, in bytes; smaller ones take one call each.
+const Part = 16 << 20
+
 // A Mover moves large objects between a bucket and this machine's files: in parts, several at once, each part again where
 // it broke off or stalled. The modules that speak to buckets use it; records don't.
 type Mover interface {

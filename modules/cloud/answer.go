@@ -11,6 +11,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	"google.golang.org/api/googleapi"
+
+	"github.com/millrace/millrace/modules/fault"
 )
 
 // answer is what a service said: its error code and HTTP status; empty and 0 where it said nothing.
@@ -74,6 +76,21 @@ func root(err error) error {
 		}
 		err = inner
 	}
+}
+
+// settled is what our own side has refused for good; nil where that is not what err is.
+func settled(err error) *fault.Error {
+	for err != nil {
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Permanent {
+			return e
+		}
+		e, ok := errors.AsType[awserr.Error](err)
+		if !ok {
+			return nil
+		}
+		err = e.OrigErr()
+	}
+	return nil
 }
 
 // silent is whom we called, and why there was no answer.

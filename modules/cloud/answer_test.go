@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/googleapi"
 
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/servertest"
 )
@@ -69,6 +70,22 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 			require.Contains(t, err.Error(), tt.text)
 			require.Less(t, len(err.Error()), 200, "%v", err)
 		})
+	}
+}
+
+func TestAnAddressThatJobsMayNotReachStaysRefusedForGood(t *testing.T) {
+	client := egress.NewClient(egress.Policy{})
+	keys := func(context.Context) (Keys, error) { return Keys{ID: "i", Secret: "s"}, nil }
+	c, err := AWS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Load(t.Context())
+	require.NoError(t, err)
+	_, ofAWS := s3.NewFromConfig(c).ListBuckets(t.Context(), nil)
+	of, err := COS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Open()
+	require.NoError(t, err)
+	_, ofCOS := of.ListBucketsWithContext(t.Context(), nil)
+	for _, err := range []error{ofAWS, ofCOS} {
+		err = Explain(t.Context(), "list", err)
+		require.EqualError(t, err, `list: host "127.0.0.1" is a loopback address; the operator can allow it with MILLRACE_ALLOW_HOSTS`)
+		require.Equal(t, fault.Permanent, fault.Of(err))
 	}
 }
 

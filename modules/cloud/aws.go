@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // reread is how long credentials that name no end are used before they are read again: a secret that is replaced in a
@@ -39,12 +40,10 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 		config.WithHTTPClient(NewHTTPClient()),
+		config.WithLogger(logging.Nop{}), // it writes to stderr, in lines of its own
 	}
 	if a.Region != "" {
 		options = append(options, config.WithRegion(a.Region))
-	}
-	if a.HTTP != nil {
-		options = append(options, config.WithHTTPClient(a.HTTP))
 	}
 	if a.Keys != nil {
 		options = append(options, config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}))
@@ -63,6 +62,9 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("read the AWS configuration: %w", err)
 	}
 	c.Credentials = credentials
+	if a.HTTP != nil { // no option: with AWS_CA_BUNDLE Load takes none but its own
+		c.HTTPClient = a.HTTP
+	}
 	if c.Region == "" {
 		if c.BaseEndpoint == nil {
 			return aws.Config{}, ErrNoRegion

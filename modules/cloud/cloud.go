@@ -82,14 +82,17 @@ func Is(err error, w Why) bool {
 	return ok && e.Why == w
 }
 
-// Explain makes an *Error of an SDK's error, permanent where it is Refused and else transient, and leaves the end of ctx
-// as what it is; nil stays nil. call is for people: what was called, and on what.
+// Explain makes an *Error of an SDK's error, permanent where it is Refused and else transient; the end of ctx, and what our
+// own side refuses for good (an address that jobs may not reach), are left as what they are; nil stays nil. call is for people: what was called, and on what.
 func Explain(ctx context.Context, call string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", call, context.Cause(ctx))
+	}
+	if e := settled(err); e != nil {
+		return fmt.Errorf("%s: %w", call, e)
 	}
 	code, status := answer(err)
 	e := &Error{Call: call, Code: code, Err: err, Why: why(code, status, err)}

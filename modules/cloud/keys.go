@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws/credentials"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
 	"golang.org/x/sync/singleflight"
@@ -39,11 +40,11 @@ type Chain struct {
 // patience is how long whoever gives out keys may take.
 const patience = 20 * time.Second
 
-// Keys returns what a service takes. Its errors say where credentials may come from. It returns when ctx ends, and after
+// Keys returns what a service takes. Its errors name the service, and say where credentials may come from. It returns when ctx ends, and after
 // 20 s at most; who asks for keys of one service waits for nobody who asks for those of another.
 func (c *Chain) Keys(ctx context.Context, s Service) (Keys, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, patience, fault.As(fault.Transient,
-		fmt.Errorf("get credentials of %s: who gives them out has not answered for %s; check that it runs, and the way to it", s, patience)))
+		fmt.Errorf("%s: who gives credentials out has not answered for %s; check that it runs, and the way to it", s, patience)))
 	defer cancel()
 	got := c.asks.DoChan(string(s), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
@@ -55,7 +56,7 @@ func (c *Chain) Keys(ctx context.Context, s Service) (Keys, error) {
 		return Keys{}, context.Cause(limited)
 	case r := <-got:
 		if r.Err != nil {
-			return Keys{}, fmt.Errorf("get credentials of %s: %s", s, oneLine(root(r.Err)))
+			return Keys{}, fmt.Errorf("%s: %s", s, oneLine(root(r.Err)))
 		}
 		return r.Val.(Keys), nil
 	}
@@ -87,6 +88,9 @@ func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
 		c.aws = aws.NewCredentialsCache(rereading{conf.Credentials, options})
 	}
 	k, err := c.aws.Retrieve(ctx)
+	if askedOf(err) == "ec2imds" { // whom the default chain asks last
+		return Keys{}, fmt.Errorf("none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the pod an identity (%s)", oneLine(root(err)))
+	}
 	if err != nil {
 		return Keys{}, err
 	}
@@ -149,7 +153,7 @@ func (c *Chain) Region(ctx context.Context) string {
 }
 
 func (c *Chain) options() []func(*config.LoadOptions) error {
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(NewHTTPClient())}
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(NewHTTPClient()), config.WithLogger(logging.Nop{})}
 	if c.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(c.Profile))
 	}

@@ -58,7 +58,7 @@ func TestKeysOfCOSAreAPairOrATokenOfIAM(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
 
 	_, err = (&Chain{}).Keys(t.Context(), ServiceCOS)
-	require.ErrorContains(t, err, "get credentials of cos: no COS credentials are given: an HMAC key pair")
+	require.ErrorContains(t, err, "cos: no COS credentials are given: an HMAC key pair")
 }
 
 func TestKeysOfGoogleAreATokenOfTheServiceAccount(t *testing.T) {
@@ -100,6 +100,12 @@ func TestWhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	}
 	_, err = chain.Keys(t.Context(), ServiceAWS)
 	require.NoError(t, err)
+}
+
+func TestNoKeysOfAWSAreASentenceWithARemedy(t *testing.T) {
+	alone(t, "", "")
+	_, err := (&Chain{}).Keys(t.Context(), ServiceAWS)
+	require.ErrorContains(t, err, "aws: none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the pod an identity (")
 }
 
 // A job's programs write what they like in its home folder.

@@ -126,7 +126,7 @@ func (t *Transfer) explain(ctx context.Context, key string, err error) error {
 	case errors.Is(err, blob.ErrNotFound):
 		err = t.missing(ctx, key)
 	case isKeyError(err):
-		err = fault.As(fault.Permanent, err)
+		err = fault.As(fault.Permanent, fmt.Errorf("%w; no store takes such a key: write another in src", err))
 	}
 	return fmt.Errorf("download %s: %w", t.at(key), err)
 }

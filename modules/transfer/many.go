@@ -8,12 +8,9 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 )
 
-const (
-	// abreast is how many objects are moved at once: of small ones each costs a round trip and little else.
-	abreast = 8
-	// large is the size from which a Mover sends an object in several parts at once: such objects go one after the other.
-	large = 8 << 20
-)
+// abreast is how many objects are moved at once: of small ones each costs a round trip and little else. Those that are moved
+// in several parts at once go one after the other.
+const abreast = 8
 
 // each moves all items, and returns their files in the items' order, or the first error: then the others are stopped.
 func each(ctx context.Context, items []item, move func(context.Context, item) (File, error)) ([]File, error) {
@@ -26,14 +23,14 @@ func each(ctx context.Context, items []item, move func(context.Context, item) (F
 	for range min(abreast, len(items)) {
 		wg.Go(func() {
 			for i := range todo {
-				if items[i].size >= large {
+				if items[i].size > blob.Part {
 					alone.Lock()
 				}
 				var err error
 				if ctx.Err() == nil {
 					files[i], err = move(ctx, items[i])
 				}
-				if items[i].size >= large {
+				if items[i].size > blob.Part {
 					alone.Unlock()
 				}
 				if err != nil {

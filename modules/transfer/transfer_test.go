@@ -195,7 +195,7 @@ func TestWhatCanNotBeMovedIsOneSentence(t *testing.T) {
 		{"a folder without its slash", "download", "m", "x", "download s3://assets/m: there is no such object, but there are some below it; end src with a slash to have them all", fault.Permanent},
 		{"an empty prefix", "download", "none/", "x", "download s3://assets/none/: nothing matches; check src, and what should have written the objects", fault.Unknown},
 		{"a way out", "download", "m/a", "../x", `download s3://assets/m/a: path ".." is outside the workspace; use a relative path or one under /home/workspace`, fault.Permanent},
-		{"a key that leads out", "download", "m/../a", "x", `download s3://assets/m/../a: download object: object key "m/../a" has a part ".."`, fault.Permanent},
+		{"a key that leads out", "download", "m/../a", "x", `download s3://assets/m/../a: download object: object key "m/../a" has a part ".."; no store takes such a key: write another in src`, fault.Permanent},
 		{"no file", "upload", "none.glb", "x", `upload none.glb to s3://assets/x: there is no file "none.glb"; check the path and the task that should have written it`, fault.Permanent},
 		{"no match", "upload", "*.glb", "x", "upload *.glb to s3://assets/x: there is no file; check src, and the task that should have written them", fault.Permanent},
 		{"a file as a folder", "upload", "file/", "x", "upload file/ to s3://assets/x: ", fault.Permanent},

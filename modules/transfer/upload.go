@@ -51,7 +51,12 @@ func (t *Transfer) gathered(ctx context.Context, dest string) (plan, error) {
 }
 
 // asKey returns a permanent *blob.KeyError for what can't be a key.
-func asKey(key string) error { return fault.As(fault.Permanent, blob.CheckKey(key)) }
+func asKey(key string) error {
+	if err := blob.CheckKey(key); err != nil {
+		return fault.As(fault.Permanent, fmt.Errorf("%w; no store takes such a key: write another in dest", err))
+	}
+	return nil
+}
 
 // walk finds the files in a folder, or those of them that a pattern matches. Symbolic links are not followed.
 func (t *Transfer) walk(ctx context.Context, folder, pattern, prefix string) (p plan, err error) {

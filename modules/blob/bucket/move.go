@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	// moved is how many bytes one call moves of a file that is moved in several.
-	moved = 16 << 20
 	// lanes is how many such calls are made at once.
 	lanes = 4
 	// maxObject is the largest object (S3, GCS and COS alike).
@@ -29,7 +27,7 @@ const (
 // partOf is how large the parts of an object are, so that there are not too many.
 func partOf(size int64) int64 {
 	const mib = 1 << 20
-	return max(moved, (size/maxParts/mib+1)*mib)
+	return max(blob.Part, (size/maxParts/mib+1)*mib)
 }
 
 // Stat implements [blob.Mover].
@@ -100,7 +98,7 @@ func (s *Store) upload(ctx context.Context, f *os.File, key string, o blob.PutOp
 	size = before.Size()
 	unchanged := func() error { return sameFile(f, before) }
 	switch {
-	case size <= moved:
+	case size <= blob.Part:
 		etag, err = s.putFile(ctx, f, size, key, o, unchanged)
 	case s.parts == nil:
 		r := &untilChanged{io.NewSectionReader(f, 0, size), unchanged}

@@ -77,22 +77,40 @@ func TestF20ADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	})
 }
 
-func TestF20F21AnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
+func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+	for _, tt := range blobtest.UploadFaults() {
+		t.Run(tt.Name, func(t *testing.T) {
+			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+				p := onVersitygw(t)
+				p.stall = tt.Stall
+				w := blobtest.NewWire(t, p.endpoint)
+				s := mover(t, open, p, w.Endpoint())
+				tt.Befall(w)
+				for _, key := range []string{"k", "another"} {
+					f, back := blobtest.File(t, fileSize), blobtest.File(t, 1)
+					_, err := s.Upload(t.Context(), f, key, blob.PutOptions{})
+					require.NoError(t, err)
+					_, err = mover(t, open, p, p.endpoint).Download(t.Context(), key, back)
+					require.NoError(t, err)
+					require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
+				}
+				require.Zero(t, uploads(t, p))
+			})
+		})
+	}
+}
+
+func TestF21AnUploadWhosePartsAreRefusedForNowIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		last bool // the last call of an upload fails as well
-		fail func(t *testing.T, w http.ResponseWriter, r *http.Request)
+		fail func(w http.ResponseWriter, r *http.Request)
 	}{
-		{"reset", false, func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
-			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
-			panic(http.ErrAbortHandler)
-		}},
-		{"503 SlowDown", true, func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
+		{"503 SlowDown", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprint(w, "<Error><Code>SlowDown</Code></Error>")
 		}},
-		{"a 200 with an error in it", true, func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
+		{"a 200 with an error in it", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			if r.Method == http.MethodPost {
 				fmt.Fprint(w, "<Error><Code>InternalError</Code><Message>so it is</Message></Error>")
@@ -100,20 +118,14 @@ func TestF20F21AnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusInternalServerError)
 		}},
-		{"a stall", false, func(t *testing.T, _ http.ResponseWriter, _ *http.Request) {
-			<-t.Context().Done()
-		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 				p := onVersitygw(t)
-				if tt.name == "a stall" {
-					p.stall = 3 * time.Second
-				}
 				var seen once
 				s := mover(t, open, p, between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
-					if (isPart(r) || isComplete(r) && tt.last) && seen.first(r) {
-						tt.fail(t, w, r)
+					if (isPart(r) || isComplete(r)) && seen.first(r) {
+						tt.fail(w, r)
 						return
 					}
 					through.ServeHTTP(w, r)
@@ -203,7 +215,7 @@ func TestF19ADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
 	_, err := mover(t, func(t *testing.T, p place) blob.Store { s, _ := openS3(t, p); return s }, p, p.endpoint).
 		Upload(t.Context(), f, "k", blob.PutOptions{})
 	require.NoError(t, err)
-	w.add(dead)
+	w.Add(dead)
 	_, err = m.Download(t.Context(), "k", blobtest.File(t, 1))
 	require.ErrorContains(t, err, "download object k: ")
 	require.Equal(t, fault.Transient, fault.Of(err))

@@ -33,8 +33,8 @@ func put(t *testing.T, s blob.Store, key string, b []byte) {
 func TestATransferThatIsCutIsTakenUpWhereItStopped(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
-		w := newWire(t, p.endpoint)
-		s := open(t, p.by(w.endpoint()))
+		w := blobtest.NewWire(t, p.endpoint)
+		s := open(t, p.by(w.Endpoint()))
 		want := noise(24 << 20) // more than lies in any buffer on the way
 		put(t, s, "k", want)
 		r, in, err := s.Open(t.Context(), "k")
@@ -44,7 +44,7 @@ func TestATransferThatIsCutIsTakenUpWhereItStopped(t *testing.T) {
 		for range 3 {
 			_, err = io.ReadFull(r, got[len(got)-1<<20:])
 			require.NoError(t, err)
-			w.cut()
+			w.Cut()
 			got = append(got, make([]byte, 1<<20)...)
 		}
 		rest, err := io.ReadAll(r)
@@ -59,7 +59,7 @@ func TestATransferThatBreaksAgainAndAgainEndsWithItsPlace(t *testing.T) {
 	s, w := p.through(t)
 	put(t, s, "k", noise(300_000))
 	put(t, s, "large", noise(1<<20))
-	w.add(short)
+	w.Add(short)
 	_, err := blob.ReadAll(t.Context(), s, "k", 1<<20)
 	require.NoError(t, err)
 	_, err = blob.ReadAll(t.Context(), s, "large", 1<<20)
@@ -79,15 +79,15 @@ func TestTheRestOfAnotherObjectIsNotReadOn(t *testing.T) {
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				p := onVersitygw(t)
-				w := newWire(t, p.endpoint)
-				s := open(t, p.by(w.endpoint()))
+				w := blobtest.NewWire(t, p.endpoint)
+				s := open(t, p.by(w.Endpoint()))
 				put(t, s, "k", noise(24<<20))
 				r, _, err := s.Open(t.Context(), "k")
 				require.NoError(t, err)
 				_, err = io.ReadFull(r, make([]byte, 1000))
 				require.NoError(t, err)
 				tt.do(open(t, p))
-				w.cut()
+				w.Cut()
 				_, err = io.Copy(io.Discard, r)
 				require.ErrorContains(t, err, "replaced or deleted while it was read")
 				require.NoError(t, r.Close())
@@ -101,15 +101,15 @@ func TestAServerThatSendsAllInPlaceOfTheRestIsNotReadOn(t *testing.T) {
 		endpoint := blobtest.Fake(t)
 		p := place{endpoint: endpoint, bucket: blobtest.Bucket(t, endpoint)}
 		put(t, open(t, p), "k", noise(24<<20))
-		w := newWire(t, between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
+		w := blobtest.NewWire(t, between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
 			r.Header.Del("Range")
 			through.ServeHTTP(w, r)
 		}))
-		r, _, err := open(t, p.by(w.endpoint())).Open(t.Context(), "k")
+		r, _, err := open(t, p.by(w.Endpoint())).Open(t.Context(), "k")
 		require.NoError(t, err)
 		_, err = io.ReadFull(r, make([]byte, 1000))
 		require.NoError(t, err)
-		w.cut()
+		w.Cut()
 		_, err = io.Copy(io.Discard, r)
 		require.ErrorContains(t, err, "sends another part of an object")
 		require.Equal(t, fault.Transient, fault.Of(err))
@@ -143,7 +143,7 @@ func TestASlowTransferIsLetRun(t *testing.T) {
 	s, w := p.through(t)
 	want := noise(10_000)
 	put(t, s, "k", want)
-	w.add(slow)
+	w.Add(slow)
 	begin := time.Now()
 	got, err := blob.ReadAll(t.Context(), s, "k", 1<<20)
 	require.NoError(t, err)
@@ -158,7 +158,7 @@ func TestATransferThatStallsEnds(t *testing.T) {
 	put(t, s, "k", noise(24<<20))
 	r, _, err := s.Open(t.Context(), "k")
 	require.NoError(t, err)
-	w.add(dead)
+	w.Add(dead)
 	_, err = io.Copy(io.Discard, r)
 	require.ErrorContains(t, err, "read object k: it stopped at byte ")
 	require.Equal(t, fault.Transient, fault.Of(err))
@@ -169,9 +169,9 @@ func TestACallThatGetsNoAnswerEnds(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
 		p.stall = 100 * time.Millisecond
-		w := newWire(t, p.endpoint)
-		s := open(t, p.by(w.endpoint()))
-		w.add(silence)
+		w := blobtest.NewWire(t, p.endpoint)
+		s := open(t, p.by(w.Endpoint()))
+		w.Add(blobtest.Silence)
 		_, _, openErr := s.Open(t.Context(), "k")
 		for _, err := range []error{openErr, s.Create(t.Context(), "k", nil)} {
 			require.ErrorContains(t, err, "no answer in time")
@@ -208,7 +208,7 @@ func TestATransferEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	_, err = io.ReadFull(r, make([]byte, 1000))
 	require.NoError(t, err)
-	w.add(dead)
+	w.Add(dead)
 	lost := fault.As(fault.Canceled, io.ErrNoProgress)
 	time.AfterFunc(50*time.Millisecond, func() { cancel(lost) })
 	_, err = io.Copy(io.Discard, r)

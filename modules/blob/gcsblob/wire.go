@@ -22,6 +22,12 @@ type stallError struct{}
 func (stallError) Error() string   { return fmt.Sprintf("it went at less than %d bytes a second", floor) }
 func (stallError) Temporary() bool { return true }
 
+// A lostError is a request whose answer never came. The SDK makes such a request again, which it would not after a mere EOF.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
+func (lostError) Temporary() bool { return true }
+
 // A wire sends requests with a token, and gives up those whose bodies stall and those without an answer.
 type wire struct {
 	keys  func(context.Context) (cloud.Keys, error)
@@ -52,6 +58,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, stallError{}) {
 			err = cause
+		} else if r.Context().Err() == nil {
+			err = lostError{err}
 		}
 		cancel(nil)
 		return nil, err

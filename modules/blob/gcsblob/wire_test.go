@@ -22,8 +22,8 @@ import (
 	"github.com/millrace/millrace/modules/servertest"
 )
 
-// between opens a store whose requests are answered where instead says so, and else by the server.
-func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWriter, r *http.Request) (done bool)) *gcsblob.Store {
+// between opens a store whose requests pass a wire, and are answered where instead says so, and else by the server.
+func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWriter, r *http.Request) (done bool)) (*gcsblob.Store, *blobtest.Wire) {
 	t.Helper()
 	endpoint := servertest.GCS(t)
 	target, err := url.Parse(endpoint)
@@ -45,42 +45,22 @@ func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWrit
 		}
 	}))
 	t.Cleanup(s.Close)
-	conf := gcsblob.Config{Endpoint: s.URL, Bucket: blobtest.GCSBucket(t, endpoint), Stall: stall}
+	wire := blobtest.NewWire(t, s.URL)
+	conf := gcsblob.Config{Endpoint: wire.Endpoint(), Bucket: blobtest.GCSBucket(t, endpoint), Stall: stall}
 	store, err := gcsblob.Open(t.Context(), conf)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return store
+	return store, wire
 }
 
-func TestF19F20F21AnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		stall time.Duration
-		fail  func(t *testing.T, w http.ResponseWriter, r *http.Request)
-	}{
-		{"reset", 0, func(_ *testing.T, _ http.ResponseWriter, r *http.Request) {
-			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
-			panic(http.ErrAbortHandler)
-		}},
-		{"503", 0, func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}},
-		{"a stall", 3 * time.Second, func(t *testing.T, _ http.ResponseWriter, _ *http.Request) { <-t.Context().Done() }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var disturbed atomic.Bool
-			s := between(t, tt.stall, func(w http.ResponseWriter, r *http.Request) bool {
-				if r.ContentLength < 1<<20 || disturbed.Swap(true) {
-					return false
-				}
-				tt.fail(t, w, r)
-				return true
-			})
+func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+	for _, tt := range blobtest.UploadFaults() {
+		t.Run(tt.Name, func(t *testing.T) {
+			s, wire := between(t, tt.Stall, func(http.ResponseWriter, *http.Request) bool { return false })
 			f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
+			tt.Befall(wire)
 			_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
 			require.NoError(t, err)
-			require.True(t, disturbed.Load())
 			_, err = s.Download(t.Context(), "k", back)
 			require.NoError(t, err)
 			require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
@@ -88,9 +68,28 @@ func TestF19F20F21AnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 	}
 }
 
+func TestF21AnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
+	var refused atomic.Bool
+	s, _ := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.ContentLength < 1<<20 || refused.Swap(true) {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
+	_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
+	require.NoError(t, err)
+	require.True(t, refused.Load())
+	_, err = s.Download(t.Context(), "k", back)
+	require.NoError(t, err)
+	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
+}
+
 func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	var damage, broken atomic.Bool
-	s := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
+	s, _ := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("alt") != "media" {
 			return false
 		}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/egress"
+)
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Amazon's own names are not reached from here.
+func TestABucketWhoseRegionNobodyNamesIsAskedForInUSEast1(t *testing.T) {
+	t.Setenv("AWS_REGION", "")
+	var host string
+	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		host = r.URL.Host
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("<ListBucketResult/>")), Request: r}, nil
+	})}
+	_, err := new(gate).reach(t.Context(), way{
+		ref: modules.BucketRef{Service: cloud.ServiceAWS, Name: "assets"}, http: client,
+		keys: func(context.Context) (cloud.Keys, error) { return cloud.Keys{ID: "i", Secret: "s"}, nil },
+	})
+	require.NoError(t, err)
+	require.Equal(t, "assets.s3.us-east-1.amazonaws.com", host)
+}
+
+func TestATaskThatActsForItselfReachesOnePortOfTheOperatorsServer(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://minio.internal": "minio.internal:443", "http://minio.internal": "minio.internal:80",
+		"http://10.0.0.8:9000": "10.0.0.8:9000", "http://[fd00::1]": "[fd00::1]:80",
+	} {
+		g := &gate{access: cloud.Access{S3Endpoint: endpoint}, egress: egress.Policy{AllowHosts: []string{"a"}}}
+		require.Equal(t, []string{"a", want}, g.policy(cloud.ServiceAWS).AllowHosts)
+	}
+	require.Empty(t, new(gate).policy(cloud.ServiceGCS).AllowHosts)
+}
