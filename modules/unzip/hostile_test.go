@@ -15,7 +15,7 @@ import (
 
 var le = binary.LittleEndian
 
-// F37: what an archive says of where its files go is a wish. Nothing of such an archive is unpacked.
+// What an archive says of where its files go is a wish. Nothing of such an archive is unpacked.
 func TestF37HostileNamesAndLinksAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -64,7 +64,7 @@ func refused(t *testing.T, archive []byte, config map[string]any, want string) {
 	require.Len(t, after, len(beside))
 }
 
-// F36: bombs. What is claimed is refused by the directory, what is not claimed by the count of what comes out.
+// Bombs. What is claimed is refused by the directory, what is not claimed by the count of what comes out.
 func TestF36BombsAreRefused(t *testing.T) {
 	packed := deflate(t, 4<<20)
 	bomb := member{name: "zeros", method: 8, packed: packed, size: 100 << 20}
