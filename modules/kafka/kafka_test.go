@@ -186,12 +186,30 @@ func TestWhatABrokerRefusesIsASentenceWithARemedy(t *testing.T) {
 	}
 }
 
-func TestBrokersAreReachedByTheEgressPolicy(t *testing.T) {
-	c, _ := call(t)
+func TestTheOperatorSaysWhichTopicsMayBeSentTo(t *testing.T) {
+	c, r := call(t)
+	r.State["__kafka"].(map[string]any)["topic"] = "theirs"
+	refused := errors.New("refused")
+	c.MaySend = func(to string) error {
+		require.Equal(t, "kafka://theirs", to)
+		return refused
+	}
+	_, err := kafka.Module.Run(t.Context(), c, nil)
+	require.ErrorIs(t, err, refused)
+}
+
+// The operator named his brokers himself, and they name each other.
+func TestBrokersOfTheStateAreReachedByTheEgressPolicyAndTheOperatorsAnywhere(t *testing.T) {
+	c, r := call(t)
 	c.Dial = egress.NewDialer(egress.Policy{})
 	_, err := kafka.Module.Run(t.Context(), c, map[string]any{"topic": "results"})
 	require.ErrorContains(t, err, "is a loopback address; the operator can allow it with MILLRACE_ALLOW_HOSTS")
 	require.Equal(t, fault.Permanent, fault.Of(err))
+
+	delete(r.State, "__kafka")
+	c.Clouds.Kafka.Brokers = []string{servertest.Kafka(t).Plain}
+	_, err = kafka.Module.Run(t.Context(), c, map[string]any{"topic": topic(t)})
+	require.NoError(t, err)
 }
 
 func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {

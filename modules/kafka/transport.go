@@ -18,6 +18,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -28,25 +29,32 @@ const reserved = "__kafka"
 type transport struct {
 	brokers  []string
 	clientID string
-	topic    string      // of tasks that name none
+	topic    string // of tasks that name none
+	connect  egress.Dialer
 	tls      *tls.Config // nil is none
 	sasl     sasl.Mechanism
 }
 
-// find returns the way that __kafka describes, else the operator's.
+// find returns the way that __kafka describes, else the operator's: his brokers, and those that they name, are reached
+// wherever they are, without asking the egress policy.
 func find(ctx context.Context, c *modules.Call) (*transport, error) {
 	if v, ok := c.State.Get(reserved); ok {
 		m, isMap := v.(map[string]any)
 		if !isMap {
 			return nil, wrong("%s must be a map, such as {brokers: [kafka:9092]}", reserved)
 		}
-		return parse(m, c.Secret)
+		t, err := parse(m, c.Secret)
+		if err != nil {
+			return nil, err
+		}
+		t.connect = c.Dial
+		return t, nil
 	}
 	k := c.Clouds.Kafka
 	if len(k.Brokers) == 0 {
 		return nil, wrong("there are no Kafka brokers; set MILLRACE_KAFKA_BROKERS, or %s {brokers: [...]} in the state of a pipeline of the catalogue", reserved)
 	}
-	t := &transport{brokers: k.Brokers, clientID: k.ClientID}
+	t := &transport{brokers: k.Brokers, clientID: k.ClientID, connect: (&net.Dialer{Timeout: pingLimit}).DialContext}
 	if k.TLS {
 		t.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
