@@ -186,11 +186,3 @@ func ExampleNewClient() {
 	fmt.Println(blocked)
 	// Output: host "192.168.1.1" is a private address; the operator can allow it with MILLRACE_ALLOW_HOSTS
 }
-
-func TestAHostThatHasNoAddressIsASentence(t *testing.T) {
-	resolver := &net.DNSError{Err: "no such host", Name: "nosuch.invalid", Server: "10.0.0.53:53", IsNotFound: true}
-	err := &url.Error{Op: "Get", URL: "http://nosuch.invalid/x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: resolver}}
-	got := egress.Cause(t.Context(), t.Context(), err)
-	require.EqualError(t, got, `host "nosuch.invalid": no such host; check its name and this machine's DNS`)
-	require.Equal(t, fault.Transient, fault.Of(got))
-}
