@@ -13,7 +13,7 @@ import (
 func TestAMachineWithoutAGPUSaysSoAndIsFine(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	require.Equal(t, "no GPU here: no NVIDIA driver can be asked by this binary, which was built without cgo; "+
+	require.Equal(t, "no GPU here: no NVIDIA driver: this binary was built without what speaks to one: "+
 		"use the GPU image, or build it on Linux with make build CGO_ENABLED=1\n", p.succeeds("gpu"))
 	m := decoded[gpu.Machine](t, p.succeeds("gpu", "--json"))
 	require.Contains(t, m.Unfit, "no NVIDIA driver")

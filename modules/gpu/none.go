@@ -6,5 +6,5 @@ import "fmt"
 
 // openDriver says which build could open one.
 func openDriver() (*driver, error) {
-	return nil, fmt.Errorf("%w can be asked by this binary, which was built without cgo; use the GPU image, or build it on Linux with make build CGO_ENABLED=1", ErrNoDriver)
+	return nil, fmt.Errorf("%w: this binary was built without what speaks to one: use the GPU image, or build it on Linux with make build CGO_ENABLED=1", ErrNoDriver)
 }
