@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -54,6 +55,43 @@ func TestE4F43AJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
 		require.False(t, a.Alone)
 	}
 	require.Equal(t, queue.Depth{Delayed: 30}, p.depth(), "they come again later")
+}
+
+// E4: nothing is recorded, so that what a bounce costs does not grow with their number.
+func TestAJobThatThisWorkerIsKnownNotToFitIsNotEvenClaimed(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	var why error
+	p.cfg.Fit = func(_ context.Context, req *launch.Request) error {
+		require.Equal(t, "tasks: []", string(req.Document))
+		return why
+	}
+	why = &engine.Stop{Reason: engine.Unfit, Class: "gpu", Message: "there is no GPU"}
+	p.again("gpu")
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.InDelta(t, 30, p.hidden().Seconds(), 5)
+	_, err := p.records.Load(t.Context(), "gpu")
+	require.ErrorIs(t, err, record.ErrNotFound)
+
+	far, q := classQueue(t)
+	p.cfg.Classes = map[string]*queue.Queue{"gpu": q}
+	p.again("other")
+	p.run()
+	depth, err := far.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Depth{Visible: 1}, depth)
+
+	why = errors.New("all are in use")
+	p.again("busy")
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 2}, p.depth())
+
+	require.NoError(t, p.records.Cancel(t.Context(), "canceled", "no more"))
+	p.again("canceled")
+	p.run()
+	require.Equal(t, record.Cancelled, p.load("canceled").Status)
+	require.Zero(t, p.runs.Load())
 }
 
 // It can't be run for ever by saying, once it has done its work, that the machine is not for it.
