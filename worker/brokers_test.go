@@ -130,8 +130,8 @@ func TestAJobOfAnotherClassIsSentOnToItsQueueAsTheSameJob(t *testing.T) {
 	}
 }
 
-// F06, with a broker that gives messages to a poll whose client is about to go.
-func TestADrainLeavesNoMessageOfSQSHidden(t *testing.T) {
+// The broker gives messages to a poll whose client is about to go.
+func TestF06ADrainLeavesNoMessageOfSQSHidden(t *testing.T) {
 	p := newPlant(t, succeed)
 	d := sqsQueues(t, "feed-drain")[0]
 	p.cfg.Feed, p.cfg.ExitWhenIdle = feedOn(t, d), 0

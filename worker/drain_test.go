@@ -53,8 +53,8 @@ func (d *slow) Receive(ctx context.Context, n int, _ time.Duration) ([]queue.Mes
 	return ms, err
 }
 
-// F05, F06, I8.
-func TestAfterTheStopNothingIsReceivedAndWhatComesIsHandedBack(t *testing.T) {
+// I8.
+func TestF05F06AfterTheStopNothingIsReceivedAndWhatComesIsHandedBack(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
@@ -110,8 +110,7 @@ func (d *beating) Extend(ctx context.Context, r queue.Receipt, length time.Durat
 	return d.Driver.Extend(ctx, r, length)
 }
 
-// F07.
-func TestALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
+func TestF07ALeaseIsHeldWhileAJobFinishesDuringADrain(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{})
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
@@ -138,8 +137,7 @@ func (refusing) Receive(context.Context, int, time.Duration) ([]queue.Message, e
 	return nil, fault.As(fault.Permanent, errors.New("KmsDisabled"))
 }
 
-// F46.
-func TestAQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
+func TestF46AQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		select {
@@ -161,8 +159,8 @@ func TestAQueueThatIsRefusedAtTheStartLetsRunningJobsFinish(t *testing.T) {
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
-// F08, G5.
-func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
+// G5.
+func TestF08AJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
@@ -178,8 +176,7 @@ func TestAJobThatDoesNotFitTheGraceComesBackSoonAndPaysNothing(t *testing.T) {
 	require.LessOrEqual(t, p.hidden(), 1100*time.Millisecond, "a small jitter")
 }
 
-// F09.
-func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
+func TestF09ASecondSignalEndsTheGraceAtOnce(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{}, 1)
 	p := newPlant(t, untilCanceled(started))
@@ -199,8 +196,7 @@ func TestASecondSignalEndsTheGraceAtOnce(t *testing.T) {
 	require.LessOrEqual(t, p.hidden(), 1100*time.Millisecond)
 }
 
-// F10.
-func TestAFleetThatIsStoppedAtOnceLosesNothing(t *testing.T) {
+func TestF10AFleetThatIsStoppedAtOnceLosesNothing(t *testing.T) {
 	t.Parallel()
 	const workers, jobs = 5, 10
 	started := make(chan struct{}, jobs)

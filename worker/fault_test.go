@@ -208,8 +208,8 @@ func TestF11ALostLeaseStopsTheJobWithinAHeartbeat(t *testing.T) {
 	require.ErrorIs(t, err, record.ErrNotFound)
 }
 
-// F11: the lease goes while the outcome waits for a store that fails.
-func TestALeaseLostDuringTheCommitEndsIt(t *testing.T) {
+// The lease goes while the outcome waits for a store that fails.
+func TestF11ALeaseLostDuringTheCommitEndsIt(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Patience, p.cfg.ExitWhenIdle = 10*time.Second, 0
@@ -257,9 +257,9 @@ func TestF03F12AnInvalidReceiptAtTheAckIsALostLease(t *testing.T) {
 	require.Equal(t, queue.Depth{}, p.depth())
 }
 
-// F13: two workers have the message at once. One commits; the other publishes nothing, sends no callback and hands
+// Two workers have the message at once. One commits; the other publishes nothing, sends no callback and hands
 // the message back, in case the first died before it did.
-func TestOfTwoWorkersThatRunAJobOneCommitsAndCallsBack(t *testing.T) {
+func TestF13OfTwoWorkersThatRunAJobOneCommitsAndCallsBack(t *testing.T) {
 	t.Parallel()
 	rec := &receiver{status: http.StatusOK}
 	srv := httptest.NewServer(rec)

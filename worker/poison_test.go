@@ -57,8 +57,8 @@ func (p *plant) blamed(id string, n int) {
 	}
 }
 
-// F26: only the culprit counts; deaths that nobody is known to be guilty of do not.
-func TestAJobThatKilledItsWorkersByNameIsQuarantinedWithoutARun(t *testing.T) {
+// Only the culprit counts; deaths that nobody is known to be guilty of do not.
+func TestF26AJobThatKilledItsWorkersByNameIsQuarantinedWithoutARun(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.die("culprit", 1, false)
@@ -71,8 +71,8 @@ func TestAJobThatKilledItsWorkersByNameIsQuarantinedWithoutARun(t *testing.T) {
 	require.Equal(t, 1, p.depth().Dead)
 }
 
-// F26: the second time it runs alone.
-func TestAJobThatKilledTwoWorkersByNameRunsAlone(t *testing.T) {
+// The second time it runs alone.
+func TestF26AJobThatKilledTwoWorkersByNameRunsAlone(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.blamed("culprit", 2)

@@ -277,8 +277,8 @@ func TestADrainLetsAJobFinishThatFits(t *testing.T) {
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
-// F03: killed after the commit, before the delete.
-func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
+// Killed after the commit, before the delete.
+func TestF03ARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	id := p.send(map[string]any{"id": "once", "pipeline": "p"})
@@ -290,8 +290,8 @@ func TestARedeliveryAfterTheCommitComputesNothing(t *testing.T) {
 	require.Len(t, p.load(id).Attempts, 1)
 }
 
-// F14: the second copy of a job that runs here is handed back.
-func TestADuplicateOfARunningJobIsNotRun(t *testing.T) {
+// The second copy of a job that runs here is handed back.
+func TestF14ADuplicateOfARunningJobIsNotRun(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		time.Sleep(300 * time.Millisecond)
@@ -571,8 +571,8 @@ type thief struct{ *localqueue.Driver }
 
 func (thief) Extend(context.Context, queue.Receipt, time.Duration) error { return queue.ErrLeaseLost }
 
-// F11: what the job left is not published either.
-func TestALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
+// What the job left is not published either.
+func TestF11ALostLeaseStopsTheJobAndNothingIsPublished(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, func(ctx context.Context, ws string, _ *launch.Request) *engine.Run {
 		require.NoError(t, os.MkdirAll(filepath.Join(ws, "outputs"), 0o700))

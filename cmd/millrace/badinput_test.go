@@ -87,8 +87,8 @@ var badMessages = []struct {
 	{"reserved state", `{"pipeline": "hello_world", "state": {"__kafka": {}}}`, []string{`"__kafka"`}},
 }
 
-// F31: what can never pass is tried once, and buried with one sentence; what was sent along is done.
-func TestBadMessagesAreBuriedWithOneSentence(t *testing.T) {
+// What can never pass is tried once, and buried with one sentence; what was sent along is done.
+func TestF31BadMessagesAreBuriedWithOneSentence(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	ids := make([]string, len(badMessages))

@@ -138,7 +138,7 @@ func TestAJobOnABrokerIsSentRunRecordedGivenUpAndSentAgain(t *testing.T) {
 	}
 }
 
-// F45: killed in the middle and begun again, a redrive keeps its rate, loses no job and makes none of it two. What the look
+// Killed in the middle and begun again, a redrive keeps its rate, loses no job and makes none of it two. What the look
 // of a killed one has hidden stays where it is for a while.
 func TestF45ARedriveOfAThousandThatIsKilledLosesNoneAndKeepsItsRate(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,8 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// F45: a pipeline that is changed or deleted while its job runs, and whose worker is killed then, goes on as it was.
-func TestAChangedPipelineDoesNotTouchTheJobsThatHaveBegun(t *testing.T) {
+// A pipeline that is changed or deleted while its job runs, and whose worker is killed then, goes on as it was.
+func TestF45AChangedPipelineDoesNotTouchTheJobsThatHaveBegun(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	folder := t.TempDir()

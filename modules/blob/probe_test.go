@@ -98,7 +98,6 @@ func TestTheProbePassesWhereConditionsHold(t *testing.T) {
 	}
 }
 
-// F22, of a store of records.
 func TestF22TheProbeNamesAStoreThatIgnoresOrRefusesConditions(t *testing.T) {
 	server := servertest.Versitygw(t)
 	bucket := blobtest.Bucket(t, server)

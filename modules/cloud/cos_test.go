@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// F46
-func TestACredentialFileThatIsReplacedCountsAfterAMinute(t *testing.T) {
+func TestF46ACredentialFileThatIsReplacedCountsAfterAMinute(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cos.json")
 	write := func(id string) {
 		text := fmt.Sprintf(`{"cos_hmac_keys": {"access_key_id": %q, "secret_access_key": "s"}}`, id)

@@ -81,8 +81,7 @@ func TestKeysOfGoogleAreATokenOfTheServiceAccount(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
 }
 
-// F19
-func TestWhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
+func TestF19WhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	hangs, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, hangs.Close()) })

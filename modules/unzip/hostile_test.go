@@ -16,7 +16,7 @@ import (
 
 var le = binary.LittleEndian
 
-// F37: what an archive says of where its files go is a wish. Nothing of such an archive is unpacked.
+// What an archive says of where its files go is a wish. Nothing of such an archive is unpacked.
 func TestF37HostileNamesAndLinksAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -65,7 +65,7 @@ func refused(t *testing.T, archive []byte, config map[string]any, want string) {
 	require.Len(t, after, len(beside))
 }
 
-// F36: bombs. What is claimed is refused by the directory, what is not claimed by the count of what comes out.
+// Bombs. What is claimed is refused by the directory, what is not claimed by the count of what comes out.
 func TestF36BombsAreRefused(t *testing.T) {
 	packed := deflate(t, 1<<20)
 	second := uint32(0)

@@ -197,8 +197,8 @@ func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
 	}
 }
 
-// F23: it is none of the job's doing.
-func TestADiskThatIsTakenCostsAJobNothing(t *testing.T) {
+// It is none of the job's doing.
+func TestF23ADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 	machine := &launch.Machine{Disk: holding(t)}
 	release, err := machine.Disk.Reserve("", reserved)
 	require.NoError(t, err)

@@ -239,8 +239,8 @@ func TestAJobOverItsMemoryIsKilledAndNamed(t *testing.T) {
 	require.Contains(t, run.Failure.Message, "more than the 200 MiB it may")
 }
 
-// F26: the word about the culprit is out before the kill, which may take the worker along.
-func TestTheCulpritIsNamedBeforeItIsKilled(t *testing.T) {
+// The word about the culprit is out before the kill, which may take the worker along.
+func TestF26TheCulpritIsNamedBeforeItIsKilled(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Memory = 200 << 20 })
 	req := request("hoard", "")
 	var why []engine.Reason

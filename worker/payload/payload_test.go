@@ -101,8 +101,8 @@ func TestAMessageIsUnpacked(t *testing.T) {
 	}
 }
 
-// F33 is among these: what says it is small and is not.
-func TestAMessageThatCannotBeUnpackedIsRefusedForGood(t *testing.T) {
+// Among these is what says it is small and is not.
+func TestF33AMessageThatCannotBeUnpackedIsRefusedForGood(t *testing.T) {
 	bomb := strings.Repeat("a", 6<<20)
 	r := resolver(t, map[string]string{
 		"in/plain": job, "in/big": strings.Repeat("a", 5<<20+1), "elsewhere/plain": job, "inner": job,

@@ -10,8 +10,8 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// F26: the worker died, and the crumb says of what.
-func TestAClaimWithACrumbAndNoEndIsAFailureOfTheJob(t *testing.T) {
+// The worker died, and the crumb says of what.
+func TestF26AClaimWithACrumbAndNoEndIsAFailureOfTheJob(t *testing.T) {
 	b := newBook(newStore(t))
 	require.NoError(t, claim(t, b, "j").Blame(t.Context(), engine.Failure{Reason: engine.OOM, Message: "too much"}))
 	claim(t, b, "j") // died, and nobody knows of what

@@ -102,7 +102,7 @@ func TestF01AWorkerKilledWhileATaskRunsLosesNothing(t *testing.T) {
 	require.Zero(t, f.puts("artifacts/f01/1/"), "the dead attempt published nothing")
 }
 
-// F02, F03: whatever the step at which a worker is killed, the job is committed once, and what was committed is not
+// Whatever the step at which a worker is killed, the job is committed once, and what was committed is not
 // done again.
 func TestF02F03AWorkerKilledAtAnyBoundaryCommitsOnce(t *testing.T) {
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestASpotNodeThatKillsTwoSecondsAfterSIGTERMLosesNothing(t *testing.T) {
 	require.Equal(t, 1, f.puts("spot/final"))
 }
 
-// F13: one message, two workers at once. One commits, the other is superseded.
+// One message, two workers at once. One commits, the other is superseded.
 func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
 	t.Parallel()
 	// A lease so long that the first worker does not notice, before it is done, that it was lost.
@@ -192,8 +192,8 @@ func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(first.log.String()+second.log.String(), "attempt superseded"))
 }
 
-// F26: the memory that a job takes takes its worker down too. Each time the worker is gone as soon as it has left word of
-// who is to blame. The second time it was alone (F25); then it is not run again.
+// The memory that a job takes takes its worker down too. Each time the worker is gone as soon as it has left word of
+// who is to blame. The second time it was alone; then it is not run again.
 func TestF26AJobWhoseMemoryKillsItsWorkersIsQuarantined(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=2", "--job-memory=128Mi")

@@ -59,7 +59,7 @@ func TestF15AStormOf503DelaysAJobAndLosesNothing(t *testing.T) {
 	require.Zero(t, f.puts("f15/attempt-2"), "the job went on")
 }
 
-// F15: heartbeats have connections of their own, and pass while SQS throttles what takes messages.
+// Heartbeats have connections of their own, and pass while SQS throttles what takes messages.
 func TestF15AReceiveThatIsThrottledHoldsNoHeartbeatUp(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servertest.Fauxqs(t), 3*time.Second, "--slots=3")
@@ -153,7 +153,7 @@ func (w *fleetWorker) created(part string) <-chan struct{} {
 	return done
 }
 
-// F17: nothing answers and nothing is closed, neither queue nor store, and it stays so. Every call ends by a deadline of
+// Nothing answers and nothing is closed, neither queue nor store, and it stays so. Every call ends by a deadline of
 // its own, connections are not piled up, and nothing keeps the worker from ending.
 func TestF17ABlackHoleIsLeftBehind(t *testing.T) {
 	t.Parallel()

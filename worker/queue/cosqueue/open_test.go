@@ -22,7 +22,6 @@ func careless(t *testing.T, header string) Config {
 	})
 }
 
-// F22, of a queue.
 func TestF22ABucketWithoutConditionalWritesIsRefused(t *testing.T) {
 	for _, header := range []string{"If-None-Match", "If-Match"} {
 		t.Run(header, func(t *testing.T) {

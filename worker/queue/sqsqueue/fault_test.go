@@ -95,8 +95,7 @@ func TestAReceiveAlwaysWaitsSoThatAllServersOfSQSAreAsked(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(began), 900*time.Millisecond)
 }
 
-// F12
-func TestAReceiptThatIsRefusedIsALostLease(t *testing.T) {
+func TestF12AReceiptThatIsRefusedIsALostLease(t *testing.T) {
 	for _, code := range []string{"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"} {
 		s := server{endpoint: servertest.Fauxqs(t)}
 		name, _ := s.queues(t, 100)
@@ -193,8 +192,7 @@ func TestAServerThatFailsOrThrottlesIsTransientAndARevokedPermissionSaysSo(t *te
 	}
 }
 
-// F17
-func TestCallsOnAWireThatHasFallenSilentEnd(t *testing.T) {
+func TestF17CallsOnAWireThatHasFallenSilentEnd(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)
 	wire := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "sqs", "127.0.0.1:0", strings.TrimPrefix(s.endpoint, "http://"))

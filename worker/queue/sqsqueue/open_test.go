@@ -136,8 +136,7 @@ func TestExamineNamesEachFaultWithItsRemedy(t *testing.T) {
 	require.Equal(t, queue.Warning, levels(skewed.open(t, "q"))["clock"])
 }
 
-// F46
-func TestASecretThatIsReplacedInAFileCountsAMinuteLater(t *testing.T) {
+func TestF46ASecretThatIsReplacedInAFileCountsAMinuteLater(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "credentials")
 	write := func(key string) {
 		require.NoError(t, os.WriteFile(file, []byte("[default]\naws_access_key_id = "+key+"\naws_secret_access_key = s\n"), 0o600))
