@@ -110,12 +110,17 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer end()
+	mods, _, err := registries()
+	if err != nil {
+		return err
+	}
+	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: machine.Disk.Ready, Machine: cfg.thisMachine,
-		Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
+		Fit: fits.of, Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {
 		return err

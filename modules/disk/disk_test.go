@@ -77,7 +77,7 @@ func TestOneJobOfSeveralDoesNotGetTheWholeDisk(t *testing.T) {
 	require.Equal(t, all.Size/4*3, most.Size)
 }
 
-func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
+func TestV47NoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	s := open(t, 4<<30)
 	require.NoError(t, s.Ready())
 	s = open(t, -4<<30)
@@ -85,7 +85,7 @@ func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	require.ErrorIs(t, disk.New("/no/such/folder", 0).Ready(), fs.ErrNotExist)
 }
 
-func TestAFullDiskIsKnownByItsError(t *testing.T) {
+func TestF23F24AFullDiskIsKnownByItsError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error

@@ -3,6 +3,8 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,6 +28,9 @@ func Cause(job, try context.Context, err error) error {
 	}
 	if fe, ok := errors.AsType[*fault.Error](err); ok {
 		return fe
+	}
+	if de, ok := errors.AsType[*net.DNSError](err); ok { // whose text has the resolver's address
+		err = fmt.Errorf("host %q: %s; check its name and this machine's DNS", de.Name, de.Err)
 	}
 	return fault.As(fault.Transient, err)
 }

@@ -69,7 +69,7 @@ var one = Need{Use: Required}
 // big is a GPU of 24 GiB.
 func big(free int64) Report { return Report{Device: Device{Memory: 24 << 30, Free: free}} }
 
-func TestNobodyWhoNeedsNoGPUTouchesADriver(t *testing.T) {
+func TestV55NobodyWhoNeedsNoGPUTouchesADriver(t *testing.T) {
 	p := NewPool(Config{open: func() (*driver, error) {
 		t.Error("the driver was loaded")
 		return nil, ErrNoDriver

@@ -134,8 +134,8 @@ func TestADeclaredDiskIsReservedWhileTheTaskRuns(t *testing.T) {
 	require.Equal(t, 2, s.worked)
 }
 
-// F25: what a program did to be stopped is the name of the outcome.
-func TestExhaustedResourcesAreNamed(t *testing.T) {
+// What a program did to be stopped is the name of the outcome.
+func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 	for _, tt := range []struct {
 		fail   string
 		reason engine.Reason

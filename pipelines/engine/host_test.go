@@ -117,8 +117,8 @@ func (b *bench) visit(t *testing.T, s *shop, doc string, change func(*engine.Inp
 	return run
 }
 
-// E5, V55: by UUID, and a task that asks for none sees none.
-func TestATaskSeesTheDevicesThatItWasGivenAndNoOthers(t *testing.T) {
+// By UUID, and a task that asks for none sees none.
+func TestE5V55ATaskSeesTheDevicesThatItWasGivenAndNoOthers(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 2}, `
 tasks:
@@ -132,8 +132,8 @@ tasks:
 	require.GreaterOrEqual(t, run.GPUSeconds, run.Tasks[0].GPUSeconds)
 }
 
-// E4, F43: before anything has run, and nobody is told of an outcome.
-func TestAJobThatAMachineCannotEndWellDoesNotBegin(t *testing.T) {
+// Before anything has run, and nobody is told of an outcome.
+func TestE4F43AJobThatAMachineCannotEndWellDoesNotBegin(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 1}, `
 callbacks: {onStart: [{module: Tell, props: {say: start}}], onEnd: [{module: Tell, props: {say: end}}], onError: [{module: Tell, props: {say: error}}]}
@@ -172,8 +172,8 @@ tasks:
 	}, run.Warnings)
 }
 
-// K16, D3.
-func TestAMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
+// D3.
+func TestK16AMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{}, "tasks: [{module: Look}, {name: shrink, module: Convert}]", nil)
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
@@ -216,8 +216,8 @@ func TestWhoRunsAPipelineSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	}
 }
 
-// F43: what a machine had when the run began may be gone at a task's turn.
-func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+// What a machine had when the run began may be gone at a task's turn.
+func TestF43ADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 1, gone: true}, "tasks: [{module: Look}, {name: draw, module: Draw, gpu: required, retry: 5}]", nil)
 	require.Equal(t, engine.Canceled, run.Status)
@@ -225,8 +225,8 @@ func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	require.Equal(t, 1, run.Tasks[1].Tries)
 }
 
-// K16: it was there when the run began. Where its machine still has it, the failure is the task's own.
-func TestAToolThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+// It was there when the run began. Where its machine still has it, the failure is the task's own.
+func TestK16AToolThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		gone   bool
@@ -251,8 +251,8 @@ func TestAToolThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	}
 }
 
-// F44: what its program makes of that may be known first.
-func TestALostDeviceInterruptsTheRun(t *testing.T) {
+// What its program makes of that may be known first.
+func TestF44ALostDeviceInterruptsTheRun(t *testing.T) {
 	for _, tt := range []struct{ name, props string }{
 		{"while its task runs", "{sleep: 1h}"},
 		{"after the task has failed for it", "{fail: CUDA error 999}"},

@@ -144,8 +144,8 @@ func launchers(t *testing.T, m *launch.Machine) map[string]launch.Launcher {
 	}
 }
 
-// K16: by name, and in a sentence that the worker wrote.
-func TestAJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
+// By name, and in a sentence that the worker wrote.
+func TestK16AJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
 	machine := &launch.Machine{Tools: &tool.Set{Declared: []tool.Tool{{Name: "ImageMagick", Programs: []string{"magick"}, Get: "install it"}}}}
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
@@ -160,8 +160,8 @@ func TestAJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
 	}
 }
 
-// E4, F43: this machine has no driver, or its worker was told to use none.
-func TestAJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNot(t *testing.T) {
+// This machine has no driver, or its worker was told to use none.
+func TestE4F43AJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNot(t *testing.T) {
 	for name, l := range launchers(t, nil) {
 		t.Run(name, func(t *testing.T) {
 			run, _ := launchOne(t, l, request("want a gpu", string(gpu.Required)))

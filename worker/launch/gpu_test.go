@@ -46,8 +46,8 @@ func withFakeDriver(t *testing.T) bool {
 	return false
 }
 
-// E5, F44: the whole way, from a child to the driver.
-func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
+// The whole way, from a child to the driver.
+func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	if !withFakeDriver(t) {
 		return
 	}

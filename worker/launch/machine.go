@@ -55,6 +55,23 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
 }
 
+// errTaken is why a job does not begin that would only wait.
+var errTaken = errors.New("every GPU of this machine is in use, and another job waits for one")
+
+// Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
+// can't run it, and another error where it can't now.
+func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
+	_, s := m.Share(ctx, Dir{})
+	defer s.Close()
+	if err := s.Fit(ctx, n); err != nil {
+		return err
+	}
+	if n.GPU.Use == gpu.Required && m.waiting.Load() > 0 {
+		return errTaken
+	}
+	return nil
+}
+
 // A Share is one job's part of a Machine. It is the engine.Host of the job where that runs in the machine's own process.
 type Share struct {
 	machine *Machine

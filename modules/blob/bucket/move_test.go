@@ -52,8 +52,7 @@ func (w *truncated) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// F20
-func TestADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
+func TestF20ADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
 		f := blobtest.File(t, fileSize)
@@ -78,8 +77,7 @@ func TestADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	})
 }
 
-// F20, F21
-func TestAnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
+func TestF20F21AnUploadWhosePartsBreakOffIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		last bool // the last call of an upload fails as well
@@ -195,8 +193,7 @@ func TestAnUploadWhoseLastAnswerIsLostIsFoundAgain(t *testing.T) {
 	})
 }
 
-// F19
-func TestADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
+func TestF19ADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
 	p := onVersitygw(t)
 	p.stall = 300 * time.Millisecond
 	f := blobtest.File(t, fileSize)

@@ -52,8 +52,7 @@ func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWrit
 	return store
 }
 
-// F19, F20, F21
-func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
+func TestF19F20F21AnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		stall time.Duration
@@ -89,8 +88,7 @@ func TestAnUploadThatIsDisturbedIsWholeInTheEnd(t *testing.T) {
 	}
 }
 
-// F20
-func TestADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
+func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	var damage, broken atomic.Bool
 	s := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("alt") != "media" {
