@@ -22,7 +22,6 @@ type replay struct {
 	workspace, pipelines string
 	buckets              []string
 	trust                bool
-	access               accessConfig // to data, and its limits, as a worker has them
 }
 
 func newReplayCmd() *cobra.Command {
@@ -40,7 +39,6 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 		Args: args(cobra.ExactArgs(1)),
 	}
 	var r replay
-	load := bind(cmd, &r.access)
 	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
 	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
 	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones")
@@ -49,9 +47,6 @@ with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
 	return onBrokers(cmd, func(c *cobra.Command, b *brokers, a []string) error {
 		if !*local {
 			return usage("a replay runs the job on this machine: say --local; `millrace dlq redrive` has a worker run it")
-		}
-		if err := load(); err != nil {
-			return err
 		}
 		if err := errors.Join(b.cfg.checkCatalogue(r.pipelines, func(flag string) string { return "--" + flag })...); err != nil {
 			return usage("%w", err)
@@ -89,7 +84,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	if r.trust {
 		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true, AnyBucket: true}
 	}
-	policy.Clouds = r.access.access(ctx, &b.cfg.cloudConfig)
+	policy.Clouds = new(accessConfig).access(ctx, &b.cfg.cloudConfig)
 	runner, err := newRunner(map[string]string{}, policy, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -29,19 +29,6 @@ func (p *cloudPlace) payroll() (url string, sent func() []string) {
 	}
 }
 
-// What the operator fences for a worker he has fenced for himself, when he looks into a stranger's message.
-func TestAReplayTouchesNoMoreThanAWorker(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t)
-	p.env = []string{"MILLRACE_BUCKETS=s3://only/this", "AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true"}
-	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "catalogue"), 0o700))
-	p.write("catalogue/pay.yaml", "tasks: [{module: S3, props: {action: download, bucket: payroll, src: a, dest: a}}]\n")
-	job := id(t, p.succeeds("jobs", "run", "pay", "--pipelines", p.dir+"/catalogue"))
-	p.millrace("work", "--exit-when-idle", "1s", "--pipelines", p.dir+"/catalogue", "--max-attempts", "1")
-	r := p.millrace("dlq", "replay", "--local", job, "--pipelines", p.dir+"/catalogue")
-	require.Contains(t, r.stdout+r.stderr, "bucket s3://payroll is none of those that jobs may touch")
-}
-
 // What a message brings, a callback or a whole pipeline, sends nothing with the operator's keys but where he says.
 func TestOnlyTheCatalogueSendsWithTheOperatorsKeys(t *testing.T) {
 	t.Parallel()
