@@ -127,6 +127,9 @@ type Call struct {
 	Clouds         cloud.Access // how to reach the operator's clouds
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
+	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not).
+	MaySend func(to string) error
 }
 
 // A Bucket holds objects of any size. Keys are those of the bucket itself. A key that the operator does not allow is a

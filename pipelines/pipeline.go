@@ -107,6 +107,7 @@ type Task struct {
 type Callback struct {
 	Module    string
 	Props     map[string]any // unrendered
+	Brought   bool           // by the job's message: it is not the document's own
 	Pos       Pos
 	Positions Positions
 }

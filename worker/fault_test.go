@@ -181,8 +181,8 @@ func TestAJobWhoseRecordIsDamagedIsBuried(t *testing.T) {
 	require.Contains(t, dead[0].Reason, "is damaged: unexpected end of JSON input; remove it to have the job run again")
 }
 
-// F11: work is stopped within a heartbeat of the loss, which is a third of the lease; nothing is published or committed.
-func TestALostLeaseStopsTheJobWithinAHeartbeat(t *testing.T) {
+// Work is stopped within a heartbeat of the loss, which is a third of the lease; nothing is published or committed.
+func TestF11ALostLeaseStopsTheJobWithinAHeartbeat(t *testing.T) {
 	t.Parallel()
 	var took time.Duration
 	var why error
@@ -243,8 +243,8 @@ func (d voided) Ack(ctx context.Context, rs []queue.Receipt) []error {
 	return d.Driver.Ack(ctx, rs)
 }
 
-// F12, F03: an invalid receipt is a lost lease and no crash; the next delivery finds the record and runs nothing.
-func TestAnInvalidReceiptAtTheAckIsALostLease(t *testing.T) {
+// An invalid receipt is a lost lease and no crash; the next delivery finds the record and runs nothing.
+func TestF03F12AnInvalidReceiptAtTheAckIsALostLease(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Feed = feedOn(t, voided{p.driver, new(sync.Once)})

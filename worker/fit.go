@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -107,6 +109,27 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 	if err := a.lease.Nack(ctx, delay); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
 		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
 	}
+}
+
+// leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did: nothing is
+// recorded, however often that happens. A job that somebody has canceled is over here as well as anywhere.
+func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
+	if req == nil {
+		return false
+	}
+	why := a.worker.cfg.Fit(begin, req)
+	if why == nil || a.canceled(ctx) != nil {
+		return false
+	}
+	stop, ok := errors.AsType[*engine.Stop](why)
+	if !ok || stop.Reason != engine.Unfit {
+		a.handBack(ctx, a.again(begin, maxTrouble), why.Error())
+		return true
+	}
+	a.req = req
+	a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message)
+	a.tell(judgement{unfit: true}, nil)
+	return true
 }
 
 // again is how long to hide a message that goes back untouched: longer each time that it comes, up to most.

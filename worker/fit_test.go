@@ -179,8 +179,8 @@ func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, `"a b" is no name of a label`)
 }
 
-// E4: what is not known is no reason to try.
-func TestNothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
+// What is not known is no reason to try.
+func TestE4NothingIsReceivedWhileAResourcesStateIsUnknown(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Ready = func() error { return errors.New("the GPU's state can't be read") }

@@ -82,6 +82,9 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 		a.handBack(ctx, a.again(begin, maxTrouble), context.Cause(begin).Error())
 		return
 	}
+	if a.leave(begin, ctx, req) {
+		return
+	}
 	release, err := a.claim(begin, ctx, req)
 	defer release()
 	a.worker.outage.see(err)

@@ -44,6 +44,8 @@ type standing struct {
 	last    bool // no attempt follows this one
 	alone   bool // this one had its worker to itself
 	crashed int  // earlier attempts that took down the process that ran them
+	begun   int  // earlier attempts that had begun when their machine could not go on with them
+	broken  int  // earlier attempts under which a GPU failed
 	bounce  int  // how often the message has come, from 1, less the attempts that counted
 }
 
@@ -56,6 +58,8 @@ const (
 	hoardsAlone  = 1               // of these, attempts that used too much memory
 	aloneAfter   = 5               // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
 	maxDiedAlone = 3               // such claims of a job that ran alone, before it is quarantined
+	freeBounces  = 20              // attempts that their machine could not go on with, before such an attempt counts
+	maxGPUsLost  = 3               // attempts under which a GPU failed, before the job is quarantined: it may be what breaks them
 	attemptsCap  = 20
 )
 
@@ -76,8 +80,12 @@ func poisoned(h record.History) error {
 	switch {
 	case h.Crashed >= maxCrashes:
 		return fmt.Errorf("%w: it took down the process that ran it %d times", errQuarantined, h.Crashed)
+	case h.HoardedAlone > 0: // and its worker died too, or it would be judged already
+		return fmt.Errorf("%w: it used too much memory with its worker to itself, and took that down", errQuarantined)
 	case h.DiedAlone >= maxDiedAlone:
 		return fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, h.Died, h.DiedAlone)
+	case h.GPUsLost >= maxGPUsLost:
+		return fmt.Errorf("%w: %d GPUs failed under it", errQuarantined, h.GPUsLost)
 	}
 	return nil
 }
@@ -93,9 +101,12 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		return judgement{verdict: drop}
 	case f.Reason == engine.Shutdown:
 		return judgement{verdict: nack, free: true, delay: jitter(time.Second)}
+	case f.Reason == engine.GPULost && s.broken+1 >= maxGPUsLost:
+		why := fmt.Sprintf("%v: %d GPUs failed under it, at last: %s", errQuarantined, s.broken+1, f.Message)
+		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
 	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
 		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
-	case f.Reason == engine.Unfit:
+	case f.Reason == engine.Unfit && s.begun < freeBounces:
 		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
 	case f.Reason == engine.Cancel:
 		return judgement{verdict: ack, status: record.Cancelled}

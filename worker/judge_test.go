@@ -40,6 +40,7 @@ func TestJudge(t *testing.T) {
 		{"an interruption after two is not", failed(fault.Canceled, engine.Shutdown), nil, 2, 2, judgement{verdict: nack, free: true, delay: time.Second}},
 		{"a shutdown is free, even on the last attempt", failed(fault.Canceled, engine.Shutdown), nil, 3, 0, judgement{verdict: nack, free: true, delay: time.Second}},
 		{"a lost lease touches nothing", failed(fault.Canceled, engine.LeaseLost), nil, 3, 0, judgement{verdict: drop}},
+		{"an unfit machine is free", failed(fault.Canceled, engine.Unfit), nil, 3, 0, judgement{verdict: nack, free: true, delay: 30 * time.Second, unfit: true}},
 		{"a cancel is done", failed(fault.Permanent, engine.Cancel), nil, 1, 0, judgement{verdict: ack, status: record.Cancelled}},
 		{"a cancel before the start too", nil, &engine.Stop{Reason: engine.Cancel, Message: "why"}, 1, 0, judgement{verdict: ack, status: record.Cancelled}},
 		{"a job that could not be started is free", nil, errors.New("why"), 3, 0, judgement{verdict: nack, free: true, delay: 30 * time.Second}},
@@ -68,6 +69,23 @@ func TestAJobThatCanNotBeStartedComesBackLaterUpToTwoMinutes(t *testing.T) {
 		require.True(t, got.free)
 		require.InDelta(t, want, got.delay, float64(want)/10+1)
 	}
+}
+
+// G8: what costs a job nothing is bounded where it costs others something.
+func TestInterruptionsAreFreeForAWhile(t *testing.T) {
+	t.Parallel()
+	run := func(r engine.Reason) *engine.Run {
+		return &engine.Run{Status: engine.Canceled, Failure: &engine.Failure{Kind: fault.Canceled, Reason: r, Message: "why"}}
+	}
+	require.True(t, judge(run(engine.Unfit), nil, standing{attempt: 1, begun: freeBounces - 1}).free)
+	require.False(t, judge(run(engine.Unfit), nil, standing{attempt: 1, begun: freeBounces}).free)
+	require.Equal(t, judgement{verdict: bury, status: record.Dead, reason: "why"},
+		judge(run(engine.Unfit), nil, standing{attempt: 3, last: true, begun: freeBounces}))
+	require.True(t, judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 2}).free)
+	require.Equal(t, judgement{verdict: bury, status: record.Dead, keep: true, reason: "quarantined: 3 GPUs failed under it, at last: why"},
+		judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 1}))
+	require.ErrorIs(t, poisoned(record.History{GPUsLost: maxGPUsLost}), errQuarantined)
+	require.NoError(t, poisoned(record.History{GPUsLost: maxGPUsLost - 1}))
 }
 
 // E10: the first wait is half a minute.

@@ -14,8 +14,8 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// F14, F17: the message of a lost lease comes back to the worker where the first attempt is still ending.
-func TestAMessageThatComesBackWhileItsJobStopsIsParked(t *testing.T) {
+// The message of a lost lease comes back to the worker where the first attempt is still ending.
+func TestF14F17AMessageThatComesBackWhileItsJobStopsIsParked(t *testing.T) {
 	first := true
 	slowly := func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
 		if first {

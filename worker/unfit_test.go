@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -25,8 +26,8 @@ func interrupted(r engine.Reason, class string) func(context.Context, string, *l
 	}
 }
 
-// E4, G5, F43: as often as it takes, and neither its attempts nor what is known of its deaths grow by it.
-func TestAJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
+// G5: as often as it takes, and neither its attempts nor what is known of its deaths grow by it.
+func TestE4F43AJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, nil)
 	var n int
@@ -54,6 +55,76 @@ func TestAJobThatNoMachineHereCanRunPaysNothingUntilOneCan(t *testing.T) {
 		require.False(t, a.Alone)
 	}
 	require.Equal(t, queue.Depth{Delayed: 30}, p.depth(), "they come again later")
+}
+
+// E4: nothing is recorded, so that what a bounce costs does not grow with their number.
+func TestAJobThatThisWorkerIsKnownNotToFitIsNotEvenClaimed(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	var why error
+	p.cfg.Fit = func(_ context.Context, req *launch.Request) error {
+		require.Equal(t, "tasks: []", string(req.Document))
+		return why
+	}
+	why = &engine.Stop{Reason: engine.Unfit, Class: "gpu", Message: "there is no GPU"}
+	p.again("gpu")
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.InDelta(t, 30, p.hidden().Seconds(), 5)
+	_, err := p.records.Load(t.Context(), "gpu")
+	require.ErrorIs(t, err, record.ErrNotFound)
+
+	far, q := classQueue(t)
+	p.cfg.Classes = map[string]*queue.Queue{"gpu": q}
+	p.again("other")
+	p.run()
+	depth, err := far.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Depth{Visible: 1}, depth)
+
+	why = errors.New("all are in use")
+	p.again("busy")
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 2}, p.depth())
+
+	require.NoError(t, p.records.Cancel(t.Context(), "canceled", "no more"))
+	p.again("canceled")
+	p.run()
+	require.Equal(t, record.Cancelled, p.load("canceled").Status)
+	require.Zero(t, p.runs.Load())
+}
+
+// It can't be run for ever by saying, once it has done its work, that the machine is not for it.
+func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		run := interrupted(engine.Unfit, "")(ctx, ws, req)
+		run.Tasks = []engine.TaskRun{{Module: "Now", Status: engine.Canceled}}
+		return run
+	})
+	p.cfg.ExitWhenIdle = 10 * time.Millisecond
+	for range 22 {
+		p.send(map[string]any{"id": "again", "pipeline": "p", "max_attempts": 1})
+		p.run()
+	}
+	r := p.load("again")
+	require.Equal(t, record.Dead, r.Status)
+	require.Len(t, r.Attempts, 21)
+	require.Equal(t, record.AttemptInterrupted, r.Attempts[19].Status)
+	require.Contains(t, r.Message, "needs a GPU")
+}
+
+func TestAJobUnderWhichThreeGPUsFailIsQuarantined(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, interrupted(engine.GPULost, ""))
+	for range 3 {
+		p.again("breaker")
+		p.run()
+	}
+	r := p.load("breaker")
+	require.Equal(t, record.Dead, r.Status)
+	require.Equal(t, record.ReasonQuarantine, r.Reason)
+	require.Contains(t, r.Message, "quarantined: 3 GPUs failed under it")
 }
 
 func TestAnUnfitJobIsHiddenLongerEachTimeItComes(t *testing.T) {
@@ -105,8 +176,8 @@ func TestAJobThatNeedsAGPUIsSentOnToTheWorkersThatHaveOne(t *testing.T) {
 	}
 }
 
-// F44, G5: at no cost, and soon: another worker has a GPU that works.
-func TestAJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
+// G5: at no cost, and soon: another worker has a GPU that works.
+func TestF44AJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, interrupted(engine.GPULost, ""))
 	p.send(map[string]any{"id": "lost", "pipeline": "p", "max_attempts": 1})
@@ -122,8 +193,8 @@ func TestAJobThatLostItsGPUComesAgainAtOnceAndPaysNothing(t *testing.T) {
 	require.Greater(t, p.hidden(), 10*time.Minute)
 }
 
-// F25: once more, alone; then no more, and everybody is told why.
-func TestAJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
+// Once more, alone; then no more, and everybody is told why.
+func TestF25AJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
 	t.Parallel()
 	var alone []bool
 	p := newPlant(t, func(_ context.Context, _ string, req *launch.Request) *engine.Run {
@@ -141,8 +212,7 @@ func TestAJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T) {
 	require.Contains(t, r.Message, "the job used too much memory")
 }
 
-// G14.
-func TestWhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
+func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	told := map[string]worker.Settlement{}

@@ -61,6 +61,10 @@ type Config struct {
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
 
+	// Fit returns nil, or why this worker can't run what is asked for, a *engine.Stop with reason Unfit, or not now. It is asked
+	// before a job is claimed, and of the document that the catalogue has: a job that began with another one waits as long.
+	Fit func(ctx context.Context, req *launch.Request) error
+
 	Settled func(Settlement)      // hears of every attempt that is over; nil: nobody does
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
@@ -122,6 +126,9 @@ func New(cfg Config) (*Worker, error) {
 	setDefault(&cfg.MaxOutput, 20<<30)
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
+	}
+	if cfg.Fit == nil {
+		cfg.Fit = func(context.Context, *launch.Request) error { return nil }
 	}
 	if cfg.Settled == nil {
 		cfg.Settled = func(Settlement) {}

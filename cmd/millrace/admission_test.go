@@ -27,8 +27,8 @@ func TestAnInputThatIsTooLargeIsRefusedBeforeTheWork(t *testing.T) {
 	require.Len(t, rec.Attempts, 1)
 }
 
-// F25: a tool over what the operator lets it have is stopped, and the outcome says so.
-func TestAToolOverTheOperatorsLimitIsStoppedByName(t *testing.T) {
+// A tool over what the operator lets it have is stopped, and the outcome says so.
+func TestF25AToolOverTheOperatorsLimitIsStoppedByName(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.send(`{"id": "greedy", "max_attempts": 1, "pipeline": {"tasks": [

@@ -20,6 +20,7 @@ const (
 // accessConfig says how jobs get at the operator's data in clouds.
 type accessConfig struct {
 	Buckets       []string `flag:"buckets" default:"" doc:"buckets that jobs may touch with the operator's keys: name, name/prefix, s3://name/prefix, cos://…, gs://…, comma-separated; empty is any, but none for pipelines that messages bring to a queue of others"`
+	SendTo        []string `flag:"send-to" default:"" doc:"SQS queues and Kafka topics that jobs may send to with the operator's keys or by his brokers: sqs://host/account/name, kafka://topic, comma-separated; empty is any for pipelines of the catalogue, and none for pipelines and callbacks that messages bring"`
 	BucketOwner   string   `flag:"bucket-owner" default:"" doc:"AWS account that S3 buckets must belong to, 12 digits; empty is any"`
 	COSBucket     string   `flag:"cos-bucket" default:"" doc:"bucket of COS tasks that name none; empty is COS_BUCKET, else vg-videos-prod"`
 	GCSEndpoint   string   `flag:"gcs-endpoint" default:"" doc:"URL of a server that speaks as Google Cloud Storage does, instead of Google's"`
@@ -38,6 +39,11 @@ func (c *accessConfig) complete(from func(string) string) (errs []error) {
 	for _, text := range c.Buckets {
 		if _, err := parseAllowed(text); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", from("buckets"), err))
+		}
+	}
+	for _, text := range c.SendTo {
+		if err := checkSendTo(text); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from("send-to"), err))
 		}
 	}
 	if c.BucketOwner != "" && (len(c.BucketOwner) != 12 || strings.Trim(c.BucketOwner, "0123456789") != "") {
@@ -69,6 +75,7 @@ func (c *accessConfig) access(ctx context.Context, of *cloudConfig) cloud.Access
 		GCSEndpoint: c.GCSEndpoint,
 		GCSProject:  cmp.Or(c.GCSProject, os.Getenv("GOOGLE_CLOUD_PROJECT")),
 		Buckets:     c.Buckets,
+		SendTo:      c.SendTo,
 		Owner:       c.BucketOwner,
 		Keys:        chain.Keys,
 	}

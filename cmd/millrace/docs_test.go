@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	millrace "github.com/millrace/millrace/cmd/millrace"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
@@ -28,7 +29,10 @@ const repository = "../../"
 
 // pages are the documents whose every claim is held against the program.
 func pages() []string {
-	return []string{"README.md", "docs/pipelines.md", "docs/record.md", "docs/modules.md", "docs/bench.md", "docs/editor.md", "docs/documents.md", "docs/queues.md", "docs/gpu.md", "docs/buckets.md"}
+	return []string{
+		"README.md", "docs/bench.md", "docs/buckets.md", "docs/documents.md", "docs/editor.md", "docs/gpu.md", "docs/image.md",
+		"docs/modules.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/tools.md",
+	}
 }
 
 func pageText(t *testing.T, page string) string {
@@ -44,7 +48,7 @@ func matches(t *testing.T, page, want string) {
 	if *update {
 		require.NoError(t, os.WriteFile(repository+page, []byte(want), 0o644))
 	}
-	require.Equal(t, want, pageText(t, page), "`go test ./cmd/millrace -run Readme -update` writes %s anew", page)
+	require.Equal(t, want, pageText(t, page), "`go test ./cmd/millrace -run 'Readme|ToolsPage' -update` writes %s anew", page)
 }
 
 func TestTheReadmesConfigurationIsWhatTheProgramTakes(t *testing.T) {
@@ -69,6 +73,30 @@ func TestTheReadmesModulePageIsWhatTheProgramSays(t *testing.T) {
 	p := newPlace(t)
 	matches(t, "docs/modules.md", modulesHead+p.succeeds("modules", "--markdown")+
 		"\n# Callbacks\n\n"+p.succeeds("modules", "--callbacks", "--markdown"))
+}
+
+// The table of tools.md has a row for each tool, in order, with all that is looked for.
+func TestTheToolsPageNamesWhatIsLookedFor(t *testing.T) {
+	var want []string
+	for _, known := range tool.All() {
+		programs := ""
+		for _, program := range known.Programs {
+			programs += ", `" + program + "`"
+			if strings.Contains(program, "/") && !filepath.IsAbs(program) {
+				programs += " in the tools' folder"
+			}
+		}
+		if known.Runner != nil {
+			programs += ", and " + known.Runner.Name
+		}
+		want = append(want, "| "+known.Name+" | "+strings.TrimPrefix(programs, ", ")+" |\n")
+	}
+	const begin, end = "| --- | --- |\n", "\nA worker looks once"
+	head, rest, ok := strings.Cut(pageText(t, "docs/tools.md"), begin)
+	require.True(t, ok)
+	_, tail, ok := strings.Cut(rest, end)
+	require.True(t, ok)
+	matches(t, "docs/tools.md", head+begin+strings.Join(want, "")+end+tail)
 }
 
 // An example is one fenced block of a page.

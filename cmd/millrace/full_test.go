@@ -38,9 +38,9 @@ func (m *mill) startOnDisk(options string, args ...string) *running {
 	return m.begin(cmd)
 }
 
-// F23, F24: one job fills the disk, and leaves it so. One that must write then, itself or by a program, fails by that name and
+// One job fills the disk, and leaves it so. One that must write then, itself or by a program, fails by that name and
 // publishes nothing, one that need not ends well, and when the first is over there is room again.
-func TestAFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
+func TestF23F24AFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 	for _, tt := range []struct{ name, options, fill string }{
 		{"no space", "size=24m", "cat /dev/zero > big"},
 		{"no inode", "size=1g,nr_inodes=2000", "i=0; while : > f$i; do i=$((i+1)); done"},

@@ -9,13 +9,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/gpu"
-	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// newGPUs returns a pool of the GPUs that this process may use. Nothing is loaded before somebody asks it.
-func newGPUs() *gpu.Pool {
-	c := gpu.Config{Encode: gpu.NVENC(new(proc.Local), "ffmpeg", programEnv(os.Environ()))}
+// newGPUs returns a pool of the GPUs that this process may use, made with c. Nothing is loaded before somebody asks it.
+func newGPUs(tools *tool.Set, c gpu.Config) *gpu.Pool {
+	c.Encode = func(ctx context.Context, d gpu.Device) error {
+		ffmpeg, err := tools.Find(ctx, tool.FFmpeg())
+		if err != nil {
+			return err
+		}
+		return gpu.NVENC(tools.Exec, ffmpeg.Path, programEnv(os.Environ()))(ctx, d)
+	}
 	if only, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set {
 		c.Visible = strings.FieldsFunc(only, func(r rune) bool { return r == ',' || r == ' ' })
 		c.Restricted = true
@@ -60,7 +66,7 @@ line is wrong.`,
 
 // passport is what this machine has. Where the driver does not say, Unfit says why.
 func passport(ctx context.Context) (gpu.Machine, error) {
-	pool := newGPUs()
+	pool := newGPUs(newToolSet(builtTools(), nil), gpu.Config{})
 	defer pool.Close()
 	m, err := pool.Passport(ctx)
 	if err != nil && ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -37,12 +36,12 @@ func gpuUse(word string) gpu.Use {
 }
 
 // newMachine is what the jobs of this process share. close ends its watch over the GPUs.
-func newMachine(gpus string, tools *tool.Set) (m *launch.Machine, end func()) {
+func newMachine(gpus string, tools *tool.Set, c gpu.Config) (m *launch.Machine, end func()) {
 	m = &launch.Machine{Tools: tools}
 	if gpus == gpuOff {
 		return m, func() {}
 	}
-	m.GPUs = newGPUs()
+	m.GPUs = newGPUs(tools, c)
 	return m, m.GPUs.Close
 }
 
@@ -53,21 +52,34 @@ func (r *runner) onThisMachine(gpus, tools string) (letGo func(), err error) {
 		return nil, err
 	}
 	r.tools, r.gpu = newToolSet(tools, all), gpuUse(gpus)
-	r.machine, letGo = newMachine(gpus, r.tools)
+	r.tools.Exec = r.exec // so that what is left of a task's programs is swept, and these are not
+	r.machine, letGo = newMachine(gpus, r.tools, gpu.Config{})
 	return letGo, nil
+}
+
+// devices are the device files that jobs may use.
+func (c *workConfig) devices() []string {
+	if c.GPU == gpuOff {
+		return nil
+	}
+	return gpu.DeviceFiles()
 }
 
 // machine is what the jobs of this worker share, counted in m.
 func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
-	machine, end := newMachine(c.GPU, tools)
-	machine.Disk = disk.New(run.dir, int64(c.MinFree))
-	counted := metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
-	machine.Lost = func(err error) {
-		log.Error("gpu lost", "err", err)
-		if lost, ok := errors.AsType[*gpu.LostError](err); ok {
+	var counted *metrics.Metrics // before any GPU is looked at
+	machine, end := newMachine(c.GPU, tools, gpu.Config{
+		Failed: func(lost *gpu.LostError) {
+			log.Error("gpu lost", "err", lost)
 			counted.GPULost(lost.XID)
-		}
-	}
+		},
+		Blind: func(why string) {
+			log.Warn("gpu not watched", "err", why+": only the look before each task finds failures")
+		},
+	})
+	machine.Disk = disk.New(run.dir, int64(c.MinFree))
+	machine.Disk.Shared = c.Slots > 1
+	counted = metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
 	return machine, counted, end
 }
 
@@ -75,5 +87,5 @@ func lostGPUs(m *launch.Machine) int {
 	if m.GPUs == nil {
 		return 0
 	}
-	return len(m.GPUs.Failures())
+	return m.GPUs.Lost()
 }

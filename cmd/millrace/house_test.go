@@ -183,12 +183,13 @@ func selector(n ast.Node) string {
 	return ""
 }
 
-// Each fault of the matrix that this part must stand has a test that bears its number, in its name or its comment.
+// Each fault of the matrix that this part must stand has a test that bears its number in its name, so that `go test -run F19`
+// runs what there is of it.
 func TestEveryFaultHasATestThatBearsItsNumber(t *testing.T) {
 	all, err := sources()
 	require.NoError(t, err)
-	missing := map[string]bool{"F22": true, "F33": true, "F45": true, "F46": true}
-	for _, span := range [][2]int{{1, 18}, {23, 31}, {36, 37}} {
+	missing := map[string]bool{"F33": true}
+	for _, span := range [][2]int{{1, 31}, {36, 38}, {43, 46}} {
 		for n := span[0]; n <= span[1]; n++ {
 			missing[fmt.Sprintf("F%02d", n)] = true
 		}
@@ -202,8 +203,7 @@ func TestEveryFaultHasATestThatBearsItsNumber(t *testing.T) {
 			if !ok || !strings.HasPrefix(f.Name.Name, "Test") && !strings.HasPrefix(f.Name.Name, "Fuzz") {
 				continue
 			}
-			said := f.Name.Name + f.Doc.Text()
-			maps.DeleteFunc(missing, func(number string, _ bool) bool { return strings.Contains(said, number) })
+			maps.DeleteFunc(missing, func(number string, _ bool) bool { return strings.Contains(f.Name.Name, number) })
 		}
 	}
 	require.Empty(t, missing)

@@ -36,6 +36,7 @@ func newModulesCmd() *cobra.Command {
 	cmd.Flags().BoolVar(&form.markdown, "markdown", false, "as a page of documentation")
 	cmd.Flags().BoolVar(&form.json, "json", false, "as JSON")
 	check := cmd.Flags().Bool("check", false, "look for the external programs that modules run; exit code 1 where one is missing")
+	all := cmd.Flags().Bool("all", false, "with --check: exit code 1 where any tool is missing that is known, whether or not a module runs it")
 	cmd.MarkFlagsMutuallyExclusive("json-schema", "markdown", "json")
 	for _, other := range []string{"callbacks", "json-schema", "markdown"} {
 		cmd.MarkFlagsMutuallyExclusive("check", other)
@@ -46,11 +47,14 @@ func newModulesCmd() *cobra.Command {
 		if err := load(); err != nil {
 			return err
 		}
+		if *all && !*check {
+			return usage("--all goes with --check")
+		}
 		if *check && len(a) > 0 {
 			return usage("--check looks for the tools of all modules; leave %s out", a[0])
 		}
 		if *check {
-			return checkTools(c.Context(), newScreen(c.OutOrStdout()), cfg.Tools, form.json)
+			return checkTools(c.Context(), newScreen(c.OutOrStdout()), cfg.Tools, *all, form.json)
 		}
 		tasks, cbs, err := registries()
 		if err != nil {

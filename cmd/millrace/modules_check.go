@@ -21,19 +21,19 @@ type toolView struct {
 }
 
 // checkTools shows every tool: those that modules of this binary run, and the others that we know. It fails where one of
-// the first is missing.
-func checkTools(ctx context.Context, s *screen, folder string, asJSON bool) error {
-	all, err := allSpecs()
+// the first is missing, or any with strict.
+func checkTools(ctx context.Context, s *screen, folder string, strict, asJSON bool) error {
+	specs, err := allSpecs()
 	if err != nil {
 		return err
 	}
-	needs := toolNeeds(all)
+	needs := toolNeeds(specs)
 	for _, t := range tool.All() {
 		if !slices.ContainsFunc(needs, func(n toolNeed) bool { return n.Tool.Name == t.Name }) {
 			needs = append(needs, toolNeed{Tool: t})
 		}
 	}
-	set := newToolSet(folder, all)
+	set := newToolSet(folder, specs)
 	views, missing := []toolView{}, 0
 	for _, need := range needs {
 		v, err := viewTool(ctx, set, need)
@@ -41,7 +41,7 @@ func checkTools(ctx context.Context, s *screen, folder string, asJSON bool) erro
 			return err
 		}
 		views = append(views, v)
-		if v.Missing != "" && v.Modules != nil {
+		if v.Missing != "" && (strict || v.Modules != nil) {
 			missing++
 		}
 	}
@@ -51,7 +51,11 @@ func checkTools(ctx context.Context, s *screen, folder string, asJSON bool) erro
 		listTools(s, views)
 	}
 	if err == nil && missing > 0 {
-		err = fmt.Errorf("%d of the tools that modules run %s missing", missing, plural(missing, "is", "are"))
+		of := "that modules run "
+		if strict {
+			of = ""
+		}
+		err = fmt.Errorf("%d of the tools %s%s missing", missing, of, plural(missing, "is", "are"))
 	}
 	return err
 }

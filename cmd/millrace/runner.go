@@ -145,7 +145,9 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		Clouds:    g.access,
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
+		MaySend:   g.sends(req.Trusted),
 	}
+	in.Brought = g.sends(false)
 	return in, nil
 }
 
@@ -229,6 +231,9 @@ func addCallbacks(p *pipelines.Pipeline, raw map[string]any) error {
 		all = map[pipelines.Event][]pipelines.Callback{}
 	}
 	for ev, cbs := range more {
+		for i := range cbs {
+			cbs[i].Brought = true
+		}
 		all[ev] = slices.Concat(all[ev], cbs)
 	}
 	p.Callbacks = all

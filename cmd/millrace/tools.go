@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -65,6 +66,7 @@ func newToolSet(folder string, specs []modules.Spec) *tool.Set {
 	s := &tool.Set{
 		Path:     os.Getenv("PATH"),
 		Folder:   folder,
+		Exec:     new(proc.Local),
 		Override: func(name string) string { return os.Getenv(toolVar(name)) },
 	}
 	for _, need := range toolNeeds(specs) {

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,9 +32,35 @@ func TestEveryToolIsThereAfterMakeTools(t *testing.T) {
 		require.NotEmpty(t, tool.Version, tool.Name)
 		require.FileExists(t, tool.Path, tool.Name)
 	}
-	text := p.succeeds("modules", "--check")
+	text := p.succeeds("modules", "--check", "--all")
 	require.Regexp(t, `(?m)^ImageMagick +\d[^ ]* +/[^ ]+ +for ImageMagick$`, text)
 	require.Equal(t, len(strings.Split(strings.TrimSpace(text), "\n")), strings.Count(text, "\n"), "one line each")
+}
+
+// Jobs of strangers, and tests run by root, start them.
+func TestNobodyElseMayWriteToAToolThatMakeToolsInstalled(t *testing.T) {
+	folder, err := filepath.EvalSymlinks("../../.tools")
+	require.NoError(t, err)
+	require.NoError(t, filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o022 != 0 {
+			t.Errorf("%s is %s", name, info.Mode())
+		}
+		return err
+	}))
+}
+
+func TestAToolThatNoModuleRunsIsMissedWhenAllAreAskedFor(t *testing.T) {
+	p := newPlace(t)
+	p.env = append(p.env, "MILLRACE_TOOLS="+t.TempDir())
+	require.Contains(t, p.succeeds("modules", "--check"), "missing, no module of this version runs it")
+	r := p.millrace("modules", "--check", "--all")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "4 of the tools are missing")
+	require.Equal(t, 2, p.millrace("modules", "--all").code)
 }
 
 func TestATakenToolIsOneSentenceAndTheRestWorks(t *testing.T) {

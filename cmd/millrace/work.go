@@ -110,12 +110,17 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer end()
+	mods, _, err := registries()
+	if err != nil {
+		return err
+	}
+	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: machine.Disk.Ready, Machine: cfg.thisMachine,
-		Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
+		Fit: fits.of, Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {
 		return err
@@ -181,6 +186,7 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 			return nil, nil, err
 		}
 		r.tools = machine.Tools
+		r.exec.Keep = machine.Tools.Exec.Owns
 		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
 	}
 	reuse := 1
@@ -194,9 +200,11 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
+		Keep: machine.Tools.Exec.Owns,
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Tools:   launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Devices: c.devices(),
 		},
 	})
 	return p, p.Close, nil

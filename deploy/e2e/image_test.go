@@ -27,7 +27,7 @@ func TestTheImageStartsAsAnyUserOnAReadOnlyRoot(t *testing.T) {
 }
 
 func TestTheImageSaysWhichToolsItHas(t *testing.T) {
-	p := pod{name: "tools", argv: []string{"millrace", "modules", "--check"}}
+	p := pod{name: "tools", argv: []string{"millrace", "modules", "--check", "--all"}}
 	p.start(t)
 	code, log := p.end(t)
 	t.Log(log)
@@ -37,6 +37,16 @@ func TestTheImageSaysWhichToolsItHas(t *testing.T) {
 		return
 	}
 	require.Equal(t, "0", code, log)
+}
+
+// What any user, or group 0, whose member every job is, could write to would be run by the jobs of others, where the root is
+// not read-only.
+func TestNothingOfTheImageIsOthersToWrite(t *testing.T) {
+	p := pod{name: "modes", argv: []string{"sh", "-c", `find / -xdev ! -path '/home/*' \( -type f -o -type d ! -perm -1000 \) \( -perm -002 -o -group 0 -perm -020 \); echo looked`}}
+	p.start(t)
+	code, log := p.end(t)
+	require.Equal(t, "0", code, log)
+	require.Equal(t, "looked\n", log)
 }
 
 func TestAWorkerInThePodRunsAJobAndKeepsWhatItMade(t *testing.T) {

@@ -2,6 +2,7 @@
 package image
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,19 +56,47 @@ func TestEveryToolOfTheManifestThatAnImageCarriesIsInstalled(t *testing.T) {
 		require.NoError(t, err)
 		installed = append(installed, strings.Split(strings.TrimSpace(string(text)), "\n")...)
 	}
-	manifest, err := os.ReadFile("../tools/manifest.tsv")
-	require.NoError(t, err)
-	tools := 0
-	for row := range strings.Lines(string(manifest)) {
-		columns := strings.Split(strings.TrimSuffix(row, "\n"), "\t")
-		if strings.HasPrefix(row, "#") || len(columns) < 8 || !slices.Contains(strings.Split(columns[2], ","), "image") {
-			continue
-		}
-		tools++
-		found := slices.Contains(installed, columns[4]) || slices.Contains(installed, strings.TrimSuffix(row, "\n"))
+	for _, columns := range carried(t) {
+		found := slices.Contains(installed, columns[4]) || slices.Contains(installed, strings.Join(columns, "\t"))
 		require.True(t, found, "%s is installed by %s, which deploy/image/rows does not know", columns[0], columns[3])
 	}
-	require.Greater(t, tools, 5)
+}
+
+// carried is the columns of the manifest's rows that an image has.
+func carried(t *testing.T) [][]string {
+	t.Helper()
+	manifest, err := os.ReadFile("../tools/manifest.tsv")
+	require.NoError(t, err)
+	var rows [][]string
+	for row := range strings.Lines(string(manifest)) {
+		columns := strings.Split(strings.TrimSuffix(row, "\n"), "\t")
+		if !strings.HasPrefix(row, "#") && len(columns) == 8 && slices.Contains(strings.Split(columns[2], ","), "image") {
+			rows = append(rows, columns)
+		}
+	}
+	require.Greater(t, len(rows), 5)
+	return rows
+}
+
+func TestTheLabelNamesTheLicencesOfEveryToolInTheImage(t *testing.T) {
+	want := map[string]bool{"Apache-2.0": true} // ours
+	for _, columns := range carried(t) {
+		for licence := range strings.SplitSeq(columns[6], " AND ") {
+			want[licence] = true
+		}
+	}
+	dockerfile, err := os.ReadFile("../../Dockerfile.cuda")
+	require.NoError(t, err)
+	heavy := strings.Join(slices.Sorted(maps.Keys(want)), " AND ")
+	require.Contains(t, string(dockerfile), `licenses="`+heavy+`" `)
+	require.Contains(t, string(dockerfile), `licenses="`+heavy+` AND LicenseRef-NVIDIA" `)
+}
+
+// On nodes where NVIDIA's runtime is everybody's, it would give a pod the GPUs of others.
+func TestTheImageAsksForNoGPUByItself(t *testing.T) {
+	dockerfile, err := os.ReadFile("../../Dockerfile.cuda")
+	require.NoError(t, err)
+	require.NotContains(t, string(dockerfile), "NVIDIA_VISIBLE_DEVICES")
 }
 
 // nvidia makes the root of a CUDA runtime image, as far as we read it, without one library.

@@ -99,7 +99,7 @@ func TestTheProbePassesWhereConditionsHold(t *testing.T) {
 }
 
 // F22, of a store of records.
-func TestTheProbeNamesAStoreThatIgnoresOrRefusesConditions(t *testing.T) {
+func TestF22TheProbeNamesAStoreThatIgnoresOrRefusesConditions(t *testing.T) {
 	server := servertest.Versitygw(t)
 	bucket := blobtest.Bucket(t, server)
 	for _, tt := range []struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/moduletest"
 )
 
-func TestEveryCallbackConforms(t *testing.T) {
+func TestV21EveryCallbackConforms(t *testing.T) {
 	r, err := modules.NewRegistry(callbacks.Modules()...)
 	require.NoError(t, err)
 	for m := range r.All() {

@@ -17,6 +17,7 @@ type Access struct {
 	GCSEndpoint string   `json:"gcs_endpoint,omitzero"`
 	GCSProject  string   `json:"gcs_project,omitzero"` // that buckets are made in
 	Buckets     []string `json:"buckets,omitzero"`     // that jobs may touch: "name", "name/prefix", "s3://name/prefix"; nil is any
+	SendTo      []string `json:"send_to,omitzero"`     // queues and topics that jobs may send to: "sqs://host/account/name", "kafka://topic"; nil is any
 	Kafka       Kafka    `json:"kafka,omitzero"`
 	Owner       string   `json:"owner,omitzero"` // AWS account that S3 buckets must belong to; empty is any
 	// Keys returns what a service takes for proof of who we are.

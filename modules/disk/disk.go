@@ -12,18 +12,25 @@ import (
 
 // A Space is the disk below a folder. Make one for each disk; its methods may be called from any goroutine.
 type Space struct {
+	// Shared says that several jobs use the disk: no folder then has more than three quarters of it reserved, so that one job
+	// leaves the others some.
+	Shared bool
+
 	dir  string
 	keep int64
 
 	mu       sync.Mutex
-	reserved int64 // guarded by mu
+	reserved int64               // guarded by mu
+	accounts map[string]*account // by folder, guarded by mu
 }
 
 // New returns the disk that dir lies on. keep is how many bytes of it stay free, whoever asks.
-func New(dir string, keep int64) *Space { return &Space{dir: dir, keep: keep} }
+func New(dir string, keep int64) *Space {
+	return &Space{dir: dir, keep: keep, accounts: map[string]*account{}}
+}
 
-// Free returns how many bytes can be reserved now. What a task has written of its reservation counts twice until it gives
-// the reservation back: a disk that fills slower than it could is the lesser evil.
+// Free returns how many bytes can be reserved now. What has been written of a reservation is not counted twice, as far as
+// that is easily seen: see Reserve.
 func (s *Space) Free() (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,12 +38,27 @@ func (s *Space) Free() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return u.free - s.keep - s.reserved, nil
+	return s.beyond(u, 0), nil
 }
 
-// Reserve keeps n bytes, 0 or more, for the caller until release, which may be called more than once. Where they are not to be had
-// it returns a *FullError at once, which is transient: other jobs end, and give theirs back.
-func (s *Space) Reserve(n int64) (release func(), err error) {
+// beyond is how much is free beyond what is reserved. Folders are looked through only where it would be less than n. The
+// caller holds mu.
+func (s *Space) beyond(u usage, n int64) int64 {
+	free := u.free - s.keep - s.reserved
+	if free >= n {
+		return free
+	}
+	for dir, a := range s.accounts {
+		free += a.written(dir)
+	}
+	return free
+}
+
+// Reserve keeps n bytes, 0 or more, for work in the folder dir until release, which may be called more than once. What
+// the folder grows by meanwhile, up to that, is taken to be part of it where the folder has at most 10,000 entries; where
+// dir is empty nobody looks. Bytes that are not to be had are a *FullError at once, which is transient: other jobs end, and give
+// theirs back.
+func (s *Space) Reserve(dir string, n int64) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n = max(n, 0)
@@ -44,15 +66,45 @@ func (s *Space) Reserve(n int64) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if free := u.free - s.keep - s.reserved; n > 0 && n > free {
-		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(free, 0), Reserved: s.reserved, Size: u.size - s.keep})
+	most := u.size - s.keep
+	if s.Shared {
+		most = most / 4 * 3
 	}
+	a := s.account(dir)
+	if free := s.beyond(u, n); n > 0 && (n > free || n > most-a.reserved) {
+		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(min(free, most-a.reserved), 0), Reserved: s.reserved, Size: most})
+	}
+	s.accounts[dir] = a
+	a.reserved += n
 	s.reserved += n
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.reserved -= n
-	}), nil
+	return sync.OnceFunc(func() { s.release(dir, n) }), nil
+}
+
+// account is that of a folder, new where it has none. The caller holds mu.
+func (s *Space) account(dir string) *account {
+	if a := s.accounts[dir]; a != nil {
+		return a
+	}
+	a := &account{before: unknown}
+	if dir != "" {
+		if n, whole := contents(dir); whole {
+			a.before = n
+		}
+	}
+	return a
+}
+
+func (s *Space) release(dir string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[dir]
+	a.reserved -= n
+	s.reserved -= n
+	if a.reserved == 0 {
+		delete(s.accounts, dir)
+		return
+	}
+	a.before = unknown // nobody knows whose of those that are left the files are
 }
 
 // Ready returns nil, or why no message should be taken for work on the disk now: less space is free than stays free, reservations counted,
@@ -77,12 +129,15 @@ func (s *Space) Ready() error {
 // A FullError is a reservation that was refused.
 type FullError struct {
 	Need, Free, Reserved int64 // bytes: asked for, to be had, and kept for others
-	Size                 int64 // bytes: to be had if the disk were empty
+	Size                 int64 // bytes: to be had by one job if the disk were empty
 }
 
+// Never says whether it would be refused on an empty disk, too.
+func (e *FullError) Never() bool { return e.Need > e.Size }
+
 func (e *FullError) Error() string {
-	if e.Need > e.Size {
-		return fmt.Sprintf("the task needs %d MiB of disk, and tasks get %d MiB in all here; it runs on a worker with a larger one (MILLRACE_DATA, or the pod's volume)",
+	if e.Never() {
+		return fmt.Sprintf("the task needs %d MiB of disk, and a job gets %d MiB in all here; it runs on a worker with a larger one (MILLRACE_DATA, or the pod's volume)",
 			megabytes(e.Need), e.Size>>20)
 	}
 	return fmt.Sprintf("the task needs %d MiB of disk, and %d MiB are free (%d MiB are reserved for other tasks); it runs when there is more",

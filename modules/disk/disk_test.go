@@ -27,9 +27,9 @@ func open(t *testing.T, n int64) *disk.Space {
 
 func TestReservationsAreCountedUntilTheyAreGivenBack(t *testing.T) {
 	s := open(t, 8<<30)
-	release, err := s.Reserve(6 << 30)
+	release, err := s.Reserve("", 6<<30)
 	require.NoError(t, err)
-	_, err = s.Reserve(6 << 30)
+	_, err = s.Reserve("", 6<<30)
 	full := new(disk.FullError)
 	require.ErrorAs(t, err, &full)
 	require.Equal(t, int64(6<<30), full.Reserved)
@@ -38,9 +38,9 @@ func TestReservationsAreCountedUntilTheyAreGivenBack(t *testing.T) {
 	require.True(t, disk.Full(err))
 	release()
 	release() // counts once
-	_, err = s.Reserve(6 << 30)
+	_, err = s.Reserve("", 6<<30)
 	require.NoError(t, err)
-	_, err = s.Reserve(6 << 30)
+	_, err = s.Reserve("", 6<<30)
 	require.Error(t, err)
 }
 
@@ -50,7 +50,7 @@ func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
 	var got atomic.Int64
 	for range 64 {
 		wg.Go(func() {
-			if _, err := s.Reserve(3 << 30); err == nil {
+			if _, err := s.Reserve("", 3<<30); err == nil {
 				got.Add(1)
 			}
 		})
@@ -60,12 +60,24 @@ func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
 }
 
 func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
-	_, err := disk.New(t.TempDir(), 0).Reserve(math.MaxInt64)
+	_, err := disk.New(t.TempDir(), 0).Reserve("", math.MaxInt64)
 	require.ErrorContains(t, err, "MiB in all here; it runs on a worker with a larger one")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
 
-func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
+func TestOneJobOfSeveralDoesNotGetTheWholeDisk(t *testing.T) {
+	s := open(t, 64<<30)
+	all, most := new(disk.FullError), new(disk.FullError)
+	_, err := s.Reserve("", math.MaxInt64)
+	require.ErrorAs(t, err, &all)
+	s.Shared = true
+	_, err = s.Reserve("", math.MaxInt64)
+	require.ErrorAs(t, err, &most)
+	require.True(t, most.Never())
+	require.Equal(t, all.Size/4*3, most.Size)
+}
+
+func TestV47NoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	s := open(t, 4<<30)
 	require.NoError(t, s.Ready())
 	s = open(t, -4<<30)
@@ -73,7 +85,7 @@ func TestNoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {
 	require.ErrorIs(t, disk.New("/no/such/folder", 0).Ready(), fs.ErrNotExist)
 }
 
-func TestAFullDiskIsKnownByItsError(t *testing.T) {
+func TestF23F24AFullDiskIsKnownByItsError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error

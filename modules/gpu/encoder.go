@@ -14,8 +14,16 @@ import (
 	"github.com/millrace/millrace/modules/proc"
 )
 
-// encoderLimit is how long an encoder session may take. The first one on a GPU loads CUDA, which takes seconds.
-const encoderLimit = 30 * time.Second
+const (
+	// encoderLimit is how long an encoder session may take. The first one on a GPU loads CUDA, which takes seconds.
+	encoderLimit = 30 * time.Second
+	// tryAgain is how long what kept FFmpeg from a session is believed, where that may pass: memory that others have, a
+	// program that was killed, a driver's limit of sessions.
+	tryAgain = time.Minute
+)
+
+// ErrNoEncoder is the cause where a device itself has no video encoder.
+var ErrNoEncoder = errors.New("no video encoder")
 
 // NVENC proves encoders by FFmpeg, which encodes a few black pictures on the device: data-centre GPUs without an encoder
 // look like those with one. env is the environment of its programs; it needs PATH, and LD_LIBRARY_PATH where the driver's
@@ -39,11 +47,21 @@ func NVENC(run proc.Runner, ffmpeg string, env []string) func(context.Context, D
 			return fmt.Errorf("%s was not found, and it is what tries the encoder: run make tools", ffmpeg)
 		case err != nil:
 			return err
-		case exit.Code != 0:
-			return errors.New("FFmpeg could not open a session: " + cmp.Or(reason(said.String()), fmt.Sprintf("exit code %d", exit.Code)))
+		case exit.Code == 0:
+			return nil
 		}
-		return nil
+		why := "FFmpeg could not open a session: " + cmp.Or(reason(said.String()), fmt.Sprintf("exit code %d", exit.Code))
+		if lacking(why) {
+			return &because{why, ErrNoEncoder}
+		}
+		return errors.New(why)
 	}
+}
+
+// lacking says whether FFmpeg's words are the device's own no: libavcodec/nvenc.c prints "unsupported device" where the driver
+// refuses sessions for good, and "No capable devices found" alone where none is even asked for one.
+func lacking(why string) bool {
+	return strings.HasSuffix(why, ": No capable devices found") || strings.Contains(why, "unsupported device")
 }
 
 // reason is the first line of what FFmpeg said, without the address of who says it: "[h264_nvenc @ 0x55d0] No capable devices".
@@ -68,27 +86,64 @@ func (l *limited) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// prove asks for the encoders of devices that n could otherwise use and that were not asked yet. An answer that ctx cut
-// short is none.
+// A trial is one attempt to open a session on a device. Nobody is leased the device meanwhile.
+type trial struct {
+	done chan struct{} // closed when it is over
+	over bool
+	err  error
+	// until is when err has to be heard anew; zero: never.
+	until time.Time
+}
+
+// known says whether t is an answer. The caller holds the mu of t's pool.
+func (t *trial) known() bool {
+	return t != nil && t.over && (t.until.IsZero() || time.Now().Before(t.until))
+}
+
+// prove tries the encoders of devices that n could otherwise use, that nobody has, and of which it is not known. It returns
+// when all those trials are over, whoever began them. They go on where ctx ends first.
 func (p *Pool) prove(ctx context.Context, m *Machine, n Need) error {
 	n.Encoder = false
+	var all []*trial
+	p.mu.Lock()
+	p.mark(m)
 	for _, r := range m.Devices {
-		p.mu.Lock()
-		_, asked := p.encoders[r.UUID]
-		p.mu.Unlock()
-		if asked || r.refuses(n) != "" {
+		t := p.trials[r.UUID]
+		switch {
+		case r.refuses(n) != "" || t.known():
 			continue
+		case t != nil && !t.over:
+		case r.Leased || p.closed:
+			continue
+		default:
+			t = &trial{done: make(chan struct{})}
+			p.trials[r.UUID] = t
+			p.wg.Go(func() { p.try(t, r.Device) })
 		}
-		err := errors.New("this worker has no way to try")
-		if p.cfg.Encode != nil {
-			err = p.cfg.Encode(ctx, r.Device)
-		}
-		if ctx.Err() != nil {
+		all = append(all, t)
+	}
+	p.mu.Unlock()
+	for _, t := range all {
+		select {
+		case <-t.done:
+		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		p.mu.Lock()
-		p.encoders[r.UUID] = err
-		p.mu.Unlock()
 	}
 	return nil
+}
+
+func (p *Pool) try(t *trial, d Device) {
+	var err error = &because{"this worker has no way to try", ErrNoEncoder}
+	if p.cfg.Encode != nil {
+		err = p.cfg.Encode(p.life, d)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.over, t.err = true, err
+	if err != nil && !errors.Is(err, ErrNoEncoder) {
+		t.until = time.Now().Add(tryAgain)
+	}
+	close(t.done)
+	p.wake()
 }

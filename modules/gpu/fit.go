@@ -1,7 +1,6 @@
 package gpu
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,15 +23,12 @@ func (m *Machine) fits(n Need) error {
 	if m.Unfit == "" && fit >= want {
 		return nil
 	}
-	why := strings.Join(not[:min(len(not), mostReasons)], "; ")
-	if more := len(not) - mostReasons; more > 0 {
-		why += fmt.Sprintf("; and so on for %d more", more)
-	}
+	why := few(not)
 	switch {
 	case m.Unfit != "":
 		why = m.Unfit
 	case len(m.Devices) == 0:
-		why = ErrNoDevice.Error()
+		return &UnfitError{n, ErrNoDevice.Error(), ErrNoDevice}
 	case want > len(m.Devices):
 		why = fmt.Sprintf("it has only %d", len(m.Devices))
 	case fit > 0:
@@ -43,6 +39,14 @@ func (m *Machine) fits(n Need) error {
 
 // mostReasons is how many devices an error tells of.
 const mostReasons = 4
+
+func few(reasons []string) string {
+	text := strings.Join(reasons[:min(len(reasons), mostReasons)], "; ")
+	if more := len(reasons) - mostReasons; more > 0 {
+		text += fmt.Sprintf("; and so on for %d more", more)
+	}
+	return text
+}
 
 // refuses says why the device could never be given for n; "" where it could, at the latest when its lease ends.
 func (r *Report) refuses(n Need) string {
@@ -61,8 +65,8 @@ func (r *Report) refuses(n Need) string {
 		return fmt.Sprintf("has %d MiB of memory", r.Memory>>20)
 	case n.Memory > room:
 		return fmt.Sprintf("has %d MiB of memory free, others have the rest", room>>20)
-	case n.Encoder && !r.Encoder:
-		return "can't encode video: " + cmp.Or(r.NoEncoder, "nobody tried")
+	case n.Encoder && !r.Encoder && !r.untried:
+		return "can't encode video: " + r.NoEncoder
 	}
 	return ""
 }

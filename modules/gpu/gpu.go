@@ -64,6 +64,15 @@ type Device struct {
 	Encoder    bool   `json:"encoder"` // proven by a session that was opened, not inferred
 }
 
+// DeviceFiles are the files by which programs use GPUs, as filepath.Glob takes them: NVIDIA's control, its GPUs, their shared
+// memory, what opens MIG instances, and the graphics of any maker.
+func DeviceFiles() []string {
+	return []string{
+		"/dev/nvidiactl", "/dev/nvidia[0-9]*", "/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
+		"/dev/nvidia-caps/nvidia-cap[0-9]*", "/dev/dri/*",
+	}
+}
+
 // CompareCapability orders two compute capabilities, "8.9" before "10.0". What is no number counts as 0.
 func CompareCapability(a, b string) int {
 	amajor, aminor := capability(a)

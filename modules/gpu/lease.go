@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Lease is the right to use devices until it is released.
@@ -28,46 +29,63 @@ type waiter struct {
 // lost is called, once at most and never after Release, when a device of the lease has failed: with a *LostError. It must
 // not block, nor call Release.
 func (p *Pool) Lease(ctx context.Context, n Need, lost func(error)) (*Lease, error) {
+	return p.LeaseWithin(ctx, n, 0, lost)
+}
+
+// LeaseWithin is Lease for who would rather do without than wait for longer than that for devices which others have: then
+// the error is ErrBusy. What the driver and the trial of an encoder take does not count. 0 is no limit.
+func (p *Pool) LeaseWithin(ctx context.Context, n Need, wait time.Duration, lost func(error)) (*Lease, error) {
 	w := &waiter{n, make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.waiting = append(p.waiting, w)
 	p.mu.Unlock()
 	defer p.leave(w)
+	var limit <-chan time.Time
 	for {
-		m, err := p.examine(ctx, n, p.lookAndListen)
+		m, err := p.examine(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		l, err := p.grant(&m, w, lost)
-		if l != nil || err != nil {
+		l, busy, err := p.grant(&m, w, lost)
+		switch {
+		case l != nil || err != nil:
 			return l, err
+		case !busy:
+			continue
+		case limit == nil && wait > 0:
+			limit = time.After(wait)
 		}
 		select {
 		case <-w.change:
+		case <-limit:
+			return nil, ErrBusy
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-// grant gives w its devices; nil and no error where it has to wait.
-func (p *Pool) grant(m *Machine, w *waiter, lost func(error)) (*Lease, error) {
+// grant gives w its devices. Where it can't yet, others have them, or they came back since and were not tried.
+func (p *Pool) grant(m *Machine, w *waiter, lost func(error)) (l *Lease, busy bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mark(m)
 	if err := m.fits(w.need); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	got := p.share(m, w)
 	if got == nil {
-		return nil, nil
+		return nil, true, nil
 	}
-	l := &Lease{reports: got, pool: p, lost: lost}
+	if w.need.Encoder && slices.ContainsFunc(got, func(r Report) bool { return r.untried }) {
+		return nil, false, nil
+	}
+	l = &Lease{reports: got, pool: p, lost: lost}
 	for _, r := range got {
 		l.Devices = append(l.Devices, r.Device)
 	}
 	p.leases[l] = true
-	return l, nil
+	return l, false, nil
 }
 
 // Release gives the devices back. It may be called twice.

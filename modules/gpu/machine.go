@@ -31,6 +31,7 @@ type Report struct {
 	Warnings  []string `json:"warnings,omitempty"`  // what does not keep it from service
 	Leased    bool     `json:"leased,omitzero"`     // a task of this pool has it
 	NoEncoder string   `json:"no_encoder,omitzero"` // why no encoder session could be opened; empty where one was, or nobody asked
+	untried   bool     // whether it has an encoder is not known
 	instance  instance
 }
 

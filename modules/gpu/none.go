@@ -2,9 +2,7 @@
 
 package gpu
 
-import "fmt"
-
 // openDriver says which build could open one.
 func openDriver() (*driver, error) {
-	return nil, fmt.Errorf("%w: this binary was built without what speaks to one: use the GPU image, or build it on Linux with make build CGO_ENABLED=1", ErrNoDriver)
+	return nil, &because{"this binary was built without cgo, by which GPUs are asked; use the GPU image, or build it on Linux with make build CGO_ENABLED=1", ErrNoDriver}
 }

@@ -48,9 +48,9 @@ func openNVML(lib nvml.Interface) (*driver, error) {
 func notStarted(ret nvml.Return) error {
 	switch ret {
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
-		return fmt.Errorf("%w: libnvidia-ml.so.1 was not found: on a GPU node, ask for nvidia.com/gpu in the pod's resources, or run the container with --gpus", ErrNoDriver)
+		return &because{"the NVIDIA driver's libnvidia-ml.so.1 was not found: on a GPU node, ask for nvidia.com/gpu in the pod's resources, or run the container with --gpus", ErrNoDriver}
 	case nvml.ERROR_DRIVER_NOT_LOADED:
-		return fmt.Errorf("%w: it is installed, but its kernel module is not loaded: run nvidia-smi on the node to see why", ErrNoDriver)
+		return &because{"the NVIDIA driver is installed, but its kernel module is not loaded: run nvidia-smi on the node to see why", ErrNoDriver}
 	case nvml.ERROR_NO_PERMISSION:
 		return errors.New("this user may not open the GPUs: let it read and write /dev/nvidia*")
 	case nvml.ERROR_UNKNOWN:

@@ -35,7 +35,7 @@ func TestThePassportSaysWhatTheDriverSays(t *testing.T) {
 	}, m)
 }
 
-func TestWhatIsFoundOnAGPU(t *testing.T) {
+func TestF43WhatIsFoundOnAGPU(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		env     map[string]string

@@ -16,9 +16,21 @@ var (
 	// ErrNoDevice is the cause where a driver knows of no GPU.
 	ErrNoDevice = errors.New("the driver knows of no GPU: ask for one in the pod's resources (nvidia.com/gpu)")
 
+	// ErrBusy is how LeaseWithin ends where others have the devices.
+	ErrBusy = errors.New("every GPU that would do is in use")
+
 	errHangs  = errors.New("the NVIDIA driver does not answer, as it does where a GPU is broken: restart the machine")
 	errClosed = errors.New("the pool of GPUs is closed")
 )
+
+// because is an error whose text says all, and whose cause is for programs.
+type because struct {
+	text  string
+	cause error
+}
+
+func (b *because) Error() string { return b.text }
+func (b *because) Unwrap() error { return b.cause }
 
 // patience is how long a driver may take to answer. One that takes longer hangs in the kernel.
 const patience = 30 * time.Second
@@ -27,7 +39,7 @@ const patience = 30 * time.Second
 type UnfitError struct {
 	Need Need
 	Why  string
-	Err  error // ErrNoDriver is below it where that is why; nil where the GPUs are
+	Err  error // ErrNoDriver or ErrNoDevice is below it where that is why; nil where the GPUs are
 }
 
 func (e *UnfitError) Error() string {
@@ -49,14 +61,19 @@ func (e *LostError) Error() string {
 
 // A Config is what a Pool is made with.
 type Config struct {
-	// Encode opens a session of the video encoder on the device and says why it can't; see NVENC. It is asked once for each
-	// device, when a need first names an encoder or somebody wants the passport. nil: no device is taken to have one.
+	// Encode opens a session of the video encoder on the device and says why it can't; see NVENC. It is asked when a need
+	// first names an encoder or somebody wants the passport, one at a time for a device, and none that a task has. An error
+	// that wraps ErrNoEncoder is for good, as a session is; any other is for a minute. nil: no device is taken to have one.
 	Encode func(ctx context.Context, d Device) error
 	// Visible are the only devices that are leased where Restricted is set, as CUDA_VISIBLE_DEVICES of the worker names them:
 	// by UUID, by how it begins, or by index in the order of NVML.
 	Visible    []string
 	Restricted bool
-	open       func() (*driver, error) // nil is openDriver
+	// Failed, when set, hears once of each failure that takes devices out of service, whether a task has them or not, and
+	// Blind why failures of some devices are not told. Neither may block.
+	Failed func(*LostError)
+	Blind  func(why string)
+	open   func() (*driver, error) // nil is openDriver
 }
 
 // A driver is how a Pool speaks to the one of this machine. Every call may hang.
@@ -70,17 +87,21 @@ type driver struct {
 // that needs a driver, so a worker whose jobs need no GPU never has one.
 type Pool struct {
 	cfg  Config
-	turn chan struct{} // holds a value while the driver is asked, so that calls which hang don't pile up
+	life context.Context // ends with Close
+	stop context.CancelFunc
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
-	drv      *driver // nil until it was needed
-	stop     context.CancelFunc
-	watched  bool             // there was an attempt to
-	blind    string           // why failures are not told while a task runs
-	failures []failure        // of devices that are out of service for good
-	encoders map[string]error // by UUID: what Encode said
+	drv      *driver           // nil until it was needed
+	asking   bool              // somebody asks the driver
+	hung     bool              // he has waited for longer than patience
+	next     *look             // what the driver is asked next; nil where nobody waits for that
+	last     []Report          // of the last look that was answered
+	watched  bool              // there was an attempt to
+	blind    string            // why failures are not told while a task runs
+	failures []failure         // of devices that are out of service for good
+	trials   map[string]*trial // of encoders, by UUID
 	leases   map[*Lease]bool
 	waiting  []*waiter // in the order they came
 }
@@ -91,19 +112,18 @@ func NewPool(c Config) *Pool {
 	if c.open == nil {
 		c.open = openDriver
 	}
-	return &Pool{
-		cfg: c, turn: make(chan struct{}, 1), stop: func() {}, encoders: map[string]error{}, leases: map[*Lease]bool{},
-	}
+	life, stop := context.WithCancel(context.Background())
+	return &Pool{cfg: c, life: life, stop: stop, trials: map[string]*trial{}, leases: map[*Lease]bool{}}
 }
 
-// Close ends the watch and lets go of the driver. No lease may be held or waited for. A call that hangs in the driver is
+// Close ends the watch and all trials, and lets go of the driver. No lease may be held or waited for. A call that hangs in the driver is
 // left behind after a while: nobody can end it.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
-	p.stop()
 	drv := p.drv
 	p.mu.Unlock()
+	p.stop()
 	done := make(chan struct{})
 	go func() {
 		p.wg.Wait()
@@ -123,7 +143,7 @@ func (p *Pool) Close() {
 // Passport says what this machine has, with encoders proven. The error wraps ErrNoDriver where it has no GPU, and is a
 // sentence with a remedy.
 func (p *Pool) Passport(ctx context.Context) (Machine, error) {
-	m, err := p.ask(ctx, p.lookAndListen)
+	m, err := p.ask(ctx)
 	if err != nil {
 		return Machine{}, err
 	}
@@ -142,7 +162,7 @@ func (p *Pool) Fits(ctx context.Context, n Need) error {
 	if !n.Wanted() {
 		return nil
 	}
-	m, err := p.examine(ctx, n, p.look)
+	m, err := p.examine(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -152,7 +172,20 @@ func (p *Pool) Fits(ctx context.Context, n Need) error {
 	return m.fits(n)
 }
 
-// Failures are the devices that failed since the pool was made. It asks no driver.
+// Lost is how many devices failures have taken out of service. It asks no driver.
+func (p *Pool) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, r := range p.last {
+		if slices.ContainsFunc(p.failures, func(f failure) bool { return f.event.hits(&r) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// Failures are what took devices out of service since the pool was made. It asks no driver.
 func (p *Pool) Failures() []*LostError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,8 +198,8 @@ func (p *Pool) Failures() []*LostError {
 
 // examine asks the driver, and for encoders where n needs one. Whatever keeps it from an answer is a *UnfitError, but for
 // the cause of ctx.
-func (p *Pool) examine(ctx context.Context, n Need, question func(*driver) (Machine, error)) (Machine, error) {
-	m, err := p.ask(ctx, question)
+func (p *Pool) examine(ctx context.Context, n Need) (Machine, error) {
+	m, err := p.ask(ctx)
 	if err == nil && n.Encoder {
 		err = p.prove(ctx, &m, n)
 	}
@@ -179,77 +212,6 @@ func (p *Pool) examine(ctx context.Context, n Need, question func(*driver) (Mach
 	return Machine{}, &UnfitError{n, err.Error(), err}
 }
 
-// ask puts a question to the driver, which is loaded where it was not yet.
-func (p *Pool) ask(ctx context.Context, question func(*driver) (Machine, error)) (Machine, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errHangs)
-	defer cancel()
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
-		return Machine{}, context.Cause(ctx)
-	}
-	type answer struct {
-		m   Machine
-		err error
-	}
-	answered := make(chan answer, 1)
-	if !p.start(func() {
-		defer func() { <-p.turn }()
-		drv, err := p.load()
-		if err != nil {
-			answered <- answer{err: err}
-			return
-		}
-		m, err := question(drv)
-		answered <- answer{m, err}
-	}) {
-		<-p.turn
-		return Machine{}, errClosed
-	}
-	select {
-	case a := <-answered:
-		return a.m, a.err
-	case <-ctx.Done():
-		return Machine{}, context.Cause(ctx)
-	}
-}
-
-// start runs f in a goroutine that Close waits for; false where the pool is closed.
-func (p *Pool) start(f func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
-	p.wg.Go(f)
-	return true
-}
-
-// load returns the driver. What keeps it from being loaded may pass, so it is tried again each time. Only who has the turn
-// calls it.
-func (p *Pool) load() (*driver, error) {
-	p.mu.Lock()
-	drv := p.drv
-	p.mu.Unlock()
-	if drv != nil {
-		return drv, nil
-	}
-	drv, err := p.cfg.open()
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drv = drv
-	return drv, nil
-}
-
-func (p *Pool) look(drv *driver) (Machine, error) {
-	m, err := drv.look()
-	m.judge()
-	return m, err
-}
-
 // mark adds to what the driver says what the pool knows. The caller holds mu.
 func (p *Pool) mark(m *Machine) {
 	m.Unwatched = p.blind
@@ -258,6 +220,8 @@ func (p *Pool) mark(m *Machine) {
 		if p.cfg.Restricted && !slices.ContainsFunc(p.cfg.Visible, r.named) {
 			r.Unfit = "the worker's CUDA_VISIBLE_DEVICES does not name it"
 		}
+		t := p.trials[r.UUID]
+		r.Leased = t != nil && !t.over
 		for l := range p.leases {
 			r.Leased = r.Leased || slices.ContainsFunc(l.reports, func(o Report) bool { return o.UUID == r.UUID })
 		}
@@ -266,11 +230,13 @@ func (p *Pool) mark(m *Machine) {
 				r.Unfit = f.err.Why
 			}
 		}
-		if err, asked := p.encoders[r.UUID]; asked {
-			r.Encoder = err == nil
-			if err != nil {
-				r.NoEncoder = err.Error()
-			}
+		r.Encoder, r.NoEncoder, r.untried = false, "", !t.known()
+		switch {
+		case r.untried:
+		case t.err == nil:
+			r.Encoder = true
+		default:
+			r.NoEncoder = t.err.Error()
 		}
 	}
 }

@@ -69,7 +69,7 @@ var one = Need{Use: Required}
 // big is a GPU of 24 GiB.
 func big(free int64) Report { return Report{Device: Device{Memory: 24 << 30, Free: free}} }
 
-func TestNobodyWhoNeedsNoGPUTouchesADriver(t *testing.T) {
+func TestV55NobodyWhoNeedsNoGPUTouchesADriver(t *testing.T) {
 	p := NewPool(Config{open: func() (*driver, error) {
 		t.Error("the driver was loaded")
 		return nil, ErrNoDriver
@@ -181,24 +181,46 @@ func TestAFailureThatComesWithTheReleaseIsNotTold(t *testing.T) {
 	l.fail(errors.New("late")) // as the watch does that has found the lease before it was released
 }
 
-func TestADriverThatHangsIsSaidToHang(t *testing.T) {
+func TestWhoWouldRatherDoWithoutDoesNotWaitLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(big(1))
-		b.hang = make(chan struct{})
-		p := b.pool(Config{})
-		for range 2 { // the second one does not ask again
-			err := p.Fits(t.Context(), one)
-			unfit := new(UnfitError)
-			require.ErrorAs(t, err, &unfit)
-			require.Equal(t, errHangs.Error(), unfit.Why)
-		}
+		p := newBench(big(1)).pool(Config{Encode: func(context.Context, Device) error {
+			time.Sleep(20 * time.Second)
+			return nil
+		}})
+		defer p.Close()
+		l, err := p.LeaseWithin(t.Context(), film, 5*time.Second, func(error) {})
+		require.NoError(t, err, "nobody has it: what the trial takes does not count")
 		start := time.Now()
-		p.Close()
-		require.Equal(t, 5*time.Second, time.Since(start), "Close gave up on it")
-		close(b.hang)
-		synctest.Wait()
-		require.ErrorContains(t, p.Fits(t.Context(), one), errClosed.Error())
+		_, err = p.LeaseWithin(t.Context(), one, 5*time.Second, func(error) {})
+		require.Equal(t, ErrBusy, err)
+		require.Equal(t, 5*time.Second, time.Since(start))
+		l.Release()
 	})
+}
+
+func TestLostGPUsAreCountedAndTheirFailuresToldOnce(t *testing.T) {
+	var told []uint64
+	p := newBench(big(1), big(1), big(1)).pool(Config{Failed: func(e *LostError) { told = append(told, e.XID) }})
+	defer p.Close()
+	require.NoError(t, p.Fits(t.Context(), one))
+	for _, xid := range []uint64{79, 48, 79} {
+		p.fail(*event{gpu: "GPU-a", xid: xid}.failure())
+	}
+	require.Equal(t, []uint64{79, 48}, told, "whether a task had it or not")
+	require.Equal(t, 1, p.Lost())
+	p.fail(*event{xid: 62}.failure())
+	require.Equal(t, 3, p.Lost())
+}
+
+func TestWhyFailuresAreNotToldIsToldOnce(t *testing.T) {
+	told := make(chan string, 2)
+	p := newBench(big(1)).pool(Config{Blind: func(why string) { told <- why }})
+	defer p.Close()
+	for range 2 {
+		require.NoError(t, p.Fits(t.Context(), one))
+	}
+	require.Equal(t, "no events", <-told)
+	require.Empty(t, told)
 }
 
 func TestOnlyVisibleGPUsAreLeased(t *testing.T) {
@@ -241,7 +263,7 @@ func TestAnErrorTellsOfAFewGPUsOnly(t *testing.T) {
 	require.NotContains(t, err.Error(), "GPU 4")
 	empty := newBench().pool(Config{})
 	defer empty.Close()
-	require.ErrorContains(t, empty.Fits(t.Context(), one), ErrNoDevice.Error())
+	require.ErrorIs(t, empty.Fits(t.Context(), one), ErrNoDevice)
 }
 
 func TestProgramsSeeTheGPUsOfTheirTaskAndNoOthers(t *testing.T) {

@@ -1,9 +1,6 @@
 package gpu
 
-import (
-	"context"
-	"slices"
-)
+import "slices"
 
 // events tell of failures.
 type events struct {
@@ -42,44 +39,40 @@ type failure struct {
 	err   *LostError
 }
 
-// lookAndListen looks only once failures are told, so that none falls in between.
-func (p *Pool) lookAndListen(drv *driver) (Machine, error) {
+// listen starts the watch, which lasts until Close, where there was no attempt to. A driver that tells no failures is no
+// reason to use no GPU: the look before each lease finds most of them. Only inquire calls it.
+func (p *Pool) listen(drv *driver) {
 	p.mu.Lock()
 	first := !p.watched
 	p.watched = true
 	p.mu.Unlock()
-	if first {
-		p.listen(drv)
-	}
-	return p.look(drv)
-}
-
-// listen starts the watch, which lasts until Close. A driver that tells no failures is no reason to use no GPU: the look
-// before each lease finds most of them.
-func (p *Pool) listen(drv *driver) {
-	ev, err := drv.listen()
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.blind = err.Error()
+	if !first {
 		return
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ev, err := drv.listen()
+	blind := ""
+	if err != nil {
+		blind = err.Error()
+	} else {
+		blind = ev.blind
+	}
 	p.mu.Lock()
-	p.blind, p.stop = ev.blind, stop
-	closed := p.closed
+	p.blind = blind
 	p.mu.Unlock()
-	if closed {
-		stop()
+	if blind != "" && p.cfg.Blind != nil {
+		p.cfg.Blind(blind)
+	}
+	if err != nil {
+		return
 	}
 	p.wg.Go(func() { // the caller is a goroutine of wg itself, so Close still waits
 		defer ev.free()
-		p.watch(ctx, ev)
+		p.watch(ev)
 	})
 }
 
-func (p *Pool) watch(ctx context.Context, ev *events) {
-	for ctx.Err() == nil {
+func (p *Pool) watch(ev *events) {
+	for p.life.Err() == nil {
 		e, came, err := ev.next()
 		switch {
 		case err != nil:
@@ -96,7 +89,8 @@ func (p *Pool) watch(ctx context.Context, ev *events) {
 // fail takes devices out of service for good, and tells those who have them.
 func (p *Pool) fail(f failure) {
 	p.mu.Lock()
-	if !slices.ContainsFunc(p.failures, func(o failure) bool { return o.event == f.event }) {
+	first := !slices.ContainsFunc(p.failures, func(o failure) bool { return o.event == f.event })
+	if first {
 		p.failures = append(p.failures, f)
 	}
 	var told []*Lease
@@ -107,6 +101,9 @@ func (p *Pool) fail(f failure) {
 	}
 	p.wake()
 	p.mu.Unlock()
+	if first && p.cfg.Failed != nil {
+		p.cfg.Failed(f.err)
+	}
 	for _, l := range told {
 		l.fail(f.err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFailureInTheMiddleOfATaskIsToldOnceAndTakesTheGPUOutOfService(t *testing.T) {
+func TestF44AFailureInTheMiddleOfATaskIsToldOnceAndTakesTheGPUOutOfService(t *testing.T) {
 	events, send := channel(t)
 	p := fakePool(t, map[string]string{"COUNT": "2", "EVENTS": events})
 	first, second := leased(t.Context(), t, p, one), leased(t.Context(), t, p, one)

@@ -77,5 +77,8 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fault.As(fault.Permanent, fmt.Errorf("compose the message: %w", err))
 	}
+	if err := c.MaySend("kafka://" + record.Topic); err != nil {
+		return Output{}, err
+	}
 	return to.send(ctx, c, record, p.Timeout)
 }

@@ -186,12 +186,30 @@ func TestWhatABrokerRefusesIsASentenceWithARemedy(t *testing.T) {
 	}
 }
 
-func TestBrokersAreReachedByTheEgressPolicy(t *testing.T) {
-	c, _ := call(t)
+func TestTheOperatorSaysWhichTopicsMayBeSentTo(t *testing.T) {
+	c, r := call(t)
+	r.State["__kafka"].(map[string]any)["topic"] = "theirs"
+	refused := errors.New("refused")
+	c.MaySend = func(to string) error {
+		require.Equal(t, "kafka://theirs", to)
+		return refused
+	}
+	_, err := kafka.Module.Run(t.Context(), c, nil)
+	require.ErrorIs(t, err, refused)
+}
+
+// The operator named his brokers himself, and they name each other.
+func TestBrokersOfTheStateAreReachedByTheEgressPolicyAndTheOperatorsAnywhere(t *testing.T) {
+	c, r := call(t)
 	c.Dial = egress.NewDialer(egress.Policy{})
 	_, err := kafka.Module.Run(t.Context(), c, map[string]any{"topic": "results"})
 	require.ErrorContains(t, err, "is a loopback address; the operator can allow it with MILLRACE_ALLOW_HOSTS")
 	require.Equal(t, fault.Permanent, fault.Of(err))
+
+	delete(r.State, "__kafka")
+	c.Clouds.Kafka.Brokers = []string{servertest.Kafka(t).Plain}
+	_, err = kafka.Module.Run(t.Context(), c, map[string]any{"topic": topic(t)})
+	require.NoError(t, err)
 }
 
 func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {
@@ -209,6 +227,7 @@ func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {
 		{"a certificate that is none", map[string]any{"brokers": brokers, "ssl": map[string]any{"ca": "x"}}, "has a ca without a certificate in PEM"},
 		{"half a pair", map[string]any{"brokers": brokers, "ssl": map[string]any{"cert": "x"}}, "no pair in PEM"},
 		{"an unknown mechanism", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "aws", "username": "a", "password": "b"}}, `has mechanism "aws"`},
+		{"an option of sasl that may be one that protects", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "plain", "username": "a", "password": "b", "authorizationIdentity": "c"}}, `has "authorizationIdentity"; known are mechanism, username and password`},
 		{"a user without a password", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "plain", "username": "a"}}, "needs a username and a password"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -219,6 +238,14 @@ func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {
 			require.Equal(t, fault.Permanent, fault.Of(err))
 		})
 	}
+}
+
+func TestAKeyOfTheStateIsASecret(t *testing.T) {
+	c, r := moduletest.Call(t)
+	r.State["__kafka"] = map[string]any{"brokers": "kafka", "ssl": map[string]any{"cert": "x", "key": "s3same"}}
+	_, err := kafka.Module.Run(t.Context(), c, map[string]any{"topic": "results"})
+	require.ErrorContains(t, err, "no pair in PEM")
+	require.Equal(t, []string{"s3same"}, r.Secrets)
 }
 
 func TestItEndsWithItsJob(t *testing.T) {

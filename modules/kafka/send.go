@@ -32,7 +32,10 @@ func (t *transport) send(ctx context.Context, c *modules.Call, record *kgo.Recor
 	late := fmt.Errorf("send to topic %s of %s: not stored within %s; check that its partitions have a leader", record.Topic, t.names(), timeout)
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, fault.As(fault.Transient, late))
 	defer cancel()
-	client, err := kgo.NewClient(t.options(c.Dial)...)
+	if t.tls == nil && t.sasl != nil && t.sasl.Name() == "PLAIN" {
+		_, _ = fmt.Fprintln(c.Stderr, "the password goes to Kafka in clear: give ssl, or a mechanism scram-…")
+	}
+	client, err := kgo.NewClient(t.options()...)
 	if err != nil {
 		return Output{}, wrong("%w", err)
 	}
@@ -75,13 +78,11 @@ func (t *transport) reach(job, limited context.Context, c *modules.Call, client 
 	return err
 }
 
-func (t *transport) options(dial egress.Dialer) []kgo.Opt {
+func (t *transport) options() []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.SeedBrokers(t.brokers...),
 		kgo.ClientID(cmp.Or(t.clientID, "millrace")),
-		kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
-			return t.dial(ctx, dial, network, address)
-		}),
+		kgo.Dialer(t.dial),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.UnknownTopicRetries(1),
@@ -98,8 +99,8 @@ func (t *transport) options(dial egress.Dialer) []kgo.Opt {
 }
 
 // dial connects to a broker: one of ours, or one that they name.
-func (t *transport) dial(ctx context.Context, dial egress.Dialer, network, address string) (net.Conn, error) {
-	conn, err := dial(ctx, network, address)
+func (t *transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := t.connect(ctx, network, address)
 	if err != nil || t.tls == nil {
 		return conn, err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -28,25 +29,32 @@ const reserved = "__kafka"
 type transport struct {
 	brokers  []string
 	clientID string
-	topic    string      // of tasks that name none
+	topic    string // of tasks that name none
+	connect  egress.Dialer
 	tls      *tls.Config // nil is none
 	sasl     sasl.Mechanism
 }
 
-// find returns the way that __kafka describes, else the operator's.
+// find returns the way that __kafka describes, else the operator's: his brokers, and those that they name, are reached
+// wherever they are, without asking the egress policy.
 func find(ctx context.Context, c *modules.Call) (*transport, error) {
 	if v, ok := c.State.Get(reserved); ok {
 		m, isMap := v.(map[string]any)
 		if !isMap {
 			return nil, wrong("%s must be a map, such as {brokers: [kafka:9092]}", reserved)
 		}
-		return parse(m, c.Secret)
+		t, err := parse(m, c.Secret)
+		if err != nil {
+			return nil, err
+		}
+		t.connect = c.Dial
+		return t, nil
 	}
 	k := c.Clouds.Kafka
 	if len(k.Brokers) == 0 {
 		return nil, wrong("there are no Kafka brokers; set MILLRACE_KAFKA_BROKERS, or %s {brokers: [...]} in the state of a pipeline of the catalogue", reserved)
 	}
-	t := &transport{brokers: k.Brokers, clientID: k.ClientID}
+	t := &transport{brokers: k.Brokers, clientID: k.ClientID, connect: (&net.Dialer{Timeout: pingLimit}).DialContext}
 	if k.TLS {
 		t.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -86,7 +94,7 @@ func parse(m map[string]any, tell func(string)) (*transport, error) {
 		case "topic":
 			t.topic, err = text(key, v)
 		case "ssl":
-			t.tls, err = parseTLS(v)
+			t.tls, err = parseTLS(v, tell)
 		case "sasl":
 			t.sasl, err = parseSASL(v, tell)
 		default:
@@ -140,7 +148,7 @@ func addresses(v any) ([]string, error) {
 }
 
 // parseTLS reads true, or a map that says how: those options of Node's tls.connect that we have.
-func parseTLS(v any) (*tls.Config, error) {
+func parseTLS(v any, tell func(string)) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if on, ok := v.(bool); ok {
 		if !on {
@@ -171,6 +179,9 @@ func parseTLS(v any) (*tls.Config, error) {
 	}
 	cert, _ := m["cert"].(string)
 	key, _ := m["key"].(string)
+	if key != "" && tell != nil {
+		tell(key)
+	}
 	if cert == "" && key == "" {
 		return conf, nil
 	}
@@ -187,8 +198,14 @@ func parseSASL(v any, tell func(string)) (sasl.Mechanism, error) {
 	if !ok {
 		return nil, errors.New("must be a map, such as {mechanism: plain, username: …, password: …}")
 	}
+	keys := []string{"mechanism", "username", "password"}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(keys, key) {
+			return nil, fmt.Errorf("has %q; known are mechanism, username and password", key)
+		}
+	}
 	var known [3]string
-	for i, key := range []string{"mechanism", "username", "password"} {
+	for i, key := range keys {
 		known[i], _ = m[key].(string)
 	}
 	if known[2] != "" && tell != nil {

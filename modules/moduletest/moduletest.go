@@ -54,6 +54,7 @@ func Call(t *testing.T) (*modules.Call, *Recorder) {
 		Bucket: func(context.Context, modules.BucketRef) (modules.Bucket, error) {
 			return nil, errors.New("this test has no bucket")
 		},
+		MaySend: func(string) error { return nil },
 	}, r
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,6 +37,11 @@ type sender struct {
 // policy, which knows no VPC endpoint; all others by it, and never with the operator's keys.
 func dial(ctx context.Context, c *modules.Call, p Props) (*sender, error) {
 	server, trusted := target(p, c.Clouds)
+	if trusted && (p.AccessKeyID == "" || !cloud.IsSQS(server)) {
+		if err := c.MaySend(place(p, server)); err != nil {
+			return nil, err
+		}
+	}
 	keys := cloud.Keys{ID: p.AccessKeyID, Secret: p.SecretAccessKey, Token: p.SessionToken}
 	if keys.ID == "" {
 		if !trusted {
@@ -92,6 +98,17 @@ func target(p Props, a cloud.Access) (server *url.URL, trusted bool) {
 		return operators, true
 	}
 	return server, cloud.IsSQS(server)
+}
+
+// place names the queue as MaySend knows it. AWS's servers look at the path alone, so theirs is the host that counts;
+// an endpoint of the operator's stands for whatever host the queue's URL names.
+func place(p Props, server *url.URL) string {
+	_, rest, _ := strings.Cut(p.QueueURL, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	if cloud.IsSQS(server) {
+		host = server.Host
+	}
+	return "sqs://" + strings.ToLower(host) + "/" + path
 }
 
 func region(p Props, a cloud.Access, server *url.URL) string {

@@ -16,7 +16,7 @@ import (
 var Module = modules.Define(modules.Spec{
 	Name:    "SQS",
 	Summary: "Sends a message to an Amazon SQS queue.",
-	Example: "- module: SQS\n  props:\n    queueUrl: https://sqs.eu-west-1.amazonaws.com/123456789012/results\n    message: {status: done, key: outputs/gear.glb}\n  register: sent",
+	Example: "- module: SQS\n  props:\n    queueUrl: https://sqs.eu-west-1.amazonaws.com/123456789012/results\n    message: {status: done, key: outputs/gear.glb}",
 }, run)
 
 // Props are what a task writes under props.

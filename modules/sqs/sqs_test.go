@@ -175,6 +175,33 @@ func TestTheOperatorsKeysGoToNobodyElse(t *testing.T) {
 	require.Zero(t, asked.Load())
 }
 
+func TestTheOperatorSaysWhereHisKeysSend(t *testing.T) {
+	const q = "https://sqs.eu-west-1.amazonaws.com/1/q"
+	for _, tt := range []struct {
+		name, endpoint string
+		props          map[string]any
+		want           string
+	}{
+		{"a queue of AWS's", "", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"by the server, not by what the URL says of one", "", map[string]any{"queueUrl": q, "endpoint": "https://sqs.us-east-1.amazonaws.com"}, "sqs://sqs.us-east-1.amazonaws.com/1/q"},
+		{"nothing of a URL is left out", "", map[string]any{"queueUrl": q + "/../r?a#b"}, "sqs://sqs.eu-west-1.amazonaws.com/1/q/../r?a#b"},
+		{"by the operator's endpoint", "http://127.0.0.1:1", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"to the operator's server with any keys", "http://127.0.0.1:1", map[string]any{"queueUrl": "http://127.0.0.1:1/1/q", "accessKeyId": "a", "secretAccessKey": "b"}, "sqs://127.0.0.1:1/1/q"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, _ := call(t, tt.endpoint)
+			refused := errors.New("refused")
+			c.MaySend = func(to string) error {
+				require.Equal(t, tt.want, to)
+				return refused
+			}
+			tt.props["message"] = "x"
+			_, err := sqs.Module.Run(t.Context(), c, tt.props)
+			require.ErrorIs(t, err, refused)
+		})
+	}
+}
+
 func TestAQueueElsewhereIsReachedByTheEgressPolicyAndOnesOwnKeys(t *testing.T) {
 	var signed []string
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -189,6 +216,7 @@ func TestAQueueElsewhereIsReachedByTheEgressPolicyAndOnesOwnKeys(t *testing.T) {
 	} {
 		maps.Copy(props, map[string]any{"message": "x", "accessKeyId": "mine", "secretAccessKey": "my secret"})
 		c, r := call(t, servertest.Fauxqs(t))
+		c.MaySend = nil // nobody is asked
 		out, err := sqs.Module.Run(t.Context(), c, props)
 		require.NoError(t, err)
 		require.Equal(t, "m-1", out["messageId"])

@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/standard"
 )
 
-func TestEveryModuleConforms(t *testing.T) {
+func TestV26EveryModuleConforms(t *testing.T) {
 	r, err := modules.NewRegistry(standard.Modules()...)
 	require.NoError(t, err)
 	for m := range r.All() {

@@ -14,16 +14,19 @@ import (
 
 const (
 	askTimeout = 10 * time.Second // for a program to tell its version
+	askAgain   = time.Minute      // after which a program that said nothing is asked again
 	maxAnswer  = 64 << 10         // bytes of what it prints that are read
 )
 
-// An answer is what a program said of its version.
+// An answer is what came of asking a program for its version.
 type answer struct {
 	version string
-	reason  string // why it is not the tool; empty: it is
+	reason  string    // why it is not the tool; empty: it is
+	until   time.Time // when it has to be asked again; zero: never, for it has said so itself
 }
 
-// ask returns a program's version, or why it is not the tool. A file that did not change is asked once.
+// ask returns a program's version, or why it is not the tool. A file that did not change is asked once, or every askAgain
+// where something kept it from an answer, which may pass.
 func (s *Set) ask(ctx context.Context, t Tool, runner, path string) (version, reason string) {
 	id, err := identify(t, runner, path)
 	if err != nil {
@@ -32,7 +35,7 @@ func (s *Set) ask(ctx context.Context, t Tool, runner, path string) (version, re
 	// Held while a program is asked: others that want to know of it wait for its answer.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := s.asked[id]; ok {
+	if a, ok := s.asked[id]; ok && (a.until.IsZero() || time.Now().Before(a.until)) {
 		return a.version, a.reason
 	}
 	a := s.question(ctx, t, runner, path)
@@ -55,16 +58,22 @@ func (s *Set) question(ctx context.Context, t Tool, runner, path string) answer 
 	bounded, cancel := context.WithTimeoutCause(ctx, askTimeout, fmt.Errorf("it does not answer within %v", askTimeout))
 	defer cancel()
 	var said bytes.Buffer
-	l := &proc.Local{MaxOutput: maxAnswer}
+	l := s.Exec
+	if l == nil {
+		l = new(proc.Local)
+	}
 	// The exit code says nothing: some programs print their version and fail.
-	_, err = l.Run(bounded, proc.Cmd{
+	exit, err := l.Run(bounded, proc.Cmd{
 		Path: start, Args: append(append([]string(nil), t.Version...), args...), Env: []string{"PATH=" + s.Path, "LANG=C.UTF-8"},
 		Dir: "/", Stdout: &said, Stderr: &said,
 	})
-	if err != nil {
-		return answer{reason: fmt.Sprintf("%s does not tell its version (%v)", path, err)}
+	if err == nil && exit.Signal != "" {
+		err = fmt.Errorf("it was ended by a signal: %s", exit.Signal)
 	}
-	m := pattern.FindSubmatch(said.Bytes())
+	if err != nil {
+		return answer{reason: fmt.Sprintf("%s does not tell its version (%v)", path, err), until: time.Now().Add(askAgain)}
+	}
+	m := pattern.FindSubmatch(said.Next(maxAnswer))
 	switch {
 	case m == nil:
 		return answer{reason: fmt.Sprintf("%s is another program: asked for its version, it does not say that it is %s", path, t.Name)}

@@ -15,8 +15,8 @@ import (
 	"github.com/millrace/millrace/modules/proc"
 )
 
-// A Set knows which tools this machine has. It is made once and asked from any goroutine; what it found it remembers for
-// as long as the file stays the same.
+// A Set knows which tools this machine has. It is made once and asked from any goroutine; what a program said it remembers
+// for as long as the file stays the same.
 type Set struct {
 	// Path is where programs are looked for, as PATH is written. Relative folders in it are passed over.
 	Path string
@@ -29,6 +29,8 @@ type Set struct {
 	Declared []Tool
 	// Known are tools that somebody else found on this machine; they are not looked for again.
 	Known []Found
+	// Exec runs programs, to hear their version. nil has one of its own.
+	Exec *proc.Local
 	// Limits are the operator's, by the tool's name; what is 0 in them, and a tool that has none, keeps its own.
 	Limits map[string]proc.Limits
 
@@ -83,12 +85,23 @@ func (s *Set) Find(ctx context.Context, t Tool) (Found, error) {
 	return Found{}, &MissingError{t, strings.Join(reasons, ", and ")}
 }
 
-// Has is Find for the name of a declared tool.
+// gone is nil while a tool that was found lies where it was.
+func (s *Set) gone(t Tool, f Found) error {
+	if !s.isProgram(t, f.Path) {
+		return &MissingError{t, f.Path + " is gone"}
+	}
+	if _, err := os.Stat(f.Runner); f.Runner != "" && err != nil {
+		return &MissingError{t, explain(f.Runner, err)}
+	}
+	return nil
+}
+
+// Has is Find for the name of a declared tool, which must still lie where it was found.
 func (s *Set) Has(ctx context.Context, name string) error {
 	for _, t := range s.Declared {
 		if t.Name == name {
-			_, err := s.Find(ctx, t)
-			return err
+			f, err := s.Find(ctx, t)
+			return cmp.Or(err, s.gone(t, f))
 		}
 	}
 	return &MissingError{Tool{Name: name, Get: "take a version that has it"}, "this version of Millrace knows no such tool"}

@@ -129,6 +129,22 @@ func TestAProgramIsAskedOnceUntilItsFileChanges(t *testing.T) {
 	require.ErrorContains(t, err, "Mill is missing")
 }
 
+func TestAProgramThatCouldNotAnswerIsAskedAgainInAWhile(t *testing.T) {
+	dir, down := t.TempDir(), filepath.Join(t.TempDir(), "down")
+	require.NoError(t, os.WriteFile(down, nil, 0o600))
+	path := program(t, dir, "mill", "test -e "+down+" && kill -9 $$; "+says("2.0"))
+	s := set(dir)
+	killed := "Mill is missing: " + path + " does not tell its version (it was ended by a signal: killed)"
+	_, err := s.Find(t.Context(), mill())
+	require.ErrorContains(t, err, killed)
+	require.NoError(t, os.Remove(down))
+	_, err = s.Find(t.Context(), mill())
+	require.ErrorContains(t, err, killed, "not at every turn")
+	s.Age(time.Minute)
+	_, err = s.Find(t.Context(), mill())
+	require.NoError(t, err)
+}
+
 func TestWhatSomebodyElseFoundIsNotLookedFor(t *testing.T) {
 	known := tool.Found{Name: "Mill", Path: "/nowhere/mill", Version: "2"}
 	f, err := (&tool.Set{Known: []tool.Found{known}}).Find(t.Context(), mill())
@@ -143,6 +159,11 @@ func TestADeclaredToolIsAskedForByName(t *testing.T) {
 	require.ErrorContains(t, s.Has(t.Context(), "Mill"), "Mill is missing: no program mill7 or mill is in PATH")
 	program(t, dir, "mill", says("2.0"))
 	require.NoError(t, s.Has(t.Context(), "Mill"), "it was installed since")
+	path := program(t, dir, "mill7", says("2.0"))
+	s.Known = []tool.Found{{Name: "Mill", Path: path}}
+	require.NoError(t, s.Has(t.Context(), "Mill"))
+	require.NoError(t, os.Remove(path))
+	require.ErrorContains(t, s.Has(t.Context(), "Mill"), "Mill is missing: "+path+" is gone")
 	require.EqualError(t, s.Has(t.Context(), "Wind"), "Wind is missing: this version of Millrace knows no such tool; take a version that has it")
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/millrace/millrace/modules/workspace"
 )
 
-// FuzzKeyToPath holds a plan of two objects to its promise: each file lies in the workspace below the destination, and
+// FuzzF38KeyToPath holds a plan of two objects to its promise: each file lies in the workspace below the destination, and
 // two keys never mean one file, nor one the folder of the other.
-func FuzzKeyToPath(f *testing.F) {
+func FuzzF38KeyToPath(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"a", "a/b"},
 		{"a/b", "a//b"},
@@ -62,7 +62,7 @@ func FuzzKeyToPath(f *testing.F) {
 	})
 }
 
-func TestKeysThatCanNotBeFilesAreRefusedInOneSentence(t *testing.T) {
+func TestF38KeysThatCanNotBeFilesAreRefusedInOneSentence(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		keys []string
@@ -91,7 +91,7 @@ func TestKeysThatCanNotBeFilesAreRefusedInOneSentence(t *testing.T) {
 	}
 }
 
-func TestNothingInAKeyIsDecodedOrTakenForAnOption(t *testing.T) {
+func TestF38NothingInAKeyIsDecodedOrTakenForAnOption(t *testing.T) {
 	items := []item{{key: "%2e%2e/x"}, {key: "a+b c"}, {key: "A"}, {key: "a"}, {key: "-rf"}}
 	require.NoError(t, place(items, "", "."))
 	var got []string

@@ -23,17 +23,17 @@ type Limits struct {
 func (s *taskScope) admitted(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (map[string]any, error) {
 	d, err := s.admit(ctx, m, c, props)
 	if err != nil {
-		return nil, err
+		return nil, s.lacking(ctx, m, err)
 	}
 	if d.Disk > 0 {
 		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: d.Disk})
 		if err != nil {
-			return nil, err
+			return nil, s.denied(fault.Transient, err)
 		}
 		defer grant.Release()
 	}
 	out, err := guard(ctx, m, c, func() (map[string]any, error) { return m.Run(ctx, c, props) })
-	return out, blameDisk(c, err)
+	return out, s.lacking(ctx, m, blameDisk(c, err))
 }
 
 // blameDisk adds to a failure of unknown cause that the workspace's disk is full, where it is: a program that could not write

@@ -73,7 +73,7 @@ type ledger struct{ space *disk.Space }
 func (l ledger) Fit(context.Context, engine.Need) error { return nil }
 
 func (l ledger) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
-	release, err := l.space.Reserve(n.Disk)
+	release, err := l.space.Reserve("", n.Disk)
 	return engine.Grant{Release: release}, err
 }
 
@@ -125,7 +125,7 @@ func TestADeclaredDiskIsReservedWhileTheTaskRuns(t *testing.T) {
 	var s scale
 	run := s.run(t, engine.Limits{}, host, "tasks: [{module: Weigh, props: {disk: 6442450944}}, {module: Weigh, props: {disk: 6442450944}}]")
 	require.Equal(t, engine.Succeeded, run.Status, "the first gave its disk back")
-	_, err = host.space.Reserve(6 << 30) // another job's
+	_, err = host.space.Reserve("", 6<<30) // another job's
 	require.NoError(t, err)
 	run = s.run(t, engine.Limits{}, host, "tasks: [{module: Weigh, props: {disk: 6442450944}}]")
 	require.Equal(t, engine.DiskFull, run.Failure.Reason)
@@ -134,8 +134,8 @@ func TestADeclaredDiskIsReservedWhileTheTaskRuns(t *testing.T) {
 	require.Equal(t, 2, s.worked)
 }
 
-// F25: what a program did to be stopped is the name of the outcome.
-func TestExhaustedResourcesAreNamed(t *testing.T) {
+// What a program did to be stopped is the name of the outcome.
+func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 	for _, tt := range []struct {
 		fail   string
 		reason engine.Reason

@@ -117,6 +117,9 @@ func (r *runner) callback(ctx context.Context, cb pipelines.Callback, vars map[s
 	}
 	c := r.in.Call
 	c.State = state
+	if cb.Brought {
+		c.MaySend = r.in.Brought
+	}
 	stdout, stderr := r.stream(ctx, TaskStdout, cb), r.stream(ctx, TaskStderr, cb)
 	c.Stdout, c.Stderr = stdout, stderr
 	defer func() {

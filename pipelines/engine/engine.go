@@ -48,13 +48,14 @@ func (e *Engine) Module(name string) (modules.Module, bool) { return e.cfg.Modul
 type Input struct {
 	Pipeline *pipelines.Pipeline
 	State    *render.State
-	Host     Host         // nil: a machine without GPUs, whose tools and disk nobody counts
-	GPU      gpu.Use      // of all tasks that have a use for one; empty: as each says
-	Call     modules.Call // the job's; the engine adds the task's streams, log and state
-	Redact   *redact.Set  // everything reported goes through it
-	Last     bool         // no attempt follows: a failure is final, and onFailure fires
-	Warnings []string     // that the run begins with
-	Trace    bool         // Call.Log is not used: its lines are Trace events
+	Host     Host                  // nil: a machine without GPUs, whose tools and disk nobody counts
+	GPU      gpu.Use               // of all tasks that have a use for one; empty: as each says
+	Call     modules.Call          // the job's; the engine adds the task's streams, log and state
+	Brought  func(to string) error // Call.MaySend of the callbacks that the message brought
+	Redact   *redact.Set           // everything reported goes through it
+	Last     bool                  // no attempt follows: a failure is final, and onFailure fires
+	Warnings []string              // that the run begins with
+	Trace    bool                  // Call.Log is not used: its lines are Trace events
 	Report   Reporter
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 )
 
@@ -30,19 +31,24 @@ func NoGPU(n Need, why string) *Stop {
 
 // need is what a task takes of the machine, as far as it is known before it runs. m is nil where there is no such module.
 func (r *runner) need(t *pipelines.Task, label string, m modules.Module) Need {
+	return needOf(t, label, m, r.in.GPU)
+}
+
+// needOf is need; use is how much who runs the pipeline wants GPUs, empty leaves it to the task.
+func needOf(t *pipelines.Task, label string, m modules.Module, use gpu.Use) Need {
 	n := Need{Task: label}
 	if m != nil {
 		spec := m.Spec()
 		n.GPU = spec.GPU
-		for _, tool := range spec.Tools {
-			n.Tools = append(n.Tools, tool.Name)
+		for _, t := range spec.Tools {
+			n.Tools = append(n.Tools, t.Name)
 		}
 	}
 	if t.GPU != nil {
 		n.GPU = over(*t.GPU, n.GPU)
 	}
-	if n.GPU.Wanted() && r.in.GPU != "" {
-		n.GPU.Use = r.in.GPU
+	if n.GPU.Wanted() && use != "" {
+		n.GPU.Use = use
 	}
 	if !n.GPU.Wanted() {
 		n.GPU = gpu.Need{}
@@ -58,25 +64,49 @@ func over(task, module gpu.Need) gpu.Need {
 	return task
 }
 
-// fit returns why this machine can't bring the pipeline to a good end, or nil. A task that may fail is let try when its turn
-// comes, and one that is known to be skipped needs nothing.
-func (r *runner) fit(ctx context.Context) *Failure {
-	asked := map[string]bool{}
-	for i := range r.in.Pipeline.Tasks {
-		t := &r.in.Pipeline.Tasks[i]
+// Needs are what a machine must have to bring the pipeline to a good end, as far as its document says: of each kind the first.
+func Needs(mods *modules.Registry, p *pipelines.Pipeline) []Need {
+	var all []Need
+	for _, n := range musts(mods, p, "") {
+		all = append(all, n.Need)
+	}
+	return all
+}
+
+// A must is what a task can't do without.
+type must struct {
+	Need
+	task *pipelines.Task
+}
+
+// musts are those of a pipeline. A task that may fail is let try when its turn comes, and one that is known to be skipped
+// needs nothing.
+func musts(mods *modules.Registry, p *pipelines.Pipeline, use gpu.Use) []must {
+	var all []must
+	known := map[string]bool{}
+	for i := range p.Tasks {
+		t := &p.Tasks[i]
 		if t.Soft || strings.TrimSpace(t.When) == "false" {
 			continue
 		}
-		m, _ := r.cfg.Modules.Lookup(t.Module)
-		n := r.need(t, taskLabel(i, cmp.Or(t.Name, t.ID)), m)
+		m, _ := mods.Lookup(t.Module)
+		n := needOf(t, taskLabel(i, cmp.Or(t.Name, t.ID)), m, use)
 		key := fmt.Sprint(n.GPU.Use, n.GPU, n.Tools)
-		if (n.GPU.Use != gpu.Required && n.Tools == nil) || asked[key] {
+		if (n.GPU.Use != gpu.Required && n.Tools == nil) || known[key] {
 			continue
 		}
-		asked[key] = true
-		if err := r.in.Host.Fit(ctx, n); err != nil {
+		known[key] = true
+		all = append(all, must{n, t})
+	}
+	return all
+}
+
+// fit returns why this machine can't bring the pipeline to a good end, or nil.
+func (r *runner) fit(ctx context.Context) *Failure {
+	for _, n := range musts(r.cfg.Modules, r.in.Pipeline, r.in.GPU) {
+		if err := r.in.Host.Fit(ctx, n.Need); err != nil {
 			f := Fail(ctx, n.Task, err)
-			f.Message, f.Place = sentence(r.in.Redact.String(f.Message)), placeOf(t, "gpu").String()
+			f.Message, f.Place = sentence(r.in.Redact.String(f.Message)), placeOf(n.task, "gpu").String()
 			return f
 		}
 	}
@@ -99,10 +129,7 @@ func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error
 	}
 	var err error
 	if h.Grant, err = s.in.Host.Reserve(ctx, n); err != nil {
-		if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
-			err = fault.As(fault.Permanent, errors.New(stop.Message))
-		}
-		return nil, err
+		return nil, s.denied(fault.Permanent, err)
 	}
 	since := time.Now()
 	h.release = sync.OnceFunc(func() {
@@ -111,6 +138,23 @@ func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error
 	})
 	s.runsOn(ctx, h.Grant)
 	return h, nil
+}
+
+// denied is what a machine says that can't give the task what it needs: the run is another machine's, but a task that may
+// fail has failed, and k says whether another try helps.
+func (s *taskScope) denied(k fault.Kind, err error) error {
+	if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
+		return fault.As(k, errors.New(stop.Message))
+	}
+	return err
+}
+
+// lacking is err, or where a tool of the task is gone, as its machine confirms, what that says: another machine may have it.
+func (s *taskScope) lacking(ctx context.Context, m modules.Module, err error) error {
+	if _, ok := errors.AsType[*tool.MissingError](err); !ok || s.task.Soft {
+		return err
+	}
+	return cmp.Or(s.in.Host.Fit(ctx, s.need(s.task, s.label(), m)), err)
 }
 
 // runsOn notes what the task runs on, and says so where that is less than it would like.

@@ -40,7 +40,7 @@ func (s *shop) note(what string, n engine.Need) {
 func (s *shop) Fit(_ context.Context, n engine.Need) error {
 	s.note("fit", n)
 	for _, name := range n.Tools {
-		if !s.tools[name] {
+		if !s.tools[name] || s.gone && len(s.asked) > 1 {
 			return &engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q needs %s, which is missing", n.Task, name)}
 		}
 	}
@@ -79,6 +79,7 @@ func (s *shop) add(n int) {
 func look(spec modules.Spec) modules.Module {
 	type props struct {
 		Fail bool `json:"fail,omitzero" doc:"Whether to fail."`
+		Gone bool `json:"gone,omitzero" doc:"Whether its tool is gone."`
 	}
 	type output struct {
 		Sees string `json:"sees" doc:"What its programs see."`
@@ -87,6 +88,9 @@ func look(spec modules.Spec) modules.Module {
 	return modules.Define(spec, func(_ context.Context, c *modules.Call, p props) (output, error) {
 		if p.Fail {
 			return output{}, errors.New("it broke")
+		}
+		if p.Gone {
+			return output{}, fault.As(fault.Permanent, &tool.MissingError{Tool: spec.Tools[0], Reason: "it is gone"})
 		}
 		return output{Sees: fmt.Sprintf("%d %v", len(c.Devices), c.Env)}, nil
 	})
@@ -113,8 +117,8 @@ func (b *bench) visit(t *testing.T, s *shop, doc string, change func(*engine.Inp
 	return run
 }
 
-// E5, V55: by UUID, and a task that asks for none sees none.
-func TestATaskSeesTheDevicesThatItWasGivenAndNoOthers(t *testing.T) {
+// By UUID, and a task that asks for none sees none.
+func TestE5V55ATaskSeesTheDevicesThatItWasGivenAndNoOthers(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 2}, `
 tasks:
@@ -128,8 +132,8 @@ tasks:
 	require.GreaterOrEqual(t, run.GPUSeconds, run.Tasks[0].GPUSeconds)
 }
 
-// E4, F43: before anything has run, and nobody is told of an outcome.
-func TestAJobThatAMachineCannotEndWellDoesNotBegin(t *testing.T) {
+// Before anything has run, and nobody is told of an outcome.
+func TestE4F43AJobThatAMachineCannotEndWellDoesNotBegin(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 1}, `
 callbacks: {onStart: [{module: Tell, props: {say: start}}], onEnd: [{module: Tell, props: {say: end}}], onError: [{module: Tell, props: {say: error}}]}
@@ -168,8 +172,8 @@ tasks:
 	}, run.Warnings)
 }
 
-// K16, D3.
-func TestAMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
+// D3.
+func TestK16AMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{}, "tasks: [{module: Look}, {name: shrink, module: Convert}]", nil)
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
@@ -212,8 +216,8 @@ func TestWhoRunsAPipelineSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	}
 }
 
-// F43: what a machine had when the run began may be gone at a task's turn.
-func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+// What a machine had when the run began may be gone at a task's turn.
+func TestF43ADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	var b bench
 	run := b.visit(t, &shop{gpus: 1, gone: true}, "tasks: [{module: Look}, {name: draw, module: Draw, gpu: required, retry: 5}]", nil)
 	require.Equal(t, engine.Canceled, run.Status)
@@ -221,8 +225,34 @@ func TestADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	require.Equal(t, 1, run.Tasks[1].Tries)
 }
 
-// F44: what its program makes of that may be known first.
-func TestALostDeviceInterruptsTheRun(t *testing.T) {
+// It was there when the run began. Where its machine still has it, the failure is the task's own.
+func TestK16AToolThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		gone   bool
+		soft   string
+		status engine.Status
+		reason engine.Reason
+	}{
+		{"it is gone", true, "true", engine.Canceled, engine.Unfit},
+		{"it is there", false, "true", engine.Failed, ""},
+		{"of a task that may fail", true, "false", engine.Succeeded, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bench
+			s := &shop{tools: map[string]bool{"ImageMagick": true}, gone: tt.gone}
+			run := b.visit(t, s, "tasks: [{name: shrink, module: Convert, throw: "+tt.soft+", retry: 5, props: {gone: true}}]", nil)
+			require.Equal(t, tt.status, run.Status)
+			require.Equal(t, 1, run.Tasks[0].Tries)
+			if tt.status != engine.Succeeded {
+				require.Equal(t, tt.reason, run.Failure.Reason)
+			}
+		})
+	}
+}
+
+// What its program makes of that may be known first.
+func TestF44ALostDeviceInterruptsTheRun(t *testing.T) {
 	for _, tt := range []struct{ name, props string }{
 		{"while its task runs", "{sleep: 1h}"},
 		{"after the task has failed for it", "{fail: CUDA error 999}"},

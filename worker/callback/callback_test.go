@@ -175,8 +175,7 @@ func TestAGoneReceiverIsTold(t *testing.T) {
 	require.ErrorIs(t, err, callback.ErrGone)
 }
 
-// F30
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestF30ARedirectIsNotFollowed(t *testing.T) {
 	followed := false
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))
 	defer target.Close()
@@ -221,8 +220,8 @@ func (e endlessly) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: e.body, Request: req}, nil
 }
 
-// F28: the time, the bytes that are read, and what is given free.
-func TestAnEndlessAnswerHoldsNobodyUp(t *testing.T) {
+// The time, the bytes that are read, and what is given free.
+func TestF28AnEndlessAnswerHoldsNobodyUp(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		slow bool

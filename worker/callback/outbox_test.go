@@ -135,8 +135,7 @@ func outboxKeys(t *testing.T, store blob.Store) []string {
 	return keys
 }
 
-// F27
-func TestACallbackOutlivesThreeDaysOfAReceiverThatIsDown(t *testing.T) {
+func TestF27ACallbackOutlivesThreeDaysOfAReceiverThatIsDown(t *testing.T) {
 	const h, m = time.Hour, time.Minute
 	schedule := []time.Duration{5 * m, 30 * m, 2 * h, 5 * h, 10 * h, 14 * h, 20 * h, 24 * h}
 	for _, tt := range []struct {
@@ -282,8 +281,8 @@ func TestTwoOutboxesOnOneStoreDeliverOnce(t *testing.T) {
 	}
 }
 
-// F29: 500 is tried again, Retry-After is honoured, 410 ends it. F30: so is what an answer of 3xx comes to.
-func TestWhatAReceiverAnswersDecidesWhatFollows(t *testing.T) {
+// 500 is tried again, Retry-After is honoured, 410 ends it. F30: so is what an answer of 3xx comes to.
+func TestF29F30WhatAReceiverAnswersDecidesWhatFollows(t *testing.T) {
 	const m = time.Minute
 	followed := false
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))

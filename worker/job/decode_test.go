@@ -136,8 +136,8 @@ func TestDecodeReadsAttributesWhenTheBodyIsAnEmptyMap(t *testing.T) {
 // deep is a list in a list in a list.
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// F31: what is malformed, of a wrong type, no text, or too deep.
-func TestDecodeRefusesBadInputInOneSentence(t *testing.T) {
+// What is malformed, of a wrong type, no text, or too deep.
+func TestF31DecodeRefusesBadInputInOneSentence(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for _, c := range "bcdefghi" {
 		last := string(c - 1)
@@ -391,8 +391,7 @@ func TestAJobComesBackFromJSONUnchanged(t *testing.T) {
 	require.Equal(t, *j, got)
 }
 
-// F31
-func FuzzDecodeNeverPanics(f *testing.F) {
+func FuzzF31DecodeNeverPanics(f *testing.F) {
 	for _, s := range []string{
 		`{"pipeline": "p", "args": ["a=[1,\"x\"", "b='"], "callback": {"url": "https://h"}}`, "hello_world a=1 b='x y'",
 		"tasks:\n- &a {module: Debug, props: {<<: *a}}\n", "{% if x %}\ntasks: []\n{% endif %}", "pipeline: |\n  tasks: []\n",

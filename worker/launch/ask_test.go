@@ -43,6 +43,10 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		if err := req.Host.Fit(ctx, engine.Need{Task: "it", Tools: strings.Fields(arg)}); err != nil {
 			fail(err)
 		}
+	case "be unfit when stopped":
+		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
+		<-ctx.Done()
+		run.Status, run.Failure = engine.Canceled, engine.Fail(context.Background(), "it", err)
 	case "keys":
 		keys, err := req.Keys(ctx, cloud.Service(arg))
 		run.Result["id"], run.Result["error"] = keys.ID, fmt.Sprint(err)
@@ -78,6 +82,12 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		run.Result["why"], run.Result["devices"] = g.Why, len(g.Devices)
 	case "gpus":
 		if err := holdGPUs(ctx, req, rep, run); err != nil {
+			fail(err)
+		}
+	case "use devices":
+		run.Result = useDevices(arg)
+	case "run on a gpu":
+		if err := runHolding(ctx, req, arg, run); err != nil {
 			fail(err)
 		}
 	case "say":
@@ -134,8 +144,8 @@ func launchers(t *testing.T, m *launch.Machine) map[string]launch.Launcher {
 	}
 }
 
-// K16: by name, and in a sentence that the worker wrote.
-func TestAJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
+// By name, and in a sentence that the worker wrote.
+func TestK16AJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
 	machine := &launch.Machine{Tools: &tool.Set{Declared: []tool.Tool{{Name: "ImageMagick", Programs: []string{"magick"}, Get: "install it"}}}}
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
@@ -150,8 +160,8 @@ func TestAJobWhoseToolIsMissingIsUnfitWhereItWasLaunched(t *testing.T) {
 	}
 }
 
-// E4, F43: this machine has no driver, or its worker was told to use none.
-func TestAJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNot(t *testing.T) {
+// This machine has no driver, or its worker was told to use none.
+func TestE4F43AJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNot(t *testing.T) {
 	for name, l := range launchers(t, nil) {
 		t.Run(name, func(t *testing.T) {
 			run, _ := launchOne(t, l, request("want a gpu", string(gpu.Required)))
@@ -179,7 +189,7 @@ func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
 				} else {
 					require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
 				}
-				release, err := machine.Disk.Reserve(reserved)
+				release, err := machine.Disk.Reserve("", reserved)
 				require.NoError(t, err, "all of it is free again")
 				release()
 			})
@@ -187,18 +197,19 @@ func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
 	}
 }
 
-func TestADiskThatIsTakenIsATransientFailureWithAName(t *testing.T) {
+// F23: it is none of the job's doing.
+func TestADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 	machine := &launch.Machine{Disk: holding(t)}
-	release, err := machine.Disk.Reserve(reserved)
+	release, err := machine.Disk.Reserve("", reserved)
 	require.NoError(t, err)
 	defer release()
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
 			run, _ := launchOne(t, l, request("hold and give back", ""))
-			require.Equal(t, engine.Failed, run.Status)
-			require.Equal(t, engine.DiskFull, run.Failure.Reason)
-			require.Equal(t, fault.Transient, run.Failure.Kind)
-			require.Contains(t, run.Failure.Message, "needs 1024 MiB of disk")
+			require.Equal(t, engine.Canceled, run.Status)
+			require.Equal(t, engine.Unfit, run.Failure.Reason)
+			require.Equal(t, fault.Canceled, run.Failure.Kind)
+			require.Contains(t, run.Failure.Message, `task "it": the task needs 1024 MiB of disk`)
 		})
 	}
 }
@@ -249,6 +260,24 @@ func TestAnAskOfAStoppedJobIsAnsweredAtOnce(t *testing.T) {
 			require.Equal(t, engine.Shutdown, out.Run.Failure.Reason)
 		})
 	}
+}
+
+func TestAJobEndsWhoseKeysNeverCome(t *testing.T) {
+	came := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Add(1)
+	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { // heeds no context
+		defer ended.Done()
+		<-came
+		return cloud.Keys{}, nil
+	}}
+	l := newPool(t, func(c *launch.Config) { c.Machine, c.Grace = machine, 50*time.Millisecond })
+	run, _ := launchOne(t, l, request("keys for a moment", "aws"))
+	require.Equal(t, "too slow", run.Result["error"])
+	run, _ = launchOne(t, l, request("", ""))
+	require.Equal(t, engine.Succeeded, run.Status, "its slot is free")
+	close(came)
+	ended.Wait()
 }
 
 func TestAnAskThatItsTaskGaveUpIsWithdrawn(t *testing.T) {

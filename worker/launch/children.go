@@ -214,7 +214,10 @@ func (p *Pool) bury(c *child) {
 	c.kill()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	proc.SweepOrphans(func(pid int) bool { _, ours := p.live[pid]; return ours })
+	proc.SweepOrphans(func(pid int) bool {
+		_, ours := p.live[pid]
+		return ours || p.cfg.Keep != nil && p.cfg.Keep(pid)
+	})
 }
 
 // retire ends a child and removes its folder.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"unsafe"
@@ -20,12 +21,12 @@ import (
 var systemRead = []string{"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys", "/run/systemd/resolve", "/nix"}
 
 // Devices that programs open for writing.
-var systemWrite = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/dri"}
+var systemWrite = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 
 // Confine prepares this process, a child, for code it does not trust: it reaps what its tools leave behind, dies
 // first when memory runs out, can't be looked into by its tools, hands them no descriptor that it inherited, and,
-// where the kernel has Landlock, touches no files but the system's (to read), s.Read (to read) and its own folder.
-// What it starts inherits the limits.
+// where the kernel has Landlock, touches no files but the system's (to read), s.Read (to read), s.Devices and its own
+// folder. What it starts inherits the limits.
 // It returns what confines it, or a sentence that says why nothing does.
 func Confine(s Setup) (string, error) {
 	// Before the process becomes non-dumpable, which takes this file away from it.
@@ -84,10 +85,15 @@ func landlocked(s Setup) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find own binary: %w", err)
 	}
+	devices, err := matching(s.Devices)
+	if err != nil {
+		return "", err
+	}
 	err = landlock.V5.BestEffort().RestrictPaths(
 		landlock.RODirs(append(systemRead, s.Read...)...).IgnoreIfMissing(),
 		landlock.ROFiles(self).IgnoreIfMissing(),
 		landlock.RWFiles(systemWrite...).IgnoreIfMissing(),
+		landlock.RWFiles(devices...).WithIoctlDev().IgnoreIfMissing(),
 		landlock.RWDirs(s.Dir.Path).WithRefer(),
 	)
 	if err != nil {
@@ -98,4 +104,17 @@ func landlocked(s Setup) (string, error) {
 		word += ", and programs may signal every process of this user (Linux 6.12 or later keeps them from it)"
 	}
 	return word, nil
+}
+
+// matching are the files that are there now.
+func matching(patterns []string) ([]string, error) {
+	var all []string
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("device files %s: %w", pattern, err)
+		}
+		all = append(all, paths...)
+	}
+	return all, nil
 }

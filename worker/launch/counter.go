@@ -146,8 +146,12 @@ func (c *counter) release(id int) {
 	}
 }
 
+// leaveAfter is how long an ask that was withdrawn may still be served once its child was killed.
+const leaveAfter = time.Second
+
 // close takes back all that was given and returns when nothing is served any more. Whoever still writes to a child that does
-// not read ends with it: kill is called when that takes longer than the grace.
+// not read ends with it: kill is called when that takes longer than the grace. Whoever serves on even then does not heed
+// its context, and is left behind, so that the job's end does not hang on it: what it gets goes back.
 func (c *counter) close(grace time.Duration, kill func()) {
 	c.mu.Lock()
 	open := c.open
@@ -159,7 +163,25 @@ func (c *counter) close(grace time.Duration, kill func()) {
 			o.release()
 		}
 	}
-	t := time.AfterFunc(grace, kill)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c.wg.Wait()
+	}()
+	if !closedWithin(grace, served) {
+		kill()
+		closedWithin(leaveAfter, served)
+	}
+}
+
+// closedWithin waits for c to be closed, and says whether it was.
+func closedWithin(d time.Duration, c <-chan struct{}) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
-	c.wg.Wait()
+	select {
+	case <-c:
+		return true
+	case <-t.C:
+		return false
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -45,15 +46,15 @@ func withFakeDriver(t *testing.T) bool {
 	return false
 }
 
-// E5, F44: the whole way, from a child to the driver.
-func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
+// The whole way, from a child to the driver.
+func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	if !withFakeDriver(t) {
 		return
 	}
-	pool := gpu.NewPool(gpu.Config{})
+	lost := make(chan error, 1)
+	pool := gpu.NewPool(gpu.Config{Failed: func(err *gpu.LostError) { lost <- err }})
 	t.Cleanup(pool.Close)
-	var lost []error
-	machine := &launch.Machine{GPUs: pool, Lost: func(err error) { lost = append(lost, err) }}
+	machine := &launch.Machine{GPUs: pool}
 	p := newPool(t, func(c *launch.Config) { c.Machine, c.Slots = machine, 2 })
 	launched := func(count int, then string, rep engine.Reporter) *engine.Run {
 		out, err := p.Launch(t.Context(), request("gpus", fmt.Sprint(count, " ", then)), rep)
@@ -77,6 +78,16 @@ func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Contains(t, run.Failure.Message, `task "it" needs 3 GPUs: it has only 2`)
 
+	all, err := pool.Lease(t.Context(), gpu.Need{Use: gpu.Required, Count: 2}, func(error) {})
+	require.NoError(t, err)
+	machine.Patience = 200 * time.Millisecond
+	run = launched(1, "", new(lines))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Empty(t, run.Failure.Class, "it need not go elsewhere")
+	require.Equal(t, `task "it" needs a GPU: every GPU that would do is in use, and was so for 200ms; the job goes back to its queue`, run.Failure.Message)
+	machine.Patience = 0
+	all.Release()
+
 	run = launched(1, "wait", engine.ReporterFunc(func(_ context.Context, ev engine.Event) {
 		if ev.Line == "has them" {
 			require.NoError(t, os.WriteFile(os.Getenv(eventsVar), []byte("0 79\n"), 0))
@@ -85,7 +96,7 @@ func TestJobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	require.Equal(t, engine.Canceled, run.Status)
 	require.Equal(t, engine.GPULost, run.Failure.Reason)
 	require.Contains(t, run.Failure.Message, "GPU-0 failed: XID 79, the GPU has fallen off the bus")
-	require.Len(t, lost, 1)
+	require.ErrorContains(t, <-lost, "XID 79")
 
 	run = launched(1, "", new(lines))
 	require.Equal(t, "GPU-1", run.Result["has"], "the other one serves on")

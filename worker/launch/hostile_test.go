@@ -155,6 +155,18 @@ func TestAJobThatClaimsThatItWasStoppedHasCrashed(t *testing.T) {
 	}
 }
 
+func TestAJobThatIsOverdueIsNotUnfit(t *testing.T) {
+	p := newPool(t, func(c *launch.Config) { c.Machine = new(launch.Machine) })
+	ctx, end := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, &engine.Stop{Reason: engine.Deadline, Message: "it ran for too long"})
+	defer end()
+	out, err := p.Launch(ctx, request("be unfit when stopped", ""), new(lines))
+	require.NoError(t, err)
+	out.Close()
+	require.Equal(t, engine.Failed, out.Run.Status)
+	require.Equal(t, engine.Deadline, out.Run.Failure.Reason)
+	require.Equal(t, "it ran for too long", out.Run.Failure.Message)
+}
+
 func TestSharedMemoryCountsOnce(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Memory = 3 * mapped })
 	run, _ := launchOne(t, p, request("share", ""))

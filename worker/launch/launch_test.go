@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -325,6 +326,25 @@ func TestAReusedProcessFindsNothingOfTheLastJob(t *testing.T) {
 	b, _ := launchOne(t, p, request("list", ""))
 	require.Equal(t, a.Result["pid"], b.Result["pid"], "it was reused")
 	require.Empty(t, b.Result["files"])
+}
+
+func TestAChildThatCrashesTakesNoProgramOfTheWorkerWithIt(t *testing.T) {
+	own := new(proc.Local)
+	p := newPool(t, func(c *launch.Config) { c.Keep = own.Owns })
+	in, end, err := os.Pipe()
+	require.NoError(t, err)
+	said, out := io.Pipe()
+	ended := make(chan proc.Exit)
+	go func() {
+		exit, _ := own.Run(t.Context(), proc.Cmd{Path: "sh", Args: []string{"-c", "echo up; cat; exit 7"}, Stdin: in, Stdout: out})
+		ended <- exit
+	}()
+	_, err = io.ReadFull(said, make([]byte, len("up\n")))
+	require.NoError(t, err)
+	run, _ := launchOne(t, p, request("crash", ""))
+	require.Equal(t, engine.Crash, run.Failure.Reason)
+	require.NoError(t, end.Close())
+	require.Equal(t, 7, (<-ended).Code)
 }
 
 func TestAChildSeesItsOwnFolderAndTheSystemOnly(t *testing.T) {

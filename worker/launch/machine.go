@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,16 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// preferredWait is how long a task that prefers a GPU waits for one that is busy, before it runs on the CPU.
-const preferredWait = 5 * time.Second
+const (
+	// preferredWait is how long a task that prefers a GPU waits for one that is busy, before it runs on the CPU.
+	preferredWait = 5 * time.Second
+	// requiredWait is how long one waits that requires it, before its job goes back: another worker may have one that is free.
+	requiredWait = 5 * time.Minute
+	// queued is how long a task has waited that is said to.
+	queued = time.Second
+	// maxWaits is how many tasks of one job ask for GPUs at once. Each has the driver look at all of them.
+	maxWaits = 4
+)
 
 // A Machine is what the jobs of one worker share. The zero value has no GPUs, and counts nothing.
 type Machine struct {
@@ -26,29 +35,49 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
-	// Lost, when set, hears of each GPU that fails under a job.
-	Lost func(error)
+	// Patience is how long a task waits for GPUs that it requires and others use; 0 is 5 min.
+	Patience time.Duration
 
-	leased atomic.Int64 // GPUs that jobs have
+	leased  atomic.Int64 // GPUs that jobs have
+	waiting atomic.Int64 // tasks that have waited a while for GPUs
 }
 
 // Leased is how many GPUs jobs have now.
 func (m *Machine) Leased() int { return int(m.leased.Load()) }
 
-// Share returns what one job has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
+// Share returns what one job, whose folder is dir, has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
 // a GPU fails that the job has. Close the Share when the job is over.
-func (m *Machine) Share(ctx context.Context) (context.Context, *Share) {
+func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) {
 	if m == nil {
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, stop: stop, held: map[int]func(){}}
+	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
+}
+
+// errTaken is why a job does not begin that would only wait.
+var errTaken = errors.New("every GPU of this machine is in use, and another job waits for one")
+
+// Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
+// can't run it, and another error where it can't now.
+func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
+	_, s := m.Share(ctx, Dir{})
+	defer s.Close()
+	if err := s.Fit(ctx, n); err != nil {
+		return err
+	}
+	if n.GPU.Use == gpu.Required && m.waiting.Load() > 0 {
+		return errTaken
+	}
+	return nil
 }
 
 // A Share is one job's part of a Machine. It is the engine.Host of the job where that runs in the machine's own process.
 type Share struct {
 	machine *Machine
+	dir     Dir
 	stop    context.CancelCauseFunc // the job
+	turns   chan struct{}           // one value for each task that asks for GPUs now
 
 	mu      sync.Mutex     // guards what follows
 	held    map[int]func() // what gives a grant back
@@ -115,7 +144,22 @@ func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 	if s.machine.GPUs == nil {
 		return s.refuse(engine.NoGPU(n, noGPUs))
 	}
+	end, err := s.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	return s.unfit(n, s.machine.GPUs.Fits(ctx, n.GPU))
+}
+
+// turn waits until the job may ask for GPUs, until end.
+func (s *Share) turn(ctx context.Context) (end func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 const noGPUs = "no job here gets one (--gpu=off)"
@@ -128,23 +172,31 @@ func (s *Share) unfit(n engine.Need, err error) error {
 	return err
 }
 
-// Reserve is engine.Host's. Disk is not waited for: where there is too little the error is transient, a *engine.Stop with
-// reason DiskFull.
+// Reserve is engine.Host's. Disk is not waited for, by a job that may hold what others wait for: where there is too little the
+// machine is unfit.
 func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	g, err := s.lease(ctx, n)
 	if err != nil {
 		return engine.Grant{}, err
 	}
 	if n.Disk > 0 && s.machine.Disk != nil {
-		release, err := s.machine.Disk.Reserve(n.Disk)
+		release, err := s.machine.Disk.Reserve(s.dir.Path, n.Disk)
 		if err != nil {
 			g.Release()
-			return engine.Grant{}, fault.As(fault.Transient, &engine.Stop{Reason: engine.DiskFull, Message: fmt.Sprintf("task %q: %v", n.Task, err)})
+			return engine.Grant{}, s.full(n, err)
 		}
 		devices := g.Release
 		g.Release = func() { devices(); release() }
 	}
 	return s.keep(g), nil
+}
+
+// full makes of what a disk says something that the engine knows.
+func (s *Share) full(n engine.Need, err error) error {
+	if e, ok := errors.AsType[*disk.FullError](err); ok {
+		return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, e)})
+	}
+	return fault.As(fault.Transient, err)
 }
 
 // keep has Close give back what the task does not.
@@ -177,8 +229,6 @@ func (s *Share) keep(g engine.Grant) engine.Grant {
 	return g
 }
 
-var errBusy = errors.New("every GPU that would do is in use")
-
 // lease gets the task its GPUs.
 func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	none := engine.Grant{Release: func() {}}
@@ -191,12 +241,19 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 		none.Why = noGPUs
 		return none, nil
 	}
-	if n.GPU.Use == gpu.Preferred {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, preferredWait, errBusy)
-		defer cancel()
+	wait := preferredWait
+	if n.GPU.Use == gpu.Required {
+		wait = cmp.Or(s.machine.Patience, requiredWait)
+		defer s.machine.wait()()
 	}
-	l, err := s.machine.GPUs.Lease(ctx, n.GPU, s.lose)
+	inTurn, cancel := context.WithTimeoutCause(ctx, wait, gpu.ErrBusy)
+	defer cancel()
+	end, err := s.turn(inTurn)
+	var l *gpu.Lease
+	if err == nil {
+		defer end()
+		l, err = s.machine.GPUs.LeaseWithin(ctx, n.GPU, wait, s.lose)
+	}
 	if err == nil {
 		return engine.Grant{Devices: l.Devices, Release: l.Release}, nil
 	}
@@ -205,25 +262,40 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	case n.GPU.Use == gpu.Preferred && ok:
 		none.Why = unfit.Why
 		return none, nil
-	case n.GPU.Use == gpu.Preferred && errors.Is(err, errBusy):
+	case n.GPU.Use == gpu.Preferred && errors.Is(err, gpu.ErrBusy):
 		none.Why = err.Error()
 		return none, nil
+	case errors.Is(err, gpu.ErrBusy):
+		return none, s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf(
+			"task %q needs %s: %v, and was so for %s; the job goes back to its queue", n.Task, n.GPU, err, wait)})
 	}
 	return none, s.unfit(n, err)
 }
+
+// wait has a task that waits for GPUs be known to, once it has for a while, until end.
+func (m *Machine) wait() (end func()) {
+	t := time.AfterFunc(queued, func() { m.waiting.Add(1) })
+	return func() {
+		if !t.Stop() {
+			m.waiting.Add(-1)
+		}
+	}
+}
+
+// keysWait is how long a service may take to give keys.
+const keysWait = time.Minute
 
 // Keys returns the operator's keys for the data of jobs.
 func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, error) {
 	if s.machine.Keys == nil {
 		return cloud.Keys{}, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, keysWait, fmt.Errorf("the keys of %s did not come within %s", service, keysWait))
+	defer cancel()
 	return s.machine.Keys(ctx, service)
 }
 
 // lose ends the job that has a GPU which failed. It does not block.
 func (s *Share) lose(err error) {
 	s.stop(&engine.Stop{Reason: engine.GPULost, Message: err.Error()})
-	if s.machine.Lost != nil {
-		s.machine.Lost(err)
-	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/worker/launch"
 )
 
-// F25: at lower concurrency there is more for it.
-func TestAJobThatHasItsWorkerToItselfHasItsMemoryToo(t *testing.T) {
+// At lower concurrency there is more for it.
+func TestF25AJobThatHasItsWorkerToItselfHasItsMemoryToo(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Memory, c.MemoryAlone = 200<<20, 2<<30 })
 	req := request("hoard", "")
 	req.Alone = true

@@ -106,8 +106,9 @@ func (p *partial) endTasks(f *engine.Failure) {
 }
 
 // believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
-// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. What fails
-// when its GPU does has not failed.
+// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. A child
+// that wants to hear a refusal gets one; what that may cost is bounded by who counts attempts. Once ctx has ended, what ended
+// it is why the job is over. What fails when its GPU does has not failed.
 func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engine.Run {
 	f := run.Failure
 	if f == nil {
@@ -119,8 +120,11 @@ func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engin
 		if stop.Reason == f.Reason {
 			return run
 		}
-		if stop.Reason == engine.GPULost { // the job tells what its program made of that
+		if stop.Reason == engine.GPULost || f.Reason == engine.Unfit { // of a lost GPU the job tells what its program made of that
 			told.Status, told.Failure = engine.Canceled, engine.Fail(ctx, f.Task, stop)
+			if !stop.Reason.Interruption() && stop.Reason != engine.Cancel {
+				told.Status = engine.Failed
+			}
 			return &told
 		}
 	}

@@ -26,8 +26,11 @@ type Config struct {
 	// MemoryAlone is Memory of a job that has the worker to itself; 0 is Memory.
 	MemoryAlone int64
 	Machine     *Machine // that the jobs share; nil has no GPUs, and counts nothing
-	Grace       time.Duration
-	Log         *slog.Logger
+	// Keep, when set, says which processes the worker itself has started and waits for, as proc.Local's Owns does: what a
+	// child leaves behind is killed, and they are not.
+	Keep  func(pid int) bool
+	Grace time.Duration
+	Log   *slog.Logger
 }
 
 // A Pool launches jobs in child processes that it starts ahead of time, one a slot.
@@ -86,7 +89,7 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		p.free <- struct{}{}
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
-	ctx, share := p.cfg.Machine.Share(ctx)
+	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
 	defer share.Close()
 	run, died := c.work(ctx, share, req, rep)
 	if died && !c.began && ctx.Err() == nil {
@@ -95,6 +98,7 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 			p.free <- struct{}{}
 			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 		}
+		share.dir = c.dir
 		run, died = c.work(ctx, share, req, rep)
 	}
 	if died {

@@ -65,7 +65,7 @@ func New(gpus func() GPUs) *Metrics {
 			Name: "millrace_lease_lost_total", Help: "Attempts whose message was given to another worker while they ran.",
 		}),
 		gpuLost: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "millrace_gpu_lost_total", Help: "GPUs that failed under a job, by NVIDIA's number of the failure; 0 is none.",
+			Name: "millrace_gpu_lost_total", Help: "Failures of GPUs, by NVIDIA's number of the failure; 0 is none.",
 		}, []string{"xid"}),
 		pipelines: map[string]bool{},
 	}
@@ -96,7 +96,7 @@ func (m *Metrics) Job(j Job) {
 	}
 }
 
-// GPULost counts a GPU that failed.
+// GPULost counts a failure of a GPU.
 func (m *Metrics) GPULost(xid uint64) { m.gpuLost.WithLabelValues(strconv.FormatUint(xid, 10)).Inc() }
 
 // label is a pipeline's label.

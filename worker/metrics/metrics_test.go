@@ -24,8 +24,7 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 	return string(b)
 }
 
-// G14.
-func TestAJobIsCountedByPipelineWithItsLatencyAndGPUSeconds(t *testing.T) {
+func TestG14AJobIsCountedByPipelineWithItsLatencyAndGPUSeconds(t *testing.T) {
 	m := metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: 2, Lost: 1} })
 	m.Job(metrics.Job{Pipeline: "render", Verdict: "ack", Duration: 20 * time.Second, Latency: time.Minute, GPUSeconds: 12.5})
 	m.Job(metrics.Job{Pipeline: "render", Verdict: "drop", Duration: time.Second, LeaseLost: true})

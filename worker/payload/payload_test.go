@@ -164,8 +164,8 @@ func TestNoPointerIsFollowedUnlessBucketsAreListed(t *testing.T) {
 	require.Equal(t, job, string(m.Body))
 }
 
-// F33: a pointer to an object that is too large.
-func TestReadStopsAtItsBoundAndNamesWhatIsMissing(t *testing.T) {
+// A pointer to an object that is too large.
+func TestF33ReadStopsAtItsBoundAndNamesWhatIsMissing(t *testing.T) {
 	store, err := dirblob.Open(t.TempDir())
 	require.NoError(t, err)
 	defer store.Close()

@@ -182,6 +182,8 @@ type History struct {
 	Hoarded      int // of Crashed: by the memory that they used
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
+	Bounced      int // of Interrupted: their machine could not go on with them, and they had begun by then
+	GPUsLost     int // of Interrupted: a GPU failed under them
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
 }
@@ -210,9 +212,25 @@ func count(earlier []*Record) History {
 			}
 		default:
 			h.Interrupted++
+			switch {
+			case last.Reason == engine.GPULost:
+				h.GPUsLost++
+			case last.Reason == engine.Unfit && begun(e):
+				h.Bounced++
+			}
 		}
 	}
 	return h
+}
+
+// fitTime is how long an attempt may take that finds its machine unfit before it begins.
+const fitTime = time.Minute
+
+// begun says whether an attempt has cost more than a look at its machine. What tasks it ran its process has told, which may
+// not be true, so the time that it took counts too.
+func begun(r *Record) bool {
+	last := r.last()
+	return len(r.Tasks) > 0 || last.Ended.Sub(last.Started) > fitTime
 }
 
 // Crashed says whether an attempt that ended for this reason took down the process that ran it.

@@ -49,6 +49,8 @@ func write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
+const manifest = "../../tools/manifest.tsv"
+
 const dpkgStatus = `Package: libc6
 Status: install ok installed
 Architecture: amd64
@@ -66,7 +68,7 @@ Version: 1
 
 func list(t *testing.T, dir string) map[string]component {
 	t.Helper()
-	require.NoError(t, run([]string{"list", "-root", dir, "-version", "1.2.3", "-created", "2026-01-02T03:04:05Z"}, os.Stderr))
+	require.NoError(t, run([]string{"list", "-manifest", manifest, "-root", dir, "-version", "1.2.3", "-created", "2026-01-02T03:04:05Z"}, os.Stderr))
 	text, err := os.ReadFile(filepath.Join(dir, billPath))
 	require.NoError(t, err)
 	var b bill
@@ -90,12 +92,14 @@ func TestTheBillNamesWhatCameFromEachPlace(t *testing.T) {
 		site + "bpy-4.5.15.dist-info/METADATA":                            "Metadata-Version: 2.1\nName: bpy\nVersion: 4.5.15\nLicense: GPL-3.0\n\nBlender as a Python module\n",
 		site + "idna-3.20.dist-info/METADATA":                             "Metadata-Version: 2.4\nName: idna\nVersion: 3.20\nLicense-Expression: BSD-3-Clause\n",
 		"opt/millrace/tools/npm/node_modules/three/package.json":          `{"name": "three", "version": "0.187.0", "license": "MIT"}`,
+		"opt/millrace/tools/npm/node_modules/fbx2gltf/package.json":       `{"name": "fbx2gltf", "version": "0.9.7", "license": "BSD-3-Clause"}`,
 		"opt/millrace/tools/npm/node_modules/@a/b/package.json":           `{"name": "@a/b", "version": "1.0.0"}`,
 		"opt/millrace/tools/npm/node_modules/three/examples/package.json": `{"type": "module"}`,
 	}))
 	require.Contains(t, all, "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64&distro=debian-12")
 	require.Contains(t, all, "pkg:deb/nvidia/libcudnn9-cuda-13@9.17.0?arch=amd64")
-	require.Contains(t, all, "pkg:pypi/bpy@4.5.15")
+	require.Equal(t, []licence{{Expression: "GPL-3.0-or-later"}}, all["pkg:pypi/bpy@4.5.15"].Licences, "the manifest knows better than the package")
+	require.Equal(t, []licence{{Expression: "BSD-3-Clause AND LicenseRef-Autodesk-FBX-SDK"}}, all["pkg:npm/fbx2gltf@0.9.7"].Licences)
 	require.Equal(t, []licence{{Expression: "BSD-3-Clause"}}, all["pkg:pypi/idna@3.20"].Licences)
 	require.Equal(t, []licence{{Expression: "MIT"}}, all["pkg:npm/three@0.187.0"].Licences)
 	require.Contains(t, all, "pkg:npm/%40a/b@1.0.0")
@@ -127,9 +131,9 @@ func TestTheBillOfTheSameThingsIsTheSame(t *testing.T) {
 }
 
 func TestABillThatWouldLeaveThingsOutIsNotWritten(t *testing.T) {
-	require.ErrorContains(t, run([]string{"list", "-root", root(t, nil)}, os.Stderr), "var/lib/dpkg/status")
-	require.ErrorContains(t, run([]string{"list", "-root", root(t, map[string]string{"var/lib/dpkg/status": ""})}, os.Stderr), "names no package")
-	require.ErrorContains(t, run([]string{"list", "-root", t.TempDir()}, os.Stderr), "millrace")
+	require.ErrorContains(t, run([]string{"list", "-manifest", manifest, "-root", root(t, nil)}, os.Stderr), "var/lib/dpkg/status")
+	require.ErrorContains(t, run([]string{"list", "-manifest", manifest, "-root", root(t, map[string]string{"var/lib/dpkg/status": ""})}, os.Stderr), "names no package")
+	require.ErrorContains(t, run([]string{"list", "-manifest", manifest, "-root", t.TempDir()}, os.Stderr), "millrace")
 }
 
 func TestTheLicenceOfEachLinkedModuleIsCollected(t *testing.T) {

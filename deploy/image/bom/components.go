@@ -18,9 +18,10 @@ import (
 	"strings"
 )
 
-// components lists everything under root that came from somewhere else, in order. A root without our binary is an error, and so
-// is one without dpkg's records: such a bill would leave out what matters.
-func components(root string) ([]component, error) {
+// components lists everything under root that came from somewhere else, in order; manifest is the text of
+// deploy/tools/manifest.tsv. A root without our binary is an error, and so is one without dpkg's records: such a bill would
+// leave out what matters.
+func components(root, manifest string) ([]component, error) {
 	image := os.DirFS(root)
 	all, err := goModules(filepath.Join(root, binaryPath))
 	if err != nil {
@@ -34,7 +35,7 @@ func components(root string) ([]component, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	tools, err := toolPackages(image, "opt/millrace/tools")
+	tools, err := toolPackages(image, toolsFolder, terms(manifest))
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +94,32 @@ func packages(image fs.FS, name, vendor string) ([]component, error) {
 	return all, nil
 }
 
+const toolsFolder = "opt/millrace/tools"
+
+// An origin is what the manifest and a package in the tools' folder have in common: the package of npm, or the folder that the
+// row's wheels lie in, and the version.
+type origin struct{ name, version string }
+
+// terms reads the licences of the manifest's rows. What packages say of themselves is often less, and sometimes nothing.
+func terms(manifest string) map[origin]string {
+	all := map[origin]string{}
+	for row := range strings.Lines(manifest) {
+		columns := strings.Split(strings.TrimSuffix(row, "\n"), "\t")
+		if strings.HasPrefix(row, "#") || len(columns) < 8 {
+			continue
+		}
+		switch name, version, how, source, licence := columns[0], columns[1], columns[3], columns[4], columns[6]; how {
+		case "npm":
+			all[origin{source, version}] = licence
+		case "pip":
+			all[origin{name, version}] = licence
+		}
+	}
+	return all
+}
+
 // toolPackages finds Python's and npm's packages wherever they lie below folder. An image without tools has none.
-func toolPackages(image fs.FS, folder string) ([]component, error) {
+func toolPackages(image fs.FS, folder string, terms map[origin]string) ([]component, error) {
 	var all []component
 	err := fs.WalkDir(image, folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -105,9 +130,10 @@ func toolPackages(image fs.FS, folder string) ([]component, error) {
 		case d.IsDir():
 			return nil
 		case path.Base(name) == "METADATA" && strings.HasSuffix(dir, ".dist-info"):
-			c, err = pythonPackage(image, name)
+			venv, _, _ := strings.Cut(strings.TrimPrefix(name, folder+"/"), "/")
+			c, err = pythonPackage(image, name, venv, terms)
 		case path.Base(name) == "package.json" && isPackage(dir):
-			c, err = npmPackage(image, name)
+			c, err = npmPackage(image, name, terms)
 		default:
 			return nil
 		}
@@ -132,7 +158,7 @@ func isPackage(dir string) bool {
 	return path.Base(parent) == "node_modules"
 }
 
-func pythonPackage(image fs.FS, name string) (component, error) {
+func pythonPackage(image fs.FS, name, venv string, terms map[origin]string) (component, error) {
 	f, err := image.Open(name)
 	if err != nil {
 		return component{}, err
@@ -142,12 +168,12 @@ func pythonPackage(image fs.FS, name string) (component, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return component{}, err
 	}
-	terms, _, _ := strings.Cut(fields.Get("License"), "\n")
-	c := library(fields.Get("Name"), fields.Get("Version"), "pypi", cmp.Or(fields.Get("License-Expression"), terms))
-	return c, nil
+	own, _, _ := strings.Cut(fields.Get("License"), "\n")
+	version := fields.Get("Version")
+	return library(fields.Get("Name"), version, "pypi", cmp.Or(terms[origin{venv, version}], fields.Get("License-Expression"), own)), nil
 }
 
-func npmPackage(image fs.FS, name string) (component, error) {
+func npmPackage(image fs.FS, name string, terms map[origin]string) (component, error) {
 	text, err := fs.ReadFile(image, name)
 	if err != nil {
 		return component{}, err
@@ -156,7 +182,7 @@ func npmPackage(image fs.FS, name string) (component, error) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return component{}, err
 	}
-	return library(p.Name, p.Version, "npm", p.License), nil
+	return library(p.Name, p.Version, "npm", cmp.Or(terms[origin{p.Name, p.Version}], p.License)), nil
 }
 
 // maxLicence is the longest text that names a licence; some packages put the whole licence there.

@@ -1,11 +1,13 @@
 // Command bom says what an image is made of.
 //
-//	bom list -version V -created TIME     write the bill of materials of the root it runs in
+//	bom list -manifest FILE -version V -created TIME
+//	                                      write the bill of materials of the root it runs in
 //	bom licences -binary FILE -to FOLDER -goroot FOLDER -modules FOLDER
 //	                                      collect the licences of the Go modules that a program is linked from
 //
 // The bill is CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json), made from what lies in the image: dpkg's records, Python's and
-// npm's metadata, and the build information inside our binary. Two builds of the same things give the same bytes.
+// npm's metadata, and the build information inside our binary; of tools, the manifest of deploy/tools names the licences. Two
+// builds of the same things give the same bytes.
 package main
 
 import (
@@ -40,12 +42,13 @@ func run(args []string, stderr io.Writer) error {
 	switch args[0] {
 	case "list":
 		root := flags.String("root", "/", "the image's root")
+		manifest := flags.String("manifest", "", "deploy/tools/manifest.tsv")
 		version := flags.String("version", "dev", "the image's version")
 		created := flags.String("created", "", "when the image was made (RFC 3339); empty leaves it out")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		return writeBill(*root, *version, *created)
+		return writeBill(*root, *manifest, *version, *created)
 	case "licences":
 		binary := flags.String("binary", "", "a Go program")
 		to := flags.String("to", "", "folder that gets them")
@@ -92,8 +95,12 @@ type namedLicence struct {
 	Name string `json:"name"`
 }
 
-func writeBill(root, version, created string) error {
-	all, err := components(root)
+func writeBill(root, manifest, version, created string) error {
+	rows, err := os.ReadFile(manifest)
+	if err != nil {
+		return err
+	}
+	all, err := components(root, string(rows))
 	if err != nil {
 		return err
 	}

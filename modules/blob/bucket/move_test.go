@@ -52,8 +52,7 @@ func (w *truncated) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// F20
-func TestADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
+func TestF20ADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
 		f := blobtest.File(t, fileSize)
@@ -78,8 +77,7 @@ func TestADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	})
 }
 
-// F19, F20
-func TestAnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range blobtest.UploadFaults() {
 		t.Run(tt.Name, func(t *testing.T) {
 			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
@@ -102,8 +100,7 @@ func TestAnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	}
 }
 
-// F21
-func TestAnUploadWhosePartsAreRefusedForNowIsWholeInTheEnd(t *testing.T) {
+func TestF21AnUploadWhosePartsAreRefusedForNowIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		fail func(w http.ResponseWriter, r *http.Request)
@@ -208,8 +205,7 @@ func TestAnUploadWhoseLastAnswerIsLostIsFoundAgain(t *testing.T) {
 	})
 }
 
-// F19
-func TestADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
+func TestF19ADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
 	p := onVersitygw(t)
 	p.stall = 300 * time.Millisecond
 	f := blobtest.File(t, fileSize)

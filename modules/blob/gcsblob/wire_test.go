@@ -53,8 +53,7 @@ func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWrit
 	return store, wire
 }
 
-// F19, F20
-func TestAnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range blobtest.UploadFaults() {
 		t.Run(tt.Name, func(t *testing.T) {
 			s, wire := between(t, tt.Stall, func(http.ResponseWriter, *http.Request) bool { return false })
@@ -69,8 +68,7 @@ func TestAnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	}
 }
 
-// F21
-func TestAnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
+func TestF21AnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
 	var refused atomic.Bool
 	s, _ := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.ContentLength < 1<<20 || refused.Swap(true) {
@@ -89,8 +87,7 @@ func TestAnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
 	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 }
 
-// F20
-func TestADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
+func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	var damage, broken atomic.Bool
 	s, _ := between(t, 0, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("alt") != "media" {

@@ -124,8 +124,8 @@ func TestALeaseLastsAsLongAsItsHolderSaid(t *testing.T) {
 	})
 }
 
-// F18: what the bucket says of the time is shifted, back and forth, by an hour.
-func TestClocksThatJumpDoNotMoveALease(t *testing.T) {
+// What the bucket says of the time is shifted, back and forth, by an hour.
+func TestF18ClocksThatJumpDoNotMoveALease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := memory(t)
 		var requests atomic.Int64

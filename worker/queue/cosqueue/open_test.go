@@ -23,7 +23,7 @@ func careless(t *testing.T, header string) Config {
 }
 
 // F22, of a queue.
-func TestABucketWithoutConditionalWritesIsRefused(t *testing.T) {
+func TestF22ABucketWithoutConditionalWritesIsRefused(t *testing.T) {
 	for _, header := range []string{"If-None-Match", "If-Match"} {
 		t.Run(header, func(t *testing.T) {
 			_, err := Open(t.Context(), careless(t, header))

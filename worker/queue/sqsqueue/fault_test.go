@@ -118,8 +118,8 @@ func TestAReceiptThatIsRefusedIsALostLease(t *testing.T) {
 	}
 }
 
-// F18: the server refuses what is signed more than a quarter of an hour away from its own time, which is an hour ahead.
-func TestAClockThatIsAnHourOffIsCorrected(t *testing.T) {
+// The server refuses what is signed more than a quarter of an hour away from its own time, which is an hour ahead.
+func TestF18AClockThatIsAnHourOffIsCorrected(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)
 	to, err := url.Parse(s.endpoint)

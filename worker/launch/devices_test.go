@@ -1,0 +1,104 @@
+package launch_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// entropyCount is an ioctl that /dev/random and /dev/urandom answer to everybody.
+const entropyCount = 0x80045200
+
+// useDevices opens devices for writing, asks each its ioctl, and tells what came of it.
+func useDevices(paths string) map[string]any {
+	came := map[string]any{}
+	for path := range strings.FieldsSeq(paths) {
+		fd, err := unix.Open(path, unix.O_RDWR, 0)
+		came[path] = "can't be opened"
+		if err == nil {
+			_, err = unix.IoctlGetInt(fd, entropyCount)
+			came[path] = map[bool]string{true: "works", false: "takes no ioctl"}[err == nil]
+			_ = unix.Close(fd)
+		}
+	}
+	return came
+}
+
+func TestAConfinedJobUsesTheDevicesItWasGivenAndNoOthers(t *testing.T) {
+	if word, _ := landlocked(t); !strings.HasPrefix(word, launch.Confined) {
+		t.Log("this kernel has no Landlock: nothing is kept from a job")
+		return
+	}
+	const all = "/dev/urandom /dev/random /dev/ptmx"
+	require.Equal(t, "works", useDevices(all)["/dev/random"], "everybody may ask this")
+	other := "takes no ioctl"
+	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); abi < 5 {
+		other = "works" // before Linux 6.10 a device that can be opened takes all of them
+	}
+	for _, tt := range []struct {
+		name    string
+		devices []string
+		want    map[string]any
+	}{
+		{"none", nil, map[string]any{"/dev/urandom": other, "/dev/random": other, "/dev/ptmx": "can't be opened"}},
+		{
+			"some",
+			[]string{"/dev/no[0-9]*", "/dev/urand*"},
+			map[string]any{"/dev/urandom": "works", "/dev/random": other, "/dev/ptmx": "can't be opened"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPool(t, func(c *launch.Config) { c.Setup.Devices = tt.devices })
+			run, _ := launchOne(t, p, request("use devices", all))
+			require.Equal(t, tt.want, run.Result)
+		})
+	}
+}
+
+// runHolding runs a program on the GPU that the job is given, as tasks do, and tells what it said.
+func runHolding(ctx context.Context, req *launch.Request, program string, run *engine.Run) error {
+	g, err := req.Host.Reserve(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required}})
+	if err != nil {
+		return err
+	}
+	defer g.Release()
+	var said strings.Builder
+	l := &proc.Local{Scoped: true}
+	exit, err := l.Run(ctx, proc.Cmd{
+		Path: program, Stdout: &said, Stderr: &said,
+		Env: append(gpu.Environ(g.Devices), "PATH="+os.Getenv("PATH"), "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH")),
+	})
+	run.Result["leased"], run.Result["said"], run.Result["exit"] = g.Devices[0].UUID, strings.TrimSpace(said.String()), exit.Code
+	return err
+}
+
+func TestRealConfinedJobsUseTheGPUThatTheyWereLeased(t *testing.T) {
+	if os.Getenv("MILLRACE_GPU") == "" {
+		t.Skip("`make gpu` runs this on a machine with a GPU")
+	}
+	folder := t.TempDir()
+	program := filepath.Join(folder, "cuda")
+	out, err := exec.Command("gcc", "-o", program, "../../modules/gpu/testdata/cuda.c", "-ldl").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	pool := gpu.NewPool(gpu.Config{})
+	t.Cleanup(pool.Close)
+	p := newPool(t, func(c *launch.Config) {
+		c.Machine, c.Setup.Devices, c.Setup.Read = &launch.Machine{GPUs: pool}, gpu.DeviceFiles(), []string{folder}
+		c.Env = append(c.Env, "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH"))
+	})
+	run, _ := launchOne(t, p, request("run on a gpu", program))
+	require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
+	require.EqualValues(t, 0, run.Result["exit"], run.Result["said"])
+	require.Equal(t, strings.TrimPrefix(run.Result["leased"].(string), "GPU-"), run.Result["said"])
+}
