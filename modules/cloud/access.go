@@ -52,10 +52,13 @@ type Keys struct {
 	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
 }
 
-// End is when they are asked for again: after a minute where they name no end.
+// margin is how long before their end keys are asked for again: a call takes its time, and clocks differ.
+const margin = 10 * time.Second
+
+// End is when they are asked for again: 10 s before their end, or after a minute where they name none.
 func (k Keys) End() time.Time {
 	if k.Expires.IsZero() {
 		return time.Now().Add(reread)
 	}
-	return k.Expires
+	return k.Expires.Add(-margin)
 }

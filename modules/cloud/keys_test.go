@@ -101,6 +101,12 @@ func TestF19WhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestKeysAreAskedForAgainBeforeTheyEnd(t *testing.T) {
+	end := time.Now().Add(time.Hour)
+	require.Equal(t, end.Add(-10*time.Second), Keys{Expires: end}.End())
+	require.WithinDuration(t, time.Now().Add(time.Minute), Keys{}.End(), time.Second)
+}
+
 func TestNoKeysOfAWSAreASentenceWithARemedy(t *testing.T) {
 	alone(t, "", "")
 	_, err := (&Chain{}).Keys(t.Context(), ServiceAWS)

@@ -29,18 +29,10 @@ func Cause(job, try context.Context, err error) error {
 	if fe, ok := errors.AsType[*fault.Error](err); ok {
 		return fe
 	}
-	if de, ok := errors.AsType[*net.DNSError](err); ok {
-		return fault.As(fault.Transient, lookup(de))
+	if de, ok := errors.AsType[*net.DNSError](err); ok { // whose text has the resolver's address
+		err = fmt.Errorf("host %q: %s; check its name and this machine's DNS", de.Name, de.Err)
 	}
 	return fault.As(fault.Transient, err)
-}
-
-// lookup says that DNS gave no address, without that of who was asked.
-func lookup(e *net.DNSError) error {
-	if e.IsNotFound {
-		return fmt.Errorf("DNS knows no host %q; check its name", e.Name)
-	}
-	return fmt.Errorf("DNS did not say where host %q is (%s); check the network's rules", e.Name, e.Err)
 }
 
 // Place names an address without what may be secret in it: user, query and fragment.
