@@ -80,6 +80,8 @@ func poisoned(h record.History) error {
 	switch {
 	case h.Crashed >= maxCrashes:
 		return fmt.Errorf("%w: it took down the process that ran it %d times", errQuarantined, h.Crashed)
+	case h.HoardedAlone > 0: // and its worker died too, or it would be judged already
+		return fmt.Errorf("%w: it used too much memory with its worker to itself, and took that down", errQuarantined)
 	case h.DiedAlone >= maxDiedAlone:
 		return fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, h.Died, h.DiedAlone)
 	case h.GPUsLost >= maxGPUsLost:

@@ -28,15 +28,10 @@ func (a *attempt) refused() error {
 	if why := poisoned(a.record.History); why != nil {
 		return why
 	}
-	var err error
-	switch {
-	case a.record.HoardedAlone > 0:
-		err = fmt.Errorf("%w: it used too much memory with its worker to itself", errSpent)
-	case a.record.Failed < a.maxAttempts():
+	if a.record.Failed < a.maxAttempts() {
 		return nil
-	default:
-		err = fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
 	}
+	err := fmt.Errorf("%w: %d failed, of %d", errSpent, a.record.Failed, a.maxAttempts())
 	for _, e := range slices.Backward(a.record.Earlier()) {
 		if e.Status == record.AttemptFailed && e.Failure != nil {
 			return fmt.Errorf("%w; the last: %s", err, e.Failure.Message)

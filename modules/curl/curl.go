@@ -32,7 +32,7 @@ type Props struct {
 	Src      string         `json:"src" aliases:"url" doc:"Address, http or https."`
 	Dest     string         `json:"dest,omitzero" aliases:"dst" doc:"File to write, unless config has output; it appears when it is complete."`
 	Checksum string         `json:"checksum,omitzero" doc:"What the file must come to, such as sha256:9f86d08…; also sha512, sha1 and md5."`
-	Config   map[string]any `json:"config,omitzero" doc:"Options of curl, by long or short name: request, location, header, data, user, max-time, retry, max-filesize, range and others. An answer of status 300 or above fails (as with fail), retry is 4 unless given, max-filesize 10G, speed-limit 1024 bytes a second over a speed-time of 60 s."`
+	Config   map[string]any `json:"config,omitzero" doc:"Options of curl, by long or short name: request, location, header, data, user, max-time, retry, max-filesize, range and others. An answer of status 300 or above fails (as with fail), retry is 4 unless given (0 for other methods than GET and HEAD), max-filesize 10G (0 is none), speed-limit 1024 bytes a second over a speed-time of 60 s."`
 }
 
 // Output is what register stores.
@@ -105,19 +105,24 @@ func tellSecrets(u *url.URL, o options, tell func(string)) {
 	if tell == nil {
 		return
 	}
+	for _, s := range append(secretsIn(u), o.secrets...) {
+		tell(s)
+	}
+}
+
+// secretsIn are what an address holds that opens it: its password, and what its query says under a telling name.
+func secretsIn(u *url.URL) (all []string) {
 	if password, ok := u.User.Password(); ok && password != "" {
-		tell(password)
+		all = append(all, password)
 	}
 	for name, values := range u.Query() {
 		for _, v := range values {
 			if v != "" && (redact.NameIsSecret(name) || signs(name)) {
-				tell(v)
+				all = append(all, v)
 			}
 		}
 	}
-	for _, s := range o.secrets {
-		tell(s)
-	}
+	return all
 }
 
 // signs says whether a query's name is that of a signature, which opens the address to whoever has it: those of AWS,

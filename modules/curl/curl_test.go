@@ -78,22 +78,22 @@ func TestAFileIsFetchedWholeAndDescribed(t *testing.T) {
 	out, err := curl.Module.Run(t.Context(), c, map[string]any{
 		"src": address + "/gear.stl?X-Amz-Signature=sesame", "dst": "in/gear.stl", "checksum": fmt.Sprintf("sha256:%x", sha256.Sum256(want)),
 		"config": map[string]any{
-			"L": true, "silent": true, "A": "tester", "e": "https://example.com", "H": []any{"X-Auth-Token: Bearer hunter2", "X-Note: plain"},
+			"L": true, "silent": true, "A": "tester", "e": "https://example.com/from?token=s3same", "max-filesize": 0, "H": []any{"X-Auth-Token: Bearer hunter2", "X-Note: plain"},
 			"b": "session=cookie-secret", "user": "me:pa55word", "verbose": true,
 		},
 	})
 	require.NoError(t, err)
 	require.Equal(t, want, file(t, c, "in/gear.stl"))
 	require.Equal(t, "tester", got.Get("User-Agent"))
-	require.Equal(t, "https://example.com", got.Get("Referer"))
+	require.Equal(t, "https://example.com/from?token=s3same", got.Get("Referer"))
 	require.Equal(t, "Bearer hunter2", got.Get("X-Auth-Token"))
 	require.Equal(t, "Basic bWU6cGE1NXdvcmQ=", got.Get("Authorization"))
 	delete(out, "stats")
 	require.Equal(t, map[string]any{
 		"src": address + "/gear.stl", "dest": "in/gear.stl", "size": "1048576", "status": int64(200), "contentType": "model/stl", "resumed": int64(0),
-		"config": map[string]any{"L": true, "silent": true, "A": "tester", "e": "https://example.com", "verbose": true},
+		"config": map[string]any{"L": true, "silent": true, "A": "tester", "e": "https://example.com/from", "max-filesize": int64(0), "verbose": true},
 	}, out)
-	require.Subset(t, r.Secrets, []string{"Bearer hunter2", "hunter2", "cookie-secret", "pa55word", "sesame"})
+	require.Subset(t, r.Secrets, []string{"Bearer hunter2", "hunter2", "cookie-secret", "pa55word", "sesame", "s3same"})
 	require.Equal(t, "> GET "+address+"/gear.stl\n< 200 OK\n", r.Stderr.String())
 }
 
@@ -406,6 +406,83 @@ func (d *drops) Read(p []byte) (int, error) {
 }
 
 func (d *drops) Close() error { return nil }
+
+// The first answer breaks off in the middle; what comes for the rest is not it.
+func TestAPartThatIsNotTheRestOfTheFileIsNeverJoinedToIt(t *testing.T) {
+	for _, tt := range []struct {
+		name, etag, span, body string
+	}{
+		{"a shorter one", `"v1"`, "bytes 5-7/10", "567"},
+		{"an earlier one", `"v1"`, "bytes 4-9/10", "456789"},
+		{"of another version", `"v2"`, "bytes 5-9/10", "56789"},
+		{"of a version without a name", "", "bytes 5-9/10", "56789"},
+		{"shorter than it says", `"v1"`, "bytes 5-9/10", "567"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var asked []string
+			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.Header.Get("Range"))
+				w.Header().Set("ETag", `"v1"`)
+				w.Header().Set("Accept-Ranges", "bytes")
+				switch len(asked) {
+				case 1:
+					w.Header().Set("Content-Length", "10")
+					_, _ = io.WriteString(w, "01234")
+					_ = http.NewResponseController(w).Flush()
+					panic(http.ErrAbortHandler)
+				case 2:
+					w.Header().Set("ETag", tt.etag)
+					w.Header().Set("Content-Range", tt.span)
+					w.WriteHeader(http.StatusPartialContent)
+					_, _ = io.WriteString(w, tt.body)
+				default:
+					_, _ = io.WriteString(w, "0123456789")
+				}
+			})
+			c, _ := moduletest.Call(t)
+			_, err := curl.Module.Run(t.Context(), c, map[string]any{"src": address, "dest": "out", "config": map[string]any{"retry-delay": 0.01}})
+			require.NoError(t, err)
+			require.Equal(t, "0123456789", string(file(t, c, "out")))
+			require.Equal(t, []string{"", "bytes=5-", ""}, asked)
+		})
+	}
+}
+
+func TestAPartThatNobodyAskedForIsNoFile(t *testing.T) {
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Range", "bytes 0-4/10")
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, "01234")
+	})
+	c, _ := moduletest.Call(t)
+	_, err := curl.Module.Run(t.Context(), c, map[string]any{"src": address, "dest": "out"})
+	require.ErrorContains(t, err, "answered 206, a part of the file, though all of it was asked for")
+	gone(t, c)
+}
+
+func TestWhatAPostDoesIsAskedForOnce(t *testing.T) {
+	orders := 0
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		orders++
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	c, _ := moduletest.Call(t)
+	config := map[string]any{"data": "order=1", "retry-delay": 0.01}
+	_, err := curl.Module.Run(t.Context(), c, map[string]any{"src": address, "dest": "out", "config": config})
+	require.ErrorContains(t, err, "answered 500")
+	require.Equal(t, 1, orders)
+	config["retry"] = 2
+	_, err = curl.Module.Run(t.Context(), c, map[string]any{"src": address, "dest": "out", "config": config})
+	require.ErrorContains(t, err, "answered 500")
+	require.Equal(t, 1+3, orders)
+}
+
+func TestAHostThatIsNotThereIsASentence(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	_, err := curl.Module.Run(t.Context(), c, map[string]any{"src": "http://nosuch.invalid/x", "dest": "out", "config": map[string]any{"retry": 0}})
+	require.ErrorContains(t, err, `GET http://nosuch.invalid/x: host "nosuch.invalid": `)
+	require.ErrorContains(t, err, "; check its name and this machine's DNS")
+}
 
 func TestHeadersAloneCanBeAskedFor(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Size", "7") })

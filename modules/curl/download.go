@@ -169,6 +169,8 @@ func (d *download) judge(res *http.Response) error {
 	case res.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.options.span == "" && d.validator != "":
 		d.validator = ""
 		return fault.As(fault.Transient, fmt.Errorf("%s: the file has changed since the transfer broke off", d.where))
+	case res.StatusCode == http.StatusPartialContent && res.Request.Header.Get("Range") == "":
+		return fault.As(fault.Permanent, fmt.Errorf("%s answered 206, a part of the file, though all of it was asked for; tell whoever runs the server, or a cache before it", d.where))
 	case res.StatusCode < 300 && (d.options.span == "" || res.StatusCode == http.StatusPartialContent || d.options.headers()):
 		return nil
 	case res.StatusCode < 300:
@@ -186,14 +188,12 @@ func (d *download) judge(res *http.Response) error {
 // prepare makes f ready for what res brings: its rest, or the whole file from the start.
 func (d *download) prepare(f *os.File, res *http.Response) error {
 	from := int64(0)
-	resumes := d.options.span == "" && d.validator != "" && res.StatusCode == http.StatusPartialContent
-	if resumes {
-		var to, total int64
-		n, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &total)
-		if n != 3 || err != nil || from != d.size || total != d.total && d.total >= 0 {
+	if d.validator != "" && d.size > 0 && res.StatusCode == http.StatusPartialContent {
+		if err := d.continues(res); err != nil {
 			d.validator = ""
-			return fault.As(fault.Transient, fmt.Errorf("%s: the server sent another range than was asked for", d.where))
+			return fault.As(fault.Transient, err)
 		}
+		from = d.size
 		d.resumed++
 	} else {
 		d.total = res.ContentLength
@@ -212,11 +212,22 @@ func (d *download) prepare(f *os.File, res *http.Response) error {
 	return nil
 }
 
+// continues holds a part against what was asked for: the rest of the same file, all of it.
+func (d *download) continues(res *http.Response) error {
+	if res.Header.Get("ETag") != d.validator {
+		return fmt.Errorf("%s: the file has changed since the transfer broke off", d.where)
+	}
+	if want := fmt.Sprintf("bytes %d-%d/%d", d.size, d.total-1, d.total); res.Header.Get("Content-Range") != want {
+		return fmt.Errorf("%s: the server sent another range than was asked for", d.where)
+	}
+	return nil
+}
+
 // validates is what names this version of a file to a server that can send a part of it: its ETag, unless that is a weak
 // one, which may stand for other bytes. A date has too coarse a grain.
 func (d *download) validates(res *http.Response) string {
 	tag := res.Header.Get("ETag")
-	if d.options.span != "" || d.options.request() != http.MethodGet || len(d.options.data) > 0 || res.ContentLength < 0 ||
+	if res.StatusCode != http.StatusOK || d.options.span != "" || d.options.request() != http.MethodGet || len(d.options.data) > 0 || res.ContentLength < 0 ||
 		!strings.HasPrefix(tag, `"`) || !strings.EqualFold(res.Header.Get("Accept-Ranges"), "bytes") || res.Header.Get("Content-Encoding") != "" {
 		return ""
 	}
@@ -257,6 +268,10 @@ func (d *download) receive(job, try context.Context, cancel context.CancelCauseF
 	}
 	if err != nil {
 		return fmt.Errorf("%s: after %d bytes: %w", d.where, d.size, egress.Cause(job, try, err))
+	}
+	if d.validator != "" && d.size != d.total {
+		d.validator = ""
+		return fault.As(fault.Transient, fmt.Errorf("%s: the server sent %d bytes of a file of %d", d.where, d.size, d.total))
 	}
 	return nil
 }

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/redact"
 )
 
@@ -48,6 +50,7 @@ const (
 	maxRetry    = 20
 	maxHeaders  = 64
 	defaultSize = 10 << 30
+	unlimited   = 1 << 62
 )
 
 // request is the method that is used.
@@ -88,6 +91,12 @@ func parse(config map[string]any) (options, []modules.Problem) {
 		if err := o.set(name, v); err != nil {
 			problems = append(problems, problem(key, "%s", err.Error()))
 		}
+	}
+	if _, given := seen["retry"]; !given && o.request() != http.MethodGet && o.request() != http.MethodHead {
+		o.retry = 0 // what a POST does may be done already, though no answer came
+	}
+	if o.maxSize == 0 { // as curl has it
+		o.maxSize = unlimited
 	}
 	if o.span != "" && len(o.data) > 0 && !o.get {
 		problems = append(problems, problem("range", "can't be given with data; drop one"))
@@ -157,7 +166,7 @@ func (o *options) setRequest(name string, v any) (err error) {
 	case "user-agent":
 		return o.setHeader("User-Agent", v)
 	case "referer":
-		return o.setHeader("Referer", v)
+		return o.setReferer(v)
 	case "cookie":
 		return o.setCookie(v)
 	case "oauth2-bearer":
@@ -222,6 +231,20 @@ func (o *options) setHeader(name string, v any) error {
 	return nil
 }
 
+func (o *options) setReferer(v any) error {
+	text, err := line(v)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return fmt.Errorf("must be an address")
+	}
+	o.secret(secretsIn(u)...)
+	o.header.Set("Referer", text)
+	return nil
+}
+
 func (o *options) setCookie(v any) error {
 	text, err := line(v)
 	if err != nil || !strings.Contains(text, "=") {
@@ -266,6 +289,10 @@ func shown(config map[string]any) map[string]any {
 	all := maps.Clone(config)
 	for key := range all {
 		switch long(key) {
+		case "referer":
+			if u, err := url.Parse(fmt.Sprint(all[key])); err == nil {
+				all[key] = egress.Place(u)
+			}
 		case "user", "cookie", "oauth2-bearer", "header", "data", "data-ascii", "data-raw", "data-binary", "data-urlencode", "json":
 			delete(all, key)
 		}

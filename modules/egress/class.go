@@ -20,11 +20,15 @@ type network struct {
 }
 
 // networks are the special-purpose blocks of IANA's IPv4 and IPv6 registries that no public host lies in, and the
-// metadata services of AWS (169.254.169.254, fd00:ec2::254) and Alibaba (100.100.100.200); the first match counts.
+// metadata services of AWS (169.254.169.254, fd00:ec2::254, those of EKS's pods at ::23), Google (fd20:ce::254), Azure
+// (168.63.129.16) and Alibaba (100.100.100.200); the first match counts.
 var networks = sync.OnceValue(func() []network {
 	table := []struct{ prefix, class string }{
 		{"169.254.169.254/32", "metadata"},
 		{"fd00:ec2::254/128", "metadata"},
+		{"fd00:ec2::23/128", "metadata"},
+		{"fd20:ce::254/128", "metadata"},
+		{"168.63.129.16/32", "metadata"},
 		{"100.100.100.200/32", "metadata"},
 		{"0.0.0.0/8", "unspecified"},
 		{"::/128", "unspecified"},

@@ -92,7 +92,7 @@ func TestTheOperatorCanAllowHosts(t *testing.T) {
 }
 
 func TestAllowPrivateStillRefusesTheMetadataService(t *testing.T) {
-	for _, host := range []string{"169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "[fe80::1]"} {
+	for _, host := range []string{"169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "168.63.129.16", "[fd00:ec2::23]", "[fd20:ce::254]", "[fe80::1]"} {
 		err := get(t, egress.Policy{AllowPrivate: true}, "http://"+host+"/")
 		_, ok := errors.AsType[*egress.BlockedError](err)
 		require.True(t, ok, "%s: %v", host, err)

@@ -25,6 +25,14 @@ func filled(t *testing.T, names ...string) *modules.Call {
 	return c
 }
 
+func TestWhatIsFoundIsNeverAnOption(t *testing.T) {
+	c := filled(t, "--python-expr=x.obj", "-a.ply")
+	out, err := findasset.Module.Run(t.Context(), c, map[string]any{"src": "."})
+	require.NoError(t, err)
+	require.Equal(t, "./--python-expr=x.obj", out["dest"])
+	require.Equal(t, []any{"./-a.ply"}, out["others"])
+}
+
 func TestTheWinnerIsTheSameEachTime(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -101,9 +101,11 @@ func (s *search) best() (candidate, []string) {
 	})
 	var others []string
 	for _, c := range s.found[1:min(len(s.found), 1+maxOthers)] {
-		others = append(others, c.file)
+		others = append(others, workspace.Operand(c.file))
 	}
-	return s.found[0], others
+	first := s.found[0]
+	first.file = workspace.Operand(first.file) // whoever packed the archive chose the name
+	return first, others
 }
 
 // why says what decided between the first two, which are sorted.

@@ -227,6 +227,7 @@ func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {
 		{"a certificate that is none", map[string]any{"brokers": brokers, "ssl": map[string]any{"ca": "x"}}, "has a ca without a certificate in PEM"},
 		{"half a pair", map[string]any{"brokers": brokers, "ssl": map[string]any{"cert": "x"}}, "no pair in PEM"},
 		{"an unknown mechanism", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "aws", "username": "a", "password": "b"}}, `has mechanism "aws"`},
+		{"an option of sasl that may be one that protects", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "plain", "username": "a", "password": "b", "authorizationIdentity": "c"}}, `has "authorizationIdentity"; known are mechanism, username and password`},
 		{"a user without a password", map[string]any{"brokers": brokers, "sasl": map[string]any{"mechanism": "plain", "username": "a"}}, "needs a username and a password"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,6 +238,14 @@ func TestWhatIsWrongWithTheReservedKeyIsNamed(t *testing.T) {
 			require.Equal(t, fault.Permanent, fault.Of(err))
 		})
 	}
+}
+
+func TestAKeyOfTheStateIsASecret(t *testing.T) {
+	c, r := moduletest.Call(t)
+	r.State["__kafka"] = map[string]any{"brokers": "kafka", "ssl": map[string]any{"cert": "x", "key": "s3same"}}
+	_, err := kafka.Module.Run(t.Context(), c, map[string]any{"topic": "results"})
+	require.ErrorContains(t, err, "no pair in PEM")
+	require.Equal(t, []string{"s3same"}, r.Secrets)
 }
 
 func TestItEndsWithItsJob(t *testing.T) {

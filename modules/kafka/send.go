@@ -32,6 +32,9 @@ func (t *transport) send(ctx context.Context, c *modules.Call, record *kgo.Recor
 	late := fmt.Errorf("send to topic %s of %s: not stored within %s; check that its partitions have a leader", record.Topic, t.names(), timeout)
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, fault.As(fault.Transient, late))
 	defer cancel()
+	if t.tls == nil && t.sasl != nil && t.sasl.Name() == "PLAIN" {
+		_, _ = fmt.Fprintln(c.Stderr, "the password goes to Kafka in clear: give ssl, or a mechanism scram-…")
+	}
 	client, err := kgo.NewClient(t.options()...)
 	if err != nil {
 		return Output{}, wrong("%w", err)

@@ -94,7 +94,7 @@ func parse(m map[string]any, tell func(string)) (*transport, error) {
 		case "topic":
 			t.topic, err = text(key, v)
 		case "ssl":
-			t.tls, err = parseTLS(v)
+			t.tls, err = parseTLS(v, tell)
 		case "sasl":
 			t.sasl, err = parseSASL(v, tell)
 		default:
@@ -148,7 +148,7 @@ func addresses(v any) ([]string, error) {
 }
 
 // parseTLS reads true, or a map that says how: those options of Node's tls.connect that we have.
-func parseTLS(v any) (*tls.Config, error) {
+func parseTLS(v any, tell func(string)) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if on, ok := v.(bool); ok {
 		if !on {
@@ -179,6 +179,9 @@ func parseTLS(v any) (*tls.Config, error) {
 	}
 	cert, _ := m["cert"].(string)
 	key, _ := m["key"].(string)
+	if key != "" && tell != nil {
+		tell(key)
+	}
 	if cert == "" && key == "" {
 		return conf, nil
 	}
@@ -195,8 +198,14 @@ func parseSASL(v any, tell func(string)) (sasl.Mechanism, error) {
 	if !ok {
 		return nil, errors.New("must be a map, such as {mechanism: plain, username: …, password: …}")
 	}
+	keys := []string{"mechanism", "username", "password"}
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(keys, key) {
+			return nil, fmt.Errorf("has %q; known are mechanism, username and password", key)
+		}
+	}
 	var known [3]string
-	for i, key := range []string{"mechanism", "username", "password"} {
+	for i, key := range keys {
 		known[i], _ = m[key].(string)
 	}
 	if known[2] != "" && tell != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/workspace"
 )
 
 // maxPart is the longest name of one file or folder on the file systems of Linux, in bytes.
@@ -35,15 +36,8 @@ func Local(key string) (string, error) {
 	return key, nil
 }
 
-// below joins a folder of the workspace and a name in it. What begins with a dash gets "./" in front: a program would take
-// it for an option.
-func below(folder, name string) string {
-	joined := path.Join(folder, name)
-	if strings.HasPrefix(joined, "-") {
-		return "./" + joined
-	}
-	return joined
-}
+// below joins a folder of the workspace and a name in it, which no program takes for an option.
+func below(folder, name string) string { return workspace.Operand(path.Join(folder, name)) }
 
 // place gives every item the name of its file, or says which can't have one. base is what the keys have in common and the
 // names leave out.

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -69,7 +68,10 @@ func fill(ctx context.Context, dir *workspace.Dir, temp string, a *archive, r io
 		return err
 	}
 	defer root.Close()
-	for _, folder := range a.folders() {
+	for _, folder := range a.folders {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := root.Mkdir(folder, 0o755); err != nil {
 			return fmt.Errorf("make folder %q: %w", folder, bare(err))
 		}
@@ -101,24 +103,6 @@ func fill(ctx context.Context, dir *workspace.Dir, temp string, a *archive, r io
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// folders lists the folders of an archive, those that only files name included, each behind the one it lies in.
-func (a *archive) folders() []string {
-	known := map[string]bool{}
-	var all []string
-	for _, e := range a.entries {
-		at := e.name
-		if !e.folder {
-			at = path.Dir(at)
-		}
-		for ; at != "." && at != "" && !known[at]; at = path.Dir(at) {
-			known[at] = true
-			all = append(all, at)
-		}
-	}
-	slices.Sort(all)
-	return all
 }
 
 // An unpacker unpacks one file at a time.

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,8 +67,7 @@ func refused(t *testing.T, archive []byte, config map[string]any, want string) {
 
 // F36: bombs. What is claimed is refused by the directory, what is not claimed by the count of what comes out.
 func TestF36BombsAreRefused(t *testing.T) {
-	packed := deflate(t, 4<<20)
-	bomb := member{name: "zeros", method: 8, packed: packed, size: 100 << 20}
+	packed := deflate(t, 1<<20)
 	second := uint32(0)
 	for _, tt := range []struct {
 		name    string
@@ -75,10 +75,12 @@ func TestF36BombsAreRefused(t *testing.T) {
 		config  map[string]any
 		want    string
 	}{
-		{"a thousand to one", forge(bomb), nil, `"zeros" unpacks to `},
-		{"many small ones", forge(small(packed, 70)...), nil, "the archive unpacks to"},
+		{"one that grows too much", grows(251), nil, `"zeros" unpacks to 251 times its size, more than the 250 times that are admitted (config.maxRatio)`},
+		{"one that grows more than the pipeline admits", grows(101), map[string]any{"maxRatio": 100}, `"zeros" unpacks to 101 times its size, more than the 100 times`},
+		{"many small ones", grow(251), nil, "the archive unpacks to 251 times its size, more than the 250 times that are admitted (config.maxRatio)"},
 		{"too large in all", forge(member{name: "a", content: "12345"}, member{name: "b", content: "12345"}), map[string]any{"maxSize": 9}, "unpacks to more than the 0 MiB that are admitted (config.maxSize)"},
 		{"too many", standard(t, zip.Store, "a", "b", "c"), map[string]any{"maxFiles": 2}, "the archive holds 3 files, more than the 2"},
+		{"too many folders that names imply", forge(member{name: "a/b/c/d"}, member{name: "a/b/e/f"}), map[string]any{"maxFiles": 5}, "the archive unpacks to more than the 5 files and folders that are admitted (config.maxFiles)"},
 		{"more than it says", forge(member{name: "a", method: 8, packed: packed, size: 1000}), nil, `"a" holds more than the 1000 bytes that it says`},
 		{"less than it says", forge(member{name: "a", method: 8, packed: deflate(t, 999), size: 1000}), nil, `"a" is not what was packed`},
 		{"one file by two names", forge(member{name: "a", content: "12345"}, member{name: "b", content: "12345", at: &second}), nil, `files of the archive overlap, at "b"`},
@@ -88,13 +90,29 @@ func TestF36BombsAreRefused(t *testing.T) {
 	}
 }
 
-// small are n files that stay below what is looked at one by one.
-func small(packed []byte, n int) []member {
-	var all []member
-	for i := range n {
-		all = append(all, member{name: string(rune('a'+i%26)) + string(rune('A'+i/26)) + string(rune('0'+i%7)), method: 8, packed: packed[:len(packed)/100], size: 1 << 20})
+// What grows less than is admitted is not refused for that: here it is the bytes that are wrong.
+func TestWhatGrowsNoMoreThanIsAdmittedIsUnpacked(t *testing.T) {
+	refused(t, grows(250), nil, `"zeros" can't be unpacked`)
+	refused(t, grow(249), nil, `can't be unpacked`)
+}
+
+// grows is an archive with a file that claims to be so many times what it is packed, and more than a bomb is at least.
+func grows(times int) []byte {
+	junk := make([]byte, 1<<20)
+	return forge(member{name: "zeros", method: 8, packed: junk, size: uint32(times * len(junk))})
+}
+
+// grow is an archive of files which, each below what is looked at one by one, claim so many times its size together.
+func grow(times int) []byte {
+	members := make([]member, 70)
+	for i := range members {
+		members[i] = member{name: fmt.Sprintf("f%02d", i), method: 8, packed: make([]byte, 4<<10), size: 1}
 	}
-	return all
+	size := len(forge(members...))
+	for i := range members {
+		members[i].size = uint32(times*size/len(members)) + 1
+	}
+	return forge(members...)
 }
 
 // overlapping is the trick of a bomb without nesting: the bytes of one file hold the next one, header and all.

@@ -15,23 +15,28 @@ const bombFloor = 64 << 20
 
 // An archive is what a directory holds, all of it admitted.
 type archive struct {
-	entries []entry // as the directory lists them; after locate, as they lie in the file
-	start   int64   // of the directory
+	entries []entry  // as the directory lists them; after locate, as they lie in the file
+	folders []string // those too that only names of others imply, each behind the one it lies in
+	start   int64    // of the directory
 	files   int
 	size    int64 // of all files
 }
 
 // disk is how much the archive takes when unpacked: files and folders take whole blocks.
-func (a *archive) disk() int64 { return a.size + int64(len(a.entries))*4096 }
+func (a *archive) disk() int64 { return a.size + int64(a.files+len(a.folders))*4096 }
 
 // read reads the directory of an archive of size bytes and refuses what is not admitted.
-func read(r io.ReaderAt, size int64, most Config) (*archive, error) {
+func read(ctx context.Context, r io.ReaderAt, size int64, most Config) (*archive, error) {
 	dir, records, start, base, err := directory(r, size, most.MaxFiles)
 	if err != nil {
 		return nil, err
 	}
 	a := &archive{entries: make([]entry, 0, records), start: start}
+	known := map[string]bool{}
 	for range records {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		var e entry
 		if e, dir, err = next(dir, base); err != nil {
 			return nil, err
@@ -47,11 +52,28 @@ func read(r io.ReaderAt, size int64, most Config) (*archive, error) {
 			a.files++
 		}
 		a.entries = append(a.entries, e)
+		a.lies(e, known)
+		if a.files+len(a.folders) > most.MaxFiles {
+			return nil, refuse("the archive unpacks to more than the %d files and folders that are admitted (config.maxFiles)", most.MaxFiles)
+		}
 	}
+	slices.Sort(a.folders)
 	if bomb(a.size, size, most) {
 		return nil, refuse("the archive unpacks to %d times its size, more than the %d times that are admitted (config.maxRatio)", a.size/max(size, 1), most.MaxRatio)
 	}
-	return a, a.distinct()
+	return a, a.distinct(ctx)
+}
+
+// lies adds the folders that an entry lies in, and itself where it is one, but those that are known.
+func (a *archive) lies(e entry, known map[string]bool) {
+	at := e.name
+	if !e.folder {
+		at = path.Dir(at)
+	}
+	for ; at != "." && at != "" && !known[at]; at = path.Dir(at) {
+		known[at] = true
+		a.folders = append(a.folders, at)
+	}
 }
 
 func bomb(size, packed int64, most Config) bool {
@@ -94,9 +116,12 @@ func methodName(m uint16) string {
 }
 
 // distinct refuses two files that some filesystem takes for one, and a file that is a folder elsewhere in the archive.
-func (a *archive) distinct() error {
+func (a *archive) distinct(ctx context.Context) error {
 	files := make(map[string]string, a.files)
 	for _, e := range a.entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if e.folder {
 			continue
 		}
@@ -106,15 +131,12 @@ func (a *archive) distinct() error {
 		}
 		files[key] = e.name
 	}
-	for _, e := range a.entries {
-		at := e.name
-		if !e.folder {
-			at = path.Dir(at)
+	for _, folder := range a.folders {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		for ; at != "." && at != ""; at = path.Dir(at) {
-			if file, both := files[fold(at)]; both {
-				return refuse("in the archive %q is a file and a folder; rename one", file)
-			}
+		if file, both := files[fold(folder)]; both {
+			return refuse("in the archive %q is a file and a folder; rename one", file)
 		}
 	}
 	return nil

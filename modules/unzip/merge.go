@@ -11,22 +11,8 @@ import (
 
 // merge moves what was unpacked into a folder that is there. What stands in the way is found before anything is moved.
 func merge(ctx context.Context, dir *workspace.Dir, temp, dest string, a *archive) error {
-	folders := a.folders()
-	for _, folder := range folders {
+	for _, folder := range a.folders {
 		if err := free(dir, path.Join(dest, folder), true); err != nil {
-			return err
-		}
-	}
-	for _, e := range a.entries {
-		if e.folder {
-			continue
-		}
-		if err := free(dir, path.Join(dest, e.name), false); err != nil {
-			return err
-		}
-	}
-	for _, folder := range folders {
-		if err := dir.MkdirAll(path.Join(dest, folder)); err != nil {
 			return err
 		}
 	}
@@ -34,6 +20,19 @@ func merge(ctx context.Context, dir *workspace.Dir, temp, dest string, a *archiv
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if e.folder {
+			continue
+		}
+		if err := free(dir, path.Join(dest, e.name), false); err != nil {
+			return err
+		}
+	}
+	for _, folder := range a.folders {
+		if err := dir.MkdirAll(path.Join(dest, folder)); err != nil {
+			return err
+		}
+	}
+	for _, e := range a.entries { // to the end, whatever ctx says: half of it would be a mixture
 		if e.folder {
 			continue
 		}

@@ -27,7 +27,7 @@ type Props struct {
 
 // Config is how much an archive may hold.
 type Config struct {
-	MaxFiles int   `json:"maxFiles" default:"100000" doc:"Most files and folders, 1 to 1000000."`
+	MaxFiles int   `json:"maxFiles" default:"100000" doc:"Most files and folders, 1 to 1000000; folders count that the name of a file alone implies."`
 	MaxSize  int64 `json:"maxSize" default:"21474836480" doc:"Most bytes that it unpacks to."`
 	MaxRatio int64 `json:"maxRatio" default:"250" doc:"Most bytes that a packed byte may become, of what is larger than 64 MiB: in the whole archive, and in each file."`
 }
@@ -61,13 +61,13 @@ type Output struct {
 }
 
 // Probe reads the archive's directory, which says what it will take.
-func (p *Props) Probe(_ context.Context, c *modules.Call) (modules.Demand, error) {
+func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, error) {
 	f, info, err := open(c, p.Src)
 	if err != nil {
 		return modules.Demand{}, err
 	}
 	defer f.Close()
-	a, err := read(f, info.Size(), p.Config)
+	a, err := read(ctx, f, info.Size(), p.Config)
 	if err != nil {
 		return modules.Demand{}, fmt.Errorf("unpack %s: %w", p.Src, err)
 	}
@@ -98,7 +98,7 @@ func unpack(ctx context.Context, c *modules.Call, p Props) (a *archive, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if a, err = read(f, info.Size(), p.Config); err != nil {
+	if a, err = read(ctx, f, info.Size(), p.Config); err != nil {
 		return nil, err
 	}
 	if err := a.locate(ctx, f); err != nil {

@@ -4,15 +4,38 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
-// Open opens a file for reading.
-func (d *Dir) Open(name string) (*os.File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
+// Open opens a file or a folder for reading. What else lies in the workspace, a named pipe that a program of the job left
+// and nobody writes to, say, is refused at once with a permanent error; what a person gave may be one.
+func (d *Dir) Open(name string) (*os.File, error) {
+	return do(d, "open", name, func(p place) (*os.File, error) {
+		if p.foreign {
+			return os.Open(p.rel)
+		}
+		f, err := d.root.OpenFile(p.rel, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which files and folders take no notice of
+		if err != nil {
+			return nil, err
+		}
+		info, err := f.Stat()
+		if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			err = errNoFile
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	})
+}
+
+var errNoFile = errors.New("it is a pipe, a socket or a device, and no file")
 
 // Create makes or truncates a file, and the folders above it.
 func (d *Dir) Create(name string) (*os.File, error) {
@@ -143,12 +166,13 @@ func (d *Dir) Rename(from, to string) error {
 
 // ReadFile returns the whole of a file.
 func (d *Dir) ReadFile(name string) ([]byte, error) {
-	return do(d, "read", name, func(p place) ([]byte, error) {
-		if p.foreign {
-			return os.ReadFile(p.rel)
-		}
-		return d.root.ReadFile(p.rel)
-	})
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	return b, d.explain("read", name, err)
 }
 
 // WriteFile makes or replaces a file, and makes the folders above it.
@@ -197,6 +221,15 @@ func (d *Dir) Glob(pattern string) ([]string, error) {
 
 // IsPattern says whether name holds a character that Glob gives a meaning.
 func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
+
+// Operand is name as a command line can hold it: one that begins with a dash, which a program would take for an option,
+// has "./" in front.
+func Operand(name string) string {
+	if strings.HasPrefix(name, "-") {
+		return "./" + name
+	}
+	return name
+}
 
 func (d *Dir) makeParent(name string) error {
 	parent := filepath.Dir(name)

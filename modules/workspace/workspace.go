@@ -162,7 +162,7 @@ func (d *Dir) explain(verb, name string, err error) error {
 	case errors.Is(cause, fs.ErrNotExist):
 		return fault.As(fault.Permanent, &missingError{name: name, err: cause})
 	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, fs.ErrExist), errors.Is(cause, syscall.EISDIR),
-		errors.Is(cause, syscall.ENOTDIR), errors.Is(cause, syscall.ENAMETOOLONG), errors.Is(cause, syscall.ENOTEMPTY):
+		errors.Is(cause, syscall.ENOTDIR), errors.Is(cause, syscall.ENAMETOOLONG), errors.Is(cause, syscall.ENOTEMPTY), errors.Is(cause, errNoFile):
 		return fault.As(fault.Permanent, fmt.Errorf("%s %q: %w", verb, name, cause))
 	case errno, errors.Is(cause, fs.ErrClosed), errors.Is(cause, fs.ErrInvalid):
 		return fmt.Errorf("%s %q: %w", verb, name, cause)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,16 @@ func TestAMissingFileIsNamedAsItWasWritten(t *testing.T) {
 	_, err = d.ReadFile("folder")
 	require.EqualError(t, err, `read "folder": is a directory`)
 	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
+func TestAPipeIsNotWaitedFor(t *testing.T) {
+	d, _ := open(t, workspace.Options{})
+	require.NoError(t, syscall.Mkfifo(filepath.Join(d.Real(), "pipe"), 0o600))
+	_, err := d.Open("pipe")
+	require.ErrorContains(t, err, "it is a pipe, a socket or a device, and no file")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	_, err = d.ReadFile("pipe")
+	require.ErrorContains(t, err, "and no file")
 }
 
 func TestAPersonMayAdmitPathsOutside(t *testing.T) {
