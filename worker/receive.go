@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,6 +25,10 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 			n = 1
 		}
 		if err := w.ready(); err != nil {
+			if errors.Is(err, ErrOver) {
+				w.giveSlots(n)
+				return err
+			}
 			if time.Since(said) >= time.Minute {
 				w.cfg.Log.WarnContext(ctx, "not receiving", "err", err)
 				said = time.Now()

@@ -59,7 +59,7 @@ type Config struct {
 	Patience     time.Duration // what a job has done is offered for so long to a store that fails; 2 min
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
-	Ready        func() error  // nil, or why no message may be taken now (disk full); asked before each receive
+	Ready        func() error  // nil, or why no message may be taken now (disk full), ever where it wraps ErrOver; asked before each receive
 
 	// Fit returns nil, or why this worker can't run what is asked for, a *engine.Stop with reason Unfit, or not now. It is asked
 	// before a job is claimed, and of the document that the catalogue has: a job that began with another one waits as long.
@@ -161,13 +161,16 @@ func lowerKeys[V any](m map[string]V) map[string]V {
 	return lower
 }
 
+// ErrOver is that of a worker that will take no message any more: it drains, and Run returns what wraps it.
+var ErrOver = errors.New("this worker is of no use any more")
+
 var (
 	errDraining  = errors.New("the worker is shutting down and begins no more jobs")
 	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
 )
 
-// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle, or a queue is found to be of no use. Then
+// Run takes and runs jobs until ctx ends, or no message came for ExitWhenIdle, or a queue or the worker is found to be of no use. Then
 // it drains: nothing new is received, running jobs may end, once ctx has ended within the grace, and what has not is
 // stopped and handed back at no cost. The end of hard cuts the grace short. late.go says what may follow the jobs.
 func (w *Worker) Run(ctx, hard context.Context) error {

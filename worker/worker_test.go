@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -479,6 +480,29 @@ func TestAReceiverThatIsGoneIsNotAskedAgain(t *testing.T) {
 	require.Len(t, rec.ids, 1)
 	require.Contains(t, p.load(id).Callback.Error, "410")
 	require.Equal(t, queue.Depth{}, p.depth())
+}
+
+func TestAWorkerOfNoUseEndsWhenItsJobsHave(t *testing.T) {
+	t.Parallel()
+	began := make(chan struct{})
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		close(began)
+		return succeed(ctx, ws, req)
+	})
+	p.cfg.Slots = 2
+	asked := 0
+	p.cfg.Ready = func() error {
+		if asked++; asked == 1 {
+			return nil
+		}
+		<-began
+		return fmt.Errorf("%w: its GPU is gone", worker.ErrOver)
+	}
+	p.again("last")
+	w, err := worker.New(p.cfg)
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Run(t.Context(), t.Context()), worker.ErrOver)
+	require.Equal(t, record.Succeeded, p.load("last").Status)
 }
 
 func TestNothingIsReceivedWhileTheWorkerIsNotReady(t *testing.T) {

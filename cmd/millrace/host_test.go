@@ -57,6 +57,17 @@ func TestE4V55RunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	require.Equal(t, "cpu", run.Tasks[1].Device)
 }
 
+// It would win every race for a message that needs a GPU, only to hide it from those that have one.
+func TestF44AWorkerForGPUsThatHasNoneEnds(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	r := p.millrace("work", "--labels=class=gpu", "--exit-when-idle=1s")
+	require.Equal(t, 6, r.code, r.stderr)
+	require.Contains(t, r.stderr, "millrace: this worker is of no use any more: no GPU of this machine works: no NVIDIA driver")
+	require.Contains(t, r.stderr, "--gpu-lost=stay")
+	require.Equal(t, 0, p.millrace("work", "--labels=class=gpu", "--exit-when-idle=100ms", "--gpu-lost=stay").code)
+}
+
 // It goes back before it has cost anything, and CPU jobs go on.
 func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ const (
 	exitMissing     = 3   // a queue or bucket does not exist
 	exitDenied      = 4   // a service refuses the credentials, or they lack a permission
 	exitUnreachable = 5   // a service does not answer
+	exitGPULost     = 6   // the worker has no GPU that works
 	exitStopped     = 130 // stopped by a signal
 )
 

@@ -22,7 +22,8 @@ its own queue and store: a folder, .millrace, and nothing to install.
 
 Exit codes: 0 done · 1 the job failed, or a file is unreadable or invalid ·
 2 the command line is wrong · 3 a queue or bucket does not exist · 4 a service
-refuses the credentials · 5 a service does not answer · 130 stopped by a signal.`,
+refuses the credentials · 5 a service does not answer · 6 a worker has no GPU
+that works · 130 stopped by a signal.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ type workConfig struct {
 	Report       string        `flag:"report" default:"auto" doc:"which jobs get a report.html among their outputs: always, never; auto is those that leave outputs"`
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
 	GPU          string        `flag:"gpu" default:"auto" doc:"whether tasks get GPUs: auto (those that NVIDIA's driver knows of, where it is asked for one), off"`
+	GPULost      string        `flag:"gpu-lost" default:"exit" doc:"what a worker does whose GPUs have all failed, or that has none and is of class gpu (--labels class=gpu): exit (take nothing more, and end with code 6 when its jobs are over), stay"`
 	Metrics      string        `flag:"metrics" default:"" doc:"address to answer Prometheus on, at /metrics; :9464 is this machine's own, 0.0.0.0:9464 everybody's; empty is none"`
 	Wake         string        `flag:"wake" default:"" doc:"address to listen on for pushes that wake the polling of COS queues, as Code Engine sends them; :8080 is this machine's own"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
@@ -114,12 +116,13 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	loss := cfg.gpuLoss(machine)
 	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
-		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: machine.Disk.Ready, Machine: cfg.thisMachine,
+		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
 		Fit: fits.of, Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ func (c *workConfig) complete(from func(string) string) []error {
 		of          []string
 	}{
 		{"gpu", c.GPU, []string{gpuAuto, gpuOff}},
+		{"gpu-lost", c.GPULost, []string{gpuLostExit, gpuLostStay}},
 		{"isolation", c.Isolation, []string{"job", "pipeline", "none"}},
 		{"queue-order", c.Order, []string{string(queue.Weighted), string(queue.Strict)}},
 		{"inline", c.Inline, []string{"auto", "on", "off"}},

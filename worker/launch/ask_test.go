@@ -45,6 +45,7 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		}
 	case "be unfit when stopped":
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
+		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "refused"})
 		<-ctx.Done()
 		run.Status, run.Failure = engine.Canceled, engine.Fail(context.Background(), "it", err)
 	case "keys":

@@ -157,9 +157,10 @@ func TestAJobThatClaimsThatItWasStoppedHasCrashed(t *testing.T) {
 
 func TestAJobThatIsOverdueIsNotUnfit(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Machine = new(launch.Machine) })
-	ctx, end := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, &engine.Stop{Reason: engine.Deadline, Message: "it ran for too long"})
-	defer end()
-	out, err := p.Launch(ctx, request("be unfit when stopped", ""), new(lines))
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	overdue := quitter(func() { end(&engine.Stop{Reason: engine.Deadline, Message: "it ran for too long"}) })
+	out, err := p.Launch(ctx, request("be unfit when stopped", ""), overdue)
 	require.NoError(t, err)
 	out.Close()
 	require.Equal(t, engine.Failed, out.Run.Status)
