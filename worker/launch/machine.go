@@ -34,11 +34,13 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
-	// Patience is how long a task waits for GPUs that it requires and others use; 0 is 5 min.
+	// Patience is how long a task waits for GPUs that it requires and other jobs use; 0 is 5 min.
 	Patience time.Duration
 
-	leased  atomic.Int64 // GPUs that jobs have
-	waiting atomic.Int64 // tasks that have waited a while for GPUs
+	leased atomic.Int64 // GPUs that jobs have
+
+	mu    sync.Mutex     // never taken while a Share's is held
+	wants map[*want]bool // guarded by mu
 }
 
 // Leased is how many GPUs jobs have now.
@@ -51,7 +53,7 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
+	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
 }
 
 // errTaken is why a job does not begin that would only wait.
@@ -65,7 +67,7 @@ func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
 	if err := s.Fit(ctx, n); err != nil {
 		return err
 	}
-	if n.GPU.Use == gpu.Required && m.waiting.Load() > 0 {
+	if n.GPU.Use == gpu.Required && m.taken() {
 		return errTaken
 	}
 	return nil
@@ -84,6 +86,8 @@ type Share struct {
 	closed  bool
 	refused *engine.Stop // why the machine can't run the job
 	used    time.Duration
+	leases  map[*gpu.Lease]bool
+	freed   time.Time // when one of leases ended last
 }
 
 var _ engine.Host = (*Share)(nil)
