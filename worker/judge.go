@@ -106,7 +106,7 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
 	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
 		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
-	case f.Reason == engine.Unfit && s.begun < freeBounces:
+	case f.Reason == engine.Unfit && (f.Busy || s.begun < freeBounces):
 		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
 	case f.Reason == engine.Cancel:
 		return judgement{verdict: ack, status: record.Cancelled}
@@ -142,7 +142,7 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 	switch {
 	case err != nil:
 		if stop, ok := errors.AsType[*engine.Stop](err); ok {
-			return &engine.Failure{Reason: stop.Reason, Message: stop.Message}
+			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy}
 		}
 		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
 	case run.Failure != nil && (run.Failure.Task == "" || strings.Contains(run.Failure.Message, strconv.Quote(run.Failure.Task))):

@@ -81,6 +81,9 @@ func TestInterruptionsAreFreeForAWhile(t *testing.T) {
 	require.False(t, judge(run(engine.Unfit), nil, standing{attempt: 1, begun: freeBounces}).free)
 	require.Equal(t, judgement{verdict: bury, status: record.Dead, reason: "why"},
 		judge(run(engine.Unfit), nil, standing{attempt: 3, last: true, begun: freeBounces}))
+	busy := run(engine.Unfit)
+	busy.Failure.Busy = true
+	require.True(t, judge(busy, nil, standing{attempt: 3, last: true, begun: freeBounces}).free)
 	require.True(t, judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 2}).free)
 	require.Equal(t, judgement{verdict: bury, status: record.Dead, keep: true, reason: "quarantined: 3 GPUs failed under it, at last: why"},
 		judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 1}))

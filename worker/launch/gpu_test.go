@@ -84,6 +84,7 @@ func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	run = launched(1, "", new(lines))
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Empty(t, run.Failure.Class, "it need not go elsewhere")
+	require.True(t, run.Failure.Busy)
 	require.Equal(t, `task "it" needs a GPU: every GPU that would do is in use, and was so for 200ms; the job goes back to its queue`, run.Failure.Message)
 	machine.Patience = 0
 	all.Release()

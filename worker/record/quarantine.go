@@ -182,7 +182,7 @@ type History struct {
 	Hoarded      int // of Crashed: by the memory that they used
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
-	Bounced      int // of Interrupted: their machine could not go on with them, and they had begun by then
+	Bounced      int // of Interrupted: their machine could not run them, and they had begun by then
 	GPUsLost     int // of Interrupted: a GPU failed under them
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
@@ -215,13 +215,16 @@ func count(earlier []*Record) History {
 			switch {
 			case last.Reason == engine.GPULost:
 				h.GPUsLost++
-			case last.Reason == engine.Unfit && begun(e):
+			case last.Reason == engine.Unfit && !busy(last) && begun(e):
 				h.Bounced++
 			}
 		}
 	}
 	return h
 }
+
+// busy says whether other jobs had what an attempt needed, as its worker found.
+func busy(a *AttemptRecord) bool { return a.Failure != nil && a.Failure.Busy }
 
 // fitTime is how long an attempt may take that finds its machine unfit before it begins.
 const fitTime = time.Minute
