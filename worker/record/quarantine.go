@@ -183,9 +183,10 @@ type History struct {
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
 	Bounced      int // of Interrupted: their machine could not run them, and they had begun by then
-	GPUsLost     int // of Interrupted: a GPU failed under them
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
+	// GPUsLost are the hosts of those of Interrupted under which a GPU failed, each once.
+	GPUsLost []string
 }
 
 // count adds up how attempts ended.
@@ -214,7 +215,9 @@ func count(earlier []*Record) History {
 			h.Interrupted++
 			switch {
 			case last.Reason == engine.GPULost:
-				h.GPUsLost++
+				if !slices.Contains(h.GPUsLost, last.Host) {
+					h.GPUsLost = append(h.GPUsLost, last.Host)
+				}
 			case last.Reason == engine.Unfit && !busy(last) && begun(e):
 				h.Bounced++
 			}
