@@ -94,6 +94,22 @@ func TestAJobThatThisWorkerIsKnownNotToFitIsNotEvenClaimed(t *testing.T) {
 	require.Zero(t, p.runs.Load())
 }
 
+// Its worker was killed before it could answer the broker, and there is none like it any more.
+func TestAJobThatHasEndedIsSettledWhereItCouldNotRun(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	p.again("done")
+	p.run()
+	require.Equal(t, record.Succeeded, p.load("done").Status)
+	for _, why := range []error{&engine.Stop{Reason: engine.Unfit, Message: "there is no GPU"}, errors.New("all are in use")} {
+		p.cfg.Fit = func(context.Context, *launch.Request) error { return why }
+		p.again("done")
+		p.run()
+		require.Equal(t, queue.Depth{}, p.depth())
+	}
+	require.EqualValues(t, 1, p.runs.Load())
+}
+
 // It can't be run for ever by saying, once it has done its work, that the machine is not for it.
 func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testing.T) {
 	t.Parallel()
