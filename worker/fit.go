@@ -112,13 +112,14 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 }
 
 // leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did: nothing is
-// recorded, however often that happens. A job that somebody has canceled is over here as well as anywhere.
+// recorded, however often that happens. A job that somebody has canceled, or that has ended and is owed no more than an
+// answer, is over here as well as anywhere.
 func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	if req == nil {
 		return false
 	}
 	why := a.worker.cfg.Fit(begin, req)
-	if why == nil || a.canceled(ctx) != nil {
+	if why == nil || a.canceled(ctx) != nil || a.ended(ctx) {
 		return false
 	}
 	stop, ok := errors.AsType[*engine.Stop](why)
@@ -130,6 +131,12 @@ func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message)
 	a.tell(judgement{unfit: true}, nil)
 	return true
+}
+
+// ended says whether it is known how the job ended.
+func (a *attempt) ended(ctx context.Context) bool {
+	_, err := a.worker.cfg.Records.Final(ctx, a.job.ID)
+	return err == nil
 }
 
 // again is how long to hide a message that goes back untouched: longer each time that it comes, up to most.

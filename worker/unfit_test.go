@@ -94,6 +94,22 @@ func TestAJobThatThisWorkerIsKnownNotToFitIsNotEvenClaimed(t *testing.T) {
 	require.Zero(t, p.runs.Load())
 }
 
+// Its worker was killed before it could answer the broker, and there is none like it any more.
+func TestAJobThatHasEndedIsSettledWhereItCouldNotRun(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	p.again("done")
+	p.run()
+	require.Equal(t, record.Succeeded, p.load("done").Status)
+	for _, why := range []error{&engine.Stop{Reason: engine.Unfit, Message: "there is no GPU"}, errors.New("all are in use")} {
+		p.cfg.Fit = func(context.Context, *launch.Request) error { return why }
+		p.again("done")
+		p.run()
+		require.Equal(t, queue.Depth{}, p.depth())
+	}
+	require.EqualValues(t, 1, p.runs.Load())
+}
+
 // It can't be run for ever by saying, once it has done its work, that the machine is not for it.
 func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testing.T) {
 	t.Parallel()
@@ -114,17 +130,22 @@ func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testin
 	require.Contains(t, r.Message, "needs a GPU")
 }
 
-func TestAJobUnderWhichThreeGPUsFailIsQuarantined(t *testing.T) {
+// One bad machine is no reason to bury a job.
+func TestAJobUnderWhichGPUsOfThreeMachinesFailIsQuarantined(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, interrupted(engine.GPULost, ""))
-	for range 3 {
+	for _, p.cfg.Name = range []string{"bad", "bad", "bad", "bad", "other"} {
 		p.again("breaker")
 		p.run()
+		require.Equal(t, record.Retrying, p.load("breaker").Status)
 	}
+	p.cfg.Name = "third"
+	p.again("breaker")
+	p.run()
 	r := p.load("breaker")
 	require.Equal(t, record.Dead, r.Status)
 	require.Equal(t, record.ReasonQuarantine, r.Reason)
-	require.Contains(t, r.Message, "quarantined: 3 GPUs failed under it")
+	require.Contains(t, r.Message, "quarantined: GPUs of 3 machines failed under it")
 }
 
 func TestAnUnfitJobIsHiddenLongerEachTimeItComes(t *testing.T) {

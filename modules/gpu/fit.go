@@ -10,13 +10,16 @@ import (
 // fits returns why m could not give what n asks for once nothing is leased: a *UnfitError.
 func (m *Machine) fits(n Need) error {
 	want := max(n.Count, 1)
-	var fit int
+	var fit, passing int
 	var not []string
 	for _, r := range m.Devices {
 		why := r.refuses(n)
 		if why == "" {
 			fit++
 			continue
+		}
+		if r.passes {
+			passing++
 		}
 		not = append(not, r.label()+" "+why)
 	}
@@ -33,6 +36,9 @@ func (m *Machine) fits(n Need) error {
 		why = fmt.Sprintf("it has only %d", len(m.Devices))
 	case fit > 0:
 		why = fmt.Sprintf("only %d would do: %s", fit, why)
+	}
+	if m.Unfit == "" && fit+passing >= want {
+		return &UnfitError{n, why, ErrPasses}
 	}
 	return &UnfitError{Need: n, Why: why}
 }

@@ -31,6 +31,7 @@ type Report struct {
 	Warnings  []string `json:"warnings,omitempty"`  // what does not keep it from service
 	Leased    bool     `json:"leased,omitzero"`     // a task of this pool has it
 	NoEncoder string   `json:"no_encoder,omitzero"` // why no encoder session could be opened; empty where one was, or nobody asked
+	passes    bool     // Unfit may end, see ErrPasses
 	untried   bool     // whether it has an encoder is not known
 	instance  instance
 }
@@ -59,6 +60,7 @@ func (m *Machine) judge() {
 	for i := range m.Devices {
 		if r := &m.Devices[i]; r.Unfit == "" {
 			r.Unfit, r.Warnings = r.judge()
+			r.passes = r.Unfit != "" && !r.broken()
 		}
 	}
 }
@@ -89,6 +91,11 @@ func (h Health) judge() (unfit string, warnings []string) {
 		warnings = append(warnings, "the driver does not tell all of its health: "+h.Untold)
 	}
 	return "", warnings
+}
+
+// broken says whether a device with this health is of no use before somebody has seen to it.
+func (h Health) broken() bool {
+	return h.RemapFailed || h.RemapPending || h.RetirePending || h.Uncorrected > 0
 }
 
 // narrowMargin is how close to its slowdown temperature a GPU may come, in °C, before it is worth a word.

@@ -16,10 +16,14 @@ var (
 	// ErrNoDevice is the cause where a driver knows of no GPU.
 	ErrNoDevice = errors.New("the driver knows of no GPU: ask for one in the pod's resources (nvidia.com/gpu)")
 
+	// ErrPasses is the cause where what keeps the devices from service may end without anybody's doing to this process: heat, a
+	// setting of the node, a driver that does not answer.
+	ErrPasses = errors.New("it may pass")
+
 	// ErrBusy is how LeaseWithin ends where others have the devices.
 	ErrBusy = errors.New("every GPU that would do is in use")
 
-	errHangs  = errors.New("the NVIDIA driver does not answer, as it does where a GPU is broken: restart the machine")
+	errHangs  = &because{"the NVIDIA driver does not answer, as it does where a GPU is broken: restart the machine", ErrPasses}
 	errClosed = errors.New("the pool of GPUs is closed")
 )
 
@@ -39,7 +43,7 @@ const patience = 30 * time.Second
 type UnfitError struct {
 	Need Need
 	Why  string
-	Err  error // ErrNoDriver or ErrNoDevice is below it where that is why; nil where the GPUs are
+	Err  error // ErrNoDriver, ErrNoDevice or ErrPasses is below it where that is why; nil where the GPUs are
 }
 
 func (e *UnfitError) Error() string {
@@ -218,7 +222,7 @@ func (p *Pool) mark(m *Machine) {
 	for i := range m.Devices {
 		r := &m.Devices[i]
 		if p.cfg.Restricted && !slices.ContainsFunc(p.cfg.Visible, r.named) {
-			r.Unfit = "the worker's CUDA_VISIBLE_DEVICES does not name it"
+			r.Unfit, r.passes = "the worker's CUDA_VISIBLE_DEVICES does not name it", false
 		}
 		t := p.trials[r.UUID]
 		r.Leased = t != nil && !t.over
@@ -227,7 +231,7 @@ func (p *Pool) mark(m *Machine) {
 		}
 		for _, f := range p.failures {
 			if f.event.hits(r) {
-				r.Unfit = f.err.Why
+				r.Unfit, r.passes = f.err.Why, false
 			}
 		}
 		r.Encoder, r.NoEncoder, r.untried = false, "", !t.known()

@@ -181,6 +181,27 @@ func TestAFailureThatComesWithTheReleaseIsNotTold(t *testing.T) {
 	l.fail(errors.New("late")) // as the watch does that has found the lease before it was released
 }
 
+func TestWhatMayPassIsToldFromWhatDoesNot(t *testing.T) {
+	for _, tt := range []struct {
+		health Health
+		passes bool
+	}{
+		{Health{Slowdown: 90, Temperature: 95}, true},
+		{Health{Prohibited: true}, true},
+		{Health{Uncorrected: 1, Slowdown: 90, Temperature: 95}, false},
+		{Health{RemapFailed: true}, false},
+	} {
+		r := big(1)
+		r.Health = tt.health
+		m := Machine{Driver: LeastDriver, Devices: []Report{r}}
+		m.judge()
+		err := m.fits(one)
+		require.Error(t, err)
+		require.Equal(t, tt.passes, errors.Is(err, ErrPasses), "%+v", tt.health)
+	}
+	require.ErrorIs(t, errHangs, ErrPasses)
+}
+
 func TestWhoWouldRatherDoWithoutDoesNotWaitLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newBench(big(1)).pool(Config{Encode: func(context.Context, Device) error {

@@ -79,14 +79,13 @@ type must struct {
 	task *pipelines.Task
 }
 
-// musts are those of a pipeline. A task that may fail is let try when its turn comes, and one that is known to be skipped
-// needs nothing.
+// musts are those of a pipeline. A task that may fail is let try when its turn comes, and so is one that may be skipped.
 func musts(mods *modules.Registry, p *pipelines.Pipeline, use gpu.Use) []must {
 	var all []must
 	known := map[string]bool{}
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
-		if t.Soft || strings.TrimSpace(t.When) == "false" {
+		if when := strings.TrimSpace(t.When); t.Soft || when != "" && when != "true" {
 			continue
 		}
 		m, _ := mods.Lookup(t.Module)

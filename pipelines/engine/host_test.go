@@ -159,6 +159,7 @@ tasks:
   - {name: b, module: Convert}
   - {name: c, module: Draw, gpu: required}
   - {name: d, module: Draw, when: false, gpu: 8}
+  - {name: s, module: Draw, when: missing, gpu: 8}
   - {name: e, module: Look, throw: false, gpu: 8}
   - {name: f, module: Draw, gpu: none}
 `, nil)
