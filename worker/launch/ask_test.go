@@ -305,6 +305,9 @@ func TestAChildThatAsksForNonsenseIsEnded(t *testing.T) {
 		{"a use that is none", `{"ask":{"id":1,"fit":{"task":"x","gpu":{"use":"please"}}}}`, "it asked for what makes no sense"},
 		{"less than nothing", `{"ask":{"id":1,"reserve":{"task":"x","disk":-1}}}`, "it asked for what makes no sense"},
 		{"the same twice", many[0] + "\n" + many[0], "it asked for what makes no sense"},
+		{"two things at once", `{"ask":{"id":1,"keys":"aws","fit":{"task":"x"}}}`, "it asked for what makes no sense"},
+		{"to give back what it asks for", `{"ask":{"id":1,"keys":"aws","release":true}}`, "it asked for what makes no sense"},
+		{"more than it can need to say", `{"ask":{"id":1,"fit":{"task":"` + strings.Repeat("x", 65<<10) + `"}}}`, "it asked for more than any job needs"},
 		{"too much at once", strings.Join(many, "\n"), "it asked for more than any job needs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -331,6 +334,23 @@ func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, err)
 	out.Close()
 	require.Equal(t, engine.Succeeded, out.Run.Status)
+}
+
+func TestAChildThatReadsNoAnswersHasNotManyOfThemWait(t *testing.T) {
+	long := errors.New(strings.Repeat("no ", 2000))
+	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	var script strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n"+`{"ask":{"id":%d,"release":true}}`+"\n", i+1, i+1)
+	}
+	p := newPool(t, func(c *launch.Config) {
+		c.Machine, c.Env = machine, []string{childVar + "=shouts", "SCRIPT=" + script.String()}
+	})
+	out, err := p.Launch(t.Context(), request("", ""), new(lines))
+	require.NoError(t, err)
+	out.Close()
+	require.NotNil(t, out.Run.Failure)
+	require.Contains(t, out.Run.Failure.Message, "it asked for more than any job needs")
 }
 
 // shout is a child that asks for much, reads no answer, and says that its job has ended.

@@ -154,6 +154,8 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 			clip(m.Event)
 			partial.add(m.Event)
 			rep.Report(ctx, *m.Event)
+		case m.Ask != nil && c.from.size > maxAsk:
+			err = errAsksTooMuch
 		case m.Ask != nil:
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
