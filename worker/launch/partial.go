@@ -106,7 +106,8 @@ func (p *partial) endTasks(f *engine.Failure) {
 }
 
 // believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
-// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. A child
+// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. That it was
+// killed for its memory a child can't say either. A child
 // that wants to hear a refusal gets one; what that may cost is bounded by who counts attempts. Once ctx has ended, what ended
 // it is why the job is over. What fails when its GPU does has not failed.
 func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engine.Run {
@@ -129,6 +130,9 @@ func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engin
 		}
 	}
 	switch {
+	case f.Reason == engine.OOM: // such a job gets the worker to itself: the watch says so, or nobody
+		own := *f
+		own.Reason, told.Failure = "", &own
 	case !f.Reason.Interruption() && f.Reason != engine.Cancel:
 		return run
 	case f.Reason == engine.Unfit && refused != nil:
