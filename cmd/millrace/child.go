@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +58,7 @@ func prepareChild(s launch.Setup) (launch.Runner, string, error) {
 	r.tools = &tool.Set{Path: os.Getenv("PATH"), Folder: s.Tools.Folder, Known: s.Tools.Found, Exec: r.exec, Limits: s.Tools.Limits}
 	r.exec.Scoped = s.Confine // its programs can't signal the worker, nor other jobs' processes
 	r.warm()
+	debug.SetGCPercent(100) // what the start has left is collected once the job needs room
 	run := func(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
 		// Programs are gone when their task ends; what slipped through is gone when the job does.
 		defer proc.SweepOrphans(nil)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/launch"
 )
 
 // Every job pays a child's start. What the binary links must not make it dear: 16 empty programs is the bar for good.
@@ -49,7 +51,7 @@ func cpuOf(t *testing.T, stdin string, argv ...string) time.Duration {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin = strings.NewReader(stdin)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), launch.StartEnv}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
