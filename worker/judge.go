@@ -45,7 +45,7 @@ type standing struct {
 	alone   bool // this one had its worker to itself
 	crashed int  // earlier attempts that took down the process that ran them
 	begun   int  // earlier attempts that had begun when their machine could not go on with them
-	broken  int  // earlier attempts under which a GPU failed
+	broken  int  // other machines whose GPUs failed under earlier attempts
 	bounce  int  // how often the message has come, from 1, less the attempts that counted
 }
 
@@ -59,7 +59,7 @@ const (
 	aloneAfter   = 5               // claims whose worker died, and nobody knows of what, before a job runs alone in its worker
 	maxDiedAlone = 3               // such claims of a job that ran alone, before it is quarantined
 	freeBounces  = 20              // attempts that their machine could not go on with, before such an attempt counts
-	maxGPUsLost  = 3               // attempts under which a GPU failed, before the job is quarantined: it may be what breaks them
+	maxGPUsLost  = 3               // machines whose GPUs failed under a job, before it is quarantined: it may be what breaks them
 	attemptsCap  = 20
 )
 
@@ -84,8 +84,8 @@ func poisoned(h record.History) error {
 		return fmt.Errorf("%w: it used too much memory with its worker to itself, and took that down", errQuarantined)
 	case h.DiedAlone >= maxDiedAlone:
 		return fmt.Errorf("%w: %d workers died while they ran it, %d of them with nothing else to do", errQuarantined, h.Died, h.DiedAlone)
-	case h.GPUsLost >= maxGPUsLost:
-		return fmt.Errorf("%w: %d GPUs failed under it", errQuarantined, h.GPUsLost)
+	case len(h.GPUsLost) >= maxGPUsLost:
+		return fmt.Errorf("%w: GPUs of %d machines failed under it", errQuarantined, len(h.GPUsLost))
 	}
 	return nil
 }
@@ -102,11 +102,11 @@ func judge(run *engine.Run, err error, s standing) judgement {
 	case f.Reason == engine.Shutdown:
 		return judgement{verdict: nack, free: true, delay: jitter(time.Second)}
 	case f.Reason == engine.GPULost && s.broken+1 >= maxGPUsLost:
-		why := fmt.Sprintf("%v: %d GPUs failed under it, at last: %s", errQuarantined, s.broken+1, f.Message)
+		why := fmt.Sprintf("%v: GPUs of %d machines failed under it, at last: %s", errQuarantined, s.broken+1, f.Message)
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
 	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
 		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
-	case f.Reason == engine.Unfit && s.begun < freeBounces:
+	case f.Reason == engine.Unfit && (f.Busy || s.begun < freeBounces):
 		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
 	case f.Reason == engine.Cancel:
 		return judgement{verdict: ack, status: record.Cancelled}
@@ -142,7 +142,7 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 	switch {
 	case err != nil:
 		if stop, ok := errors.AsType[*engine.Stop](err); ok {
-			return &engine.Failure{Reason: stop.Reason, Message: stop.Message}
+			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy}
 		}
 		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
 	case run.Failure != nil && (run.Failure.Task == "" || strings.Contains(run.Failure.Message, strconv.Quote(run.Failure.Task))):

@@ -81,11 +81,14 @@ func TestInterruptionsAreFreeForAWhile(t *testing.T) {
 	require.False(t, judge(run(engine.Unfit), nil, standing{attempt: 1, begun: freeBounces}).free)
 	require.Equal(t, judgement{verdict: bury, status: record.Dead, reason: "why"},
 		judge(run(engine.Unfit), nil, standing{attempt: 3, last: true, begun: freeBounces}))
+	busy := run(engine.Unfit)
+	busy.Failure.Busy = true
+	require.True(t, judge(busy, nil, standing{attempt: 3, last: true, begun: freeBounces}).free)
 	require.True(t, judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 2}).free)
-	require.Equal(t, judgement{verdict: bury, status: record.Dead, keep: true, reason: "quarantined: 3 GPUs failed under it, at last: why"},
+	require.Equal(t, judgement{verdict: bury, status: record.Dead, keep: true, reason: "quarantined: GPUs of 3 machines failed under it, at last: why"},
 		judge(run(engine.GPULost), nil, standing{attempt: 1, broken: maxGPUsLost - 1}))
-	require.ErrorIs(t, poisoned(record.History{GPUsLost: maxGPUsLost}), errQuarantined)
-	require.NoError(t, poisoned(record.History{GPUsLost: maxGPUsLost - 1}))
+	require.ErrorIs(t, poisoned(record.History{GPUsLost: []string{"a", "b", "c"}}), errQuarantined)
+	require.NoError(t, poisoned(record.History{GPUsLost: []string{"a", "b"}}))
 }
 
 // E10: the first wait is half a minute.

@@ -11,7 +11,12 @@ import (
 // stand works out what a judgement needs to know of the job.
 func (a *attempt) stand() {
 	a.standing = standing{attempt: a.record.Failed + 1, alone: a.record.Alone(), crashed: a.record.Crashed, bounce: a.bounces()}
-	a.begun, a.broken = a.record.Bounced, a.record.GPUsLost
+	a.begun = a.record.Bounced
+	for _, host := range a.record.GPUsLost {
+		if host != a.worker.cfg.Name {
+			a.broken++
+		}
+	}
 	a.last = a.attempt >= a.maxAttempts()
 }
 

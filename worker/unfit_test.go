@@ -114,17 +114,22 @@ func TestAJobThatBeginsAndThenFindsItsMachineUnfitPaysAfterTwentyTimes(t *testin
 	require.Contains(t, r.Message, "needs a GPU")
 }
 
-func TestAJobUnderWhichThreeGPUsFailIsQuarantined(t *testing.T) {
+// One bad machine is no reason to bury a job.
+func TestAJobUnderWhichGPUsOfThreeMachinesFailIsQuarantined(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, interrupted(engine.GPULost, ""))
-	for range 3 {
+	for _, p.cfg.Name = range []string{"bad", "bad", "bad", "bad", "other"} {
 		p.again("breaker")
 		p.run()
+		require.Equal(t, record.Retrying, p.load("breaker").Status)
 	}
+	p.cfg.Name = "third"
+	p.again("breaker")
+	p.run()
 	r := p.load("breaker")
 	require.Equal(t, record.Dead, r.Status)
 	require.Equal(t, record.ReasonQuarantine, r.Reason)
-	require.Contains(t, r.Message, "quarantined: 3 GPUs failed under it")
+	require.Contains(t, r.Message, "quarantined: GPUs of 3 machines failed under it")
 }
 
 func TestAnUnfitJobIsHiddenLongerEachTimeItComes(t *testing.T) {

@@ -99,6 +99,14 @@ func (l *Lease) Release() {
 	l.pool.wake()
 }
 
+// Serves says whether one of the devices would do for n, were it free.
+func (l *Lease) Serves(n Need) bool {
+	return slices.ContainsFunc(l.reports, func(r Report) bool {
+		r.Leased = true
+		return r.refuses(n) == ""
+	})
+}
+
 // fail tells who has the lease, once.
 func (l *Lease) fail(err error) {
 	l.mu.Lock()

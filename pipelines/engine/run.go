@@ -82,6 +82,7 @@ type Failure struct {
 	Message string        `json:"message"`
 	After   time.Duration `json:"after,omitzero"` // do not retry sooner, with Kind transient
 	Class   string        `json:"class,omitzero"` // with Reason unfit: of workers that could run the job; empty is not known
+	Busy    bool          `json:"busy,omitzero"`  // with Reason unfit: this one could, but other jobs have what it needs
 }
 
 func (f *Failure) Error() string { return f.Message }
@@ -114,6 +115,7 @@ type Stop struct {
 	Reason  Reason `json:"reason"`
 	Message string `json:"message"`
 	Class   string `json:"class,omitzero"` // with Reason unfit: see Failure
+	Busy    bool   `json:"busy,omitzero"`  // the same
 	Now     bool   `json:"-"`              // no grace: a process that runs the job is killed, and not asked to end it
 }
 
@@ -133,7 +135,7 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 		f.Kind = cmp.Or(f.Kind, kind)
 		return f
 	}
-	f.Reason, f.Message, f.Class = stop.Reason, stop.Message, stop.Class
+	f.Reason, f.Message, f.Class, f.Busy = stop.Reason, stop.Message, stop.Class, stop.Busy
 	switch {
 	case stop.Reason.Interruption():
 		f.Kind = fault.Canceled

@@ -210,9 +210,23 @@ func TestF23ADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 			require.Equal(t, engine.Canceled, run.Status)
 			require.Equal(t, engine.Unfit, run.Failure.Reason)
 			require.Equal(t, fault.Canceled, run.Failure.Kind)
+			require.True(t, run.Failure.Busy)
 			require.Contains(t, run.Failure.Message, `task "it": the task needs 1024 MiB of disk`)
 		})
 	}
+}
+
+// It would be free for ever, and never succeed.
+func TestADiskThatAJobHasTakenItselfIsNotSaidToBeOthers(t *testing.T) {
+	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), launch.Dir{})
+	defer s.Close()
+	_, err := s.Reserve(t.Context(), engine.Need{Disk: reserved})
+	require.NoError(t, err)
+	_, err = s.Reserve(t.Context(), engine.Need{Disk: reserved})
+	stop := new(engine.Stop)
+	require.ErrorAs(t, err, &stop)
+	require.Equal(t, engine.Unfit, stop.Reason)
+	require.False(t, stop.Busy)
 }
 
 func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {

@@ -84,6 +84,7 @@ func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	run = launched(1, "", new(lines))
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Empty(t, run.Failure.Class, "it need not go elsewhere")
+	require.True(t, run.Failure.Busy)
 	require.Equal(t, `task "it" needs a GPU: every GPU that would do is in use, and was so for 200ms; the job goes back to its queue`, run.Failure.Message)
 	machine.Patience = 0
 	all.Release()
@@ -104,4 +105,52 @@ func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Equal(t, engine.GPUClass, run.Failure.Class)
 	require.Contains(t, run.Failure.Message, "only 1 would do")
+}
+
+func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
+	if !withFakeDriver(t) {
+		return
+	}
+	pool := gpu.NewPool(gpu.Config{})
+	t.Cleanup(pool.Close)
+	m := &launch.Machine{GPUs: pool, Patience: 200 * time.Millisecond}
+	_, s := m.Share(t.Context(), launch.Dir{})
+	defer s.Close()
+	need := engine.Need{Task: "a", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
+	first, err := s.Reserve(t.Context(), need)
+	require.NoError(t, err)
+	got := make(chan error, 1)
+	go func() {
+		_, err := s.Reserve(t.Context(), need)
+		got <- err
+	}()
+	select {
+	case err := <-got:
+		require.Fail(t, "it did not wait", "%v", err)
+	case <-time.After(1500 * time.Millisecond): // many times its patience, and long enough to be known to wait
+	}
+	require.NoError(t, m.Fit(t.Context(), need), "other jobs have nobody before them")
+	first.Release()
+	require.NoError(t, <-got)
+
+	_, other := m.Share(t.Context(), launch.Dir{})
+	defer other.Close()
+	_, err = other.Reserve(t.Context(), need)
+	require.ErrorContains(t, err, "every GPU that would do is in use, and was so for 200ms")
+}
+
+func TestATaskThatPrefersAGPUGetsAnIdleOneHoweverLongItsTrialTakes(t *testing.T) {
+	if !withFakeDriver(t) {
+		return
+	}
+	pool := gpu.NewPool(gpu.Config{Encode: func(context.Context, gpu.Device) error {
+		<-time.After(5500 * time.Millisecond) // more than such a task waits for others
+		return nil
+	}})
+	t.Cleanup(pool.Close)
+	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), launch.Dir{})
+	defer s.Close()
+	g, err := s.Reserve(t.Context(), engine.Need{GPU: gpu.Need{Use: gpu.Preferred, Encoder: true}})
+	require.NoError(t, err)
+	require.Len(t, g.Devices, 1, g.Why)
 }

@@ -34,11 +34,13 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
-	// Patience is how long a task waits for GPUs that it requires and others use; 0 is 5 min.
+	// Patience is how long a task waits for GPUs that it requires and other jobs use; 0 is 5 min.
 	Patience time.Duration
 
-	leased  atomic.Int64 // GPUs that jobs have
-	waiting atomic.Int64 // tasks that have waited a while for GPUs
+	leased atomic.Int64 // GPUs that jobs have
+
+	mu    sync.Mutex     // never taken while a Share's is held
+	wants map[*want]bool // guarded by mu
 }
 
 // Leased is how many GPUs jobs have now.
@@ -51,7 +53,7 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}}
+	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
 }
 
 // errTaken is why a job does not begin that would only wait.
@@ -65,7 +67,7 @@ func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
 	if err := s.Fit(ctx, n); err != nil {
 		return err
 	}
-	if n.GPU.Use == gpu.Required && m.waiting.Load() > 0 {
+	if n.GPU.Use == gpu.Required && m.taken() {
 		return errTaken
 	}
 	return nil
@@ -84,6 +86,9 @@ type Share struct {
 	closed  bool
 	refused *engine.Stop // why the machine can't run the job
 	used    time.Duration
+	disk    int64 // bytes that the job has reserved
+	leases  map[*gpu.Lease]bool
+	freed   time.Time // when one of leases ended last
 }
 
 var _ engine.Host = (*Share)(nil)
@@ -185,7 +190,12 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 			return engine.Grant{}, s.full(n, err)
 		}
 		devices := g.Release
-		g.Release = func() { devices(); release() }
+		s.reserved(n.Disk)
+		g.Release = func() {
+			devices()
+			release()
+			s.reserved(-n.Disk)
+		}
 	}
 	return s.keep(g), nil
 }
@@ -193,9 +203,23 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 // full makes of what a disk says something that the engine knows.
 func (s *Share) full(n engine.Need, err error) error {
 	if e, ok := errors.AsType[*disk.FullError](err); ok {
-		return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, e)})
+		return s.refuse(&engine.Stop{Reason: engine.Unfit, Busy: s.others(e), Message: fmt.Sprintf("task %q: %v", n.Task, e)})
 	}
 	return fault.As(fault.Transient, err)
+}
+
+// others says whether a disk that refused the job something would have it if other jobs gave back theirs.
+func (s *Share) others(e *disk.FullError) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.disk+e.Need <= e.Size && e.Free+e.Reserved-s.disk >= e.Need
+}
+
+// reserved counts what the job has of the disk.
+func (s *Share) reserved(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disk += n
 }
 
 // keep has Close give back what the task does not.

@@ -137,7 +137,8 @@ func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engin
 		return run
 	case f.Reason == engine.Unfit && refused != nil:
 		told.Status, told.Failure = engine.Canceled, &engine.Failure{
-			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place, Message: refused.Message, Class: refused.Class,
+			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place,
+			Message: refused.Message, Class: refused.Class, Busy: refused.Busy,
 		}
 	default:
 		told.Status = engine.Failed

@@ -182,10 +182,11 @@ type History struct {
 	Hoarded      int // of Crashed: by the memory that they used
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
-	Bounced      int // of Interrupted: their machine could not go on with them, and they had begun by then
-	GPUsLost     int // of Interrupted: a GPU failed under them
+	Bounced      int // of Interrupted: their machine could not run them, and they had begun by then
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
+	// GPUsLost are the hosts of those of Interrupted under which a GPU failed, each once.
+	GPUsLost []string
 }
 
 // count adds up how attempts ended.
@@ -214,14 +215,19 @@ func count(earlier []*Record) History {
 			h.Interrupted++
 			switch {
 			case last.Reason == engine.GPULost:
-				h.GPUsLost++
-			case last.Reason == engine.Unfit && begun(e):
+				if !slices.Contains(h.GPUsLost, last.Host) {
+					h.GPUsLost = append(h.GPUsLost, last.Host)
+				}
+			case last.Reason == engine.Unfit && !busy(last) && begun(e):
 				h.Bounced++
 			}
 		}
 	}
 	return h
 }
+
+// busy says whether other jobs had what an attempt needed, as its worker found.
+func busy(a *AttemptRecord) bool { return a.Failure != nil && a.Failure.Busy }
 
 // fitTime is how long an attempt may take that finds its machine unfit before it begins.
 const fitTime = time.Minute

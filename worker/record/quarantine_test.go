@@ -33,6 +33,15 @@ func TestAnEndOutweighsTheCrumb(t *testing.T) {
 	require.Equal(t, record.History{Interrupted: 1}, claim(t, b, "j").History)
 }
 
+func TestWhatOtherJobsHadOfAMachineIsNotCounted(t *testing.T) {
+	b := newBook(newStore(t))
+	for _, busy := range []bool{true, false} {
+		run := &engine.Run{Tasks: []engine.TaskRun{{Module: "Now"}}, Failure: &engine.Failure{Reason: engine.Unfit, Busy: busy}}
+		require.NoError(t, claim(t, b, "j").End(t.Context(), record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: run.Failure}))
+	}
+	require.Equal(t, record.History{Interrupted: 2, Bounced: 1}, claim(t, b, "j").History)
+}
+
 func TestAQuarantineIsKeptWithTheFinalRecordAndNamedByIt(t *testing.T) {
 	store := newStore(t)
 	b := newBook(store)
