@@ -43,6 +43,10 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		if err := req.Host.Fit(ctx, engine.Need{Task: "it", Tools: strings.Fields(arg)}); err != nil {
 			fail(err)
 		}
+	case "be unfit twice":
+		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required}})
+		_ = req.Host.Fit(ctx, engine.Need{Task: "other", Tools: []string{"ImageMagick"}})
+		fail(err)
 	case "be unfit when stopped":
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "refused"})
@@ -174,6 +178,15 @@ func TestE4F43AJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNo
 			require.Equal(t, "no job here gets one (--gpu=off)", run.Result["why"])
 		})
 	}
+}
+
+// Its class is where the job goes next.
+func TestAJobIsUnfitForTheReasonThatItsTaskWasTold(t *testing.T) {
+	machine := &launch.Machine{Tools: &tool.Set{Declared: []tool.Tool{{Name: "ImageMagick", Programs: []string{"no-such-magick"}, Get: "install it"}}}}
+	run, _ := launchOne(t, newPool(t, func(c *launch.Config) { c.Machine = machine }), request("be unfit twice", ""))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Contains(t, run.Failure.Message, `task "it" needs a GPU`)
+	require.Equal(t, engine.GPUClass, run.Failure.Class)
 }
 
 func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {

@@ -165,7 +165,7 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
 			c.rest(m.Done)
-			return m.Done, false
+			return believed(ctx, m.Done, counter.refusal), false
 		default:
 			err = errOutOfTurn
 		}

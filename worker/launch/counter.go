@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -31,6 +32,8 @@ type counter struct {
 	open    map[int]*order
 	serving int // asks whose answers are not written yet, also of those that were withdrawn
 	served  int
+	refused map[string]*engine.Stop // why the machine can't run the job, by the task that asked
+	last    *engine.Stop            // of refused, or of what is not in it
 }
 
 // An order is an ask that waits, or was given something.
@@ -40,7 +43,7 @@ type order struct {
 }
 
 func newCounter(share *Share, to *lineWriter) *counter {
-	return &counter{share: share, to: to, open: map[int]*order{}}
+	return &counter{share: share, to: to, open: map[int]*order{}, refused: map[string]*engine.Stop{}}
 }
 
 var (
@@ -73,7 +76,6 @@ func (c *counter) take(job context.Context, a ask) error {
 	}
 	c.open[a.ID] = o
 	c.serving++
-	id := a.ID
 	c.wg.Go(func() {
 		defer func() {
 			cancel()
@@ -83,9 +85,10 @@ func (c *counter) take(job context.Context, a ask) error {
 		}()
 		got, release, err := serve(ctx)
 		if err != nil {
+			c.note(cmp.Or(a.Fit, a.Reserve), err)
 			got, release = answer{Wrong: engine.Fail(job, "", err)}, nil
 		}
-		got.ID = id
+		got.ID = a.ID
 		c.answer(o, got, release)
 	})
 	return nil
@@ -123,6 +126,27 @@ func (c *counter) server(a ask) func(ctx context.Context) (got answer, release f
 		}
 	}
 	return nil
+}
+
+// note keeps why the machine can't run the job, where err says that; need is nil where no task asked.
+func (c *counter) note(need *engine.Need, err error) {
+	stop, ok := errors.AsType[*engine.Stop](err)
+	if !ok || stop.Reason != engine.Unfit || need == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = stop
+	if len(c.refused) < maxOpen {
+		c.refused[need.Task] = stop
+	}
+}
+
+// refusal is what the machine told the task, else whichever told the job that it can't run it, or nil.
+func (c *counter) refusal(task string) *engine.Stop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cmp.Or(c.refused[clipped(task, maxWord)], c.last)
 }
 
 // sane says whether an honest child could need that, and shortens what is shown of it.

@@ -112,9 +112,6 @@ func (p *Pool) work(ctx context.Context, c *child, req *Request, rep engine.Repo
 	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
 	defer share.Close()
 	run, died = c.work(ctx, share, req, rep)
-	if !died {
-		run = believed(ctx, run, share.Refused())
-	}
 	run.GPUSeconds = share.GPUSeconds()
 	return run, died
 }
