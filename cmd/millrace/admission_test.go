@@ -31,10 +31,12 @@ func TestAnInputThatIsTooLargeIsRefusedBeforeTheWork(t *testing.T) {
 func TestF25AToolOverTheOperatorsLimitIsStoppedByName(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
-	m.send(`{"id": "greedy", "max_attempts": 1, "pipeline": {"tasks": [
+	m.send(`{"id": "greedy", "pipeline": {"tasks": [
 		{"module": "ImageMagick", "props": {"dest": "out.png", "args": "-size 3000x3000 plasma: -blur 0x20"}}]}}`)
 	m.work("--tool-limits=ImageMagick=16Mi/1h")
 	rec := m.record("greedy")
-	require.Equal(t, engine.OOM, rec.Reason, rec.Message)
+	require.Equal(t, engine.TooLarge, rec.Reason, rec.Message)
+	require.Equal(t, record.Failed, rec.Status)
+	require.Len(t, rec.Attempts, 1, "it has the same limit each time")
 	require.Contains(t, rec.Message, "ImageMagick used more than 16 MiB of memory, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)")
 }

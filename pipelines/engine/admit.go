@@ -82,7 +82,7 @@ func named(err error) (Reason, fault.Kind) {
 		if over.Over == proc.OverCPU {
 			return Timeout, fault.Unknown
 		}
-		return OOM, fault.Unknown
+		return TooLarge, fault.Permanent // its limit is the same the next time, whatever else runs
 	}
 	return "", fault.Unknown
 }

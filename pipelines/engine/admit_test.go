@@ -142,7 +142,7 @@ func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 		kind   fault.Kind
 	}{
 		{"disk", engine.DiskFull, fault.Transient},
-		{"memory", engine.OOM, fault.Unknown},
+		{"memory", engine.TooLarge, fault.Permanent},
 		{"cpu", engine.Timeout, fault.Unknown},
 	} {
 		t.Run(tt.fail, func(t *testing.T) {

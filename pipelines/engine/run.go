@@ -102,7 +102,7 @@ const (
 	Unfit     Reason = "unfit"      // this worker can't run the job, another may: an interruption
 	GPULost   Reason = "gpu_lost"   // a GPU failed under a task: an interruption
 	DiskFull  Reason = "disk_full"  // nothing more could be written
-	TooLarge  Reason = "too_large"  // the input is larger than the operator admits
+	TooLarge  Reason = "too_large"  // the work needs more than the operator admits
 )
 
 // Interruption says whether r is none of the job's doing, so that it must not count against its attempts.

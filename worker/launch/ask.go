@@ -93,12 +93,14 @@ func (l *link) release(id int) { _ = l.events.write(fromChild{Ask: &ask{ID: id, 
 
 // Fit is engine.Host's.
 func (l *link) Fit(ctx context.Context, n engine.Need) error {
+	n.Task = clipped(n.Task, maxWord)
 	_, err := l.ask(ctx, ask{Fit: &n})
 	return err
 }
 
 // Reserve is engine.Host's.
 func (l *link) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
+	n.Task = clipped(n.Task, maxWord)
 	got, err := l.ask(ctx, ask{Reserve: &n})
 	if err != nil {
 		return engine.Grant{}, err

@@ -43,6 +43,10 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		if err := req.Host.Fit(ctx, engine.Need{Task: "it", Tools: strings.Fields(arg)}); err != nil {
 			fail(err)
 		}
+	case "be unfit twice":
+		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required}})
+		_ = req.Host.Fit(ctx, engine.Need{Task: "other", Tools: []string{"ImageMagick"}})
+		fail(err)
 	case "be unfit when stopped":
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "refused"})
@@ -174,6 +178,15 @@ func TestE4F43AJobThatRequiresAGPUIsUnfitWhereThereIsNoneAndOneThatPrefersItIsNo
 			require.Equal(t, "no job here gets one (--gpu=off)", run.Result["why"])
 		})
 	}
+}
+
+// Its class is where the job goes next.
+func TestAJobIsUnfitForTheReasonThatItsTaskWasTold(t *testing.T) {
+	machine := &launch.Machine{Tools: &tool.Set{Declared: []tool.Tool{{Name: "ImageMagick", Programs: []string{"no-such-magick"}, Get: "install it"}}}}
+	run, _ := launchOne(t, newPool(t, func(c *launch.Config) { c.Machine = machine }), request("be unfit twice", ""))
+	require.Equal(t, engine.Unfit, run.Failure.Reason)
+	require.Contains(t, run.Failure.Message, `task "it" needs a GPU`)
+	require.Equal(t, engine.GPUClass, run.Failure.Class)
 }
 
 func TestWhatAJobHoldsGoesBackWhenItEndsOrDies(t *testing.T) {
@@ -319,6 +332,9 @@ func TestAChildThatAsksForNonsenseIsEnded(t *testing.T) {
 		{"a use that is none", `{"ask":{"id":1,"fit":{"task":"x","gpu":{"use":"please"}}}}`, "it asked for what makes no sense"},
 		{"less than nothing", `{"ask":{"id":1,"reserve":{"task":"x","disk":-1}}}`, "it asked for what makes no sense"},
 		{"the same twice", many[0] + "\n" + many[0], "it asked for what makes no sense"},
+		{"two things at once", `{"ask":{"id":1,"keys":"aws","fit":{"task":"x"}}}`, "it asked for what makes no sense"},
+		{"to give back what it asks for", `{"ask":{"id":1,"keys":"aws","release":true}}`, "it asked for what makes no sense"},
+		{"more than it can need to say", `{"ask":{"id":1,"fit":{"task":"` + strings.Repeat("x", 65<<10) + `"}}}`, "it asked for more than any job needs"},
 		{"too much at once", strings.Join(many, "\n"), "it asked for more than any job needs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -345,6 +361,23 @@ func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, err)
 	out.Close()
 	require.Equal(t, engine.Succeeded, out.Run.Status)
+}
+
+func TestAChildThatReadsNoAnswersHasNotManyOfThemWait(t *testing.T) {
+	long := errors.New(strings.Repeat("no ", 2000))
+	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	var script strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n", i+1)
+	}
+	p := newPool(t, func(c *launch.Config) {
+		c.Machine, c.Env = machine, []string{childVar + "=shouts", "SCRIPT=" + script.String()}
+	})
+	out, err := p.Launch(t.Context(), request("", ""), new(lines))
+	require.NoError(t, err)
+	out.Close()
+	require.NotNil(t, out.Run.Failure)
+	require.Contains(t, out.Run.Failure.Message, "it asked for more than any job needs")
 }
 
 // shout is a child that asks for much, reads no answer, and says that its job has ended.

@@ -39,6 +39,7 @@ type child struct {
 	confined string        // what confines it, in its own words
 	memory   int64         // resident bytes that its present job's tree may use; 0 is no limit
 	began    bool          // it has told something of its present job
+	left     bool          // its last job left processes behind
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
 }
@@ -158,10 +159,13 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 			clip(m.Event)
 			partial.add(m.Event)
 			rep.Report(ctx, *m.Event)
+		case m.Ask != nil && c.from.size > maxAsk:
+			err = errAsksTooMuch
 		case m.Ask != nil:
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
-			return m.Done, false
+			c.rest(m.Done)
+			return believed(ctx, m.Done, counter.refusal), false
 		default:
 			err = errOutOfTurn
 		}
@@ -172,6 +176,16 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 		blame(f)
 	}
 	return partial.end(ctx, f), true
+}
+
+// rest ends a child whose job is over, so that nothing of the job uses what goes back now, but for one that has left nothing
+// behind and may have another.
+func (c *child) rest(run *engine.Run) {
+	c.jobs++
+	c.left = len(proc.Descendants(c.pid())) > 0
+	if c.left || run.Status != engine.Succeeded || c.jobs >= c.cfg.Reuse {
+		c.kill()
+	}
 }
 
 // obituary says why the child died.

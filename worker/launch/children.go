@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/proc"
-	"github.com/millrace/millrace/pipelines/engine"
 )
 
 // take returns a child for the request: one that is warm for it, else one that is being started, else a fresh one.
@@ -108,12 +107,10 @@ func (p *Pool) await(ctx context.Context, next chan *child) (*child, error) {
 // reuseKey is what two jobs must share to run in one process: the very same pipeline, and the same customer.
 func reuseKey(req *Request) string { return req.Digest + " " + req.Job.Customer }
 
-// giveBack returns a child after a job: to the idle ones if it may be used again, else it is replaced.
-// run is nil when the child died.
-func (p *Pool) giveBack(c *child, run *engine.Run) {
+// giveBack returns a child after a job: to the idle ones if it is alive, else it is replaced.
+func (p *Pool) giveBack(c *child) {
 	defer func() { p.free <- struct{}{} }()
-	c.jobs++
-	again := run != nil && run.Status == engine.Succeeded && c.jobs < p.cfg.Reuse
+	again := !c.gone()
 	if again {
 		if err := c.dir.wipe(); err != nil {
 			p.cfg.Log.Warn("child not reused", "err", err)

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -13,11 +14,12 @@ import (
 
 // What a child may ask for, which may be a hostile job's doing.
 const (
-	maxOpen  = 256     // asks that are not answered, and grants that are not given back
-	maxAsks  = 100_000 // in one job
-	maxTools = 64      // of one need
-	maxGPUs  = 64      // of one need
-	maxWord  = 256     // bytes of a name
+	maxAsk   = 64 << 10 // bytes of the line that it is
+	maxOpen  = 256      // asks that are not answered, and as many grants that are not given back
+	maxAsks  = 100_000  // in one job
+	maxTools = 64       // of one need
+	maxGPUs  = 64       // of one need
+	maxWord  = 256      // bytes of a name
 )
 
 // A counter is where a child's present job is served what it asks for.
@@ -26,9 +28,12 @@ type counter struct {
 	to    *lineWriter
 	wg    sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	open   map[int]*order
-	served int
+	mu      sync.Mutex // guards what follows
+	open    map[int]*order
+	serving int // asks whose answers are not written yet, also of those that were withdrawn
+	served  int
+	refused map[string]*engine.Stop // why the machine can't run the job, by the task that asked
+	last    *engine.Stop            // of refused, or of what is not in it
 }
 
 // An order is an ask that waits, or was given something.
@@ -38,7 +43,7 @@ type order struct {
 }
 
 func newCounter(share *Share, to *lineWriter) *counter {
-	return &counter{share: share, to: to, open: map[int]*order{}}
+	return &counter{share: share, to: to, open: map[int]*order{}, refused: map[string]*engine.Stop{}}
 }
 
 var (
@@ -48,7 +53,7 @@ var (
 
 // take begins to serve an ask, until job ends. An error is one that no honest child gives rise to.
 func (c *counter) take(job context.Context, a ask) error {
-	if a.Release {
+	if a == (ask{ID: a.ID, Release: true}) {
 		c.release(a.ID)
 		return nil
 	}
@@ -65,15 +70,22 @@ func (c *counter) take(job context.Context, a ask) error {
 	case c.open[a.ID] != nil:
 		cancel()
 		return errSenseless
-	case len(c.open) >= maxOpen || c.served > maxAsks:
+	case len(c.open) >= maxOpen || c.serving >= maxOpen || c.served > maxAsks:
 		cancel()
 		return errAsksTooMuch
 	}
 	c.open[a.ID] = o
+	c.serving++
 	c.wg.Go(func() {
-		defer cancel()
+		defer func() {
+			cancel()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.serving--
+		}()
 		got, release, err := serve(ctx)
 		if err != nil {
+			c.note(cmp.Or(a.Fit, a.Reserve), err)
 			got, release = answer{Wrong: engine.Fail(job, "", err)}, nil
 		}
 		got.ID = a.ID
@@ -83,25 +95,58 @@ func (c *counter) take(job context.Context, a ask) error {
 }
 
 // server returns what serves an ask: release is not nil where something was given that has to be given back. It is nil for
-// an ask that makes no sense.
+// an ask that makes no sense, and keeps no more of one than it needs.
 func (c *counter) server(a ask) func(ctx context.Context) (got answer, release func(), err error) {
-	switch {
-	case a.Fit != nil && sane(a.Fit):
-		return func(ctx context.Context) (answer, func(), error) {
-			return answer{}, nil, c.share.Fit(ctx, *a.Fit)
+	fit, reserve, keys := a.Fit, a.Reserve, a.Keys
+	switch a {
+	case ask{ID: a.ID}:
+		return nil
+	case ask{ID: a.ID, Fit: fit}:
+		if !sane(fit) {
+			return nil
 		}
-	case a.Reserve != nil && sane(a.Reserve):
 		return func(ctx context.Context) (answer, func(), error) {
-			g, err := c.share.Reserve(ctx, *a.Reserve)
+			return answer{}, nil, c.share.Fit(ctx, *fit)
+		}
+	case ask{ID: a.ID, Reserve: reserve}:
+		if !sane(reserve) {
+			return nil
+		}
+		return func(ctx context.Context) (answer, func(), error) {
+			g, err := c.share.Reserve(ctx, *reserve)
 			return answer{Devices: g.Devices, Why: g.Why}, g.Release, err
 		}
-	case a.Keys != "" && len(a.Keys) <= maxWord:
+	case ask{ID: a.ID, Keys: keys}:
+		if len(keys) > maxWord {
+			return nil
+		}
 		return func(ctx context.Context) (answer, func(), error) {
-			keys, err := c.share.Keys(ctx, a.Keys)
+			keys, err := c.share.Keys(ctx, keys)
 			return answer{Keys: &keys}, nil, err
 		}
 	}
 	return nil
+}
+
+// note keeps why the machine can't run the job, where err says that; need is nil where no task asked.
+func (c *counter) note(need *engine.Need, err error) {
+	stop, ok := errors.AsType[*engine.Stop](err)
+	if !ok || stop.Reason != engine.Unfit || need == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = stop
+	if len(c.refused) < maxOpen {
+		c.refused[need.Task] = stop
+	}
+}
+
+// refusal is what the machine told the task, else whichever told the job that it can't run it, or nil.
+func (c *counter) refusal(task string) *engine.Stop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cmp.Or(c.refused[clipped(task, maxWord)], c.last)
 }
 
 // sane says whether an honest child could need that, and shortens what is shown of it.

@@ -155,6 +155,12 @@ func TestAJobThatClaimsThatItWasStoppedHasCrashed(t *testing.T) {
 	}
 }
 
+// Else it had the worker to itself the next time.
+func TestAJobThatClaimsThatItUsedTooMuchMemoryHasFailed(t *testing.T) {
+	run, _ := launchOne(t, newPool(t, nil), request("claim", string(engine.OOM)))
+	require.Equal(t, &engine.Failure{Message: "sure"}, run.Failure)
+}
+
 func TestAJobThatIsOverdueIsNotUnfit(t *testing.T) {
 	p := newPool(t, func(c *launch.Config) { c.Machine = new(launch.Machine) })
 	ctx, end := context.WithCancelCause(t.Context())

@@ -111,6 +111,8 @@ func behave(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine
 			time.Sleep(2 * time.Millisecond)
 		}
 		run.Result["hoarded"] = len(all)
+	case "spawn":
+		_ = exec.Command("setsid", "sleep", arg).Start()
 	case "spawn and crash":
 		_ = exec.Command("setsid", "sleep", arg).Start()
 		time.Sleep(200 * time.Millisecond)
@@ -276,6 +278,20 @@ func TestWhatADeadChildStartedIsGone(t *testing.T) {
 	p := newPool(t, nil)
 	launchOne(t, p, request("spawn and crash", "98765"))
 	require.Error(t, exec.Command("pgrep", "-f", "sleep 98765").Run())
+}
+
+func TestNothingOfAJobRunsOnWhenWhatItHadGoesBack(t *testing.T) {
+	for reuse, do := range map[int]string{1: "write", 3: "spawn"} {
+		t.Run(do, func(t *testing.T) {
+			p := newPool(t, func(c *launch.Config) { c.Reuse = reuse })
+			out, err := p.Launch(t.Context(), request(do, "98766"), new(lines))
+			require.NoError(t, err)
+			defer out.Close()
+			require.Equal(t, engine.Succeeded, out.Run.Status)
+			require.Error(t, exec.Command("pgrep", "-f", "sleep 98766").Run())
+			require.NoDirExists(t, fmt.Sprintf("/proc/%v", out.Run.Result["pid"]))
+		})
+	}
 }
 
 func TestAStopReachesTheJobAndAChildThatIgnoresItIsKilled(t *testing.T) {

@@ -18,7 +18,7 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	case !n.GPU.Wanted():
 		return none, nil
 	case s.machine.GPUs == nil && n.GPU.Use == gpu.Required:
-		return none, s.refuse(engine.NoGPU(n, noGPUs))
+		return none, engine.NoGPU(n, noGPUs)
 	case s.machine.GPUs == nil:
 		none.Why = noGPUs
 		return none, nil
@@ -32,8 +32,8 @@ func (s *Share) lease(ctx context.Context, n engine.Need) (engine.Grant, error) 
 	defer s.machine.want(s, n.GPU)()
 	g, err := s.get(ctx, n.GPU, 0)
 	if errors.Is(err, gpu.ErrBusy) {
-		return none, s.refuse(&engine.Stop{Reason: engine.Unfit, Busy: true, Message: fmt.Sprintf(
-			"task %q needs %s: %v, and was so for %s; the job goes back to its queue", n.Task, n.GPU, err, wait)})
+		return none, &engine.Stop{Reason: engine.Unfit, Busy: true, Message: fmt.Sprintf(
+			"task %q needs %s: %v, and was so for %s; the job goes back to its queue", n.Task, n.GPU, err, wait)}
 	}
 	return g, s.unfit(n, err)
 }

@@ -11,12 +11,13 @@ import (
 
 // A lineReader reads JSON values, one a line, none longer than max bytes.
 type lineReader struct {
-	r   *bufio.Reader
-	max int
+	r    *bufio.Reader
+	max  int
+	size int // of the last line, bytes
 }
 
 func newLineReader(r io.Reader, max int) *lineReader {
-	return &lineReader{bufio.NewReaderSize(r, 16<<10), max}
+	return &lineReader{r: bufio.NewReaderSize(r, 16<<10), max: max}
 }
 
 // next decodes the next line into v. io.EOF is a clean end.
@@ -25,6 +26,7 @@ func (l *lineReader) next(v any) error {
 	for {
 		part, err := l.r.ReadSlice('\n')
 		if err == nil && line == nil {
+			l.size = len(part)
 			return json.Unmarshal(part, v)
 		}
 		line = append(line, part...)
@@ -32,6 +34,7 @@ func (l *lineReader) next(v any) error {
 		case len(line) > l.max:
 			return fmt.Errorf("line of more than %d bytes", l.max)
 		case err == nil:
+			l.size = len(line)
 			return json.Unmarshal(line, v)
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, io.EOF) && len(line) > 0:

@@ -80,15 +80,14 @@ type Share struct {
 	stop    context.CancelCauseFunc // the job
 	turns   chan struct{}           // one value for each task that asks for GPUs now
 
-	mu      sync.Mutex     // guards what follows
-	held    map[int]func() // what gives a grant back
-	last    int
-	closed  bool
-	refused *engine.Stop // why the machine can't run the job
-	used    time.Duration
-	disk    int64 // bytes that the job has reserved
-	leases  map[*gpu.Lease]bool
-	freed   time.Time // when one of leases ended last
+	mu     sync.Mutex     // guards what follows
+	held   map[int]func() // what gives a grant back
+	last   int
+	closed bool
+	used   time.Duration
+	disk   int64 // bytes that the job has reserved
+	leases map[*gpu.Lease]bool
+	freed  time.Time // when one of leases ended last
 }
 
 var _ engine.Host = (*Share)(nil)
@@ -106,26 +105,11 @@ func (s *Share) Close() {
 	s.stop(nil)
 }
 
-// Refused returns why the machine told the job that it can't run it, or nil.
-func (s *Share) Refused() *engine.Stop {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.refused
-}
-
 // GPUSeconds is how long the job has had GPUs, times how many.
 func (s *Share) GPUSeconds() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used.Round(time.Millisecond).Seconds()
-}
-
-// refuse notes that the machine can't run the job.
-func (s *Share) refuse(stop *engine.Stop) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = stop
-	return stop
 }
 
 // Fit is engine.Host's.
@@ -136,7 +120,7 @@ func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 		}
 		err := s.machine.Tools.Has(ctx, name)
 		if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
-			return s.refuse(&engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)})
+			return &engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)}
 		}
 		if err != nil {
 			return err
@@ -146,7 +130,7 @@ func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 		return nil
 	}
 	if s.machine.GPUs == nil {
-		return s.refuse(engine.NoGPU(n, noGPUs))
+		return engine.NoGPU(n, noGPUs)
 	}
 	end, err := s.turn(ctx)
 	if err != nil {
@@ -171,7 +155,7 @@ const noGPUs = "no job here gets one (--gpu=off)"
 // unfit makes of what a pool says something that the engine knows.
 func (s *Share) unfit(n engine.Need, err error) error {
 	if e, ok := errors.AsType[*gpu.UnfitError](err); ok {
-		return s.refuse(engine.NoGPU(n, e.Why))
+		return engine.NoGPU(n, e.Why)
 	}
 	return err
 }
@@ -203,7 +187,7 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 // full makes of what a disk says something that the engine knows.
 func (s *Share) full(n engine.Need, err error) error {
 	if e, ok := errors.AsType[*disk.FullError](err); ok {
-		return s.refuse(&engine.Stop{Reason: engine.Unfit, Busy: s.others(e), Message: fmt.Sprintf("task %q: %v", n.Task, e)})
+		return &engine.Stop{Reason: engine.Unfit, Busy: s.others(e), Message: fmt.Sprintf("task %q: %v", n.Task, e)}
 	}
 	return fault.As(fault.Transient, err)
 }

@@ -106,10 +106,11 @@ func (p *partial) endTasks(f *engine.Failure) {
 }
 
 // believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
-// which never said so (refused is what it said): an interruption costs no attempt, so a job could be run for ever. A child
-// that wants to hear a refusal gets one; what that may cost is bounded by who counts attempts. Once ctx has ended, what ended
-// it is why the job is over. What fails when its GPU does has not failed.
-func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engine.Run {
+// which never said so (refusal is what it said): an interruption costs no attempt, so a job could be run for ever. That it
+// was killed for its memory it can't say either. A child that wants to hear a refusal gets one; what that may cost is bounded
+// by who counts attempts. Its words for it are kept, which show no secret. Once ctx has ended, what ended it is why the job
+// is over. What fails when its GPU does has not failed.
+func believed(ctx context.Context, run *engine.Run, refusal func(task string) *engine.Stop) *engine.Run {
 	f := run.Failure
 	if f == nil {
 		return run
@@ -129,12 +130,16 @@ func believed(ctx context.Context, run *engine.Run, refused *engine.Stop) *engin
 		}
 	}
 	switch {
+	case f.Reason == engine.OOM: // such a job gets the worker to itself: the watch says so, or nobody
+		own := *f
+		own.Reason, told.Failure = "", &own
 	case !f.Reason.Interruption() && f.Reason != engine.Cancel:
 		return run
-	case f.Reason == engine.Unfit && refused != nil:
+	case f.Reason == engine.Unfit && refusal(f.Task) != nil:
+		refused := refusal(f.Task)
 		told.Status, told.Failure = engine.Canceled, &engine.Failure{
 			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place,
-			Message: refused.Message, Class: refused.Class, Busy: refused.Busy,
+			Message: clipped(f.Message, maxSentence), Class: refused.Class, Busy: refused.Busy,
 		}
 	default:
 		told.Status = engine.Failed

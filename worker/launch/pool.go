@@ -89,34 +89,36 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		p.free <- struct{}{}
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
-	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
-	defer share.Close()
-	run, died := c.work(ctx, share, req, rep)
-	if died && !c.began && ctx.Err() == nil {
+	run, died := p.work(ctx, c, req, rep)
+	if died && !c.began && ctx.Err() == nil && !run.Failure.Reason.Interruption() {
 		// It was dying before it heard of the job, for all we know: that is not the job's doing. Once, for it may be.
 		if c, err = p.replace(ctx, c); err != nil {
 			p.free <- struct{}{}
 			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 		}
-		share.dir = c.dir
-		run, died = c.work(ctx, share, req, rep)
+		run, died = p.work(ctx, c, req, rep)
 	}
-	if died {
+	if died || c.left {
 		p.bury(c)
-		if !run.Failure.Reason.Interruption() {
-			run = p.epilogue(ctx, share, req, run, rep)
-		}
-		run.GPUSeconds = share.GPUSeconds()
-		return &Outcome{Run: run, Workspace: c.dir.Workspace(), close: func() { p.giveBack(c, nil) }}, nil
 	}
-	run = believed(ctx, run, share.Refused())
+	if died && !run.Failure.Reason.Interruption() {
+		run = p.epilogue(ctx, req, run, rep)
+	}
+	return &Outcome{Run: run, Workspace: c.dir.Workspace(), close: func() { p.giveBack(c) }}, nil
+}
+
+// work runs a request in a child, which has a share of the machine for as long. died is as child.work's.
+func (p *Pool) work(ctx context.Context, c *child, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
+	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
+	defer share.Close()
+	run, died = c.work(ctx, share, req, rep)
 	run.GPUSeconds = share.GPUSeconds()
-	return &Outcome{Run: run, Workspace: c.dir.Workspace(), close: func() { p.giveBack(c, run) }}, nil
+	return run, died
 }
 
 // epilogue fires the last callbacks of a run whose child died, in a fresh child. A deadline or a cancel leaves it its
 // time; an interruption of ctx ends it.
-func (p *Pool) epilogue(ctx context.Context, share *Share, req *Request, run *engine.Run, rep engine.Reporter) *engine.Run {
+func (p *Pool) epilogue(ctx context.Context, req *Request, run *engine.Run, rep engine.Reporter) *engine.Run {
 	attempt := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(attempt), epilogueTimeout)
 	defer cancel()
@@ -134,12 +136,13 @@ func (p *Pool) epilogue(ctx context.Context, share *Share, req *Request, run *en
 		p.cfg.Log.ErrorContext(ctx, "epilogue not run", "job_id", req.Job.ID, "err", err)
 		return run
 	}
-	ended, died := c.work(ctx, share, &last, rep)
+	ended, died := p.work(ctx, c, &last, rep)
 	p.retire(c)
 	if died {
 		p.cfg.Log.ErrorContext(ctx, "epilogue died", "job_id", req.Job.ID, "err", ended.Failure)
 		return run
 	}
 	ended.Status, ended.Failure = run.Status, run.Failure // how it ended is known
+	ended.GPUSeconds += run.GPUSeconds
 	return ended
 }
