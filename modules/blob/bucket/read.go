@@ -103,6 +103,8 @@ func (r *reader) answers(o *Object) error {
 		return errNoSize
 	case o.From != r.at || r.end > 0 && o.Size != r.end-r.at:
 		return errNotAsked
+	case r.version != "" && o.Version != r.version: // a cache may know ranges, and not that a version is asked for
+		return errReplaced
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 		}
 		if damage.Load() {
 			w.Header().Set("Content-Range", "bytes 0-999/1000")
-			w.Header().Set("X-Goog-Generation", "1")
+			w.Header().Set("X-Goog-Generation", r.URL.Query().Get("generation"))
 			w.WriteHeader(http.StatusPartialContent)
 			_, _ = w.Write(make([]byte, 1000))
 			return true
