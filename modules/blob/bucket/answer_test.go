@@ -73,6 +73,21 @@ func TestWhatComesIsOneObjectAndAllOfIt(t *testing.T) {
 	}
 }
 
+func TestAPartThatNobodyAskedForIsNoObject(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		p := onVersitygw(t)
+		put(t, open(t, p), "k", []byte("0123456789"))
+		s := open(t, p.by(between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
+			if strings.HasSuffix(r.URL.Path, "/k") {
+				r.Header.Set("Range", "bytes=0-4")
+			}
+			through.ServeHTTP(w, r)
+		})))
+		_, _, err := s.Open(t.Context(), "k")
+		require.ErrorContains(t, err, "another part of an object")
+	})
+}
+
 func TestAListingIsOfWhatWasAskedFor(t *testing.T) {
 	for name, page := range map[string]string{
 		"a key outside of the prefix": "<Contents><Key>p/b</Key></Contents>",

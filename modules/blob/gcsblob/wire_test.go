@@ -121,6 +121,18 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
 
+func TestAPartThatNobodyAskedForIsNoObject(t *testing.T) {
+	s, _ := between(t, 0, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("alt") == "media" {
+			r.Header.Set("Range", "bytes=0-4")
+		}
+		return false
+	})
+	require.NoError(t, s.Create(t.Context(), "k", []byte("0123456789")))
+	_, _, err := s.Open(t.Context(), "k")
+	require.ErrorContains(t, err, "another part of an object")
+}
+
 func TestKeysAreSentUntilTheyEndAndABucketIsMade(t *testing.T) {
 	endpoint := servertest.GCS(t)
 	target, err := url.Parse(endpoint)
