@@ -43,7 +43,7 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 	go test $(BUILDFLAGS) -tags soak,$(TAGS) -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
-	@deploy/tools/fuzz $(FUZZTIME)
+	@GOFLAGS="$(GOFLAGS) $(BUILDFLAGS)" deploy/tools/fuzz $(FUZZTIME)
 
 gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see what they were leased, that failures are told, the encoder.
 	@$(MAKE) --no-print-directory build CGO_ENABLED=1

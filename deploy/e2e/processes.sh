@@ -7,23 +7,29 @@ start() {
   local name=$1
   shift
   setsid nohup "$@" >"$run/$name.log" 2>&1 </dev/null &
-  echo $! >"$run/$name.pid"
+  echo "$!" "$(began $!)" >"$run/$name.pid"
+}
+
+# began PID: when a process began, in clock ticks since the machine did; nothing where there is none.
+began() {
+  sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
 }
 
 # pid NAME: of what start started; nothing where there is none.
 pid() {
-  [[ -f $run/$1.pid ]] && cat "$run/$1.pid"
+  [[ -f $run/$1.pid ]] && cut -d' ' -f1 "$run/$1.pid"
 }
 
-alive() { # NAME
-  [[ -f $run/$1.pid ]] && kill -0 "$(pid "$1")" 2>/dev/null
+alive() { # NAME: what start started, and no other process that has its number since
+  local pid began
+  [[ -f $run/$1.pid ]] && read -r pid began <"$run/$1.pid" && [[ -n $began && $(began "$pid") == "$began" ]]
 }
 
 # stop NAME...: one after the other, by pid; 10 s after SIGTERM with SIGKILL. It returns when they are gone.
 stop() {
   local name i
   for name; do
-    kill "$(pid "$name")" 2>/dev/null || true
+    if alive "$name"; then kill "$(pid "$name")" 2>/dev/null || true; fi
     for ((i = 0; i < 100; i++)); do
       alive "$name" || break
       sleep 0.1

@@ -49,7 +49,7 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 		options = append(options, config.WithSharedConfigFiles([]string{}), config.WithSharedCredentialsFiles([]string{}))
 	}
 	c, err := config.LoadDefaultConfig(ctx, options...)
-	var credentials aws.CredentialsProvider = aws.NewCredentialsCache(rereading{c.Credentials, options})
+	var credentials aws.CredentialsProvider = cached(rereading{c.Credentials, options})
 	if a.Keys != nil {
 		if credentials, err = given(ctx, a.Keys); err != nil {
 			return aws.Config{}, err
@@ -90,6 +90,11 @@ func (r rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		creds.CanExpire, creds.Expires = true, time.Now().Add(reread)
 	}
 	return creds, err
+}
+
+// cached asks again a margin before the last credentials end, and says that they end then.
+func cached(p aws.CredentialsProvider) *aws.CredentialsCache {
+	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = margin })
 }
 
 // given is what a caller has for credentials. Whether it is none at all is asked once: the SDK wants to know beforehand.

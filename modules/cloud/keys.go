@@ -85,7 +85,7 @@ func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
 		if err != nil {
 			return Keys{}, err
 		}
-		c.aws = aws.NewCredentialsCache(rereading{conf.Credentials, options})
+		c.aws = cached(rereading{conf.Credentials, options})
 	}
 	k, err := c.aws.Retrieve(ctx)
 	if askedOf(err) == "ec2imds" { // whom the default chain asks last
@@ -94,7 +94,7 @@ func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	return Keys{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires}, nil
+	return Keys{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires.Add(margin)}, nil
 }
 
 func (c *Chain) ofCOS(ctx context.Context) (Keys, error) {

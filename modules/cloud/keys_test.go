@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 )
@@ -105,6 +106,21 @@ func TestKeysAreAskedForAgainBeforeTheyEnd(t *testing.T) {
 	end := time.Now().Add(time.Hour)
 	require.Equal(t, end.Add(-10*time.Second), Keys{Expires: end}.End())
 	require.WithinDuration(t, time.Now().Add(time.Minute), Keys{}.End(), time.Second)
+}
+
+func TestWhoAsksForKeysOfAWSAtTheirEndGetsOthers(t *testing.T) {
+	asked := 0
+	c := &Chain{aws: cached(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		asked++
+		end := time.Now().Add(time.Duration(asked) * margin / 2) // 5, 10 and 15 s
+		return aws.Credentials{AccessKeyID: fmt.Sprint(asked), SecretAccessKey: "s", CanExpire: true, Expires: end}, nil
+	}))}
+	for _, want := range []string{"1", "2", "3", "3"} {
+		k, err := c.Keys(t.Context(), ServiceAWS)
+		require.NoError(t, err)
+		require.Equal(t, want, k.ID)
+		require.Equal(t, want == "3", time.Now().Before(k.End()), "whose End has come are not kept")
+	}
 }
 
 func TestNoKeysOfAWSAreASentenceWithARemedy(t *testing.T) {

@@ -31,7 +31,7 @@ type Stored struct {
 // A Remote is the props by which a task says how to reach a server that speaks S3. Modules embed it.
 type Remote struct {
 	ACL             string `json:"acl,omitzero" doc:"Canned ACL of what is uploaded, such as public-read. Without it none is asked for: most buckets take none."`
-	Region          string `json:"region,omitzero" doc:"Region of the bucket; without it the operator's."`
+	Region          string `json:"region,omitzero" doc:"Region of the bucket; without it the operator's, else us-east-1."`
 	Endpoint        string `json:"endpoint,omitzero" filled:"true" doc:"URL of the server; without it the operator's, or the service's own. Another one never gets the operator's keys from a worker."`
 	AccessKeyID     string `json:"accessKeyId,omitzero" filled:"true" doc:"Access key of your own; without it the operator's."`
 	SecretAccessKey string `json:"secretAccessKey,omitzero" secret:"true" filled:"true" doc:"Secret that belongs to it."`

@@ -3,6 +3,7 @@ package blobtest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,9 @@ func File(t testing.TB, size int64) *os.File {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
-	_, err = io.CopyN(f, rand.NewChaCha8([32]byte{byte(size), byte(size >> 8)}), size)
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
+	_, err = io.CopyN(f, rand.NewChaCha8(seed), size)
 	require.NoError(t, err)
 	return f
 }

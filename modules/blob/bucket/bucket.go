@@ -107,6 +107,7 @@ func From(contentRange string) (from int64) {
 type Object struct {
 	blob.Info
 	From    int64         // of Get: the first byte that it sends
+	Part    bool          // of Get: it sends a part of the object, as far as the server says
 	Version string        // tells it from what stood under its key before; empty where the server has nothing that does
 	Sum     Sum           // of the whole object
 	Body    io.ReadCloser // of Get

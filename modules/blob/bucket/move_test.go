@@ -77,12 +77,11 @@ func TestF20ADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 	})
 }
 
-func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+func TestF20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range blobtest.UploadFaults() {
 		t.Run(tt.Name, func(t *testing.T) {
 			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 				p := onVersitygw(t)
-				p.stall = tt.Stall
 				w := blobtest.NewWire(t, p.endpoint)
 				s := mover(t, open, p, w.Endpoint())
 				tt.Befall(w)
@@ -98,6 +97,32 @@ func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestF19AnUploadThatMeetsSilenceIsGivenUpAndSentAgain(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		p := onVersitygw(t)
+		p.stall = time.Second
+		var began, part atomic.Int64
+		s := mover(t, open, p, between(t, p.endpoint, func(w http.ResponseWriter, r *http.Request, through http.Handler) {
+			switch {
+			case r.URL.Query().Has("uploads") && r.Method == http.MethodPost && began.Add(1) == 1,
+				r.URL.Query().Get("partNumber") == "1" && part.Add(1) == 1:
+				blobtest.FallSilent(t, w, r)
+			default:
+				through.ServeHTTP(w, r)
+			}
+		}))
+		f, back := blobtest.File(t, fileSize), blobtest.File(t, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err := s.Upload(ctx, f, "k", blob.PutOptions{})
+		require.NoError(t, err)
+		require.Equal(t, []int64{2, 2}, []int64{began.Load(), part.Load()}, "a call and a part, once each after their silence")
+		_, err = mover(t, open, p, p.endpoint).Download(t.Context(), "k", back)
+		require.NoError(t, err)
+		require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
+	})
 }
 
 func TestF21AnUploadWhosePartsAreRefusedForNowIsWholeInTheEnd(t *testing.T) {

@@ -101,8 +101,10 @@ func (r *reader) answers(o *Object) error {
 	switch {
 	case o.Size < 0:
 		return errNoSize
-	case o.From != r.at || r.end > 0 && o.Size != r.end-r.at:
+	case o.From != r.at || r.end > 0 && o.Size != r.end-r.at || r.end == 0 && o.Part:
 		return errNotAsked
+	case r.version != "" && o.Version != r.version: // a cache may know ranges, and not that a version is asked for
+		return errReplaced
 	}
 	return nil
 }

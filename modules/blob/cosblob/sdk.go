@@ -57,7 +57,7 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
 			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
 		},
-		From: bucket.From(aws.StringValue(out.ContentRange)), Version: version, Body: out.Body,
+		From: bucket.From(aws.StringValue(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
 	}, nil
 }
 

@@ -104,7 +104,7 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 		Info: blob.Info{
 			Size: r.Remain(), Modified: r.Attrs.LastModified, ContentType: r.Attrs.ContentType, Metadata: maps.Clone(r.Metadata()),
 		},
-		From: r.Attrs.StartOffset, Version: strconv.FormatInt(r.Attrs.Generation, 10), Body: r,
+		From: r.Attrs.StartOffset, Part: r.Remain() != r.Attrs.Size, Version: strconv.FormatInt(r.Attrs.Generation, 10), Body: r,
 	}, nil
 }
 

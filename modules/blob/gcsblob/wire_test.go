@@ -53,10 +53,10 @@ func between(t *testing.T, stall time.Duration, instead func(w http.ResponseWrit
 	return store, wire
 }
 
-func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
+func TestF20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 	for _, tt := range blobtest.UploadFaults() {
 		t.Run(tt.Name, func(t *testing.T) {
-			s, wire := between(t, tt.Stall, func(http.ResponseWriter, *http.Request) bool { return false })
+			s, wire := between(t, 0, func(http.ResponseWriter, *http.Request) bool { return false })
 			f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
 			tt.Befall(wire)
 			_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
@@ -66,6 +66,28 @@ func TestF19F20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 			require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 		})
 	}
+}
+
+func TestF19AnUploadThatMeetsSilenceIsGivenUpAndSentAgain(t *testing.T) {
+	var began, window atomic.Int64
+	s, _ := between(t, time.Second, func(w http.ResponseWriter, r *http.Request) bool {
+		silent := r.URL.Query().Get("uploadType") == "resumable" && r.ContentLength < 1<<20 && began.Add(1) == 1 ||
+			r.ContentLength >= 1<<20 && window.Add(1) == 1
+		if silent {
+			blobtest.FallSilent(t, w, r)
+		}
+		return silent
+	})
+	f, back := blobtest.File(t, 18<<20), blobtest.File(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := s.Upload(ctx, f, "k", blob.PutOptions{})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, began.Load(), int64(2))
+	require.GreaterOrEqual(t, window.Load(), int64(2))
+	_, err = s.Download(t.Context(), "k", back)
+	require.NoError(t, err)
+	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 }
 
 func TestF21AnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
@@ -95,7 +117,7 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 		}
 		if damage.Load() {
 			w.Header().Set("Content-Range", "bytes 0-999/1000")
-			w.Header().Set("X-Goog-Generation", "1")
+			w.Header().Set("X-Goog-Generation", r.URL.Query().Get("generation"))
 			w.WriteHeader(http.StatusPartialContent)
 			_, _ = w.Write(make([]byte, 1000))
 			return true
@@ -119,6 +141,18 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	_, err = s.Download(t.Context(), "small", back)
 	require.ErrorContains(t, err, "it came damaged from gs://")
 	require.Equal(t, fault.Transient, fault.Of(err))
+}
+
+func TestAPartThatNobodyAskedForIsNoObject(t *testing.T) {
+	s, _ := between(t, 0, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("alt") == "media" {
+			r.Header.Set("Range", "bytes=0-4")
+		}
+		return false
+	})
+	require.NoError(t, s.Create(t.Context(), "k", []byte("0123456789")))
+	_, _, err := s.Open(t.Context(), "k")
+	require.ErrorContains(t, err, "another part of an object")
 }
 
 func TestKeysAreSentUntilTheyEndAndABucketIsMade(t *testing.T) {

@@ -94,7 +94,7 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
 			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
 		},
-		From: bucket.From(aws.ToString(out.ContentRange)), Version: version, Body: out.Body,
+		From: bucket.From(aws.ToString(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
 	}, nil
 }
 
