@@ -87,7 +87,7 @@ func (r rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	creds, err := provider.Retrieve(ctx)
 	if err == nil && !creds.CanExpire {
-		creds.CanExpire, creds.Expires = true, time.Now().Add(reread)
+		creds.CanExpire, creds.Expires = true, time.Now().Add(reread+margin) // asked for again a margin before
 	}
 	return creds, err
 }

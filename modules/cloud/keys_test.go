@@ -26,7 +26,7 @@ func TestKeysOfAWSComeFromTheEnvironmentUnlessDataHasItsOwn(t *testing.T) {
 	k, err := (&Chain{}).Keys(t.Context(), ServiceAWS)
 	require.NoError(t, err)
 	require.Equal(t, "of-the-worker", k.ID)
-	require.WithinDuration(t, time.Now().Add(reread), k.Expires, 10*time.Second, "read again by then")
+	require.WithinDuration(t, time.Now().Add(reread), k.End(), 10*time.Second, "read again by then")
 
 	k, err = (&Chain{AWS: Keys{ID: "of-the-data", Secret: "d"}}).Keys(t.Context(), ServiceAWS)
 	require.NoError(t, err)
