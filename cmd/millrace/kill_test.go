@@ -105,7 +105,7 @@ func killUntilDrained(t *testing.T, d *localqueue.Driver, data string) (kills in
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for left := depthOf(t, d); left > 0; kills++ {
 		w := startWorker(t, data, "--exit-when-idle=30s")
