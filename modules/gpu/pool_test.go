@@ -286,8 +286,3 @@ func TestAnErrorTellsOfAFewGPUsOnly(t *testing.T) {
 	defer empty.Close()
 	require.ErrorIs(t, empty.Fits(t.Context(), one), ErrNoDevice)
 }
-
-func TestProgramsSeeTheGPUsOfTheirTaskAndNoOthers(t *testing.T) {
-	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES=GPU-a,MIG-b"}, Environ([]Device{{UUID: "GPU-a"}, {UUID: "MIG-b"}}))
-	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES="}, Environ(nil))
-}
