@@ -17,6 +17,7 @@ type bench struct {
 	mu      sync.Mutex
 	devices []Report
 	hang    chan struct{} // not nil: the driver answers when it is closed
+	listen  func() (*events, error)
 }
 
 func newBench(devices ...Report) *bench {
@@ -25,7 +26,7 @@ func newBench(devices ...Report) *bench {
 		devices[i].UUID = "GPU-" + string(rune('a'+i))
 		devices[i].Name = "L4"
 	}
-	return &bench{devices: devices}
+	return &bench{devices: devices, listen: func() (*events, error) { return nil, errors.New("no events") }}
 }
 
 func (b *bench) change(f func(devices []Report)) {
@@ -45,7 +46,7 @@ func (b *bench) look() (Machine, error) {
 
 func (b *bench) pool(c Config) *Pool {
 	c.open = func() (*driver, error) {
-		return &driver{b.look, func() (*events, error) { return nil, errors.New("no events") }, func() {}}, nil
+		return &driver{b.look, b.listen, func() {}}, nil
 	}
 	return NewPool(c)
 }
@@ -217,31 +218,6 @@ func TestWhoWouldRatherDoWithoutDoesNotWaitLong(t *testing.T) {
 		require.Equal(t, 5*time.Second, time.Since(start))
 		l.Release()
 	})
-}
-
-func TestLostGPUsAreCountedAndTheirFailuresToldOnce(t *testing.T) {
-	var told []uint64
-	p := newBench(big(1), big(1), big(1)).pool(Config{Failed: func(e *LostError) { told = append(told, e.XID) }})
-	defer p.Close()
-	require.NoError(t, p.Fits(t.Context(), one))
-	for _, xid := range []uint64{79, 48, 79} {
-		p.fail(*event{gpu: "GPU-a", xid: xid}.failure())
-	}
-	require.Equal(t, []uint64{79, 48}, told, "whether a task had it or not")
-	require.Equal(t, 1, p.Lost())
-	p.fail(*event{xid: 62}.failure())
-	require.Equal(t, 3, p.Lost())
-}
-
-func TestWhyFailuresAreNotToldIsToldOnce(t *testing.T) {
-	told := make(chan string, 2)
-	p := newBench(big(1)).pool(Config{Blind: func(why string) { told <- why }})
-	defer p.Close()
-	for range 2 {
-		require.NoError(t, p.Fits(t.Context(), one))
-	}
-	require.Equal(t, "no events", <-told)
-	require.Empty(t, told)
 }
 
 func TestOnlyVisibleGPUsAreLeased(t *testing.T) {
