@@ -56,8 +56,8 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
 }
 
-// errTaken is why a job does not begin that would only wait.
-var errTaken = errors.New("every GPU of this machine is in use, and another job waits for one")
+// errTaken is why a job does not begin that would only wait, behind another one.
+var errTaken = errors.New("every GPU that would do is in use, and another job waits for one")
 
 // Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
 // can't run it, and another error where it can't now.
@@ -67,7 +67,7 @@ func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
 	if err := s.Fit(ctx, n); err != nil {
 		return err
 	}
-	if n.GPU.Use == gpu.Required && m.taken() {
+	if n.GPU.Use == gpu.Required && m.taken() && !m.GPUs.Free(ctx, n.GPU) {
 		return errTaken
 	}
 	return nil
