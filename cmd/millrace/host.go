@@ -109,7 +109,6 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) 
 		},
 	})
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
-	machine.Disk.Shared = c.Slots > 1
 	counted = metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
 	return machine, counted, end
 }

@@ -85,7 +85,6 @@ type Share struct {
 	last   int
 	closed bool
 	used   time.Duration
-	disk   int64 // bytes that the job has reserved
 	leases map[*gpu.Lease]bool
 	freed  time.Time // when one of leases ended last
 }
@@ -174,36 +173,21 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 			return engine.Grant{}, s.full(n, err)
 		}
 		devices := g.Release
-		s.reserved(n.Disk)
 		g.Release = func() {
 			devices()
 			release()
-			s.reserved(-n.Disk)
 		}
 	}
 	return s.keep(g), nil
 }
 
-// full makes of what a disk says something that the engine knows.
+// full makes of what a disk says something that the engine knows. What the job has reserved itself comes back as its tasks
+// end, so that the task may try again.
 func (s *Share) full(n engine.Need, err error) error {
-	if e, ok := errors.AsType[*disk.FullError](err); ok {
-		return &engine.Stop{Reason: engine.Unfit, Busy: s.others(e), Message: fmt.Sprintf("task %q: %v", n.Task, e)}
+	if e, ok := errors.AsType[*disk.FullError](err); ok && !e.Own() {
+		return &engine.Stop{Reason: engine.Unfit, Busy: e.Others(), Message: fmt.Sprintf("task %q: %v", n.Task, e)}
 	}
 	return fault.As(fault.Transient, err)
-}
-
-// others says whether a disk that refused the job something would have it if other jobs gave back theirs.
-func (s *Share) others(e *disk.FullError) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.disk+e.Need <= e.Size && e.Free+e.Reserved-s.disk >= e.Need
-}
-
-// reserved counts what the job has of the disk.
-func (s *Share) reserved(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disk += n
 }
 
 // keep has Close give back what the task does not.
