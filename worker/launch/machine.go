@@ -160,7 +160,7 @@ func (s *Share) unfit(n engine.Need, err error) error {
 }
 
 // Reserve is engine.Host's. Disk is not waited for, by a job that may hold what others wait for: where there is too little the
-// machine is unfit.
+// machine is unfit, unless it is the job itself that has it.
 func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
 	g, err := s.lease(ctx, n)
 	if err != nil {
