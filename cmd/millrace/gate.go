@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/modules/blob/gcsblob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/launch"
@@ -187,12 +188,12 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 	switch w.ref.Service {
 	case cloud.ServiceAWS:
 		return s3blob.Open(ctx, s3blob.Config{
-			AWS:    cloud.AWS{Region: cmp.Or(w.region, g.access.Region, anyRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
+			AWS:    sdk.AWS{Region: cmp.Or(w.region, g.access.Region, anyRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
 			Bucket: w.ref.Name, Owner: g.access.Owner, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceCOS:
 		return cosblob.Open(ctx, cosblob.Config{
-			COS:    cloud.COS{Region: cmp.Or(w.region, g.access.COSRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
+			COS:    sdk.COS{Region: cmp.Or(w.region, g.access.COSRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
 			Bucket: w.ref.Name, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceGCS:

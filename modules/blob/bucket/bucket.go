@@ -19,6 +19,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // An SDK makes calls about one bucket, each once, and returns the errors of its SDK as they are; one that says that there is
@@ -161,10 +162,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.prefix = p + "/"
 	}
 	err := s.Check(ctx)
-	if c.AutoCreate && cloud.Is(err, cloud.Missing) && cloud.Region(err) == "" {
+	if c.AutoCreate && cloud.Is(err, cloud.Missing) && sdk.Region(err) == "" {
 		err = s.make(ctx)
 	}
-	if err != nil && !(c.Unlisted && cloud.Is(err, cloud.Denied) && cloud.Code(err) != "") {
+	if err != nil && !(c.Unlisted && cloud.Is(err, cloud.Denied) && sdk.Code(err) != "") {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return s, nil
@@ -197,11 +198,11 @@ func (s *Store) Create(ctx context.Context, key string, b []byte) error {
 		return fmt.Errorf("create object: %w", err)
 	}
 	err = s.sendBytes(ctx, "put into "+s.name, b, func(ctx context.Context, b *Body) error { return s.sdk.Create(ctx, full, b) })
-	switch cloud.Status(err) {
+	switch sdk.Status(err) {
 	case http.StatusPreconditionFailed:
 		err = blob.ErrExists
 	case http.StatusNotImplemented:
-		err = fmt.Errorf("%w (%s)", blob.ErrUnconditional, cloud.Code(err))
+		err = fmt.Errorf("%w (%s)", blob.ErrUnconditional, sdk.Code(err))
 	}
 	if err != nil {
 		return fmt.Errorf("create object %s: %w", key, err)
@@ -235,7 +236,7 @@ func (s *Store) full(key string) (string, error) {
 
 // isMissing says that there is no object under a key. A missing bucket is something else.
 func isMissing(err error) bool {
-	return errors.Is(err, blob.ErrNotFound) || cloud.Code(err) == "NoSuchKey"
+	return errors.Is(err, blob.ErrNotFound) || sdk.Code(err) == "NoSuchKey"
 }
 
 // errSilent is the end of a call that got no answer in time.

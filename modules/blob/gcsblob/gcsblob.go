@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/bucket"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // Config says which bucket.
@@ -24,7 +25,7 @@ type Config struct {
 	Endpoint string // empty: Google's own; of another server its root, like http://127.0.0.1:4443
 	// Keys returns a bearer Token, each time that the last one has ended; an empty one is anonymous access, and so is nil.
 	Keys func(context.Context) (cloud.Keys, error)
-	// HTTP makes the calls, for who may not reach every address; nil is that of cloud.NewHTTPClient.
+	// HTTP makes the calls, for who may not reach every address; nil is that of sdk.NewHTTPClient.
 	HTTP *http.Client
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
 	Stall time.Duration
@@ -61,7 +62,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store gs://%s: %w", c.Bucket, err)
 	}
-	d := &sdk{bucket: client.Bucket(c.Bucket), project: c.Project}
+	d := &api{bucket: client.Bucket(c.Bucket), project: c.Project}
 	s, err := bucket.Open(ctx, bucket.Config{
 		SDK: d, Stream: d.stream, Name: "gs://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
@@ -76,7 +77,7 @@ func (s *Store) Close() error { return s.client.Close() }
 
 // newClient makes each call once, with a token of Keys: the SDK looks for no credentials of its own.
 func newClient(ctx context.Context, c Config) (*storage.Client, error) {
-	client := http.Client{Transport: cloud.NewHTTPClient().GetTransport()}
+	client := http.Client{Transport: sdk.NewHTTPClient().GetTransport()}
 	if c.HTTP != nil && c.HTTP.Transport != nil {
 		client = *c.HTTP
 	}

@@ -47,7 +47,7 @@ func TestAnObjectThatIsDamagedOnItsWayIsNotRead(t *testing.T) {
 				Credentials:                credentials.NewStaticCredentialsProvider("a", "b", ""),
 				ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported, // the default of a loaded configuration
 			})
-			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &sdk{client: client, bucket: aws.String("b")}, Name: "s3://b"})
+			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &api{client: client, bucket: aws.String("b")}, Name: "s3://b"})
 			require.NoError(t, err)
 			b, err := blob.ReadAll(t.Context(), store, "k", 100)
 			if !tt.damaged {
@@ -80,7 +80,7 @@ func TestSumsGoWithWhatIsPutAndAreComparedWithWhatComes(t *testing.T) {
 	proxy := httptest.NewServer(through)
 	t.Cleanup(proxy.Close)
 	name := blobtest.Bucket(t, endpoint)
-	d := &sdk{client: blobtest.Client(proxy.URL), bucket: &name, sums: true, unsigned: true}
+	d := &api{client: blobtest.Client(proxy.URL), bucket: &name, sums: true, unsigned: true}
 	s, err := bucket.Open(t.Context(), bucket.Config{SDK: d, Parts: d, Name: "s3://" + name})
 	require.NoError(t, err)
 	for _, size := range []int64{0, 1000, 40 << 20} {
