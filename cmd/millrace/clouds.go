@@ -118,8 +118,8 @@ func parseAllowed(text string) (allowed, error) {
 	if !ok {
 		scheme, rest = "", text
 	}
-	for service, name := range schemes {
-		if name == scheme {
+	for _, service := range []cloud.Service{cloud.ServiceAWS, cloud.ServiceCOS, cloud.ServiceGCS} {
+		if service.Scheme() == scheme {
 			a.service = service
 		}
 	}
@@ -135,6 +135,3 @@ func parseAllowed(text string) (allowed, error) {
 	}
 	return a, nil
 }
-
-// schemes are how people write a service.
-var schemes = map[cloud.Service]string{cloud.ServiceAWS: "s3", cloud.ServiceCOS: "cos", cloud.ServiceGCS: "gs"}

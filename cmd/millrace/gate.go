@@ -114,7 +114,7 @@ func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket,
 		if err != nil || prefixes == nil {
 			return b, err
 		}
-		return &fenced{Bucket: b, name: schemes[ref.Service] + "://" + ref.Name, prefixes: prefixes}, nil
+		return &fenced{Bucket: b, name: ref.Service.Scheme() + "://" + ref.Name, prefixes: prefixes}, nil
 	}
 	if !g.person {
 		w.http = egress.NewClient(g.policy(ref.Service))
@@ -163,7 +163,7 @@ func (g *gate) allows(ref modules.BucketRef) (prefixes []string, err error) {
 		}
 		prefixes = append(prefixes, a.prefix)
 	}
-	name := schemes[ref.Service] + "://" + ref.Name
+	name := ref.Service.Scheme() + "://" + ref.Name
 	switch {
 	case len(g.access.Buckets) == 0:
 		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: a pipeline that a message brings may touch none here; the operator can list it with MILLRACE_BUCKETS", name))
@@ -264,11 +264,11 @@ func (f *fenced) Upload(ctx context.Context, file *os.File, key string, o blob.P
 	return f.Bucket.Upload(ctx, file, key, o)
 }
 
-func (f *fenced) Download(ctx context.Context, key string, file *os.File) (blob.Info, error) {
+func (f *fenced) Download(ctx context.Context, key string, file *os.File, maxBytes int64) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Download(ctx, key, file)
+	return f.Bucket.Download(ctx, key, file, maxBytes)
 }
 
 func (f *fenced) Stat(ctx context.Context, key string) (blob.Info, error) {

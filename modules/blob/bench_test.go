@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +62,7 @@ func benchMove(ctx context.Context, way, endpoint, bucket, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Download(ctx, "ours", f); err != nil {
+	if _, err := s.Download(ctx, "ours", f, math.MaxInt64); err != nil {
 		return err
 	}
 	return f.Close()

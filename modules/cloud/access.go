@@ -45,6 +45,19 @@ const (
 	ServiceKafka Service = "kafka"
 )
 
+// Scheme is how people write a service with buckets, before "://"; empty of others.
+func (s Service) Scheme() string {
+	switch s {
+	case ServiceAWS:
+		return "s3"
+	case ServiceCOS:
+		return "cos"
+	case ServiceGCS:
+		return "gs"
+	}
+	return ""
+}
+
 // Keys are credentials as a service takes them: an access key (ID and Secret, with a session's Token), or a bearer Token
 // alone. None at all is anonymous access.
 type Keys struct {

@@ -3,6 +3,7 @@ package s3blob
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -91,14 +92,14 @@ func TestSumsGoWithWhatIsPutAndAreComparedWithWhatComes(t *testing.T) {
 		o, err := d.Stat(t.Context(), "k")
 		require.NoError(t, err)
 		require.Equal(t, bucket.CRC32C, o.Sum.Kind, "of the whole, though it came in parts")
-		_, err = s.Download(t.Context(), "k", back)
+		_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 		require.NoError(t, err)
 		require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 		if size == 0 {
 			continue
 		}
 		damage.Store(true)
-		_, err = s.Download(t.Context(), "k", back)
+		_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 		require.ErrorContains(t, err, "download object k: it came damaged from s3://")
 		require.Equal(t, fault.Transient, fault.Of(err))
 	}
