@@ -75,45 +75,6 @@ func (w Want) Range() string {
 	return ""
 }
 
-// Tag is what a header ETag says: the tag without quotes, and the version that it stands for. A weak one stands for several.
-func Tag(header string) (etag, version string) {
-	etag, weak := strings.CutPrefix(header, "W/")
-	if etag = strings.Trim(etag, `"`); weak {
-		return etag, ""
-	}
-	return etag, etag
-}
-
-// Size is what a header Content-Length says; -1 where there is none.
-func Size(contentLength *int64) int64 {
-	if contentLength == nil {
-		return -1
-	}
-	return *contentLength
-}
-
-// From is the first byte of what a header Content-Range says is sent: 0 without one, and -1 for one that says nothing.
-func From(contentRange string) (from int64) {
-	if contentRange == "" {
-		return 0
-	}
-	if _, err := fmt.Sscanf(contentRange, "bytes %d-", &from); err != nil {
-		return -1
-	}
-	return from
-}
-
-// An Object is what Get and Stat return. Its Info has the size of what Get sends, and no key; -1 is one that the server does
-// not say.
-type Object struct {
-	blob.Info
-	From    int64         // of Get: the first byte that it sends
-	Part    bool          // of Get: it sends a part of the object, as far as the server says
-	Version string        // tells it from what stood under its key before; empty where the server has nothing that does
-	Sum     Sum           // of the whole object
-	Body    io.ReadCloser // of Get
-}
-
 // Config says what a Store is.
 type Config struct {
 	SDK SDK

@@ -51,14 +51,12 @@ func (s *api) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.StringValue(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
-			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
-		},
-		From: bucket.From(aws.StringValue(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Range: out.ContentRange, Modified: out.LastModified, ETag: out.ETag,
+		ContentType: out.ContentType, Metadata: aws.StringValueMap(out.Metadata),
+	}.Object()
+	o.Body = out.Body
+	return o, nil
 }
 
 func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
@@ -66,14 +64,10 @@ func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.StringValue(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
-			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
-		},
-		Version: version,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Modified: out.LastModified, ETag: out.ETag, ContentType: out.ContentType, Metadata: aws.StringValueMap(out.Metadata),
+	}.Object()
+	return o, nil
 }
 
 func (s *api) Delete(ctx context.Context, key string) error {

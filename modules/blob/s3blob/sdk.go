@@ -88,14 +88,12 @@ func (s *api) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.ToString(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
-			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
-		},
-		From: bucket.From(aws.ToString(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Range: out.ContentRange, Modified: out.LastModified, ETag: out.ETag,
+		ContentType: out.ContentType, Metadata: out.Metadata,
+	}.Object()
+	o.Body = out.Body
+	return o, nil
 }
 
 func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
@@ -107,14 +105,11 @@ func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.ToString(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
-			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
-		},
-		Version: version, Sum: sumOf(out),
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Modified: out.LastModified, ETag: out.ETag, ContentType: out.ContentType, Metadata: out.Metadata,
+	}.Object()
+	o.Sum = sumOf(out)
+	return o, nil
 }
 
 // sumOf is the checksum that the service has of a whole object. One of the checksums of its parts is of no use: nothing says
