@@ -41,6 +41,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	opened map[bucketKey]modules.Bucket // guarded by mu
+	stores []io.Closer                  // of opened, guarded by mu
 }
 
 // gate is what a request's tasks reach buckets through.
@@ -91,6 +92,16 @@ func (g *gate) bucket(ctx context.Context, ref modules.BucketRef) (modules.Bucke
 	}
 	g.opened[key] = b
 	return b, nil
+}
+
+// close lets go of the connections of all buckets. What they say to that is of no use to anybody.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.stores {
+		_ = s.Close()
+	}
+	g.opened, g.stores = nil, nil
 }
 
 func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket, error) {
@@ -197,9 +208,17 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 			Bucket: w.ref.Name, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceGCS:
-		return gcsblob.Open(ctx, gcsblob.Config{
-			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, AutoCreate: w.ref.Create, Project: g.access.GCSProject, Unlisted: true, Foreign: true,
+		s, err := gcsblob.Open(ctx, gcsblob.Config{
+			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http, AutoCreate: w.ref.Create, Project: g.access.GCSProject,
+			Unlisted: true, Foreign: true,
 		})
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.stores = append(g.stores, s)
+		return s, nil
 	}
 	return nil, fmt.Errorf("%q is no service with buckets", w.ref.Service)
 }

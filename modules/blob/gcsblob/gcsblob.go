@@ -42,6 +42,7 @@ type Config struct {
 type Store struct {
 	*bucket.Store
 	client *storage.Client
+	http   *http.Client // of client, which does not let go of its connections
 }
 
 var (
@@ -58,7 +59,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Stall <= 0 {
 		c.Stall = 30 * time.Second
 	}
-	client, err := newClient(ctx, c)
+	calls := c.client()
+	client, err := newClient(ctx, calls, c.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("open store gs://%s: %w", c.Bucket, err)
 	}
@@ -69,24 +71,32 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &Store{s, client}, nil
+	return &Store{s, client, calls}, nil
 }
 
 // Close lets go of connections.
-func (s *Store) Close() error { return s.client.Close() }
+func (s *Store) Close() error {
+	s.http.CloseIdleConnections()
+	return s.client.Close()
+}
 
-// newClient makes each call once, with a token of Keys: the SDK looks for no credentials of its own.
-func newClient(ctx context.Context, c Config) (*storage.Client, error) {
+// client makes calls with a token of Keys.
+func (c *Config) client() *http.Client {
 	client := http.Client{Transport: sdk.NewHTTPClient().GetTransport()}
 	if c.HTTP != nil && c.HTTP.Transport != nil {
 		client = *c.HTTP
 	}
 	client.Transport = &wire{keys: cachedKeys(c.Keys), stall: c.Stall, next: client.Transport}
+	return &client
+}
+
+// newClient makes each call once: the SDK looks for no credentials of its own.
+func newClient(ctx context.Context, client *http.Client, endpoint string) (*storage.Client, error) {
 	options := []option.ClientOption{
-		option.WithHTTPClient(&client), option.WithoutAuthentication(), storage.WithJSONReads(),
+		option.WithHTTPClient(client), option.WithoutAuthentication(), storage.WithJSONReads(),
 	}
-	if c.Endpoint != "" {
-		options = append(options, option.WithEndpoint(strings.TrimSuffix(c.Endpoint, "/")+"/storage/v1/"))
+	if endpoint != "" {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/storage/v1/"))
 	}
 	service, err := storage.NewClient(ctx, options...)
 	if err != nil {
