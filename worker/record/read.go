@@ -88,7 +88,7 @@ func summarize(r *Record) Summary {
 		ID: r.ID, Name: r.Name, Title: r.Title, Pipeline: r.Pipeline,
 		Status: r.Status, Phase: r.Phase, Message: r.Message,
 		Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
-		PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
+		PodName: r.PodName, Attempts: r.Tried(), Percent: r.PercentComplete,
 	}
 }
 

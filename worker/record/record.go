@@ -129,7 +129,8 @@ type Record struct {
 	Report       string     `json:"report,omitzero"`     // key of the page about the job, which is one of Artifacts
 	Quarantine   string     `json:"quarantine,omitzero"` // key of what was kept of a job that no worker runs any more
 
-	Attempts    []AttemptRecord  `json:"attempts,omitzero"`
+	Attempts    []AttemptRecord  `json:"attempts,omitzero"` // but those of Folded
+	Folded      *Folded          `json:"foldedAttempts,omitzero"`
 	MaxAttempts int              `json:"maximumAttempts,omitzero"`
 	Total       int              `json:"total,omitzero"` // tasks in the pipeline
 	Tasks       []engine.TaskRun `json:"tasks,omitzero"` // of the newest attempt, those that were reached; without output while it runs
@@ -166,6 +167,7 @@ type AttemptRecord struct {
 	Ended   time.Time       `json:"ended,omitzero"`
 	// GPUSeconds is how long it has had GPUs, times how many.
 	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
+	Begun      bool    `json:"begun,omitzero"` // with reason unfit: it had run a task, or taken more than a minute
 	Alone      bool    `json:"alone,omitzero"` // it had its worker to itself: earlier ones took theirs down, or their process
 	Worker     string  `json:"worker,omitzero"`
 	Host       string  `json:"host,omitzero"`
