@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -80,7 +81,7 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 		}
 	}
 	a.Pipeline, a.Digest = a.claimed.Pipeline, a.claimed.Digest
-	a.Unlisted = a.list(ctx)
+	a.Unlisted = b.list(ctx, a.claimed)
 	return a, nil
 }
 
@@ -97,6 +98,11 @@ func (b *Book) past(ctx context.Context, id string) (*Record, error) {
 	if len(f.attempts) == 0 {
 		return nil, fmt.Errorf("look for earlier attempts of job %s: the store has one and does not list it", id)
 	}
+	return b.known(ctx, id, f)
+}
+
+// known is past, of a job that is not over and whose folder is f.
+func (b *Book) known(ctx context.Context, id string, f *folder) (*Record, error) {
 	r, err := b.attempt(ctx, id, f, f.newest())
 	if err != nil {
 		return nil, err
@@ -154,16 +160,9 @@ func (r *Record) last() *AttemptRecord { return &r.Attempts[len(r.Attempts)-1] }
 
 // claimRecord is a claim of attempt n. past is nil where that is the first.
 func claimRecord(j *job.Job, c Claim, past *Record, n int, now time.Time) *Record {
-	r := &Record{
-		ID: j.ID, Name: j.Name, Title: j.Title, CID: j.CID,
-		LinkID: j.LinkID, CustomerID: j.Customer, ExternalID: j.External,
-		Pipeline: c.Pipeline, Digest: c.Digest,
-		Enqueued: j.Enqueued.UTC(), Started: now, Updated: now,
-		PodName: c.Host, MaxAttempts: j.MaxAttempts,
-	}
-	if r.Pipeline == "" {
-		r.Pipeline = j.Pipeline
-	}
+	r := recordOf(j, now)
+	r.Pipeline, r.Digest = cmp.Or(c.Pipeline, r.Pipeline), c.Digest
+	r.Started, r.PodName = now, c.Host
 	if past != nil {
 		r.Started, r.Attempts, r.Folded = past.Started, past.Attempts, past.Folded
 		r.fold()
@@ -181,12 +180,11 @@ func claimRecord(j *job.Job, c Claim, past *Record, n int, now time.Time) *Recor
 	return r
 }
 
-// list enters the job in the index. Doing so again changes nothing, so every attempt does.
-func (a *Attempt) list(ctx context.Context) error {
-	key := indexKey(a.claimed.ID, a.claimed.Enqueued)
-	_, err := a.book.store.Put(ctx, key, strings.NewReader(""), blob.PutOptions{Relaxed: true})
+// list enters a job in the index. Doing so again changes nothing, so every attempt does.
+func (b *Book) list(ctx context.Context, r *Record) error {
+	_, err := b.store.Put(ctx, indexKey(r.ID, r.Enqueued), strings.NewReader(""), blob.PutOptions{Relaxed: true})
 	if err != nil {
-		return fmt.Errorf("enter job %s in the index: %w", a.claimed.ID, err)
+		return fmt.Errorf("enter job %s in the index: %w", r.ID, err)
 	}
 	return nil
 }

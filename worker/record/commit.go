@@ -53,7 +53,7 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	r.last().Status = cmp.Or(o.Attempt, attemptOf(o.Status))
 	r.set(o.Status)
 	if a.Unlisted != nil {
-		a.Unlisted = a.list(ctx)
+		a.Unlisted = a.book.list(ctx, a.claimed)
 	}
 	if err := a.quarantine(ctx, r, o); err != nil {
 		return nil, err

@@ -36,6 +36,9 @@ func (b *Book) load(ctx context.Context, id string) (*Record, error) {
 		return b.final(ctx, id)
 	}
 	r, err := b.newest(ctx, id, f)
+	if err == nil {
+		r, err = b.awaited(ctx, r, f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +96,7 @@ func summarize(r *Record) Summary {
 }
 
 // List yields the jobs that were enqueued in [from, to), newest first; a zero from or to is no bound. It knows those
-// that were begun: what only waits is the queue's to tell. A job that can't be read is yielded as its ID and the error,
+// that a worker has had: what only waits is the queue's to tell. A job that can't be read is yielded as its ID and the error,
 // and the listing goes on. Each job costs one read, or a few while it is not over.
 func (b *Book) List(ctx context.Context, from, to time.Time) iter.Seq2[Summary, error] {
 	return func(yield func(Summary, error) bool) {

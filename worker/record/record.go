@@ -11,6 +11,7 @@
 //	jobs/<hash2>/<job id>/progress-<n>-<seq>   how attempt n stands, now and then while it runs
 //	jobs/<hash2>/<job id>/log-<n>-<seq>        what attempt n printed: engine.Event, one JSON object a line
 //	jobs/<hash2>/<job id>/attempt-<n>.end      attempt n is over and another may follow
+//	jobs/<hash2>/<job id>/wait-<n>-<delivery>  why the job waits, after attempt n; 0 is before the first
 //	jobs/<hash2>/<job id>/final                the job is over: the commit
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
 //	jobs/<hash2>/<job id>/owed-<n>             the completion callback did not get through for the nth time; its next try
@@ -25,8 +26,8 @@
 //	outbox/gone/<SHA-256 of a URL>             a receiver that wants no more callbacks
 //	pipelines/<name>/<SHA-256>                 a document of the catalogue that jobs ran; kept before the first of them is claimed
 //
-// hash2 is the first two hex digits of the job id's SHA-256. The first four objects of a job's folder that carry a state,
-// attempt, progress, end and final, are all a Record as it stood at that moment; record.schema.json describes it. So
+// hash2 is the first two hex digits of the job id's SHA-256. The objects of a job's folder that carry a state, attempt,
+// progress, end, wait and final, are all a Record as it stood at that moment; record.schema.json describes it. So
 // reading a job is finding the newest one.
 //
 // # What holds
