@@ -62,7 +62,7 @@ type Config struct {
 	Ready        func() error  // nil, or why no message may be taken now (disk full), ever where it wraps ErrOver; asked before each receive
 
 	// Fit returns nil, or why this worker can't run what is asked for, a *engine.Stop with reason Unfit, or not now. It is asked
-	// before a job is claimed, and of the document that the catalogue has: a job that began with another one waits as long.
+	// before a job is claimed: of the document that the catalogue has, and of that with which the job began where this would not do.
 	Fit func(ctx context.Context, req *launch.Request) error
 
 	Settled func(Settlement)      // hears of every attempt that is over; nil: nobody does
