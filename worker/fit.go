@@ -96,7 +96,7 @@ func quantity(s string) (float64, bool) {
 
 // release gives a message up whose job this worker can't run: to the queue of the class of workers that can, where there is
 // one, else back to where it came from, hidden for a while. The job pays nothing.
-func (a *attempt) release(ctx context.Context, class string, delay time.Duration, why string) {
+func (a *attempt) release(ctx context.Context, class string, delay time.Duration, why string) verdict {
 	ctx, cancel := answering(ctx)
 	defer cancel()
 	if q := a.classQueue(class); q != nil {
@@ -104,14 +104,12 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
 		} else {
 			a.log.InfoContext(ctx, "message released", "class", class, "err", why)
-			return
+			return released
 		}
 	}
 	a.wait(ctx, engine.Unfit, why)
 	a.log.InfoContext(ctx, "message released", "delay", delay, "err", why)
-	if err := a.lease.Nack(ctx, delay); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
-		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
-	}
+	return a.nack(ctx, delay, released)
 }
 
 // leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did. The job's record
@@ -127,15 +125,13 @@ func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	if why = a.misfitAsBegun(begin, ctx, req, why); why == nil {
 		return false
 	}
-	a.req = req
 	stop, ok := errors.AsType[*engine.Stop](why)
 	if !ok || stop.Reason != engine.Unfit {
 		a.wait(ctx, "", why.Error())
 		a.handBack(ctx, a.again(begin, maxTrouble), why.Error())
 		return true
 	}
-	a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message)
-	a.tell(judgement{unfit: true}, nil)
+	a.tell(a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message), nil, nil)
 	return true
 }
 
@@ -145,8 +141,7 @@ func (a *attempt) leaveMisfit(ctx context.Context) bool {
 	if why == "" || a.decided(ctx) {
 		return false
 	}
-	a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why)
-	a.tell(judgement{unfit: true}, nil)
+	a.tell(a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why), nil, nil)
 	return true
 }
 

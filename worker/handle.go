@@ -77,6 +77,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	if unfit == nil {
 		req, why = a.request(ctx)
 	}
+	a.req = req
 	if begin.Err() != nil {
 		a.handBack(ctx, a.again(begin, maxTrouble), context.Cause(begin).Error())
 		return
@@ -90,9 +91,9 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	switch final, done := errors.AsType[*record.FinalError](err); {
 	case done: // an earlier delivery got this far: only what is owed is done
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
-		a.settle(held, judgeFinal(final.Final), final.Final)
+		a.tell(a.settle(held, judgeFinal(final.Final), final.Final), nil, final.Final)
 	case damaged(err):
-		a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
+		a.tell(a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil), nil, nil)
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
 	default:
@@ -171,7 +172,7 @@ func (a *attempt) recover(ctx context.Context) {
 	a.log.ErrorContext(ctx, "worker panicked", "err", p, "stack", string(debug.Stack()))
 	f := &engine.Failure{Reason: engine.Bug, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
 	a.end(ctx, record.Outcome{Attempt: record.AttemptFailed, Failure: f})
-	a.handBack(ctx, jitter(backoff(a.attempt)), f.Message)
+	a.tell(a.handBack(ctx, jitter(backoff(a.attempt)), f.Message), nil, nil)
 }
 
 // launch runs the request until it ends or its deadline passes.
