@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -251,6 +252,9 @@ func (r *runner) listen(ctx context.Context) {
 func (r *runner) trace(ctx context.Context, what string, args ...any) {
 	r.log.DebugContext(ctx, "pipeline "+r.in.Pipeline.Name+": "+what, args...)
 }
+
+// labelOf is what task i is called before it starts.
+func labelOf(i int, t *pipelines.Task) string { return taskLabel(i, cmp.Or(t.Name, t.ID)) }
 
 func taskLabel(i int, name string) string {
 	if name != "" {
