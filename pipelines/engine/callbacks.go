@@ -18,7 +18,7 @@ type callbacks struct {
 	events chan func()
 	queued chan func() // of lines
 	wg     sync.WaitGroup
-	failed map[string]bool // place and event of those of which a warning tells; that goroutine's
+	failed map[string]bool // those of which a warning tells; that goroutine's
 }
 
 func newCallbacks(r *runner) *callbacks {
@@ -90,7 +90,8 @@ func (r *runner) call(ctx context.Context, f firing) {
 	job, _ := r.in.State.Get("job.id")
 	for i, cb := range f.cbs {
 		// The same for the same callback on every attempt, so that a receiver can tell a repetition.
-		id := fmt.Sprintf("%v-%s-%s-%d", job, f.id, f.on, i)
+		which := fmt.Sprintf("%v-%s-%s-%d", job, f.id, f.on, i)
+		id := which
 		if f.line > 0 {
 			id += fmt.Sprintf("-%d", f.line)
 		}
@@ -100,7 +101,7 @@ func (r *runner) call(ctx context.Context, f firing) {
 			continue
 		}
 		msg := r.in.Redact.String(fmt.Sprintf("%s: callback %s (%s): %v", cb.Pos, cb.Module, f.on, err))
-		r.calls.fails(fmt.Sprint(cb.Pos, f.on), msg)
+		r.calls.fails(which, msg)
 		r.emit(ctx, Event{Kind: CallbackFailed, Task: f.task, Module: cb.Module, Error: msg})
 	}
 }

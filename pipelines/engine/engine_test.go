@@ -134,10 +134,10 @@ callbacks: {onStart: [{module: Tell, props: {say: x, fail: true}}, {module: Nobo
 func TestACallbackOfLinesThatFailsIsOneWarning(t *testing.T) {
 	var b bench
 	run := b.run(t, `
-tasks: [{module: Do, props: {print: "one\ntwo\nthree\n"}, callbacks: {onStdout: [{module: Tell, props: {say: "{{ line }}", fail: true}}]}}]
+tasks: [{module: Do, props: {print: "one\ntwo\nthree\n"}, callbacks: {onStdout: [{module: Tell, props: {say: "{{ line }}", fail: true}}, {module: Nobody}]}}]
 `)
 	require.Equal(t, []string{"one", "two", "three"}, b.told)
-	require.Len(t, run.Warnings, 1)
+	require.Len(t, run.Warnings, 2, "one of each")
 }
 
 func TestAPanicIsTheTasksFailure(t *testing.T) {
