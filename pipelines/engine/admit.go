@@ -53,7 +53,7 @@ func blameDisk(c *modules.Call, err error) error {
 func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (modules.Demand, error) {
 	d, err := guard(ctx, m, c, func() (modules.Demand, error) { return modules.Probe(ctx, m, c, props) })
 	if err != nil {
-		return modules.Demand{}, fmt.Errorf("look at the input: %w", err)
+		return modules.Demand{}, err
 	}
 	limits := s.cfg.Limits
 	if limits.Input > 0 && d.Input > limits.Input {
