@@ -82,6 +82,9 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	for _, w := range in.Warnings {
 		r.warn(ctx, -1, w)
 	}
+	if r.vain() {
+		r.warn(ctx, -1, "no task of this pipeline has a use for a GPU: it is required in vain (millrace run --gpu=required)")
+	}
 	r.listen(ctx)
 	r.trace(ctx, "START")
 	f := r.fit(ctx)

@@ -118,6 +118,14 @@ func musts(mods *modules.Registry, p *pipelines.Pipeline, use gpu.Use) []must {
 	return all
 }
 
+// vain says whether who runs the pipeline insists on a GPU that none of its tasks has a use for.
+func (r *runner) vain() bool {
+	return r.in.GPU == gpu.Required && !slices.ContainsFunc(r.in.Pipeline.Tasks, func(t pipelines.Task) bool {
+		m, _ := r.cfg.Modules.Lookup(t.Module)
+		return r.need(&t, "", m).GPU.Wanted()
+	})
+}
+
 // fit returns why the pipeline can't come to a good end, here or anywhere, or nil.
 func (r *runner) fit(ctx context.Context) *Failure {
 	if i := absent(r.cfg.Modules, r.in.Pipeline); i >= 0 {

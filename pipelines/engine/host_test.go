@@ -247,6 +247,21 @@ func TestWhoRunsAPipelineSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 	}
 }
 
+func TestAGPUThatIsInsistedOnAndThatNoTaskHasAUseForIsAWarning(t *testing.T) {
+	const warning = "no task of this pipeline has a use for a GPU: it is required in vain (millrace run --gpu=required)"
+	for doc, want := range map[string][]string{
+		"tasks: [{module: Look}, {module: Look, gpu: none}]":                      {warning},
+		"tasks: [{module: Look}, {name: draw, when: false, module: Draw}]":        nil,
+		"tasks: [{module: Look}, {name: late, module: Look, gpu: {memory: 1Gi}}]": nil,
+		"tasks: [{module: Look}, {name: later, module: Optimise, when: missing}]": {warning},
+	} {
+		var b bench
+		run := b.visit(t, &shop{gpus: 1}, doc, func(in *engine.Input) { in.GPU = gpu.Required })
+		require.Equal(t, engine.Succeeded, run.Status)
+		require.Equal(t, want, run.Warnings)
+	}
+}
+
 // What a machine had when the run began may be gone at a task's turn.
 func TestF43ADeviceThatIsGoneAtATasksTurnEndsTheRunAtNoCost(t *testing.T) {
 	var b bench
