@@ -28,6 +28,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	payloadConfig
 	accessConfig
 	toolsConfig
 	admissionConfig
