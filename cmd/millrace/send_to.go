@@ -18,7 +18,7 @@ func (g *gate) sends(catalogue bool) func(to string) error {
 		}
 		why := "is none of those that jobs may send to"
 		if !listed {
-			why = "what a message brings may send nowhere with the operator's keys or by his brokers"
+			why = "what a message brings, or is replayed without --trust, may send nowhere with the operator's keys or by his brokers"
 		}
 		return fault.As(fault.Permanent, fmt.Errorf("%s: %s; the operator can list it with MILLRACE_SEND_TO", to, why))
 	}
