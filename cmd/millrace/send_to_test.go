@@ -63,4 +63,5 @@ func TestOnlyTheCatalogueSendsWithTheOperatorsKeys(t *testing.T) {
 	require.Empty(t, sent())
 	require.Contains(t, p.succeeds("jobs", "logs", jobs[0]), "is none of those that jobs may send to; the operator can list it with MILLRACE_SEND_TO")
 	require.Contains(t, p.millrace("work", "--send-to", "payroll").stderr, `"payroll" is no queue or topic; write sqs://`)
+	require.Contains(t, p.millrace("work", "--send-to", "sqs://vpce-0a.sqs.eu-west-1.vpce.amazonaws.com/1/q").stderr, `write sqs://sqs.eu-west-1.amazonaws.com/1/q`)
 }
