@@ -49,7 +49,7 @@ func (r *runner) gate(req *launch.Request) *gate {
 	g := &gate{
 		access:   r.policy.Clouds,
 		egress:   egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts},
-		unlisted: req.Trusted || r.policy.AnyBucket,
+		unlisted: !r.listed && (req.Trusted || r.policy.AnyBucket),
 		person:   r.admit != nil,
 	}
 	if req.Keys != nil {
@@ -177,7 +177,7 @@ func (g *gate) allows(ref modules.BucketRef) (prefixes []string, err error) {
 	name := ref.Service.Scheme() + "://" + ref.Name
 	switch {
 	case len(g.access.Buckets) == 0:
-		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: a pipeline that a message brings may touch none here; the operator can list it with MILLRACE_BUCKETS", name))
+		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: none is listed, and what a message brings, or is replayed without --trust, touches no other; the operator can list it with MILLRACE_BUCKETS", name))
 	case prefixes == nil:
 		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s is none of those that jobs may touch; the operator can list it with MILLRACE_BUCKETS", name))
 	}

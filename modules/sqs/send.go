@@ -101,13 +101,13 @@ func target(p Props, a cloud.Access) (server *url.URL, trusted bool) {
 	return server, cloud.IsSQS(server)
 }
 
-// place names the queue as MaySend knows it. AWS's servers look at the path alone, so theirs is the host that counts;
-// an endpoint of the operator's stands for whatever host the queue's URL names.
+// place names the queue as MaySend knows it. AWS's servers look at the path alone, so theirs is the host that counts,
+// by the name that AWS gives to a region; another endpoint of the operator's stands for whatever host the queue's URL names.
 func place(p Props, server *url.URL) string {
 	_, rest, _ := strings.Cut(p.QueueURL, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	if cloud.IsSQS(server) {
-		host = server.Host
+		host = cloud.QueueHost(server.Hostname())
 	}
 	return "sqs://" + strings.ToLower(host) + "/" + path
 }

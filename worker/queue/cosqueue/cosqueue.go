@@ -80,7 +80,7 @@ var _ queue.Broker = (*Driver)(nil)
 func Open(ctx context.Context, c Config) (*Driver, error) {
 	c.Visibility, c.Idle = cmp.Or(c.Visibility, 30*time.Second), cmp.Or(c.Idle, 5*time.Second)
 	c.Prefix = strings.Trim(c.Prefix, "/")
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(ctx)
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("open queue cos://%s/%s: %w", c.Bucket, c.Prefix, err))
 	}
