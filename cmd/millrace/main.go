@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // version is set at link time.
@@ -56,7 +57,7 @@ func exitCode(err error) int {
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
-	if errors.Is(err, cloud.ErrNoRegion) {
+	if errors.Is(err, sdk.ErrNoRegion) {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[*cloud.Error](err); ok {
