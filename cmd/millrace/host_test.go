@@ -117,3 +117,19 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	require.NoError(t, err)
 	require.Equal(t, 2, depth.Delayed)
 }
+
+func TestE4AJobThatNoWorkerCouldRunSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("needs.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"))
+	p.succeeds("jobs", "run", "needs", "--id", "order-7", "--pipelines", ".")
+	p.succeeds("work", "--pipelines", ".", "--exit-when-idle=100ms")
+	shown := p.succeeds("jobs", "describe", "order-7")
+	require.Contains(t, shown, "QUEUED")
+	require.Contains(t, strings.Join(strings.Fields(shown), " "), ` can't: task "draw" needs a GPU: `)
+	rows := decoded[[]map[string]any](t, p.succeeds("jobs", "list", "--json"))
+	require.Len(t, rows, 1)
+	require.Equal(t, "QUEUED", rows[0]["status"])
+	require.NotEqual(t, 0, p.millrace("jobs", "logs", "order-7").code)
+	require.Contains(t, p.succeeds("jobs", "cancel", "order-7"), "it waits for a worker that can run it; ")
+}
