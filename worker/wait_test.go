@@ -76,7 +76,7 @@ func TestAJobIsHeldBackByTheDocumentThatItBeganWith(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { store.Close() })
 	s.records = record.New(store, time.Now)
-	s.cfg.Records = s.records
+	s.cfg.Records, s.cfg.Slots = s.records, 1
 	s.cfg.Fit = func(_ context.Context, req *launch.Request) error {
 		if string(req.Document) == second {
 			return noGPU
