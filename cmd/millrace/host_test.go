@@ -5,7 +5,6 @@ package main_test
 import (
 	"encoding/json"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -83,8 +82,6 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	m.job("needs", "needs", nil)
 	w := m.start("--pipelines", folder, "--slots=1", "--metrics", addr)
 	w.until("message released")
-	_, err = os.Stat(filepath.Join(m.data, "store", "jobs"))
-	require.ErrorIs(t, err, fs.ErrNotExist, "nothing is recorded of what the catalogue says that can't run here")
 	m.job("brings", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"), nil)
 	w.until("message released")
 	m.job("likes", "likes", nil)
@@ -99,6 +96,10 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	w.signal()
 	w.end()
 
+	waits := m.record("needs")
+	require.Equal(t, record.Queued, waits.Status, "what the catalogue says that can't run here is not even claimed")
+	require.Contains(t, waits.Message, `task "draw" needs a GPU: `)
+	require.Empty(t, waits.Attempts)
 	needs := m.record("brings")
 	require.Equal(t, record.Retrying, needs.Status)
 	require.Equal(t, engine.Unfit, needs.Reason)
@@ -115,4 +116,20 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	depth, err := m.queue.Depth(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, depth.Delayed)
+}
+
+func TestE4AJobThatNoWorkerCouldRunSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("needs.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"))
+	p.succeeds("jobs", "run", "needs", "--id", "order-7", "--pipelines", ".")
+	p.succeeds("work", "--pipelines", ".", "--exit-when-idle=100ms")
+	shown := p.succeeds("jobs", "describe", "order-7")
+	require.Contains(t, shown, "QUEUED")
+	require.Contains(t, strings.Join(strings.Fields(shown), " "), ` can't: task "draw" needs a GPU: `)
+	rows := decoded[[]map[string]any](t, p.succeeds("jobs", "list", "--json"))
+	require.Len(t, rows, 1)
+	require.Equal(t, "QUEUED", rows[0]["status"])
+	require.NotEqual(t, 0, p.millrace("jobs", "logs", "order-7").code)
+	require.Contains(t, p.succeeds("jobs", "cancel", "order-7"), "it waits for a worker that can run it; ")
 }
