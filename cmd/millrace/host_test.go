@@ -35,12 +35,12 @@ func TestE4V55RunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 		code                 int
 		out, err             string
 	}{
-		{"required", "required.yaml", "auto", 1, "", `✗  task "draw" needs 2 GPUs with 16 GiB each: this binary was built without cgo`},
+		{"required", "required.yaml", "auto", 1, "", `✗  required.yaml:3:33: task "draw" needs 2 GPUs with 16 GiB each: this binary was built without cgo`},
 		{"required, and let do without", "required.yaml", "preferred", 0, "it has begun\nsees []\n", `!  task "draw" runs on the CPU: this binary was built without cgo`},
 		{"required, and wanted by nobody", "required.yaml", "none", 0, "it has begun\nsees []\n", ""},
 		{"preferred", "preferred.yaml", "auto", 0, "it has begun\nsees []\n", "on the CPU"},
 		{"preferred, and kept away", "preferred.yaml", "off", 0, "it has begun\nsees []\n", "on the CPU: no job here gets one (--gpu=off)"},
-		{"preferred, and insisted on", "preferred.yaml", "required", 1, "", `✗  task "draw" needs a GPU: `},
+		{"preferred, and insisted on", "preferred.yaml", "required", 1, "", `✗  preferred.yaml:3:33: task "draw" needs a GPU: `},
 		{"a word that is none", "preferred.yaml", "please", 2, "", `--gpu: "please" is none of auto, off, required, preferred, none`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

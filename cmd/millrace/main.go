@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/cloud/sdk"
@@ -51,7 +52,7 @@ func exitCode(err error) int {
 		return 0
 	}
 	if err.Error() != "" {
-		fmt.Fprintln(os.Stderr, "millrace:", err)
+		fmt.Fprintln(os.Stderr, "millrace: "+strings.ReplaceAll(err.Error(), "\n", "\nmillrace: "))
 	}
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code

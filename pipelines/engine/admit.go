@@ -53,7 +53,7 @@ func blameDisk(c *modules.Call, err error) error {
 func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (modules.Work, error) {
 	w, err := guard(ctx, m, c, func() (modules.Work, error) { return modules.Probe(ctx, m, c, props) })
 	if err != nil {
-		return modules.Work{}, fmt.Errorf("look at the input: %w", err)
+		return modules.Work{}, err
 	}
 	limits := s.cfg.Limits
 	if limits.Input > 0 && w.Input > limits.Input {
