@@ -78,6 +78,9 @@ func named(err error) (Reason, fault.Kind) {
 	if disk.Full(err) {
 		return DiskFull, fault.Transient
 	}
+	if _, ok := errors.AsType[*proc.KilledError](err); ok {
+		return Killed, fault.Unknown
+	}
 	if over, ok := errors.AsType[*proc.OverError](err); ok {
 		if over.Over == proc.OverCPU {
 			return Timeout, fault.Unknown

@@ -24,7 +24,7 @@ type weigh struct {
 	Input  int64  `json:"input,omitzero" doc:"Bytes to read."`
 	Disk   int64  `json:"disk,omitzero" doc:"Bytes to write."`
 	Memory int64  `json:"memory,omitzero" doc:"Bytes to hold."`
-	Fail   string `json:"fail,omitzero" enum:"probe,panic,disk,memory,cpu" doc:"What goes wrong."`
+	Fail   string `json:"fail,omitzero" enum:"probe,panic,disk,memory,cpu,killed" doc:"What goes wrong."`
 }
 
 // Probe makes weigh a modules.Prober.
@@ -48,6 +48,8 @@ func (s *scale) work(_ context.Context, _ *modules.Call, w weigh) (struct{}, err
 		return struct{}{}, fmt.Errorf("write: %w", &fs.PathError{Op: "write", Path: "out", Err: syscall.ENOSPC})
 	case "memory":
 		return struct{}{}, &proc.OverError{Program: "gear", Over: proc.OverMemory, Limits: proc.Limits{Memory: 64 << 20}}
+	case "killed":
+		return struct{}{}, fmt.Errorf("frame 7: %w", &proc.KilledError{Message: "gear is gone"})
 	case "cpu":
 		return struct{}{}, &proc.OverError{Program: "gear", Over: proc.OverCPU, Limits: proc.Limits{CPU: 64}}
 	}
@@ -144,6 +146,7 @@ func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 		{"disk", engine.DiskFull, fault.Transient},
 		{"memory", engine.TooLarge, fault.Permanent},
 		{"cpu", engine.Timeout, fault.Unknown},
+		{"killed", engine.Killed, fault.Unknown},
 	} {
 		t.Run(tt.fail, func(t *testing.T) {
 			run := new(scale).run(t, engine.Limits{}, nil, "tasks: [{module: Weigh, props: {fail: "+tt.fail+"}}]")

@@ -95,9 +95,10 @@ const (
 	Deadline  Reason = "deadline"   // the job ran past its deadline
 	Crash     Reason = "crash"      // the process that ran the job died
 	Bug       Reason = "bug"        // the worker failed at the job: our doing
-	OOM       Reason = "oom"        // the job's process tree went over its memory limit
+	OOM       Reason = "oom"        // the job used more memory than it may, or than there is
 	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
 	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption
+	Killed    Reason = "killed"     // somebody else killed a program that a task ran
 	Cancel    Reason = "cancel"     // somebody asked for it
 	Unfit     Reason = "unfit"      // this worker can't run the job, another may: an interruption
 	GPULost   Reason = "gpu_lost"   // a GPU failed under a task: an interruption

@@ -33,6 +33,11 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 	switch req.Job.State["do"] {
 	case "claim":
 		run.Status, run.Failure = engine.Canceled, &engine.Failure{Reason: engine.Reason(arg), Message: "sure"}
+		if !run.Failure.Reason.Interruption() && run.Failure.Reason != engine.Cancel {
+			run.Status = engine.Failed
+		}
+	case "die":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 	case "signal":
 		// Its own it may: the script's, and from whichever thread of ours.
 		l := &proc.Local{Scoped: true}

@@ -29,7 +29,7 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	defer share.Close()
 	own := *req
 	own.Host, own.Keys = share, share.Keys
-	run := l.Run(ctx, dir, &own, rep)
+	run := share.judged(l.Run(ctx, dir, &own, rep))
 	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { l.give(dir) }}, nil
 }
 

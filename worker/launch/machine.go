@@ -34,6 +34,9 @@ type Machine struct {
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
 	// Keys returns the operator's keys for the data of jobs; nil: there are none.
 	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
+	// Killed returns how many processes of this worker's control group the kernel has killed for want of memory; nil: nobody
+	// counts. Jobs can't be asked: one that was has its worker to itself the next time.
+	Killed func() int64
 	// Patience is how long a task waits for GPUs that it requires and other jobs use; 0 is 5 min.
 	Patience time.Duration
 
@@ -53,7 +56,9 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
+	return ctx, &Share{
+		machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), killed: m.killed(), held: map[int]func(){}, leases: map[*gpu.Lease]bool{},
+	}
 }
 
 // errTaken is why a job does not begin that would only wait.
@@ -79,6 +84,7 @@ type Share struct {
 	dir     Dir
 	stop    context.CancelCauseFunc // the job
 	turns   chan struct{}           // one value for each task that asks for GPUs now
+	killed  int64                   // by the kernel, before the job began
 
 	mu     sync.Mutex     // guards what follows
 	held   map[int]func() // what gives a grant back

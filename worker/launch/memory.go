@@ -63,3 +63,33 @@ type killed struct {
 
 func (k *killed) set(n int64) { k.mu.Lock(); k.used = n; k.mu.Unlock() }
 func (k *killed) get() int64  { k.mu.Lock(); defer k.mu.Unlock(); return k.used }
+
+// killed is how many processes the kernel has killed for want of memory, as far as somebody counts.
+func (m *Machine) killed() int64 {
+	if m.Killed == nil {
+		return 0
+	}
+	return m.Killed()
+}
+
+// ranOut is what a failure becomes of a job that was killed, or whose program was: the kernel's doing where it has killed for
+// want of memory since the job began. Nobody can tell whom; of several jobs that were killed, each runs alone the next time.
+func (s *Share) ranOut(f *engine.Failure) *engine.Failure {
+	if s.machine.killed() <= s.killed {
+		return f
+	}
+	own := *f
+	own.Reason = engine.OOM
+	own.Message = clipped(f.Message, maxSentence) + ": memory ran out, and the kernel killed for it; give the worker more memory, or fewer jobs at once (MILLRACE_SLOTS)"
+	return &own
+}
+
+// judged is a run with the reason that its job could not know of.
+func (s *Share) judged(run *engine.Run) *engine.Run {
+	if run.Failure == nil || run.Failure.Reason != engine.Killed {
+		return run
+	}
+	told := *run
+	told.Failure = s.ranOut(run.Failure)
+	return &told
+}
