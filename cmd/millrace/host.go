@@ -80,6 +80,7 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) 
 			log.Warn("gpu not watched", "err", why+": only the look before each task finds failures")
 		},
 	})
+	machine.Memory, machine.MemoryAlone = int64(c.JobMemory), c.memoryAlone
 	machine.Killed = killsForMemory(os.DirFS("/"), log)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
 	machine.Disk.Shared = c.Slots > 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,11 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required}})
 		_ = req.Host.Fit(ctx, engine.Need{Task: "other", Tools: []string{"ImageMagick"}})
 		fail(err)
+	case "hold memory":
+		mib, _ := strconv.ParseInt(arg, 10, 64)
+		if _, err := req.Host.Reserve(ctx, engine.Need{Task: "it", Memory: mib << 20}); err != nil {
+			fail(err)
+		}
 	case "be unfit when stopped":
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "refused"})
@@ -231,7 +237,7 @@ func TestF23ADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 
 // It would be free for ever, and never succeed.
 func TestADiskThatAJobHasTakenItselfIsNotSaidToBeOthers(t *testing.T) {
-	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), launch.Dir{})
+	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	_, err := s.Reserve(t.Context(), engine.Need{Disk: reserved})
 	require.NoError(t, err)

@@ -118,10 +118,7 @@ func (c *child) awaitReady(ctx context.Context) error {
 // work runs a request to its end; the job asks for what share has. died says that the process is no more: the run is then
 // made of what it had told.
 func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
-	c.memory = c.cfg.Memory
-	if req.Alone {
-		c.memory = max(c.memory, c.cfg.MemoryAlone)
-	}
+	c.memory = share.memory()
 	var oom killed
 	blame := func(f *engine.Failure) {
 		if req.Blame != nil && ctx.Err() == nil { // stopped, it is nobody's fault

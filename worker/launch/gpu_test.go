@@ -114,7 +114,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	pool := gpu.NewPool(gpu.Config{})
 	t.Cleanup(pool.Close)
 	m := &launch.Machine{GPUs: pool, Patience: 200 * time.Millisecond}
-	_, s := m.Share(t.Context(), launch.Dir{})
+	_, s := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	need := engine.Need{Task: "a", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
 	first, err := s.Reserve(t.Context(), need)
@@ -133,7 +133,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	first.Release()
 	require.NoError(t, <-got)
 
-	_, other := m.Share(t.Context(), launch.Dir{})
+	_, other := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer other.Close()
 	_, err = other.Reserve(t.Context(), need)
 	require.ErrorContains(t, err, "every GPU that would do is in use, and was so for 200ms")
@@ -148,7 +148,7 @@ func TestATaskThatPrefersAGPUGetsAnIdleOneHoweverLongItsTrialTakes(t *testing.T)
 		return nil
 	}})
 	t.Cleanup(pool.Close)
-	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), launch.Dir{})
+	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	g, err := s.Reserve(t.Context(), engine.Need{GPU: gpu.Need{Use: gpu.Preferred, Encoder: true}})
 	require.NoError(t, err)

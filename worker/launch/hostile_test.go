@@ -180,7 +180,7 @@ func TestAJobThatIsOverdueIsNotUnfit(t *testing.T) {
 }
 
 func TestSharedMemoryCountsOnce(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Memory = 3 * mapped })
+	p := newPool(t, func(c *launch.Config) { c.Machine = &launch.Machine{Memory: 3 * mapped} })
 	run, _ := launchOne(t, p, request("share", ""))
 	require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
 	require.Equal(t, "<nil>", run.Result["error"])

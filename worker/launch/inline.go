@@ -25,7 +25,7 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	if err != nil {
 		return nil, err
 	}
-	ctx, share := l.Machine.Share(ctx, dir)
+	ctx, share := l.Machine.Share(ctx, req, dir)
 	defer share.Close()
 	own := *req
 	own.Host, own.Keys = share, share.Keys

@@ -2,6 +2,7 @@ package launch_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 
 // At lower concurrency there is more for it.
 func TestF25AJobThatHasItsWorkerToItselfHasItsMemoryToo(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Memory, c.MemoryAlone = 200<<20, 2<<30 })
+	p := newPool(t, func(c *launch.Config) { c.Machine = &launch.Machine{Memory: 200 << 20, MemoryAlone: 2 << 30} })
 	req := request("hoard", "")
 	req.Alone = true
 	run, _ := launchOne(t, p, req)
@@ -74,4 +75,37 @@ func TestF25AProgramThatTheKernelKillsForMemoryIsNamedInTheWorkersOwnProcess(t *
 	require.NoError(t, err)
 	out.Close()
 	require.Equal(t, engine.OOM, out.Run.Failure.Reason)
+}
+
+// It would be killed in its slot, at the price of an attempt.
+func TestF25WhatNeedsMoreThanASlotIsToRunAloneAtOnceAndWhatNeedsMoreThanTheWorkerIsRefused(t *testing.T) {
+	machine := &launch.Machine{Memory: 100 << 20, MemoryAlone: 300 << 20}
+	crowded := &engine.Failure{
+		Kind: fault.Canceled, Reason: engine.Unfit, Task: "it", Busy: true, Alone: true,
+		Message: `task "it" needs about 101 MiB of memory, more than the 100 MiB of a slot; the job goes back, to have the worker to itself`,
+	}
+	tooMuch := &engine.Failure{
+		Kind: fault.Permanent, Reason: engine.TooLarge, Task: "it",
+		Message: "the work needs about 301 MiB of memory, more than the 300 MiB that a job may use here with the worker to itself (MILLRACE_JOB_MEMORY, else 80% of what there is); give it a smaller input or a larger worker",
+	}
+	for name, l := range launchers(t, machine) {
+		for _, tt := range []struct {
+			mib   string
+			alone bool
+			want  *engine.Failure
+		}{
+			{"100", false, nil},
+			{"101", false, crowded},
+			{"301", false, tooMuch},
+			{"300", true, nil},
+			{"301", true, tooMuch},
+		} {
+			t.Run(fmt.Sprintf("%s: %s MiB, alone: %t", name, tt.mib, tt.alone), func(t *testing.T) {
+				req := request("hold memory", tt.mib)
+				req.Alone = tt.alone
+				run, _ := launchOne(t, l, req)
+				require.Equal(t, tt.want, run.Failure)
+			})
+		}
+	}
 }

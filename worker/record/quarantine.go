@@ -183,6 +183,7 @@ type History struct {
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
 	Bounced      int // of Interrupted: their machine could not run them, and they had begun by then
+	Crowded      int // of Interrupted: they needed more memory than a slot has, and no more than the worker
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
 	// GPUsLost are the hosts of those of Interrupted under which a GPU failed, each once.
@@ -218,6 +219,8 @@ func count(earlier []*Record) History {
 				if !slices.Contains(h.GPUsLost, last.Host) {
 					h.GPUsLost = append(h.GPUsLost, last.Host)
 				}
+			case last.Reason == engine.Unfit && last.Failure != nil && last.Failure.Alone:
+				h.Crowded++
 			case last.Reason == engine.Unfit && !busy(last) && begun(e):
 				h.Bounced++
 			}
