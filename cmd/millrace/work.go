@@ -106,7 +106,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	access := cfg.access(ctx, &cfg.cloudConfig)
 	machine, counted, letGo := cfg.machine(run, tools, log)
 	defer letGo()
-	machine.Keys = access.Keys
+	machine.Keys = keysFor(access, cfg.embedded())
 	launcher, end, err := cfg.launcher(run, machine, access, log)
 	if err != nil {
 		return err
@@ -134,6 +134,9 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 			return err
 		}
 		defer stop()
+	}
+	for _, f := range cfg.lent() {
+		log.WarnContext(ctx, "keys lent to jobs", "err", f.Check+": "+f.Text+". "+f.Remedy)
 	}
 	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))

@@ -249,16 +249,20 @@ func TestADiskThatAJobHasTakenItselfIsNotSaidToBeOthers(t *testing.T) {
 }
 
 func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {
-	machine := &launch.Machine{Keys: func(_ context.Context, s cloud.Service) (cloud.Keys, error) {
-		if s != cloud.ServiceAWS {
+	machine := &launch.Machine{Keys: func(_ context.Context, req *launch.Request, s cloud.Service) (cloud.Keys, error) {
+		if s != cloud.ServiceAWS || !req.Trusted {
 			return cloud.Keys{}, fault.As(fault.Permanent, errors.New("jobs get no keys of "+string(s)))
 		}
 		return cloud.Keys{ID: "AKIA"}, nil
 	}}
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
-			run, _ := launchOne(t, l, request("keys", "aws"))
+			trusted := request("keys", "aws")
+			trusted.Trusted = true
+			run, _ := launchOne(t, l, trusted)
 			require.Equal(t, "AKIA", run.Result["id"])
+			run, _ = launchOne(t, l, request("keys", "aws"))
+			require.Equal(t, "jobs get no keys of aws", run.Failure.Message, "what the worker knows of the request counts")
 			run, _ = launchOne(t, l, request("keys", "gcs"))
 			require.Equal(t, "jobs get no keys of gcs", run.Failure.Message)
 			require.Equal(t, fault.Permanent, run.Failure.Kind)
@@ -268,7 +272,7 @@ func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {
 
 // A slow source of keys answers when whoever asks has given up.
 func slow(ended *sync.WaitGroup) *launch.Machine {
-	return &launch.Machine{Keys: func(ctx context.Context, _ cloud.Service) (cloud.Keys, error) {
+	return &launch.Machine{Keys: func(ctx context.Context, _ *launch.Request, _ cloud.Service) (cloud.Keys, error) {
 		ended.Add(1)
 		defer ended.Done()
 		<-ctx.Done()
@@ -278,7 +282,7 @@ func slow(ended *sync.WaitGroup) *launch.Machine {
 
 func TestAnAskOfAStoppedJobIsAnsweredAtOnce(t *testing.T) {
 	var stop context.CancelCauseFunc
-	machine := &launch.Machine{Keys: func(ctx context.Context, _ cloud.Service) (cloud.Keys, error) {
+	machine := &launch.Machine{Keys: func(ctx context.Context, _ *launch.Request, _ cloud.Service) (cloud.Keys, error) {
 		stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) // while it is asked
 		<-ctx.Done()
 		return cloud.Keys{}, context.Cause(ctx)
@@ -300,7 +304,7 @@ func TestAJobEndsWhoseKeysNeverCome(t *testing.T) {
 	came := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Add(1)
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { // heeds no context
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { // heeds no context
 		defer ended.Done()
 		<-came
 		return cloud.Keys{}, nil
@@ -355,7 +359,7 @@ func TestAChildThatAsksForNonsenseIsEnded(t *testing.T) {
 func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 	// Each answer is an error of some length: together they are more than a pipe holds.
 	long := errors.New(strings.Repeat("no ", 2000))
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
 	var script strings.Builder
 	for i := range 200 {
 		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n", i+1)
@@ -371,7 +375,7 @@ func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 
 func TestAChildThatReadsNoAnswersHasNotManyOfThemWait(t *testing.T) {
 	long := errors.New(strings.Repeat("no ", 2000))
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
 	var script strings.Builder
 	for i := range 600 {
 		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n", i+1)

@@ -32,8 +32,8 @@ type Machine struct {
 	GPUs  *gpu.Pool   // nil: jobs get none
 	Tools *tool.Set   // nil: nobody looks
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
-	// Keys returns the operator's keys for the data of jobs; nil: there are none.
-	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
+	// Keys returns the operator's keys for the data of a request's job, or why that gets none; nil: there are none.
+	Keys func(ctx context.Context, req *Request, s cloud.Service) (cloud.Keys, error)
 	// Memory is how many resident bytes a job and all it starts may use, MemoryAlone how many one that has the worker to itself:
 	// 0 is no limit, and as many.
 	Memory, MemoryAlone int64
@@ -259,7 +259,7 @@ func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, keysWait, fmt.Errorf("the keys of %s did not come within %s", service, keysWait))
 	defer cancel()
-	return s.machine.Keys(ctx, service)
+	return s.machine.Keys(ctx, s.req, service)
 }
 
 // lose ends the job that has a GPU which failed. It does not block.
