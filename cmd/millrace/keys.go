@@ -21,7 +21,7 @@ func (g *gate) lends(s cloud.Service, catalogue bool) bool {
 		}
 	}
 	switch {
-	case schemes[s] == "": // it has no buckets
+	case s.Scheme() == "": // it has no buckets
 		return false
 	case len(g.access.Buckets) == 0:
 		return g.unlisted

@@ -89,8 +89,8 @@ func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
 			"the input", "{input: 1073741825}",
 			"the input is 1025 MiB, more than the 1024 MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", engine.TooLarge,
 		},
-		{"what can't be read", "{fail: probe}", "look at the input: the file is no picture", ""},
-		{"a probe that panics", "{fail: panic}", "look at the input: module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
+		{"what can't be read", "{fail: probe}", "the file is no picture", ""},
+		{"a probe that panics", "{fail: panic}", "module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var s scale
