@@ -104,7 +104,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	}
 }
 
-// claim claims the job's next attempt. A job that workers have died of first gets the worker to itself, until release;
+// claim claims the job's next attempt. A job that workers have died of, or that needs more than a slot has, first gets the worker to itself, until release;
 // it waits for that until begin ends.
 func (a *attempt) claim(begin, ctx context.Context, req *launch.Request) (release func(), err error) {
 	w := a.worker

@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/disk"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/metrics"
@@ -108,9 +111,27 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) 
 			log.Warn("gpu not watched", "err", why+": only the look before each task finds failures")
 		},
 	})
+	machine.Memory, machine.MemoryAlone = int64(c.JobMemory), c.memoryAlone
+	machine.Killed = killsForMemory(os.DirFS("/"), log)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
 	counted = metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
 	return machine, counted, end
+}
+
+// killsForMemory counts whom the kernel kills in this process's control group; nil where nobody can.
+func killsForMemory(root fs.FS, log *slog.Logger) func() int64 {
+	counter := proc.OOMCounter(root)
+	if counter == "" {
+		log.Warn("kills for memory not counted", "err", "no control group of this process counts them: a job that the kernel kills when memory runs out counts as crashed")
+		return nil
+	}
+	return func() int64 {
+		n, err := proc.OOMKills(root, counter)
+		if err != nil {
+			log.Warn("kills for memory not counted", "err", err)
+		}
+		return n
+	}
 }
 
 func lostGPUs(m *launch.Machine) int {
