@@ -196,9 +196,13 @@ type FullError struct {
 // Never says whether it would be refused on an empty disk, too.
 func (e *FullError) Never() bool { return e.Need > e.Size }
 
-// Own says whether what the folder has itself is in the way: it could be had as soon as that is given back, or not before.
+// Own says whether what the folder has itself is in the way: it could be had as soon as that is given back, or not before. A
+// folder within its share, which would have it but for the others, is not in its own way.
 func (e *FullError) Own() bool {
-	return e.own > 0 && !e.Never() && (min(e.beyond+e.own, e.most) >= e.Need || e.own+e.Need > e.Size)
+	if e.own == 0 || e.Never() || e.own+e.Need <= e.most && e.Others() {
+		return false
+	}
+	return min(e.beyond+e.own, e.most) >= e.Need || e.own+e.Need > e.Size
 }
 
 // Others says whether it could be had as soon as the other folders give back what they have.
