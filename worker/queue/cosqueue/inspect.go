@@ -14,6 +14,7 @@ type standing struct {
 	state      queue.State
 	hidden     time.Duration
 	deliveries int
+	back       bool // a worker handed it back
 }
 
 // survey calls f for every message that waits, in the order of their names, until it returns false. It costs a request
@@ -56,7 +57,7 @@ func (d *Driver) stand(o object, bucketNow time.Time) (standing, bool) {
 		st.hidden = d.sent(o, bucketNow, now).Sub(now)
 	case s.state == held || s.state == free:
 		st.hidden = s.due(d.visibility).Sub(now)
-		if s.state == held {
+		if st.back = s.state == free; !st.back {
 			st.state = queue.InFlight
 		}
 		if s.lease != nil {
