@@ -35,7 +35,7 @@ func (s *Scaler) Serve(ctx context.Context, l net.Listener) error {
 		// a client that is gone without a word must not keep a queue watched
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(4 << 10), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(4 << 10), grpc.WriteBufferSize(4 << 10),
 	}
 	if s.cfg.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.cfg.TLS)))
@@ -78,9 +78,9 @@ func (a answerer) work(ctx context.Context, ref *externalscaler.ScaledObjectRef)
 	if err != nil {
 		return 0, err
 	}
-	r, _, ok := w.read(ctx)
-	if !ok {
-		return 0, status.Errorf(codes.Unavailable, "queue %s has never answered; the scaler's log says why", t.queue)
+	r, _, err := w.read(ctx)
+	if err != nil {
+		return 0, status.Error(codes.Unavailable, err.Error())
 	}
 	return r.work(t), nil
 }
@@ -100,9 +100,9 @@ func (a answerer) StreamIsActive(ref *externalscaler.ScaledObjectRef, stream grp
 	defer w.follow()()
 	ctx := stream.Context()
 	for told := -1; ctx.Err() == nil; {
-		r, next, ok := w.read(ctx)
+		r, next, unknown := w.read(ctx)
 		now := min(r.work(t), 1)
-		if ok && now != told {
+		if unknown == nil && now != told {
 			if err := stream.Send(&externalscaler.IsActiveResponse{Result: now > 0}); err != nil {
 				return err
 			}

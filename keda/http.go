@@ -59,9 +59,9 @@ func (s *Scaler) metricsAPI(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	known, _, ok := watch.read(r.Context())
-	if !ok {
-		http.Error(w, fmt.Sprintf("queue %s has never answered; the scaler's log says why", t.queue), http.StatusServiceUnavailable)
+	known, _, err := watch.read(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -1,7 +1,10 @@
 package keda
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,6 +25,9 @@ const (
 	waitFor = 3 * time.Second
 )
 
+// errNoAnswer is for a broker that takes its time.
+var errNoAnswer = errors.New("there is no answer yet")
+
 // A watch is what is known of one queue. It looks while somebody wants to know, and not otherwise.
 type watch struct {
 	queue Queue
@@ -36,7 +42,7 @@ type watch struct {
 	known    reading       // guarded by mu
 	looked   time.Time     // guarded by mu: when the last look ended
 	spacing  time.Duration // guarded by mu: from look to look
-	failing  bool          // guarded by mu
+	failure  error         // guarded by mu: why the last look was in vain
 	news     chan struct{} // guarded by mu: closed, and replaced, after each look
 	errors   int64         // guarded by mu
 	requests int64         // guarded by mu
@@ -53,6 +59,7 @@ func newWatch(q Queue, c Config) *watch {
 // run looks until ctx ends. A look that takes n requests is followed by n times Every without one, so that the broker is never
 // asked more often than that, and a broker that fails is asked more and more slowly.
 func (w *watch) run(ctx context.Context) {
+	w.awaitPods(ctx)
 	var next time.Time
 	for vain := 0; ctx.Err() == nil; {
 		if !w.watched() {
@@ -75,6 +82,21 @@ func (w *watch) run(ctx context.Context) {
 		w.mu.Lock()
 		w.spacing = pause
 		w.mu.Unlock()
+	}
+}
+
+// awaitPods gives the API server a moment to say which pods there are: until then all that is in flight counts as running, and
+// KEDA would start pods for what is only hidden.
+func (w *watch) awaitPods(ctx context.Context) {
+	if w.pods == nil {
+		return
+	}
+	t := time.NewTimer(waitFor)
+	defer t.Stop()
+	select {
+	case <-w.pods.Known():
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -123,8 +145,8 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	w.mu.Lock()
 	w.known.census = census
 	w.requests += int64(load.Requests)
-	was := w.failing
-	w.failing = err != nil
+	was := w.failure != nil
+	w.failure = err
 	if err == nil {
 		w.known.load, w.known.counted = load, counted
 	} else {
@@ -140,7 +162,7 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	w.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		w.log.WarnContext(ctx, "queue not counted", "queue", w.queue.Name, "age", age, "err", err)
+		w.log.WarnContext(ctx, "queue not counted", "queue", w.queue.Name, "duration", age, "err", err)
 	case err == nil && was:
 		w.log.InfoContext(ctx, "queue counted again", "queue", w.queue.Name)
 	}
@@ -159,8 +181,8 @@ func (w *watch) ask() {
 }
 
 // read returns what is known, after waiting for a look where there was none lately, and a channel that is closed at the next.
-// Where looks fail it is what the last good one found; ok is false where there never was one.
-func (w *watch) read(ctx context.Context) (r reading, next <-chan struct{}, ok bool) {
+// Where looks fail it is what the last good one found; an error where there never was one.
+func (w *watch) read(ctx context.Context) (r reading, next <-chan struct{}, err error) {
 	w.ask()
 	w.mu.Lock()
 	wait := waitFor
@@ -172,7 +194,7 @@ func (w *watch) read(ctx context.Context) (r reading, next <-chan struct{}, ok b
 	defer cancel()
 	for {
 		w.mu.Lock()
-		r, next = w.known, w.news
+		r, next, err = w.known, w.news, w.failure
 		fresh := time.Since(w.looked) < 2*w.spacing
 		w.mu.Unlock()
 		if !fresh {
@@ -182,7 +204,10 @@ func (w *watch) read(ctx context.Context) (r reading, next <-chan struct{}, ok b
 			case <-ctx.Done():
 			}
 		}
-		return r, next, !r.counted.IsZero()
+		if !r.counted.IsZero() {
+			return r, next, nil
+		}
+		return r, next, fmt.Errorf("it is not known how much there is in queue %s: %w", w.queue.Name, cmp.Or(err, errNoAnswer))
 	}
 }
 

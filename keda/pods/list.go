@@ -102,7 +102,10 @@ func (w *Watch) list(ctx context.Context) (version string, err error) {
 	for _, p := range l.Items {
 		w.pods[p.Metadata.Name] = p
 	}
-	w.listed = true
+	if !w.listed {
+		w.listed = true
+		close(w.known)
+	}
 	return l.Metadata.ResourceVersion, nil
 }
 

@@ -47,6 +47,7 @@ type Watch struct {
 	selector  string
 	log       *slog.Logger
 	errors    atomic.Int64
+	known     chan struct{} // closed when pods were listed for the first time
 
 	mu     sync.Mutex
 	pods   map[string]*pod // guarded by mu; by name. A pod is replaced, never changed
@@ -69,12 +70,15 @@ func New(c Config) (*Watch, error) {
 	}
 	return &Watch{
 		client: client, busy: newAsker(), namespace: c.Namespace, selector: cmp.Or(c.Selector, DefaultSelector), log: c.Log,
-		pods: map[string]*pod{},
+		known: make(chan struct{}), pods: map[string]*pod{},
 	}, nil
 }
 
 // Errors is how often the API server did not do what it was asked for.
 func (w *Watch) Errors() int64 { return w.errors.Load() }
+
+// Known is closed once the pods are known.
+func (w *Watch) Known() <-chan struct{} { return w.known }
 
 // Run keeps the list current until ctx ends. An API server that fails is asked again, more and more slowly.
 func (w *Watch) Run(ctx context.Context) {
