@@ -22,7 +22,8 @@ func NewCounter(c Config) (*Counter, error) {
 	return &Counter{d}, nil
 }
 
-// Count costs a request for every 1,000 leases, and for every 1,000 messages up to the page that makes enough.
+// Count costs one request where no message waits, else one for every 1,000 leases, and for every 1,000 messages up to the page
+// that makes enough.
 func (c *Counter) Count(ctx context.Context) (queue.Load, error) {
 	before := c.driver.Requests()["LIST"]
 	var l queue.Load

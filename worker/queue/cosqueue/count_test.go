@@ -54,6 +54,12 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 		require.Equal(t, queue.Load{Visible: 2, InFlight: 1, Delayed: 1, HandedBack: 1, Requests: 2}, count())
 		require.Equal(t, map[string]int{"GET": 2}, methods(), "it writes nothing, and asks as often as it says")
 
+		empty, err := NewCounter(memory(t))
+		require.NoError(t, err)
+		l, err := empty.Count(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, queue.Load{Requests: 1}, l)
+
 		ack(t, d, held)
 		time.Sleep(2 * time.Minute)
 		require.Equal(t, queue.Load{Visible: 3, HandedBack: 1, Requests: 2}, count(), "the delayed one is due")
