@@ -20,6 +20,9 @@ const (
 	maxRequest = 64 << 10 // bytes of a request: a ScaledObject's metadata
 	maxStreams = 256      // of one client: KEDA has one for each ScaledObject
 	endFor     = 3 * time.Second
+	// streamFor is how long a stream lasts. After a good end KEDA comes back in 2 s, by then maybe to another replica; after an
+	// error it takes twice as long as after the one before, up to a minute, until there is a good end (KEDA v2.21).
+	streamFor = 5 * time.Minute
 )
 
 // An answerer is a Scaler as KEDA asks it.
@@ -52,7 +55,7 @@ func (s *Scaler) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	h.Shutdown()
-	close(s.ending) // streams end well: after an error KEDA takes up to a minute to come back
+	close(s.ending)
 	t := time.AfterFunc(endFor, server.Stop)
 	defer t.Stop()
 	server.GracefulStop()
@@ -91,7 +94,7 @@ func (a answerer) IsActive(ctx context.Context, ref *externalscaler.ScaledObject
 	return &externalscaler.IsActiveResponse{Result: n > 0}, err
 }
 
-// StreamIsActive says so at once, and whenever it changes.
+// StreamIsActive says so at once, and whenever it changes, until it is time for another stream.
 func (a answerer) StreamIsActive(ref *externalscaler.ScaledObjectRef, stream grpc.ServerStreamingServer[externalscaler.IsActiveResponse]) error {
 	t, w, err := a.trigger(ref)
 	if err != nil {
@@ -99,6 +102,8 @@ func (a answerer) StreamIsActive(ref *externalscaler.ScaledObjectRef, stream grp
 	}
 	defer w.follow()()
 	ctx := stream.Context()
+	over := time.NewTimer(streamFor)
+	defer over.Stop()
 	for told := -1; ctx.Err() == nil; {
 		r, next, unknown := w.read(ctx)
 		now := min(r.work(t), 1)
@@ -111,6 +116,8 @@ func (a answerer) StreamIsActive(ref *externalscaler.ScaledObjectRef, stream grp
 		select {
 		case <-next:
 		case <-a.ending:
+			return nil
+		case <-over.C:
 			return nil
 		case <-ctx.Done():
 		}

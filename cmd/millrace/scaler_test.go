@@ -148,17 +148,24 @@ func (s *scaling) comesTo(queue string, want int64) {
 	require.Equal(s.t, want, got)
 }
 
-// metric is a metric of one label, queue, or of state as well.
-func (s *scaling) metric(name string) float64 {
+// metrics is what Prometheus reads.
+func (s *scaling) metrics() string {
 	s.t.Helper()
 	resp, err := http.Get(s.http + "/metrics")
 	require.NoError(s.t, err)
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(s.t, err)
-	m := regexp.MustCompile(regexp.QuoteMeta(name) + ` (\S+)\n`).FindSubmatch(b)
-	require.NotNil(s.t, m, "%s: %s", name, b)
-	v, err := strconv.ParseFloat(string(m[1]), 64)
+	return string(b)
+}
+
+// metric is a metric of one label, queue, or of state as well.
+func (s *scaling) metric(name string) float64 {
+	s.t.Helper()
+	text := s.metrics()
+	m := regexp.MustCompile(regexp.QuoteMeta(name) + ` (\S+)\n`).FindStringSubmatch(text)
+	require.NotNil(s.t, m, "%s: %s", name, text)
+	v, err := strconv.ParseFloat(m[1], 64)
 	require.NoError(s.t, err)
 	return v
 }
@@ -176,6 +183,7 @@ func (s *scaling) residentAnon() int {
 }
 
 func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
+	t.Parallel()
 	p := withServers(t)
 	cosRef := p.queue
 	p.onSQS()
@@ -192,9 +200,12 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 		Bucket: bucket, Prefix: prefix,
 	})
 	require.NoError(t, err)
-	t.Setenv("AWS_ACCESS_KEY_ID", servertest.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", servertest.SecretKey)
-	onSQS, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: queueName(t), AWS: cloud.AWS{Region: "us-east-1", Endpoint: servertest.Fauxqs(t)}})
+	onSQS, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: queueName(t), AWS: cloud.AWS{
+		Region: "us-east-1", Endpoint: servertest.Fauxqs(t),
+		Keys: func(context.Context) (cloud.Keys, error) {
+			return cloud.Keys{AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey}, nil
+		},
+	}})
 	require.NoError(t, err)
 
 	var wg sync.WaitGroup
@@ -202,7 +213,7 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 		pushed := s.follow(name)
 		wg.Go(func() {
 			pushed(false)
-			for range 5 {
+			for range 3 {
 				sent := time.Now()
 				_, err := b.Send(t.Context(), queue.Draft{Body: []byte("{}")})
 				require.NoError(t, err)
@@ -248,6 +259,14 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	require.EqualValues(t, 3, s.work("gpu"))
 	require.Positive(t, s.metric(`millrace_scaler_age_seconds{queue="gpu"}`))
 	require.InDelta(t, 1, s.metric(`millrace_scaler_watched{queue="gpu"}`), 0)
+
+	page := pageText(t, "docs/scaler.md")
+	for _, m := range regexp.MustCompile(`# TYPE (millrace_\w+)`).FindAllStringSubmatch(s.metrics(), -1) {
+		require.Contains(t, page, "`"+m[1], "docs/scaler.md lists the metrics")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\| .(millrace_\w+)`).FindAllStringSubmatch(page, -1) {
+		require.Contains(t, s.metrics(), "# TYPE "+m[1]+" ")
+	}
 
 	t.Logf("RssAnon %.1f MiB", float64(s.residentAnon())/(1<<20))
 	require.Less(t, s.residentAnon(), 20<<20)

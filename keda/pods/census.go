@@ -75,7 +75,7 @@ func newAsker() *http.Client {
 		Timeout:       askFor,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 1, MaxIdleConns: 256, IdleConnTimeout: 10 * time.Second,
+			DialContext: (&net.Dialer{Timeout: askFor}).DialContext, MaxIdleConnsPerHost: 1, MaxIdleConns: 256, IdleConnTimeout: 10 * time.Second,
 			MaxResponseHeaderBytes: 16 << 10, ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
 		},
 	}
