@@ -203,7 +203,7 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	onSQS, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: queueName(t), AWS: cloud.AWS{
 		Region: "us-east-1", Endpoint: servertest.Fauxqs(t),
 		Keys: func(context.Context) (cloud.Keys, error) {
-			return cloud.Keys{AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey}, nil
+			return cloud.Keys{ID: servertest.AccessKey, Secret: servertest.SecretKey}, nil
 		},
 	}})
 	require.NoError(t, err)
