@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,20 +39,21 @@ import (
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
 )
 
-// A toll counts requests to a server, and may let none pass.
+// A toll counts requests to a server, over TLS, and may let none pass.
 type toll struct {
 	url      string
 	requests atomic.Int64
 	closed   atomic.Bool
 }
 
-func newToll(t *testing.T, to string) *toll {
+// newToll returns one that speaks TLS, and the environment that has its certificate believed beside the system's.
+func newToll(t *testing.T, to string) (l *toll, env string) {
 	t.Helper()
 	target, err := url.Parse(to)
 	require.NoError(t, err)
-	l := &toll{}
+	l = &toll{}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.requests.Add(1)
 		if l.closed.Load() {
 			http.Error(w, "closed", http.StatusServiceUnavailable)
@@ -60,7 +63,11 @@ func newToll(t *testing.T, to string) *toll {
 	}))
 	t.Cleanup(s.Close)
 	l.url = s.URL
-	return l
+	certificates, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+	certificates = append(certificates, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})...)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(file, certificates, 0o600))
+	return l, "SSL_CERT_FILE=" + file
 }
 
 // A scaling is a scaler under way.
@@ -187,10 +194,11 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	p := withServers(t)
 	cosRef := p.queue
 	p.onSQS()
-	sqsToll, cosToll := newToll(t, servertest.Fauxqs(t)), newToll(t, servertest.Versitygw(t))
+	sqsToll, trusted := newToll(t, servertest.Fauxqs(t))
+	cosToll, _ := newToll(t, servertest.Versitygw(t)) // httptest has one certificate
 	cluster := podstest.New(t)
 	worker := podstest.NewWorker(t)
-	s := startScaler(t, append(p.env, "MILLRACE_SQS_ENDPOINT="+sqsToll.url, "MILLRACE_COS_ENDPOINT="+cosToll.url),
+	s := startScaler(t, append(p.env, trusted, "MILLRACE_SQS_ENDPOINT="+sqsToll.url, "MILLRACE_COS_ENDPOINT="+cosToll.url),
 		"--queue", "light="+p.queue+",gpu="+cosRef+",idle="+cosRef+"2", "--kubernetes-api", cluster.URL, "--namespace", podstest.Namespace)
 	require.Zero(t, sqsToll.requests.Load()+cosToll.requests.Load(), "nobody has asked yet")
 
