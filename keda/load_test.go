@@ -22,7 +22,7 @@ func TestWork(t *testing.T) {
 		{"what waits, and what was sent with a delay", queue.Load{Visible: 3, Delayed: 2}, pods.Census{Complete: true}, five, 5},
 		{"what SQS hides for back-off is no work while all pods answer", queue.Load{InFlight: 7}, pods.Census{Complete: true, Pods: 2}, five, 0},
 		{"nor with no pod at all", queue.Load{InFlight: 7}, pods.Census{Complete: true}, five, 0},
-		{"what COS hides for back-off is none anyway", queue.Load{HandedBack: 7}, pods.Census{}, five, 0},
+		{"what COS hides for back-off is none anyway", queue.Load{Later: 7}, pods.Census{}, five, 0},
 		{"what runs the pods know", queue.Load{Visible: 4, InFlight: 9}, pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 3}, five, 7},
 		{"where nobody knows pods, all in flight runs", queue.Load{Visible: 4, InFlight: 9}, pods.Census{}, five, 13},
 		{"each busy pod keeps a replica", queue.Load{}, pods.Census{Complete: true, Pods: 5, Busy: 3, Jobs: 3}, five, 15},
