@@ -33,9 +33,16 @@ func TestWork(t *testing.T) {
 		{"nor where pods may be missing", queue.Load{InFlight: 1}, pods.Census{Pods: 1, Busy: 1, Jobs: 3}, trigger{target: 1, slots: 4}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, reading{load: tt.load, census: tt.census}.work(tt.trigger))
+			require.Equal(t, tt.want, reading{load: tt.load, then: tt.census, census: tt.census}.work(tt.trigger))
 		})
 	}
+}
+
+func TestInAnOutageWhatBeganSinceIsNotCountedTwice(t *testing.T) {
+	r := reading{load: queue.Load{Visible: 4}, then: pods.Census{Complete: true, Pods: 2}, census: pods.Census{Complete: true, Pods: 2, Busy: 2, Jobs: 4}}
+	require.Equal(t, 4, r.work(trigger{target: 2, slots: 4}))
+	r.load.Visible = 0
+	require.Equal(t, 4, r.work(trigger{target: 1, slots: 4}), "what runs keeps its replicas")
 }
 
 func TestParseTrigger(t *testing.T) {
