@@ -128,7 +128,7 @@ type Call struct {
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
-	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not).
+	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not, and a sentence that names it).
 	MaySend func(to string) error
 }
 
@@ -162,7 +162,8 @@ type State interface {
 type Validator interface{ Validate() error }
 
 // A Prober is implemented by *Props where a look at the input tells what the work will take. The engine calls it with props
-// that hold every rule, before Run: what is too large is refused before it has cost anything.
+// that hold every rule, before Run: what is too large is refused before it has cost anything. What it finds it may keep in
+// fields of *Props that are not exported: Run gets the same props.
 type Prober interface {
 	Probe(ctx context.Context, c *Call) (Demand, error)
 }

@@ -21,10 +21,9 @@ const (
 	nack verdict = "nack" // hand it back
 	bury verdict = "bury" // its outcome is recorded, and a person should look: to the dead-letter queue
 	drop verdict = "drop" // the lease is gone, it is somebody else's message now: touch nothing
-)
 
-// released is how a message is counted that this worker can't run.
-const released = "release"
+	released verdict = "release" // nobody's judgement: this worker can't run it, and has passed it on or handed it back
+)
 
 // A judgement is a verdict with what follows from it.
 type judgement struct {
@@ -72,7 +71,7 @@ var (
 
 // suspect says whether a job must have its worker to itself.
 func suspect(h record.History) bool {
-	return h.Crashed >= crashesAlone || h.Hoarded >= hoardsAlone || h.Died >= aloneAfter
+	return h.Crowded > 0 || h.Crashed >= crashesAlone || h.Hoarded >= hoardsAlone || h.Died >= aloneAfter
 }
 
 // poisoned returns why a job must not be run again, or nil.
@@ -105,6 +104,8 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		why := fmt.Sprintf("%v: GPUs of %d machines failed under it, at last: %s", errQuarantined, s.broken+1, f.Message)
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
 	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
+		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
+	case f.Reason == engine.Unfit && f.Alone: // the next attempt has the worker to itself
 		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
 	case f.Reason == engine.Unfit && (f.Busy || s.begun < freeBounces):
 		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
@@ -142,7 +143,7 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 	switch {
 	case err != nil:
 		if stop, ok := errors.AsType[*engine.Stop](err); ok {
-			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy}
+			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy, Alone: stop.Alone}
 		}
 		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
 	case run.Failure != nil && (run.Failure.Task == "" || strings.Contains(run.Failure.Message, strconv.Quote(run.Failure.Task))):

@@ -6,12 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // version is set at link time.
 var version = "dev"
+
+// processStart is when this process began, as near as a Go program can say.
+var processStart = time.Now()
+
+func sinceStart() time.Duration { return time.Since(processStart).Round(time.Microsecond) }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childCommand {
@@ -50,12 +58,12 @@ func exitCode(err error) int {
 		return 0
 	}
 	if err.Error() != "" {
-		fmt.Fprintln(os.Stderr, "millrace:", err)
+		fmt.Fprintln(os.Stderr, "millrace: "+strings.ReplaceAll(err.Error(), "\n", "\nmillrace: "))
 	}
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
-	if errors.Is(err, cloud.ErrNoRegion) {
+	if errors.Is(err, sdk.ErrNoRegion) {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[*cloud.Error](err); ok {

@@ -114,7 +114,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	pool := gpu.NewPool(gpu.Config{})
 	t.Cleanup(pool.Close)
 	m := &launch.Machine{GPUs: pool, Patience: 200 * time.Millisecond}
-	_, s := m.Share(t.Context(), launch.Dir{})
+	_, s := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	need := engine.Need{Task: "a", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
 	first, err := s.Reserve(t.Context(), need)
@@ -133,7 +133,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	first.Release()
 	require.NoError(t, <-got)
 
-	_, other := m.Share(t.Context(), launch.Dir{})
+	_, other := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer other.Close()
 	_, err = other.Reserve(t.Context(), need)
 	require.ErrorContains(t, err, "every GPU that would do is in use, and was so for 200ms")
@@ -148,9 +148,47 @@ func TestATaskThatPrefersAGPUGetsAnIdleOneHoweverLongItsTrialTakes(t *testing.T)
 		return nil
 	}})
 	t.Cleanup(pool.Close)
-	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), launch.Dir{})
+	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	g, err := s.Reserve(t.Context(), engine.Need{GPU: gpu.Need{Use: gpu.Preferred, Encoder: true}})
 	require.NoError(t, err)
 	require.Len(t, g.Devices, 1, g.Why)
+}
+
+func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
+	if !withFakeDriver(t) {
+		return
+	}
+	pool := gpu.NewPool(gpu.Config{})
+	t.Cleanup(pool.Close)
+	m := &launch.Machine{GPUs: pool}
+	one := engine.Need{Task: "one", GPU: gpu.Need{Use: gpu.Required}}
+	both := engine.Need{Task: "both", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
+	_, first := m.Share(t.Context(), new(launch.Request), launch.Dir{})
+	defer first.Close()
+	_, err := first.Reserve(t.Context(), one)
+	require.NoError(t, err)
+	require.NoError(t, m.Fit(t.Context(), both), "it would be the first that waits")
+	ctx, cancel := context.WithCancel(t.Context())
+	_, second := m.Share(ctx, new(launch.Request), launch.Dir{})
+	defer second.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, err := second.Reserve(ctx, both)
+		if err == nil {
+			t.Error("it got what another has")
+		}
+	}()
+	<-time.After(1500 * time.Millisecond) // long enough to be known to wait
+	require.NoError(t, m.Fit(t.Context(), one), "a GPU is free")
+	require.ErrorContains(t, m.Fit(t.Context(), both), "every GPU that would do is in use, and another job waits for one")
+	_, third := m.Share(t.Context(), new(launch.Request), launch.Dir{})
+	defer third.Close()
+	_, err = third.Reserve(t.Context(), one)
+	require.NoError(t, err)
+	require.Error(t, m.Fit(t.Context(), one), "none is free any more")
+	cancel()
+	<-ended
+	require.NoError(t, m.Fit(t.Context(), one), "it would be the first that waits")
 }
