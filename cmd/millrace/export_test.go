@@ -36,3 +36,12 @@ func ConfigTable() string {
 
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
+
+// WorkSettings is the variables of all that `millrace work` can be told.
+func WorkSettings() []string {
+	var names []string
+	for _, s := range append(settings(&workConfig{}), settings(&logConfig{})...) {
+		names = append(names, s.Env)
+	}
+	return names
+}

@@ -54,7 +54,7 @@ func newGenCmd() *cobra.Command {
 		Use: "gen", Short: "Write Kubernetes manifests of a pipeline",
 		Long: "Writes Kubernetes manifests of a pipeline: a Job that runs it, or the ConfigMap\nthat holds it.",
 	}
-	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd())
+	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd(), newGenDeployCmd(), newGenKEDACmd(), newGenScalerCmd())
 	return group(cmd)
 }
 
