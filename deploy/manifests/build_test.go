@@ -4,10 +4,13 @@ package manifests
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,57 +34,66 @@ type object = unstructured.Unstructured
 // name is how an object is told apart from the others of a manifest.
 func name(o *object) string { return o.GetKind() + " " + o.GetName() }
 
-// kustomize builds a folder, and fails the test where that warns.
+// kustomize builds a folder.
 func kustomize(t *testing.T, folder string) []*object {
 	t.Helper()
-	return buildIn(t, filesys.MakeFsOnDisk(), folder)
+	objects, err := build(folder)
+	require.NoError(t, err)
+	return objects
 }
 
-func buildIn(t *testing.T, files filesys.FileSystem, folder string) []*object {
-	t.Helper()
+func build(folder string) ([]*object, error) {
 	options := krusty.MakeDefaultOptions()
 	options.LoadRestrictions = types.LoadRestrictionsRootOnly
-	built, err := krusty.MakeKustomizer(options).Run(files, folder)
-	require.NoError(t, err, folder)
+	built, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), folder)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", folder, err)
+	}
 	text, err := built.AsYaml()
-	require.NoError(t, err)
-	return read(t, text)
+	if err != nil {
+		return nil, err
+	}
+	return read(text)
 }
 
 // read takes a manifest apart.
-func read(t *testing.T, text []byte) []*object {
-	t.Helper()
+func read(text []byte) ([]*object, error) {
 	var all []*object
-	for _, part := range documents(text) {
+	for _, part := range bytes.Split(append([]byte("\n"), text...), []byte("\n---\n")) {
 		o := &object{}
-		require.NoError(t, yaml.UnmarshalStrict(part, &o.Object), "%s", part)
+		if err := yaml.UnmarshalStrict(part, &o.Object); err != nil {
+			return nil, fmt.Errorf("%w:\n%s", err, part)
+		}
 		if len(o.Object) > 0 {
 			all = append(all, o)
 		}
 	}
-	return all
-}
-
-func documents(text []byte) [][]byte {
-	return bytes.Split(append([]byte("\n"), text...), []byte("\n---\n"))
+	return all, nil
 }
 
 // withComponents builds an overlay with components, as a user's copy of it would have them.
-func withComponents(t *testing.T, overlay string, components ...string) []*object {
-	t.Helper()
+func withComponents(overlay string, components ...string) (_ []*object, err error) {
 	folder, err := os.MkdirTemp("../overlays", ".test-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	require.NoError(t, os.CopyFS(folder, os.DirFS("../overlays/"+overlay)))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	file := filepath.Join(folder, "kustomization.yaml")
+	if err := os.CopyFS(folder, os.DirFS("../overlays/"+overlay)); err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(file)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	text = append(text, "components:\n"...)
 	for _, c := range components {
 		text = append(text, "  - ../../components/"+c+"\n"...)
 	}
-	require.NoError(t, os.WriteFile(file, text, 0o600))
-	return kustomize(t, folder)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	return build(folder)
 }
 
 // helm renders the chart with values over its own.
@@ -101,41 +113,45 @@ func rendered(t *testing.T, c *chart.Chart, values chartutil.Values) []*object {
 	var all []*object
 	for file, text := range files {
 		if strings.HasSuffix(file, ".yaml") {
-			all = append(all, read(t, []byte(text))...)
+			objects, err := read([]byte(text))
+			require.NoError(t, err, file)
+			all = append(all, objects...)
 		}
 	}
 	return all
 }
 
-// every is what the tests hold of all manifests: the overlays, each with every component that fits it, and the chart.
+// every is what the tests hold of all manifests: the overlays, and copies of them with each component.
 func every(t *testing.T) map[string][]*object {
 	t.Helper()
-	all := map[string][]*object{}
-	for _, o := range overlays {
-		all["overlays/"+o] = kustomize(t, "../overlays/"+o)
-	}
-	for _, c := range components(t) {
-		with := []string{c}
-		if c == "sqs-trigger-role" {
-			with = []string{"sqs-trigger", c}
-		}
-		for _, o := range []string{"kubernetes", "openshift"} {
-			all["components/"+c+" over "+o] = withComponents(t, o, with...)
-		}
-	}
+	all, err := builtOnce()
+	require.NoError(t, err)
 	return all
 }
 
-func components(t *testing.T) []string {
-	t.Helper()
-	entries, err := os.ReadDir("../components")
-	require.NoError(t, err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
+var builtOnce = sync.OnceValues(func() (map[string][]*object, error) {
+	all := map[string][]*object{}
+	add := func(where string, objects []*object, err error) error {
+		all[where] = objects
+		return err
 	}
-	return names
-}
+	entries, err := os.ReadDir("../components")
+	for _, o := range overlays {
+		objects, failed := build("../overlays/" + o)
+		err = errors.Join(err, add("overlays/"+o, objects, failed))
+	}
+	for _, e := range entries {
+		with := []string{e.Name()}
+		if e.Name() == "sqs-trigger-role" {
+			with = []string{"sqs-trigger", e.Name()}
+		}
+		for _, o := range []string{"kubernetes", "openshift"} {
+			objects, failed := withComponents(o, with...)
+			err = errors.Join(err, add("components/"+e.Name()+" over "+o, objects, failed))
+		}
+	}
+	return all, err
+})
 
 // of are the objects of a kind.
 func of(all []*object, kinds ...string) []*object {
