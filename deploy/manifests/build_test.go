@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
@@ -59,9 +58,9 @@ func build(folder string) ([]*object, error) {
 // read takes a manifest apart.
 func read(text []byte) ([]*object, error) {
 	var all []*object
-	for _, part := range bytes.Split(append([]byte("\n"), text...), []byte("\n---\n")) {
+	for part := range bytes.SplitSeq(append([]byte("\n"), text...), []byte("\n---\n")) {
 		o := &object{}
-		if err := yaml.UnmarshalStrict(part, &o.Object); err != nil {
+		if err := yaml.UnmarshalStrict(slices.Concat(part, []byte("\n")), &o.Object); err != nil {
 			return nil, fmt.Errorf("%w:\n%s", err, part)
 		}
 		if len(o.Object) > 0 {
@@ -99,26 +98,35 @@ func withComponents(overlay string, components ...string) (_ []*object, err erro
 // helm renders the chart with values over its own.
 func helm(t *testing.T, values map[string]any) []*object {
 	t.Helper()
-	c, err := loader.LoadDir("../chart")
+	objects, err := chartWith(values)
 	require.NoError(t, err)
-	all, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: "millrace", Namespace: "millrace", IsInstall: true}, chartutil.DefaultCapabilities)
-	require.NoError(t, err)
-	return rendered(t, c, all)
+	return objects
 }
 
-func rendered(t *testing.T, c *chart.Chart, values chartutil.Values) []*object {
-	t.Helper()
-	files, err := engine.Engine{Strict: true}.Render(c, values)
-	require.NoError(t, err)
+func chartWith(values map[string]any) ([]*object, error) {
+	chart, err := loader.LoadDir("../chart")
+	if err != nil {
+		return nil, err
+	}
+	given, err := chartutil.ToRenderValues(chart, values, chartutil.ReleaseOptions{Name: "millrace", Namespace: "millrace", IsInstall: true}, chartutil.DefaultCapabilities)
+	if err != nil {
+		return nil, err
+	}
+	files, err := engine.Engine{Strict: true}.Render(chart, given)
+	if err != nil {
+		return nil, err
+	}
 	var all []*object
 	for file, text := range files {
 		if strings.HasSuffix(file, ".yaml") {
 			objects, err := read([]byte(text))
-			require.NoError(t, err, file)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
 			all = append(all, objects...)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // every is what the tests hold of all manifests: the overlays, and copies of them with each component.
