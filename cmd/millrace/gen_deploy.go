@@ -1,16 +1,9 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-	"path"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/millrace/millrace/modules/document"
 )
 
 const genDeployLong = `Writes the workers of one class as Kubernetes and KEDA want them, ready for
@@ -141,15 +134,15 @@ func (d *deployment) write(c *cobra.Command, vars func() (map[string]any, error)
 	if err != nil {
 		return err
 	}
-	text, err := renderManifests(c.Context(), parts(), values)
+	all, err := templates(parts(), shipped)
 	if err != nil {
 		return err
 	}
-	if d.out != "" {
-		return os.WriteFile(d.out, []byte(text), 0o644)
+	text, err := together(c.Context(), all, values)
+	if err != nil {
+		return err
 	}
-	_, err = io.WriteString(c.OutOrStdout(), text)
-	return err
+	return writeOut(d.out, c.OutOrStdout(), text)
 }
 
 // deployParts are the manifests of a class. What every class of the kustomize base shares stands there once.
@@ -172,29 +165,4 @@ func (d *deployment) scalerParts() []string {
 		return []string{"scaler.yaml"}
 	}
 	return []string{"settings.yaml", "scaler.yaml"}
-}
-
-// renderManifests makes one text of templates that we ship.
-func renderManifests(ctx context.Context, names []string, vars map[string]any) (string, error) {
-	var text strings.Builder
-	for i, name := range names {
-		source, err := manifests.ReadFile(path.Join("gen", name))
-		if err != nil {
-			return "", err
-		}
-		t, err := document.Parse(name, document.YAML, string(source))
-		if err != nil {
-			return "", err
-		}
-		t.Strict = true
-		part, err := t.Execute(ctx, vars)
-		if err != nil {
-			return "", err
-		}
-		if i > 0 {
-			text.WriteString("---\n")
-		}
-		text.WriteString(part)
-	}
-	return text.String(), nil
 }
