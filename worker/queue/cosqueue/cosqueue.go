@@ -28,7 +28,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -43,7 +43,7 @@ const (
 
 // Config says where the queue is.
 type Config struct {
-	COS        cloud.COS
+	COS        sdk.COS
 	Bucket     string        // required
 	Prefix     string        // of all keys; empty is the whole bucket
 	Visibility time.Duration // how long a received message is hidden; default 30 s
@@ -80,7 +80,7 @@ var _ queue.Broker = (*Driver)(nil)
 func Open(ctx context.Context, c Config) (*Driver, error) {
 	c.Visibility, c.Idle = cmp.Or(c.Visibility, 30*time.Second), cmp.Or(c.Idle, 5*time.Second)
 	c.Prefix = strings.Trim(c.Prefix, "/")
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(ctx)
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("open queue cos://%s/%s: %w", c.Bucket, c.Prefix, err))
 	}
