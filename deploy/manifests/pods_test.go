@@ -236,7 +236,7 @@ func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
 		require.Len(t, roles, 1, where)
 		decoded, err := decode(t, roles[0])
 		require.NoError(t, err)
-		require.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch", "patch"}}}, decoded.(*rbac.Role).Rules, where)
+		require.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}}}, decoded.(*rbac.Role).Rules, where)
 	}
 }
 
