@@ -11,6 +11,7 @@ import (
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	policy "k8s.io/api/policy/v1"
 	rbac "k8s.io/api/rbac/v1"
@@ -23,14 +24,14 @@ import (
 type workload struct {
 	where, name string
 	template    core.PodTemplateSpec
-	deployment  *apps.Deployment // nil of a ScaledJob
+	deployment  *apps.Deployment // nil of others
 }
 
 func workloads(t *testing.T) []workload {
 	t.Helper()
 	var all []workload
 	for where, objects := range every(t) {
-		for _, o := range of(objects, "Deployment", "ScaledJob") {
+		for _, o := range of(objects, "Deployment", "ScaledJob", "CronJob") {
 			decoded, err := decode(t, o)
 			require.NoError(t, err)
 			w := workload{where: where, name: where + ": " + name(o)}
@@ -39,6 +40,8 @@ func workloads(t *testing.T) []workload {
 				w.template, w.deployment = d.Spec.Template, d
 			case *keda.ScaledJob:
 				w.template = d.Spec.JobTargetRef.Template
+			case *batch.CronJob:
+				w.template = d.Spec.JobTemplate.Spec.Template
 			}
 			all = append(all, w)
 		}
@@ -47,9 +50,11 @@ func workloads(t *testing.T) []workload {
 	return all
 }
 
-func (w workload) isWorker() bool {
-	return w.template.Labels["app.kubernetes.io/component"] == "worker"
+func (w workload) is(component string) bool {
+	return w.template.Labels["app.kubernetes.io/component"] == component
 }
+
+func (w workload) isWorker() bool { return w.is("worker") }
 
 func (w workload) container() core.Container { return w.template.Spec.Containers[0] }
 
@@ -79,7 +84,7 @@ func TestPodsAreRestrictedAndBelongToNobody(t *testing.T) {
 		require.Empty(t, c.SecurityContext.Capabilities.Add, w.name)
 		require.False(t, spec.HostNetwork || spec.HostPID || spec.HostIPC, w.name)
 		require.False(t, *spec.EnableServiceLinks, w.name)
-		require.Equal(t, !w.isWorker(), *spec.AutomountServiceAccountToken, "%s: the scaler alone has a token", w.name)
+		require.Equal(t, w.is("scaler"), *spec.AutomountServiceAccountToken, "%s: the scaler alone has a token", w.name)
 		for _, v := range spec.Volumes {
 			require.Nil(t, v.HostPath, w.name)
 		}
@@ -111,6 +116,9 @@ func TestEveryContainerHasRequestsLimitsAndProbes(t *testing.T) {
 			request, limit := c.Resources.Requests[r], c.Resources.Limits[r]
 			require.False(t, request.IsZero() || limit.IsZero(), "%s: %s", w.name, r)
 			require.LessOrEqual(t, request.Cmp(limit), 0, "%s: %s", w.name, r)
+		}
+		if w.is("callbacks") {
+			continue // it ends by itself
 		}
 		require.Equal(t, "/healthz", c.LivenessProbe.HTTPGet.Path, w.name)
 		require.Equal(t, "/readyz", c.ReadinessProbe.HTTPGet.Path, w.name)
@@ -251,6 +259,8 @@ func namedBy(t *testing.T, o *object) []string {
 		ofPod(d.Spec.Template.Spec, names)
 	case *keda.ScaledJob:
 		ofPod(d.Spec.JobTargetRef.Template.Spec, names)
+	case *batch.CronJob:
+		ofPod(d.Spec.JobTemplate.Spec.Template.Spec, names)
 	case *keda.ScaledObject:
 		names["Deployment "+d.Spec.ScaleTargetRef.Name] = true
 	case *keda.TriggerAuthentication:
