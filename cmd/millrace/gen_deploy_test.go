@@ -110,6 +110,32 @@ func TestWhatGenDeployCantWriteIsRefusedInOneSentence(t *testing.T) {
 	}
 }
 
+func TestTheDocsListTheComponentsThatThereAre(t *testing.T) {
+	t.Parallel()
+	page := pageText(t, "docs/deploy.md")
+	entries, err := os.ReadDir(repository + "deploy/components")
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.Contains(t, page, "`"+e.Name()+"`")
+	}
+}
+
+// The commands of the page that need no cluster work as they stand there.
+func TestWhatTheDeployPageHasGenWriteIsWritten(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	n := 0
+	for _, b := range examples(t, "docs/deploy.md", "") {
+		for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
+			if words := strings.Fields(line); len(words) > 1 && words[0] == "millrace" && words[1] == "gen" {
+				p.succeeds(words[1:]...)
+				n++
+			}
+		}
+	}
+	require.Equal(t, 4, n)
+}
+
 // leftOut are the settings that no manifest makes: they are a place's own, and go into settings.env, the Secret millrace or
 // --set; or they have no meaning in a pod.
 func leftOut() []string {
