@@ -1,0 +1,90 @@
+//go:build linux
+
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// A worker that is told what a pod is told finds fault with nothing: of all that is wrong it says the one thing that we
+// made wrong.
+func TestAWorkerTakesWhatTheManifestsTellIt(t *testing.T) {
+	t.Parallel()
+	for _, overlay := range []string{"kubernetes", "openshift", "dev"} {
+		folder := repository + "deploy/overlays/" + overlay
+		queues, settings := envFile(t, folder+"/queues.env"), envFile(t, folder+"/settings.env")
+		for _, class := range []string{"light", "heavy", "gpu"} {
+			p := newPlace(t)
+			env := podEnv(t, class, queues)
+			for name, value := range settings {
+				env[name] = value
+			}
+			require.NotEmpty(t, env["MILLRACE_PIPELINES"])
+			env["MILLRACE_PIPELINES"], env["MILLRACE_MIN_FREE"] = p.dir, "much"
+			for name, value := range env {
+				p.env = append(p.env, name+"="+value)
+			}
+			r := p.millrace("work")
+			require.Equal(t, 2, r.code, r.stderr)
+			require.Equal(t, "millrace: MILLRACE_MIN_FREE: \"much\" is no size; write it like 512Mi or 2Gi\n", r.stderr, "%s, %s", overlay, class)
+		}
+		catalogue, err := filepath.Abs(folder + "/pipelines")
+		require.NoError(t, err)
+		newPlace(t).succeeds("lint", catalogue)
+	}
+}
+
+// envFile reads name=value of each line.
+func envFile(t *testing.T, file string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	values := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(name, "#") {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+// podEnv is the variables that the base gives to the workers of a class.
+func podEnv(t *testing.T, class string, queues map[string]string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(repository + "deploy/base/" + class + ".yaml")
+	require.NoError(t, err)
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Env []struct {
+							Name, Value string
+							ValueFrom   struct {
+								ConfigMapKeyRef struct{ Name, Key string } `yaml:"configMapKeyRef"`
+							} `yaml:"valueFrom"`
+						}
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &d))
+	env := map[string]string{}
+	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+		switch from := e.ValueFrom.ConfigMapKeyRef; {
+		case e.Value != "":
+			env[e.Name] = e.Value
+		case from.Name == "millrace-queues" && queues[from.Key] != "":
+			env[e.Name] = queues[from.Key]
+		}
+	}
+	require.GreaterOrEqual(t, len(env), 4)
+	return env
+}
