@@ -85,14 +85,27 @@ func inOrder(spec *core.PodSpec) {
 	slices.SortFunc(spec.Volumes, func(a, b core.Volume) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func TestTheChartRefusesWhatWouldEndBusyPods(t *testing.T) {
-	for want, values := range map[string]map[string]any{
-		"classes.gpu.target is above its slots":    {"classes": classes("target", 5)},
-		"KEDA's own trigger asks SQS by URL":       {"keda": map[string]any{"trigger": "aws-sqs-queue", "region": "eu-central-1"}},
-		"keda.region: KEDA's own trigger needs it": {"keda": map[string]any{"trigger": "aws-sqs-queue"}, "classes": map[string]any{"light": map[string]any{"queue": "https://h/1/q"}, "heavy": map[string]any{"enabled": false}, "gpu": map[string]any{"enabled": false}}},
+func TestTheChartRefusesWhatCantBe(t *testing.T) {
+	off := map[string]any{"enabled": false}
+	for _, tt := range []struct {
+		want   string
+		values map[string]any
+	}{
+		{"classes.gpu.target is above its slots", map[string]any{"classes": classes("target", 5)}},
+		{"classes.gpu.terminationGracePeriodSeconds is not 30 above its grace", map[string]any{"classes": classes("terminationGracePeriodSeconds", 629)}},
+		{"classes.gpu.terminationGracePeriodSeconds is not 30 above its grace", map[string]any{"classes": classes("grace", "1h10m")}},
+		{"KEDA's own trigger asks SQS by URL", map[string]any{"keda": map[string]any{"trigger": "aws-sqs-queue", "region": "eu-central-1"}}},
+		{"keda.region: KEDA's own trigger needs it", map[string]any{
+			"keda":    map[string]any{"trigger": "aws-sqs-queue"},
+			"classes": map[string]any{"light": map[string]any{"queue": "https://h/1/q"}, "heavy": off, "gpu": off},
+		}},
+		{"'clases' not allowed", map[string]any{"clases": map[string]any{}}},
+		{"'slot' not allowed", map[string]any{"classes": classes("slot", 2)}},
+		{"MILLRACE_STORE", map[string]any{"settings": map[string]any{"MILLRACE_STORE": "local"}}},
+		{"/keda/trigger", map[string]any{"keda": map[string]any{"trigger": "cron"}}},
 	} {
-		_, err := chartWith(values)
-		require.ErrorContains(t, err, want)
+		_, err := chartWith(tt.values)
+		require.ErrorContains(t, err, tt.want)
 	}
 }
 

@@ -56,3 +56,11 @@ allowPrivilegeEscalation: false
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{- /* A duration like 1h30m10s in seconds. */}}
+{{- define "millrace.seconds" -}}
+{{- $h := regexFind "[0-9]+h" . | trimSuffix "h" | default "0" | int }}
+{{- $m := regexFind "[0-9]+m" . | trimSuffix "m" | default "0" | int }}
+{{- $s := regexFind "[0-9]+s" . | trimSuffix "s" | default "0" | int }}
+{{- add (mul 3600 $h) (mul 60 $m) $s }}
+{{- end }}
