@@ -169,7 +169,6 @@ func TestAJobTouchesTheListedBucketsAlone(t *testing.T) {
 	}
 }
 
-// A server of a task's own choice gets neither the operator's keys nor, where it is private, a call.
 func TestAReplayTouchesTheListedBucketsAlone(t *testing.T) {
 	t.Parallel()
 	w := newWarehouse(t)
@@ -191,6 +190,7 @@ func TestAReplayTouchesTheListedBucketsAlone(t *testing.T) {
 	w.succeeds("dlq", "replay", "--local", told, "--workspace", w.dir+"/4", "--trust")
 }
 
+// A server of a task's own choice gets neither the operator's keys nor, where it is private, a call.
 func TestAServerOfATasksChoiceGetsNoKeysOfTheOperator(t *testing.T) {
 	t.Parallel()
 	w := newWarehouse(t)

@@ -36,9 +36,9 @@ pipeline itself makes are made.
 
 The pipeline is the one that the job began with, where the store has kept it, else
 the catalogue's. Nothing is confined, but for this: without --trust
-it touches no bucket, and sends to no queue or topic, that --buckets and --send-to
-do not list here, since your keys may reach more than the worker's. A message that
-brings its own pipeline is run with --trust alone: read it first
+your keys touch no bucket, and send to no queue or topic, that --buckets and
+--send-to do not list here, since they may reach more than the worker's. A message
+that brings its own pipeline is run with --trust alone: read it first
 (` + "`millrace dlq explain ID`" + `).`,
 		Args: args(cobra.ExactArgs(1)),
 	}

@@ -4,17 +4,21 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/fault"
 )
 
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -67,6 +71,35 @@ func TestATaskThatActsForItselfReachesOnePortOfTheOperatorsServer(t *testing.T) 
 		require.Equal(t, []string{"a", want}, g.policy(cloud.ServiceAWS).AllowHosts)
 	}
 	require.Empty(t, new(gate).policy(cloud.ServiceGCS).AllowHosts)
+}
+
+func TestAFencedBucketRefusesKeysOutsideByEveryMethod(t *testing.T) {
+	fence := reflect.ValueOf(&fenced{name: "s3://assets", prefixes: []string{"team/"}}) // and no bucket: what passes panics
+	methods := reflect.TypeFor[modules.Bucket]()
+	for _, key := range []string{"", "other/a", "team", "teams/a"} {
+		for i := range methods.NumMethod() {
+			m := methods.Method(i)
+			t.Run(m.Name+" "+key, func(t *testing.T) {
+				args := []reflect.Value{reflect.ValueOf(t.Context())}
+				for n := 1; n < m.Type.NumIn(); n++ {
+					arg := reflect.New(m.Type.In(n)).Elem()
+					if arg.Kind() == reflect.String {
+						arg.SetString(key)
+					}
+					args = append(args, arg)
+				}
+				results := fence.MethodByName(m.Name).Call(args)
+				err := results[len(results)-1].Interface()
+				if list, ok := err.(iter.Seq2[blob.Info, error]); ok {
+					for _, last := range list {
+						err = last
+					}
+				}
+				require.ErrorContains(t, err.(error), "of bucket s3://assets jobs may touch what is below team/ alone")
+				require.Equal(t, fault.Permanent, fault.Of(err.(error)))
+			})
+		}
+	}
 }
 
 // The variables of the renderer that COS tasks come from, with its defaults.

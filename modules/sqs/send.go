@@ -34,15 +34,19 @@ type sender struct {
 	release func() // closes connections that are nobody else's
 }
 
+// may asks whether a message may go that goes with the operator's keys or to his server. Its error names the queue.
+func may(c *modules.Call, p Props) error {
+	server, trusted := target(p, c.Clouds)
+	if trusted && (p.AccessKeyID == "" || !cloud.IsSQS(server)) {
+		return c.MaySend(place(p, server))
+	}
+	return nil
+}
+
 // dial makes a sender. Whom the operator trusts, AWS's SQS and his own endpoint, it reaches without asking the egress
 // policy, which knows no VPC endpoint; all others by it, and never with the operator's keys.
 func dial(ctx context.Context, c *modules.Call, p Props) (*sender, error) {
 	server, trusted := target(p, c.Clouds)
-	if trusted && (p.AccessKeyID == "" || !cloud.IsSQS(server)) {
-		if err := c.MaySend(place(p, server)); err != nil {
-			return nil, err
-		}
-	}
 	keys := cloud.Keys{ID: p.AccessKeyID, Secret: p.SecretAccessKey, Token: p.SessionToken}
 	if keys.ID == "" {
 		if !trusted {

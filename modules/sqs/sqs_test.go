@@ -192,14 +192,14 @@ func TestTheOperatorSaysWhereHisKeysSend(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := call(t, tt.endpoint)
-			refused := errors.New("refused")
+			refused := errors.New("the queue: refused")
 			c.MaySend = func(to string) error {
 				require.Equal(t, tt.want, to)
 				return refused
 			}
 			tt.props["message"] = "x"
 			_, err := sqs.Module.Run(t.Context(), c, tt.props)
-			require.ErrorIs(t, err, refused)
+			require.Equal(t, refused, err, "which names the queue, once")
 		})
 	}
 }

@@ -137,9 +137,13 @@ type item struct {
 	size      int64 // bytes
 }
 
+// tooMuch is more bytes than any disk has, and few enough for sums of several.
+const tooMuch = 1 << 60
+
+// sum adds the sizes up, to tooMuch at most: a server may say of its objects what it likes.
 func sum(items []item) (bytes int64) {
 	for _, it := range items {
-		bytes += it.size
+		bytes = min(bytes+min(it.size, tooMuch), tooMuch)
 	}
 	return bytes
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -221,8 +223,29 @@ func TestLimitsAreHeldBeforeAnythingIsMoved(t *testing.T) {
 	require.ErrorContains(t, err, "there are more than 2 of them; narrow src, or raise maxFiles")
 	_, err = y.move(transfer.Download, "m/", "in", func(tr *transfer.Transfer) { tr.MaxBytes = 20 })
 	require.ErrorContains(t, err, "they have 30 bytes, and maxBytes is 20")
+	for _, sizes := range [][]int64{{1 << 62, 1 << 62}, {math.MaxInt64, 1}} { // as a server that lies has it
+		y.bucket = listing{y.bucket, sizes}
+		_, err = y.move(transfer.Download, "m/", "in", func(tr *transfer.Transfer) { tr.MaxBytes = 20 })
+		require.ErrorContains(t, err, "bytes, and maxBytes is 20")
+	}
 	_, err = y.dir.Stat("in")
 	require.Error(t, err)
+}
+
+// listing is a bucket that says of its objects what it likes.
+type listing struct {
+	transfer.Bucket
+	sizes []int64
+}
+
+func (l listing) List(context.Context, string, string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		for i, size := range l.sizes {
+			if !yield(blob.Info{Key: fmt.Sprint("m/", i), Size: size}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func TestASizeIsKnownBeforehand(t *testing.T) {

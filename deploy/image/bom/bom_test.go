@@ -61,6 +61,16 @@ Description: GNU C Library
 Conffiles:
  /etc/ld.so.conf.d/x86_64-linux-gnu.conf d4e7
 
+Package: ffmpeg
+Status: install ok installed
+Architecture: amd64
+Version: 7:5.1
+
+Package: libegl1
+Status: install ok installed
+Architecture: amd64
+Version: 1.6
+
 Package: gone
 Status: deinstall ok config-files
 Architecture: all
@@ -99,6 +109,8 @@ func TestTheBillNamesWhatCameFromEachPlace(t *testing.T) {
 	}))
 	require.Contains(t, all, "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64&distro=debian-12")
 	require.Contains(t, all, "pkg:deb/nvidia/libcudnn9-cuda-13@9.17.0?arch=amd64")
+	require.Equal(t, []licence{{Expression: "GPL-2.0-or-later"}}, all["pkg:deb/debian/ffmpeg@7%3A5.1?arch=amd64&distro=debian-12"].Licences)
+	require.Empty(t, all["pkg:deb/debian/libegl1@1.6?arch=amd64&distro=debian-12"].Licences, "the row's licence is that of the tool, not of what it needs")
 	require.Equal(t, []licence{{Expression: "GPL-3.0-or-later"}}, all["pkg:pypi/bpy@4.5.15"].Licences, "the manifest knows better than the package")
 	require.Equal(t, []licence{{Expression: "BSD-3-Clause AND LicenseRef-Autodesk-FBX-SDK"}}, all["pkg:npm/fbx2gltf@0.9.7"].Licences)
 	require.Equal(t, []licence{{Expression: "BSD-3-Clause"}}, all["pkg:pypi/idna@3.20"].Licences)

@@ -95,6 +95,7 @@ func TestAListingIsOfWhatWasAskedFor(t *testing.T) {
 		"the same page for ever":      "<IsTruncated>true</IsTruncated><Contents><Key>p/a/x</Key></Contents>",
 		"more, and nothing":           "<IsTruncated>true</IsTruncated>",
 		"no order":                    "<Contents><Key>p/a/y</Key></Contents><Contents><Key>p/a/x</Key></Contents>",
+		"less than nothing":           "<Contents><Key>p/a/x</Key><Size>-5</Size></Contents>",
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {

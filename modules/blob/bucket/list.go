@@ -57,11 +57,11 @@ func (s *Store) page(ctx context.Context, prefix, after string) (page []blob.Inf
 // errNotListed says that a listing is none of what was asked for: whoever believes it cuts names in pieces, or asks for ever.
 var errNotListed = errors.New("the server lists other objects than it was asked for; check the endpoint")
 
-// isAnswer holds a page to what was asked for: keys that begin with prefix, sorted, after `after`, and at least one where
-// there are more.
+// isAnswer holds a page to what was asked for: keys that begin with prefix, sorted, after `after`, each of a size that can be,
+// and at least one where there are more.
 func isAnswer(page []blob.Info, more bool, prefix, after string) error {
 	for _, in := range page {
-		if !strings.HasPrefix(in.Key, prefix) || in.Key <= after {
+		if !strings.HasPrefix(in.Key, prefix) || in.Key <= after || in.Size < 0 {
 			return errNotListed
 		}
 		after = in.Key
