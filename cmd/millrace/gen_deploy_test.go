@@ -163,7 +163,7 @@ func TestEveryVariableOfAManifestIsASettingAndBack(t *testing.T) {
 	t.Parallel()
 	made := variablesOfManifests(t)
 	known := millrace.WorkSettings()
-	both := append(ofTheScaler(), known...)
+	both := append(millrace.ScalerSettings(), known...)
 	for name, file := range made {
 		require.Contains(t, both, name, "%s sets what the program does not know", file)
 	}
@@ -177,6 +177,7 @@ func TestEveryVariableOfAManifestIsASettingAndBack(t *testing.T) {
 	}
 	for _, name := range ofTheScaler() {
 		require.Contains(t, made, name)
+		require.Contains(t, millrace.ScalerSettings(), name)
 	}
 }
 
