@@ -12,9 +12,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A worker that is told what a pod is told finds fault with nothing: of all that is wrong it says the one thing that we
+// A worker or scaler that is told what its pod is told finds fault with nothing: of all that is wrong it says the one thing that we
 // made wrong.
-func TestAWorkerTakesWhatTheManifestsTellIt(t *testing.T) {
+func TestWorkersAndScalerTakeWhatTheManifestsTellThem(t *testing.T) {
 	t.Parallel()
 	for _, overlay := range []string{"kubernetes", "openshift", "dev"} {
 		folder := repository + "deploy/overlays/" + overlay
@@ -34,6 +34,14 @@ func TestAWorkerTakesWhatTheManifestsTellIt(t *testing.T) {
 			require.Equal(t, 2, r.code, r.stderr)
 			require.Equal(t, "millrace: MILLRACE_MIN_FREE: \"much\" is no size; write it like 512Mi or 2Gi\n", r.stderr, "%s, %s", overlay, class)
 		}
+		p := newPlace(t)
+		p.env = []string{"KUBERNETES_SERVICE_HOST=127.0.0.1", "MILLRACE_NAMESPACE=millrace", "MILLRACE_EVERY=0s"}
+		for name, value := range podEnv(t, "scaler", queues) {
+			p.env = append(p.env, name+"="+value)
+		}
+		r := p.millrace("scaler")
+		require.Equal(t, 2, r.code, r.stderr)
+		require.Equal(t, "millrace: MILLRACE_EVERY: must be 1s or more, got 0s\n", r.stderr, overlay)
 		catalogue, err := filepath.Abs(folder + "/pipelines")
 		require.NoError(t, err)
 		newPlace(t).succeeds("lint", catalogue)
@@ -54,10 +62,10 @@ func envFile(t *testing.T, file string) map[string]string {
 	return values
 }
 
-// podEnv is the variables that the base gives to the workers of a class.
-func podEnv(t *testing.T, class string, queues map[string]string) map[string]string {
+// podEnv is the variables that the base gives to the pods of a file: the workers of a class, or the scaler.
+func podEnv(t *testing.T, file string, queues map[string]string) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(repository + "deploy/base/" + class + ".yaml")
+	text, err := os.ReadFile(repository + "deploy/base/" + file + ".yaml")
 	require.NoError(t, err)
 	var d struct {
 		Spec struct {
@@ -75,7 +83,11 @@ func podEnv(t *testing.T, class string, queues map[string]string) map[string]str
 			}
 		}
 	}
-	require.NoError(t, yaml.Unmarshal(text, &d))
+	for part := range strings.SplitSeq(string(text), "\n---\n") {
+		if strings.HasPrefix(part, "apiVersion: apps/v1") {
+			require.NoError(t, yaml.Unmarshal([]byte(part), &d))
+		}
+	}
 	env := map[string]string{}
 	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
 		switch from := e.ValueFrom.ConfigMapKeyRef; {
