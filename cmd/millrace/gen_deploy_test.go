@@ -44,10 +44,10 @@ func TestGenDeployWritesAClassWithItsQueueAndSettings(t *testing.T) {
 	p := newPlace(t)
 	text := p.succeeds("gen", "deploy", "--class", "gpu", "--image", "registry/millrace-gpu:1.0", "--queue", "cos://bucket/gpu", "--namespace", "media",
 		"--set", "store=cos://bucket/records", "--set", "cos-endpoint=https://s3.eu-de.cloud-object-storage.appdomain.cloud",
-		"--gpus", "2", "--node-selector", "nvidia.com/gpu.product=NVIDIA-L4", "--labels", "gpu=l4", "--grace", "90m", "--slots", "2")
+		"--set", "logger=json", "--gpus", "2", "--node-selector", "nvidia.com/gpu.product=NVIDIA-L4", "--labels", "gpu=l4", "--grace", "90m", "--slots", "2")
 	for _, want := range []string{
 		"value: \"cos://bucket/gpu\"", "MILLRACE_STORE: \"cos://bucket/records\"", "MILLRACE_PIPELINES: \"/etc/millrace/pipelines\"",
-		"nvidia.com/gpu: 2", `nodeSelector: {"nvidia.com/gpu.product": "NVIDIA-L4"}`, `value: "class=gpu,gpu=l4"`, `value: "1h30m"`,
+		"MILLRACE_LOGGER: json", "nvidia.com/gpu: 2", `nodeSelector: {"nvidia.com/gpu.product": "NVIDIA-L4"}`, `value: "class=gpu,gpu=l4"`, `value: "1h30m"`,
 		"terminationGracePeriodSeconds: 5430", "scalerAddress: \"millrace-scaler.media.svc:9090\"", "name: millrace-gpu\n  namespace: media",
 	} {
 		require.Contains(t, text, want)
@@ -99,6 +99,8 @@ func TestWhatGenDeployCantWriteIsRefusedInOneSentence(t *testing.T) {
 		{"a name that is none", append(deploy, "--pull-secret", "A B"), "--pull-secret:"},
 		{"a namespace that is none", append(deploy, "--namespace", "a.b"), "--namespace:"},
 		{"a node that is none", append(deploy, "--node-selector", "role"), "--node-selector:"},
+		{"a setting of the worker's for the scaler", []string{"scaler", "--image", "i", "--set", "deadline=1h"}, `there is no setting "deadline"`},
+		{"a port of the scaler's", []string{"scaler", "--image", "i", "--set", "listen=:1"}, "a port that is fixed"},
 		{"queues without names", []string{"scaler", "--image", "i", "--queue", "sqs:jobs"}, "is not name=queue"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

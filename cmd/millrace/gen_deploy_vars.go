@@ -39,8 +39,9 @@ func pools() map[string]pool {
 // ownSettings are what the manifests say themselves, and the flag of ours that says it.
 func ownSettings() map[string]string {
 	return map[string]string{
-		"queue": "--queue", "labels": "--labels", "slots": "--slots", "grace": "--grace", "status": "its fixed port 8081",
-		"class-queues": "the ConfigMap millrace-queues",
+		"queue": "--queue", "labels": "--labels", "slots": "--slots", "grace": "--grace", "status": "a port that is fixed",
+		"class-queues": "the ConfigMap millrace-queues", "listen": "a port that is fixed", "pods": "the manifest: kubernetes",
+		"namespace": "--namespace", "tls-cert": "--scaler-tls", "tls-key": "--scaler-tls",
 	}
 }
 
@@ -49,7 +50,7 @@ func (d *deployment) deployVars() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := d.values(&workConfig{})
+	values, err := d.values(&workConfig{}, &logConfig{})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func short(d time.Duration) string {
 }
 
 func (d *deployment) scalerVars() (map[string]any, error) {
-	values, err := d.values(&placeConfig{})
+	values, err := d.values(&scalerConfig{}, &logConfig{})
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +138,13 @@ func (d *deployment) podVars(settings string, values map[string]string) map[stri
 	}
 }
 
-// values are the variables that --set makes, each a setting of cfg and no secret.
-func (d *deployment) values(cfg any) (map[string]string, error) {
+// values are the variables that --set makes, each a setting of one of the configs and no secret.
+func (d *deployment) values(configs ...any) (map[string]string, error) {
 	known := map[string]setting{}
-	for _, s := range settings(cfg) {
-		known[s.Flag] = s
+	for _, cfg := range configs {
+		for _, s := range settings(cfg) {
+			known[s.Flag] = s
+		}
 	}
 	values := map[string]string{}
 	for _, text := range d.set {
@@ -152,7 +155,7 @@ func (d *deployment) values(cfg any) (map[string]string, error) {
 		case !ok || value == "":
 			return nil, usage("--set: %q sets nothing; write it like region=eu-central-1", text)
 		case !isKnown:
-			return nil, usage("--set: there is no setting %q (see `millrace work --help`)", name)
+			return nil, usage("--set: there is no setting %q (see `millrace work --help`, or for the scaler `millrace scaler --help`)", name)
 		case s.Secret:
 			return nil, usage("--set: %s is a secret, and all may read manifests; put %s into the Secret millrace", name, s.Env)
 		case isOwn:
