@@ -218,7 +218,7 @@ func (e *FullError) Error() string {
 }
 
 // megabytes rounds up, so that something is never shown as nothing.
-func megabytes(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
+func megabytes(n int64) int64 { return (n-1)>>20 + 1 }
 
 // Full says whether err is that of a disk on which nothing more can be written: no space, no inode, a quota used up, or a
 // reservation refused.

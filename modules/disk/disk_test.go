@@ -61,6 +61,7 @@ func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
 
 func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
 	_, err := disk.New(t.TempDir(), 0).Reserve("", math.MaxInt64)
+	require.ErrorContains(t, err, "the task needs 8796093022208 MiB of disk, and there are ")
 	require.ErrorContains(t, err, "MiB in all here; it runs on a worker with a larger one")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
