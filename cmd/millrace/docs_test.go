@@ -30,8 +30,8 @@ const repository = "../../"
 // pages are the documents whose every claim is held against the program.
 func pages() []string {
 	return []string{
-		"README.md", "docs/bench.md", "docs/buckets.md", "docs/documents.md", "docs/editor.md", "docs/gpu.md", "docs/image.md",
-		"docs/modules.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/scaler.md", "docs/tools.md",
+		"README.md", "docs/bench.md", "docs/buckets.md", "docs/deploy.md", "docs/documents.md", "docs/editor.md", "docs/gpu.md",
+		"docs/image.md", "docs/modules.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/scaler.md", "docs/tools.md",
 	}
 }
 

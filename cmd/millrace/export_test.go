@@ -36,3 +36,17 @@ func ConfigTable() string {
 
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
+
+// WorkSettings is the variables of all that `millrace work` can be told, ScalerSettings of `millrace scaler`.
+func WorkSettings() []string   { return variables(&workConfig{}, &logConfig{}) }
+func ScalerSettings() []string { return variables(&scalerConfig{}, &logConfig{}) }
+
+func variables(configs ...any) []string {
+	var names []string
+	for _, cfg := range configs {
+		for _, s := range settings(cfg) {
+			names = append(names, s.Env)
+		}
+	}
+	return names
+}

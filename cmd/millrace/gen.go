@@ -51,10 +51,12 @@ wrong.`
 
 func newGenCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "gen", Short: "Write Kubernetes manifests of a pipeline",
-		Long: "Writes Kubernetes manifests of a pipeline: a Job that runs it, or the ConfigMap\nthat holds it.",
+		Use: "gen", Short: "Write manifests for Kubernetes and KEDA, and rules for buckets",
+		Long: `Writes manifests for Kubernetes: of a pipeline, a Job that runs it or the ConfigMap
+that holds it; of workers, a class of them, the ScaledObject that wakes it, and the
+scaler. And the rules by which a bucket removes what is old.`,
 	}
-	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd())
+	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd(), newGenDeployCmd(), newGenKEDACmd(), newGenScalerCmd(), newGenLifecycleCmd())
 	return group(cmd)
 }
 
@@ -137,22 +139,20 @@ func (m *manifest) generate(ctx context.Context, req *launch.Request, out io.Wri
 	if err != nil {
 		return err
 	}
-	var text strings.Builder
-	for i, t := range parts {
-		part, err := t.Execute(ctx, vars)
-		if err != nil {
-			return err
-		}
-		if i > 0 {
-			text.WriteString("---\n")
-		}
-		text.WriteString(part)
+	text, err := together(ctx, parts, vars)
+	if err != nil {
+		return err
 	}
 	m.warn(told, req.Job.State)
-	if m.out != "" {
-		return os.WriteFile(m.out, []byte(text.String()), 0o644)
+	return writeOut(m.out, out, text)
+}
+
+// writeOut writes what was generated to the file, or to out where none is named.
+func writeOut(file string, out io.Writer, text string) error {
+	if file != "" {
+		return os.WriteFile(file, []byte(text), 0o644)
 	}
-	_, err = io.WriteString(out, text.String())
+	_, err := io.WriteString(out, text)
 	return err
 }
 
@@ -213,12 +213,18 @@ func tellsSecret(name string, v any) bool {
 
 // parts are the templates of what is generated.
 func (m *manifest) parts() ([]*document.Template, error) {
-	names := map[string][]string{"job": {"configmap.yaml", "job.yaml"}, "configmap": {"configmap.yaml"}}[m.kind]
-	read := func(name string) ([]byte, error) { return manifests.ReadFile(path.Join("gen", name)) }
 	if m.template != "" {
-		names, read = []string{m.template}, readFile
+		return templates([]string{m.template}, readFile)
 	}
-	var parts []*document.Template
+	return templates(map[string][]string{"job": {"configmap.yaml", "job.yaml"}, "configmap": {"configmap.yaml"}}[m.kind], shipped)
+}
+
+// shipped reads a template that we ship.
+func shipped(name string) ([]byte, error) { return manifests.ReadFile(path.Join("gen", name)) }
+
+// templates are those of the names; a name that one uses and nobody gives is an error.
+func templates(names []string, read func(name string) ([]byte, error)) ([]*document.Template, error) {
+	var all []*document.Template
 	for _, name := range names {
 		text, err := read(name)
 		if err != nil {
@@ -229,7 +235,23 @@ func (m *manifest) parts() ([]*document.Template, error) {
 			return nil, err
 		}
 		t.Strict = true
-		parts = append(parts, t)
+		all = append(all, t)
 	}
-	return parts, nil
+	return all, nil
+}
+
+// together is one manifest of all parts.
+func together(ctx context.Context, parts []*document.Template, vars map[string]any) (string, error) {
+	var text strings.Builder
+	for i, t := range parts {
+		part, err := t.Execute(ctx, vars)
+		if err != nil {
+			return "", err
+		}
+		if i > 0 {
+			text.WriteString("---\n")
+		}
+		text.WriteString(part)
+	}
+	return text.String(), nil
 }

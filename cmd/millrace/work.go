@@ -32,6 +32,7 @@ type workConfig struct {
 	accessConfig
 	toolsConfig
 	admissionConfig
+	keepConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
@@ -145,6 +146,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()
+	defer cfg.sweep(ctx, s.records, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}

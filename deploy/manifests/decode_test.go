@@ -1,0 +1,102 @@
+package manifests
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+)
+
+// strict reads objects as the API server and KEDA do, and refuses fields that they do not know.
+var strict = sync.OnceValue(func() runtime.Decoder {
+	s := runtime.NewScheme()
+	utilruntime.Must(scheme.AddToScheme(s))
+	utilruntime.Must(keda.AddToScheme(s))
+	return serializer.NewCodecFactory(s, serializer.EnableStrict).UniversalDeserializer()
+})
+
+func decode(t *testing.T, o *object) (runtime.Object, error) {
+	t.Helper()
+	text, err := yaml.Marshal(o.Object)
+	require.NoError(t, err)
+	decoded, _, err := strict().Decode(text, nil, nil)
+	return decoded, err
+}
+
+func TestEveryObjectIsOneOfItsType(t *testing.T) {
+	for where, objects := range every(t) {
+		for _, o := range objects {
+			_, err := decode(t, o)
+			require.NoError(t, err, "%s: %s", where, name(o))
+		}
+	}
+}
+
+func TestAFieldThatNobodyKnowsIsFound(t *testing.T) {
+	for _, text := range []string{
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replica: 1}\n",
+		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {cooldown: 1}\n",
+		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {triggers: [{typ: cron}]}\n",
+	} {
+		objects, err := read([]byte(text))
+		require.NoError(t, err)
+		_, err = decode(t, objects[0])
+		require.ErrorContains(t, err, "unknown field", text)
+	}
+}
+
+// KEDA reads a trigger's metadata as strings: a number or a boolean there is refused by the API server.
+func TestTriggersSpeakInStrings(t *testing.T) {
+	for where, objects := range every(t) {
+		for _, o := range of(objects, "ScaledObject", "ScaledJob") {
+			decoded, err := decode(t, o)
+			require.NoError(t, err)
+			for _, trigger := range triggersOf(decoded) {
+				for key, value := range trigger.Metadata {
+					require.NotEmpty(t, value, "%s: %s: %s", where, name(o), key)
+				}
+			}
+		}
+	}
+}
+
+func triggersOf(o runtime.Object) []keda.ScaleTriggers {
+	switch o := o.(type) {
+	case *keda.ScaledObject:
+		return o.Spec.Triggers
+	case *keda.ScaledJob:
+		return o.Spec.Triggers
+	}
+	return nil
+}
+
+// What an object names of others is there, or is a Secret or a certificate that its reader is told to bring.
+func TestWhatAnObjectNamesIsThere(t *testing.T) {
+	for where, objects := range every(t) {
+		there := map[string]bool{"Secret aws-credentials": true, "Secret cos-credentials": true, "Secret millrace": true}
+		for _, o := range objects {
+			there[name(o)] = true
+			if secret := o.GetAnnotations()["service.beta.openshift.io/serving-cert-secret-name"]; secret != "" {
+				there["Secret "+secret] = true
+			}
+		}
+		if strings.Contains(where, "gcp-key") {
+			there["Secret gcp-credentials"] = true
+		}
+		if strings.Contains(where, "pull-secret") {
+			there["Secret registry-credentials"] = true
+		}
+		for _, o := range objects {
+			for _, named := range namedBy(t, o) {
+				require.True(t, there[named], "%s: %s names %s, which is not there", where, name(o), named)
+			}
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package manifests
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	"github.com/stretchr/testify/require"
+	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
+	core "k8s.io/api/core/v1"
+	policy "k8s.io/api/policy/v1"
+	rbac "k8s.io/api/rbac/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// A workload is what makes pods.
+type workload struct {
+	where, name string
+	template    core.PodTemplateSpec
+	deployment  *apps.Deployment // nil of others
+}
+
+func workloads(t *testing.T) []workload {
+	t.Helper()
+	var all []workload
+	for where, objects := range every(t) {
+		for _, o := range of(objects, "Deployment", "ScaledJob", "CronJob") {
+			decoded, err := decode(t, o)
+			require.NoError(t, err)
+			w := workload{where: where, name: where + ": " + name(o)}
+			switch d := decoded.(type) {
+			case *apps.Deployment:
+				w.template, w.deployment = d.Spec.Template, d
+			case *keda.ScaledJob:
+				w.template = d.Spec.JobTargetRef.Template
+			case *batch.CronJob:
+				w.template = d.Spec.JobTemplate.Spec.Template
+			}
+			all = append(all, w)
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+func (w workload) is(component string) bool {
+	return w.template.Labels["app.kubernetes.io/component"] == component
+}
+
+func (w workload) isWorker() bool { return w.is("worker") }
+
+func (w workload) container() core.Container { return w.template.Spec.Containers[0] }
+
+// env is a variable that stands in the manifest.
+func (w workload) env(name string) string {
+	i := slices.IndexFunc(w.container().Env, func(e core.EnvVar) bool { return e.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return w.container().Env[i].Value
+}
+
+// What restricted-v2 and the restricted level of pod security ask, and what an image whose root can't be written needs.
+func TestPodsAreRestrictedAndBelongToNobody(t *testing.T) {
+	for _, w := range workloads(t) {
+		spec, c := w.template.Spec, w.container()
+		require.Len(t, spec.Containers, 1, w.name)
+		require.True(t, *spec.SecurityContext.RunAsNonRoot, w.name)
+		require.Equal(t, core.SeccompProfileTypeRuntimeDefault, spec.SecurityContext.SeccompProfile.Type, w.name)
+		require.Nil(t, spec.SecurityContext.RunAsUser, "%s: OpenShift gives the user", w.name)
+		require.Nil(t, spec.SecurityContext.FSGroup, "%s: OpenShift gives the group", w.name)
+		require.Nil(t, spec.SecurityContext.SELinuxOptions, w.name)
+		require.Nil(t, c.SecurityContext.RunAsUser, w.name)
+		require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, w.name)
+		require.False(t, *c.SecurityContext.AllowPrivilegeEscalation, w.name)
+		require.Equal(t, []core.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop, w.name)
+		require.Empty(t, c.SecurityContext.Capabilities.Add, w.name)
+		require.False(t, spec.HostNetwork || spec.HostPID || spec.HostIPC, w.name)
+		require.False(t, *spec.EnableServiceLinks, w.name)
+		require.Equal(t, w.is("scaler"), *spec.AutomountServiceAccountToken, "%s: the scaler alone has a token", w.name)
+		for _, v := range spec.Volumes {
+			require.Nil(t, v.HostPath, w.name)
+		}
+	}
+}
+
+// writable is what the image's programs write to (docs/image.md).
+func TestWorkersHaveWhereToWrite(t *testing.T) {
+	for _, w := range workloads(t) {
+		if !w.isWorker() {
+			continue
+		}
+		empty := map[string]bool{}
+		for _, v := range w.template.Spec.Volumes {
+			empty[v.Name] = v.EmptyDir != nil && !v.EmptyDir.SizeLimit.IsZero()
+		}
+		for _, path := range []string{"/home/workspace", "/tmp", "/home/millrace"} {
+			require.True(t, slices.ContainsFunc(w.container().VolumeMounts, func(m core.VolumeMount) bool {
+				return m.MountPath == path && !m.ReadOnly && empty[m.Name]
+			}), "%s: nothing of a limited size is mounted at %s", w.name, path)
+		}
+	}
+}
+
+func TestEveryContainerHasRequestsLimitsAndProbes(t *testing.T) {
+	for _, w := range workloads(t) {
+		c := w.container()
+		for _, r := range []core.ResourceName{core.ResourceCPU, core.ResourceMemory} {
+			request, limit := c.Resources.Requests[r], c.Resources.Limits[r]
+			require.False(t, request.IsZero() || limit.IsZero(), "%s: %s", w.name, r)
+			require.LessOrEqual(t, request.Cmp(limit), 0, "%s: %s", w.name, r)
+		}
+		if w.is("callbacks") {
+			continue // it ends by itself
+		}
+		require.Equal(t, "/healthz", c.LivenessProbe.HTTPGet.Path, w.name)
+		require.Equal(t, "/readyz", c.ReadinessProbe.HTTPGet.Path, w.name)
+		port := slices.IndexFunc(c.Ports, func(p core.ContainerPort) bool { return p.Name == c.LivenessProbe.HTTPGet.Port.StrVal })
+		require.GreaterOrEqual(t, port, 0, w.name)
+		require.Equal(t, "0.0.0.0:"+strconv.Itoa(int(c.Ports[port].ContainerPort)), w.env("MILLRACE_STATUS"), w.name)
+	}
+}
+
+// The figures of the ModelOps worker classes (docs/image.md).
+func TestClassesHaveTheirFigures(t *testing.T) {
+	want := map[string][]string{
+		"light": {"250m", "512Mi", "1", "2Gi", "5Gi", "0"},
+		"heavy": {"2", "4Gi", "8", "16Gi", "10Gi", "0"},
+		"gpu":   {"4", "8Gi", "16", "32Gi", "20Gi", "1"},
+	}
+	for _, o := range of(kustomize(t, "../overlays/kubernetes"), "Deployment") {
+		class := o.GetLabels()["millrace/class"]
+		if class == "" {
+			continue
+		}
+		decoded, err := decode(t, o)
+		require.NoError(t, err)
+		spec := decoded.(*apps.Deployment).Spec.Template.Spec
+		r := spec.Containers[0].Resources
+		gpus := r.Limits["nvidia.com/gpu"]
+		require.Equal(t, want[class], []string{
+			r.Requests.Cpu().String(), r.Requests.Memory().String(), r.Limits.Cpu().String(), r.Limits.Memory().String(),
+			spec.Volumes[0].EmptyDir.SizeLimit.String(), gpus.String(),
+		}, class)
+		delete(want, class)
+	}
+	require.Empty(t, want)
+}
+
+func TestGPUWorkersGoWhereGPUsAre(t *testing.T) {
+	selectors := map[string]map[string]string{}
+	for _, w := range workloads(t) {
+		_, asks := w.container().Resources.Limits["nvidia.com/gpu"]
+		require.Equal(t, w.template.Labels["millrace/class"] == "gpu", asks, w.name)
+		if !asks {
+			require.Empty(t, w.template.Spec.Tolerations, w.name)
+			continue
+		}
+		require.Contains(t, w.template.Spec.Tolerations, core.Toleration{Key: "nvidia.com/gpu", Operator: core.TolerationOpExists, Effect: core.TaintEffectNoSchedule}, w.name)
+		selectors[w.where] = w.template.Spec.NodeSelector
+	}
+	require.Equal(t, map[string]string{"nvidia.com/gpu.present": "true"}, selectors["overlays/kubernetes"])
+	require.Equal(t, map[string]string{"role": "gpu"}, selectors["overlays/openshift"])
+	require.Equal(t, map[string]string{"role": "gpu", "nvidia.com/gpu.product": "NVIDIA-L4"}, selectors["components/gpu-product over openshift"])
+	require.Equal(t, map[string]string{"role": "gpu", "accelerator": "nvidia-l4"}, selectors["components/gpu-accelerator over openshift"])
+}
+
+// A pod outlives its jobs' grace: what is given back must be given back, and why must be written.
+func TestPodsOutliveTheGraceOfTheirJobs(t *testing.T) {
+	for _, w := range workloads(t) {
+		if !w.isWorker() {
+			continue
+		}
+		grace, err := time.ParseDuration(w.env("MILLRACE_GRACE"))
+		require.NoError(t, err, w.name)
+		given := time.Duration(*w.template.Spec.TerminationGracePeriodSeconds) * time.Second
+		require.GreaterOrEqual(t, given, grace+30*time.Second, w.name)
+	}
+}
+
+func TestNothingButKEDASetsReplicas(t *testing.T) {
+	for _, w := range workloads(t) {
+		if w.deployment != nil {
+			require.Nil(t, w.deployment.Spec.Replicas, w.name)
+		}
+	}
+}
+
+func TestSelectorsAndBudgetsFindTheirPods(t *testing.T) {
+	for where, objects := range every(t) {
+		for _, o := range of(objects, "Deployment") {
+			decoded, err := decode(t, o)
+			require.NoError(t, err)
+			d := decoded.(*apps.Deployment)
+			require.True(t, selects(t, d.Spec.Selector, d.Spec.Template.Labels), "%s: %s", where, name(o))
+			others := 0
+			for _, other := range of(objects, "Deployment") {
+				decoded, err := decode(t, other)
+				require.NoError(t, err)
+				if selects(t, d.Spec.Selector, decoded.(*apps.Deployment).Spec.Template.Labels) {
+					others++
+				}
+			}
+			require.Equal(t, 1, others, "%s: %s takes another's pods", where, name(o))
+			if d.Labels["app.kubernetes.io/component"] == "worker" {
+				require.True(t, hasBudget(t, objects, d), "%s: %s has no budget of disruptions", where, name(o))
+			}
+		}
+	}
+}
+
+func hasBudget(t *testing.T, objects []*object, d *apps.Deployment) bool {
+	t.Helper()
+	return slices.ContainsFunc(of(objects, "PodDisruptionBudget"), func(o *object) bool {
+		decoded, err := decode(t, o)
+		require.NoError(t, err)
+		b := decoded.(*policy.PodDisruptionBudget)
+		require.Greater(t, b.Spec.MaxUnavailable.IntValue(), 0, "a node that is drained would wait for ever")
+		return selects(t, b.Spec.Selector, d.Spec.Template.Labels)
+	})
+}
+
+func selects(t *testing.T, s *meta.LabelSelector, of map[string]string) bool {
+	t.Helper()
+	selector, err := meta.LabelSelectorAsSelector(s)
+	require.NoError(t, err)
+	return selector.Matches(labels.Set(of))
+}
+
+func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
+	for where, objects := range every(t) {
+		roles := of(objects, "Role", "ClusterRole")
+		if strings.Contains(where, "sqs-trigger") {
+			require.Empty(t, roles, where)
+			continue
+		}
+		require.Len(t, roles, 1, where)
+		decoded, err := decode(t, roles[0])
+		require.NoError(t, err)
+		require.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}}}, decoded.(*rbac.Role).Rules, where)
+	}
+}
+
+// namedBy is the objects that an object names, as kind and name. Those that may be absent are left out.
+func namedBy(t *testing.T, o *object) []string {
+	t.Helper()
+	decoded, err := decode(t, o)
+	require.NoError(t, err)
+	names := map[string]bool{}
+	switch d := decoded.(type) {
+	case *apps.Deployment:
+		ofPod(d.Spec.Template.Spec, names)
+	case *keda.ScaledJob:
+		ofPod(d.Spec.JobTargetRef.Template.Spec, names)
+	case *batch.CronJob:
+		ofPod(d.Spec.JobTemplate.Spec.Template.Spec, names)
+	case *keda.ScaledObject:
+		names["Deployment "+d.Spec.ScaleTargetRef.Name] = true
+	case *keda.TriggerAuthentication:
+		for _, s := range d.Spec.SecretTargetRef {
+			names["Secret "+s.Name] = true
+		}
+		for _, c := range d.Spec.ConfigMapTargetRef {
+			names["ConfigMap "+c.Name] = true
+		}
+	case *rbac.RoleBinding:
+		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
+		for _, s := range d.Subjects {
+			names[s.Kind+" "+s.Name] = true
+		}
+	}
+	for _, trigger := range triggersOf(decoded.(runtime.Object)) {
+		if trigger.AuthenticationRef != nil {
+			names["TriggerAuthentication "+trigger.AuthenticationRef.Name] = true
+		}
+		if host, _, ok := strings.Cut(trigger.Metadata["scalerAddress"], "."); ok {
+			names["Service "+host] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func ofPod(spec core.PodSpec, names map[string]bool) {
+	names["ServiceAccount "+spec.ServiceAccountName] = true
+	for _, s := range spec.ImagePullSecrets {
+		names["Secret "+s.Name] = true
+	}
+	for _, v := range spec.Volumes {
+		if v.ConfigMap != nil {
+			names["ConfigMap "+v.ConfigMap.Name] = true
+		}
+		if v.Secret != nil {
+			names["Secret "+v.Secret.SecretName] = true
+		}
+	}
+	for _, from := range spec.Containers[0].EnvFrom {
+		if from.ConfigMapRef != nil {
+			names["ConfigMap "+from.ConfigMapRef.Name] = true
+		}
+	}
+	for _, e := range spec.Containers[0].Env {
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			names["ConfigMap "+e.ValueFrom.ConfigMapKeyRef.Name] = true
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package record_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/worker/record"
+)
+
+const day = 24 * time.Hour
+
+// at is a Book of the store at a time after noon.
+func at(store blob.Store, after time.Duration) *record.Book {
+	return record.New(store, func() time.Time { return noon.Add(after) })
+}
+
+// over runs a job that leaves an output, and ends.
+func over(t *testing.T, store blob.Store, id string) {
+	t.Helper()
+	a := claim(t, newBook(store), id)
+	_, err := a.Publish(t.Context(), "deep/out.glb", strings.NewReader("made"))
+	require.NoError(t, err)
+	_, err = a.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+	require.NoError(t, err)
+}
+
+func TestOutputsGoBeforeRecordsAndBothByTheEndOfTheJob(t *testing.T) {
+	dir := t.TempDir()
+	store, err := dirblob.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	over(t, store, "a")
+	over(t, store, "b")
+	keep := record.Keep{Outputs: day, Records: 20 * day}
+
+	n, err := at(store, 23*time.Hour).Sweep(t.Context(), keep)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Len(t, keysOf(t, store, "artifacts/"), 2)
+
+	n, err = at(store, 25*time.Hour).Sweep(t.Context(), keep)
+	require.NoError(t, err)
+	require.Equal(t, record.Swept{Outputs: 2}, n)
+	require.Empty(t, keysOf(t, store, "artifacts/"))
+	final, err := newBook(store).Final(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, record.Succeeded, final.Status)
+
+	n, err = at(store, 21*day).Sweep(t.Context(), keep)
+	require.NoError(t, err)
+	require.Equal(t, record.Swept{Records: 2}, n)
+	require.Empty(t, keysOf(t, store, ""))
+	for _, gone := range []string{"artifacts/a", "index/" + noon.Format(time.DateOnly)} {
+		require.NoDirExists(t, filepath.Join(dir, gone))
+	}
+	jobs, err := filepath.Glob(filepath.Join(dir, "jobs/*/*"))
+	require.NoError(t, err)
+	require.Empty(t, jobs, "folders too")
+}
+
+func TestForEverIsForEver(t *testing.T) {
+	store := newStore(t)
+	over(t, store, "a")
+	before := keysOf(t, store, "")
+	for _, keep := range []record.Keep{{}, {Outputs: 2000 * day}, {Records: 2000 * day}} {
+		n, err := at(store, 1000*day).Sweep(t.Context(), keep)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+	require.Equal(t, before, keysOf(t, store, ""))
+	n, err := at(store, 1000*day).Sweep(t.Context(), record.Keep{Outputs: day})
+	require.NoError(t, err)
+	require.Equal(t, record.Swept{Outputs: 1}, n)
+	require.Len(t, keysOf(t, store, ""), len(before)-1)
+}
+
+func TestAJobThatIsNotOverOrOwesACallbackKeepsAll(t *testing.T) {
+	store := newStore(t)
+	a := claim(t, newBook(store), "running")
+	_, err := a.Publish(t.Context(), "out", strings.NewReader("made"))
+	require.NoError(t, err)
+	over(t, store, "owing")
+	e := record.Entry{Job: "owing", URL: "https://example.com/done", Round: 1, First: noon, Due: noon.Add(time.Hour)}
+	require.NoError(t, newBook(store).Owe(t.Context(), e, record.Owed{Round: 1, Next: noon.Add(time.Hour)}))
+	before := keysOf(t, store, "")
+	n, err := at(store, 100*day).Sweep(t.Context(), record.Keep{Outputs: day, Records: 20 * day})
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Equal(t, before, keysOf(t, store, ""))
+}
+
+// A dying store stops after a number of deletions.
+type dying struct {
+	*dirblob.Store
+	left int
+}
+
+func (d *dying) Delete(ctx context.Context, key string) error {
+	if d.left == 0 {
+		return errCrash
+	}
+	d.left--
+	return d.Store.Delete(ctx, key)
+}
+
+func TestASweepThatDiesBetweenAnyTwoDeletionsIsFinishedByTheNext(t *testing.T) {
+	keep := record.Keep{Outputs: day, Records: 20 * day}
+	for k := 0; ; k++ {
+		store := newStore(t)
+		over(t, store, "a")
+		_, err := at(&dying{store, k}, 30*day).Sweep(t.Context(), keep)
+		if err == nil {
+			require.Greater(t, k, 3)
+			return
+		}
+		require.ErrorIs(t, err, errCrash)
+		_, err = newBook(store).Final(t.Context(), "a")
+		listed := len(keysOf(t, store, "index/")) > 0
+		require.True(t, err != nil || listed, "a record that is not in the index is never found again")
+		_, err = at(store, 30*day).Sweep(t.Context(), keep)
+		require.NoError(t, err)
+		require.Empty(t, keysOf(t, store, ""), "after %d deletions", k)
+	}
+}
+
+func TestAJobThatCantBeSweptHoldsUpNoOther(t *testing.T) {
+	dir := t.TempDir()
+	store, err := dirblob.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	for _, id := range []string{"a", "b", "c"} {
+		over(t, store, id)
+	}
+	finals, err := filepath.Glob(filepath.Join(dir, "jobs/*/b/final"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(finals[0], []byte("{"), 0o600))
+	n, err := at(store, 30*day).Sweep(t.Context(), record.Keep{Records: 20 * day})
+	require.ErrorContains(t, err, "job b: ")
+	require.Equal(t, record.Swept{Outputs: 2, Records: 2}, n)
+}
