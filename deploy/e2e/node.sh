@@ -6,9 +6,25 @@ containerd_ctl() {
   ctr -a "$node/containerd.sock" "$@"
 }
 
+# network makes the bridge that pods are on: they reach this machine at $gateway and it reaches them. They reach nothing else.
+network() {
+  ip link add "$bridge" type bridge 2>/dev/null || ip link show "$bridge" >/dev/null
+  ip addr replace "$gateway/24" dev "$bridge"
+  ip link set "$bridge" up
+  cat >"$node/cni/10-pods.conflist" <<EOM
+{"cniVersion": "0.4.0", "name": "pods", "plugins": [
+  {"type": "bridge", "bridge": "$bridge", "isDefaultGateway": true,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "${gateway%.*}.0/24"}]], "dataDir": "$node/cni/addresses"}}]}
+EOM
+}
+
+remove_network() {
+  ip link del "$bridge" 2>/dev/null || true
+}
+
 start_containerd() {
-  mkdir -p "$node/cni/bin" "$node/cni/net.d"
-  echo '{"cniVersion":"0.4.0","name":"none","plugins":[{"type":"loopback"}]}' >"$node/cni/net.d/10-none.conflist"
+  mkdir -p "$node/cni"
+  network
   cat >"$node/config.toml" <<EOM
 version = 2
 root = "$node/root"
@@ -27,8 +43,8 @@ state = "$node/state"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "$node/cni/bin"
-    conf_dir = "$node/cni/net.d"
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "$node/cni"
 EOM
   start containerd containerd -c "$node/config.toml"
   await 20 containerd containerd_ctl version
