@@ -81,7 +81,7 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	addr := free.Addr().String()
 	require.NoError(t, free.Close())
 	m.job("needs", "needs", nil)
-	w := m.start("--pipelines", folder, "--slots=1", "--metrics", addr)
+	w := m.start("--pipelines", folder, "--slots=1", "--status", addr)
 	w.until("message released")
 	_, err = os.Stat(filepath.Join(m.data, "store", "jobs"))
 	require.ErrorIs(t, err, fs.ErrNotExist, "nothing is recorded of what the catalogue says that can't run here")

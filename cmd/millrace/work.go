@@ -53,7 +53,7 @@ type workConfig struct {
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
 	GPU          string        `flag:"gpu" default:"auto" doc:"whether tasks get GPUs: auto (those that NVIDIA's driver knows of, where it is asked for one), off"`
 	GPULost      string        `flag:"gpu-lost" default:"exit" doc:"what a worker does whose GPUs have all failed, or that has none and is of class gpu (--labels class=gpu): exit (take nothing more, and end with code 6 when its jobs are over), stay"`
-	Metrics      string        `flag:"metrics" default:"" doc:"address to answer Prometheus on, at /metrics; :9464 is this machine's own, 0.0.0.0:9464 everybody's; empty is none"`
+	Status       string        `flag:"status" default:"" doc:"address to answer /metrics, /healthz, /readyz and /busy on; :8081 is this machine's own, 0.0.0.0:8081 everybody's; empty is none"`
 	Wake         string        `flag:"wake" default:"" doc:"address to listen on for pushes that wake the polling of COS queues, as Code Engine sends them; :8080 is this machine's own"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
 
@@ -128,8 +128,8 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Metrics != "" {
-		stop, err := serveMetrics(ctx, cfg.Metrics, counted.Handler(), log)
+	if cfg.Status != "" {
+		stop, err := serveStatus(ctx, cfg.Status, statusHandler(w.Status, counted.Handler()), log)
 		if err != nil {
 			return err
 		}
