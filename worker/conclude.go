@@ -37,8 +37,13 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 	if a.lease.Lost() != nil {
 		j = judgement{verdict: drop} // whatever the job made of it
 	}
-	defer a.tell(j, run)
-	failure := failureOf(run, err)
+	v, final := a.answer(held, run, failureOf(run, err), j)
+	a.tell(v, run, final)
+}
+
+// answer records how the attempt ended and answers the broker as j says. It returns what has become of the message, and where the
+// job is over how it ended.
+func (a *attempt) answer(held context.Context, run *engine.Run, failure *engine.Failure, j judgement) (verdict, *record.Record) {
 	switch j.verdict {
 	case drop:
 		// The message is somebody else's, but this attempt is ours: without its end it would count as a death.
@@ -47,6 +52,7 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 		}
 		a.end(held, record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: failure})
 		a.log.WarnContext(held, "job dropped", "verdict", drop, "attempt", a.record.N, "duration", time.Since(a.started), "err", failure)
+		return drop, nil
 	case nack:
 		o := record.Outcome{Attempt: record.AttemptFailed, Run: run, Failure: failure}
 		if j.free {
@@ -54,29 +60,25 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 		}
 		a.end(held, o)
 		if j.unfit {
-			a.release(held, a.fitClass(j.class), j.delay, failure.Message)
-			return
+			return a.release(held, a.fitClass(j.class), j.delay, failure.Message), nil
 		}
 		j.reason, j.status = failure.Message, record.Retrying
-		a.settle(held, j, nil)
-	default:
-		a.commit(held, run, failure, j)
+		return a.settle(held, j, nil), nil
 	}
+	return a.commit(held, run, failure, j)
 }
 
-// tell tells what became of the attempt, in numbers.
-func (a *attempt) tell(j judgement, run *engine.Run) {
+// tell tells in numbers what has become of the attempt, and its message (v). run is nil where nothing ran, final where the job
+// is not over.
+func (a *attempt) tell(v verdict, run *engine.Run, final *record.Record) {
 	s := Settlement{
-		Pipeline: a.pipelineLabel(), Verdict: string(j.verdict), Duration: time.Since(a.started), LeaseLost: a.lease.Lost() != nil,
+		Pipeline: a.pipelineLabel(), Verdict: string(v), Duration: time.Since(a.started), LeaseLost: a.lease.Lost() != nil,
 	}
 	if run != nil {
 		s.GPUSeconds = run.GPUSeconds
 	}
-	if sent := a.job.Enqueued; j.status.Final() && !sent.IsZero() {
-		s.Latency = max(0, time.Since(sent))
-	}
-	if j.unfit {
-		s.Verdict = released
+	if final != nil && (v == ack || v == bury) && !a.job.Enqueued.IsZero() {
+		s.Latency = max(0, final.Finished.Sub(final.Enqueued))
 	}
 	a.worker.cfg.Settled(s)
 }
@@ -114,7 +116,7 @@ func (a *attempt) end(held context.Context, o record.Outcome) {
 
 // commit writes the job's final record and answers the broker. The work is done by then, and expensive: a store that
 // fails is asked again for as long as the lease is held, within the worker's patience.
-func (a *attempt) commit(held context.Context, run *engine.Run, failure *engine.Failure, j judgement) {
+func (a *attempt) commit(held context.Context, run *engine.Run, failure *engine.Failure, j judgement) (verdict, *record.Record) {
 	o := record.Outcome{Status: j.status, Run: run}
 	if j.status != record.Succeeded {
 		o.Failure = failure
@@ -133,26 +135,24 @@ func (a *attempt) commit(held context.Context, run *engine.Run, failure *engine.
 	})
 	switch {
 	case errors.Is(err, record.ErrSuperseded):
-		a.yield(held, final)
+		return a.yield(held, final), final
 	case err == nil:
-		a.settle(held, j, final)
-	default: // not recorded, so not answered
-		a.log.ErrorContext(held, "outcome not recorded", "err", err)
-		stop := &engine.Failure{Message: "the store did not take the outcome: " + err.Error()}
-		a.end(held, record.Outcome{Attempt: record.AttemptInterrupted, Failure: stop})
-		a.handBack(held, a.bounced(), stop.Message)
+		return a.settle(held, j, final), final
 	}
+	a.log.ErrorContext(held, "outcome not recorded", "err", err) // so not answered
+	stop := &engine.Failure{Message: "the store did not take the outcome: " + err.Error()}
+	a.end(held, record.Outcome{Attempt: record.AttemptInterrupted, Failure: stop})
+	return a.handBack(held, a.bounced(), stop.Message), nil
 }
 
 // yield answers the broker for an attempt that another one was faster than. The callback is the other's to send; where
 // there is one, the message comes again in a while, in case the other died before it did.
-func (a *attempt) yield(ctx context.Context, final *record.Record) {
+func (a *attempt) yield(ctx context.Context, final *record.Record) verdict {
 	a.log.InfoContext(ctx, "attempt superseded", "status", final.Status)
 	if a.callbackURL() == "" {
-		a.settle(ctx, judgeFinal(final), nil)
-		return
+		return a.settle(ctx, judgeFinal(final), nil)
 	}
-	a.handBack(ctx, jitter(firstBackoff), record.ErrSuperseded.Error())
+	return a.handBack(ctx, jitter(firstBackoff), record.ErrSuperseded.Error())
 }
 
 // callbackURL is where the job's outcome is posted to; empty is nowhere.

@@ -57,22 +57,25 @@ func (a *attempt) inline() (*launch.Request, error) {
 	return req, nil
 }
 
-// asBegun returns the request for the document that the job's first attempt ran, where that is not the one that
-// request has found, or request has found none (why). A version that the message asks for is never replaced.
-func (a *attempt) asBegun(ctx context.Context, req *launch.Request, why error) (*launch.Request, error) {
-	begun, asked := a.record.Digest, a.job.Version
+// An edition is a document of the catalogue as it was when a job ran it. The zero value is none.
+type edition struct{ source, digest string }
+
+// asBegun returns the request for the document that the job began with, where that is not the one that request has found, or
+// request has found none (why). A version that the message asks for is never replaced.
+func (a *attempt) asBegun(ctx context.Context, begun edition, req *launch.Request, why error) (*launch.Request, error) {
+	asked := a.job.Version
 	switch {
-	case a.record.N == 1 || begun == "" || a.job.Inline != nil:
+	case begun.digest == "" || a.job.Inline != nil:
 		return req, why
-	case req != nil && (req.Digest == begun || asked != ""):
+	case req != nil && (req.Digest == begun.digest || asked != ""):
 		return req, nil
-	case asked != "" && asked != begun:
+	case asked != "" && asked != begun.digest:
 		return nil, why
 	}
-	req, err := a.load(ctx, a.record.Pipeline, begun)
+	req, err := a.load(ctx, begun.source, begun.digest)
 	if errors.Is(err, record.ErrNoDocument) {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("the job began with %s in the version %s, which is neither in the catalogue nor in the store any more; send it again to run the present one",
-			a.record.Pipeline, begun))
+			begun.source, begun.digest))
 	}
 	return req, err
 }

@@ -10,10 +10,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
 )
 
 // misfit says why a worker with these labels can't run a job that requires those; empty when it can.
@@ -94,7 +96,7 @@ func quantity(s string) (float64, bool) {
 
 // release gives a message up whose job this worker can't run: to the queue of the class of workers that can, where there is
 // one, else back to where it came from, hidden for a while. The job pays nothing.
-func (a *attempt) release(ctx context.Context, class string, delay time.Duration, why string) {
+func (a *attempt) release(ctx context.Context, class string, delay time.Duration, why string) verdict {
 	ctx, cancel := answering(ctx)
 	defer cancel()
 	if q := a.classQueue(class); q != nil {
@@ -102,42 +104,90 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
 		} else {
 			a.log.InfoContext(ctx, "message released", "class", class, "err", why)
-			return
+			return released
 		}
 	}
+	a.wait(ctx, engine.Unfit, why)
 	a.log.InfoContext(ctx, "message released", "delay", delay, "err", why)
-	if err := a.lease.Nack(ctx, delay); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
-		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
-	}
+	return a.nack(ctx, delay, released)
 }
 
-// leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did: nothing is
-// recorded, however often that happens. A job that somebody has canceled, or that has ended and is owed no more than an
-// answer, is over here as well as anywhere.
+// leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did. The job's record
+// says why it waits, and nothing else becomes of that, however often it happens.
 func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	if req == nil {
 		return false
 	}
 	why := a.worker.cfg.Fit(begin, req)
-	if why == nil || a.canceled(ctx) != nil || a.ended(ctx) {
+	if why == nil || a.decided(ctx) {
+		return false
+	}
+	if why = a.misfitAsBegun(begin, ctx, req, why); why == nil {
 		return false
 	}
 	stop, ok := errors.AsType[*engine.Stop](why)
 	if !ok || stop.Reason != engine.Unfit {
+		a.wait(ctx, "", why.Error())
 		a.handBack(ctx, a.again(begin, maxTrouble), why.Error())
 		return true
 	}
-	a.req = req
-	a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message)
-	a.tell(judgement{unfit: true}, nil)
+	a.tell(a.release(ctx, a.fitClass(stop.Class), a.again(ctx, maxBackoff), stop.Message), nil, nil)
 	return true
 }
 
-// ended says whether it is known how the job ended.
-func (a *attempt) ended(ctx context.Context) bool {
-	_, err := a.worker.cfg.Records.Final(ctx, a.job.ID)
-	return err == nil
+// leaveMisfit gives a job up that requires labels which this worker has not, and says whether it did.
+func (a *attempt) leaveMisfit(ctx context.Context) bool {
+	why := misfit(a.job.Requires, a.worker.cfg.Labels)
+	if why == "" || a.decided(ctx) {
+		return false
+	}
+	a.tell(a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why), nil, nil)
+	return true
 }
+
+// decided says whether it is known that the job is not run any more: it has ended, or its next attempt will say how. That can be
+// done here as well as anywhere.
+func (a *attempt) decided(ctx context.Context) bool {
+	p, err := a.worker.cfg.Records.Past(ctx, a.job.ID)
+	if err != nil {
+		a.log.WarnContext(ctx, "earlier attempts not read", "err", err)
+		return false
+	}
+	a.past = p
+	return p.Final || p.Canceled || poisoned(p.History) != nil || p.Failed >= a.maxAttempts()
+}
+
+// misfitAsBegun is why this worker can't run the document that the job began with. req is for the one that it would begin with
+// now, and why what is against that.
+func (a *attempt) misfitAsBegun(begin, ctx context.Context, req *launch.Request, why error) error {
+	if a.past == nil {
+		return why
+	}
+	begun, err := a.asBegun(ctx, edition{a.past.Pipeline, a.past.Digest}, req, nil)
+	switch {
+	case fault.Of(err) == fault.Permanent: // it can't be run anywhere
+		return nil
+	case err != nil || begun == req:
+		return why
+	}
+	return a.worker.cfg.Fit(begin, begun)
+}
+
+// wait has the job's record say why it waits that was not claimed here.
+func (a *attempt) wait(ctx context.Context, r engine.Reason, why string) {
+	if a.past == nil { // it was claimed, and its end says why, or the store says nothing
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	w := record.Wait{Host: a.worker.cfg.Name, Delivery: a.lease.Delivery, Reason: r, Message: why}
+	if err := a.worker.cfg.Records.Wait(ctx, a.job, a.past, w); err != nil {
+		a.log.WarnContext(ctx, "wait not recorded", "err", err)
+	}
+}
+
+// waitTimeout is for two small writes.
+const waitTimeout = 5 * time.Second
 
 // again is how long to hide a message that goes back untouched: longer each time that it comes, up to most.
 func (a *attempt) again(ctx context.Context, most time.Duration) time.Duration {

@@ -45,9 +45,7 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 		return
 	}
 	defer w.leave(a)
-	if why := misfit(j.Requires, w.cfg.Labels); why != "" {
-		a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why)
-		a.tell(judgement{unfit: true}, nil)
+	if a.leaveMisfit(ctx) {
 		return
 	}
 	if err != nil {
@@ -63,6 +61,7 @@ type attempt struct {
 	job    *job.Job
 	record *record.Attempt
 	req    *launch.Request // nil when there is none
+	past   *record.Past    // nil but where it was asked for before a claim
 	standing
 	log     *slog.Logger
 	started time.Time
@@ -78,6 +77,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	if unfit == nil {
 		req, why = a.request(ctx)
 	}
+	a.req = req
 	if begin.Err() != nil {
 		a.handBack(ctx, a.again(begin, maxTrouble), context.Cause(begin).Error())
 		return
@@ -91,14 +91,14 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	switch final, done := errors.AsType[*record.FinalError](err); {
 	case done: // an earlier delivery got this far: only what is owed is done
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
-		a.settle(held, judgeFinal(final.Final), final.Final)
+		a.tell(a.settle(held, judgeFinal(final.Final), final.Final), nil, final.Final)
 	case damaged(err):
-		a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil)
+		a.tell(a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil), nil, nil)
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
 	default:
-		if unfit == nil {
-			req, why = a.asBegun(ctx, req, why)
+		if unfit == nil && a.record.N > 1 {
+			req, why = a.asBegun(ctx, edition{a.record.Pipeline, a.record.Digest}, req, why)
 		}
 		a.run(ctx, held, req, why)
 	}
@@ -127,6 +127,7 @@ func (a *attempt) claim(begin, ctx context.Context, req *launch.Request) (releas
 		return true, nil
 	}
 	a.record, err = w.cfg.Records.Claim(ctx, a.job, c)
+	a.past = nil // the attempt's end says more
 	return release, err
 }
 
@@ -136,6 +137,9 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 	a.req = req
 	if why := a.refused(); why != nil {
 		unfit = why
+	}
+	if stop := a.canceled(ctx); stop != nil {
+		unfit = stop
 	}
 	defer a.recover(held)
 	if unfit != nil {
@@ -168,17 +172,14 @@ func (a *attempt) recover(ctx context.Context) {
 	a.log.ErrorContext(ctx, "worker panicked", "err", p, "stack", string(debug.Stack()))
 	f := &engine.Failure{Reason: engine.Bug, Message: fmt.Sprintf("the worker failed at this job (a bug; the stack is in its log): %v", p)}
 	a.end(ctx, record.Outcome{Attempt: record.AttemptFailed, Failure: f})
-	a.handBack(ctx, jitter(backoff(a.attempt)), f.Message)
+	a.tell(a.handBack(ctx, jitter(backoff(a.attempt)), f.Message), nil, nil)
 }
 
-// launch runs the request until it ends, is canceled, or its deadline passes.
+// launch runs the request until it ends or its deadline passes.
 func (a *attempt) launch(ctx context.Context, req *launch.Request, events engine.Reporter) (*launch.Outcome, error) {
 	longest, past := a.longest()
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, &engine.Stop{Reason: engine.Deadline, Message: past})
 	defer cancel()
-	if stop := a.canceled(ctx); stop != nil {
-		return nil, stop
-	}
 	return a.worker.cfg.Launcher.Launch(ctx, req, events)
 }
 

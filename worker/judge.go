@@ -21,10 +21,9 @@ const (
 	nack verdict = "nack" // hand it back
 	bury verdict = "bury" // its outcome is recorded, and a person should look: to the dead-letter queue
 	drop verdict = "drop" // the lease is gone, it is somebody else's message now: touch nothing
-)
 
-// released is how a message is counted that this worker can't run.
-const released = "release"
+	released verdict = "release" // nobody's judgement: this worker can't run it, and has passed it on or handed it back
+)
 
 // A judgement is a verdict with what follows from it.
 type judgement struct {

@@ -13,12 +13,12 @@ import (
 // settleTimeout is for calling back, and for answering the broker.
 const settleTimeout = 2 * time.Minute
 
-// settle answers the broker. With a final record the completion callback comes first: it is delivered, or in the outbox.
-func (a *attempt) settle(held context.Context, j judgement, final *record.Record) {
+// settle answers the broker, and returns what has become of the message: drop where the broker did not take the answer. With a
+// final record the completion callback comes first: it is delivered, or in the outbox.
+func (a *attempt) settle(held context.Context, j judgement, final *record.Record) verdict {
 	if final != nil {
 		if err := a.callBack(held, final); err != nil {
-			a.handBack(held, a.bounced(), err.Error())
-			return
+			return a.handBack(held, a.bounced(), err.Error())
 		}
 	}
 	ctx, cancel := answering(held)
@@ -35,10 +35,10 @@ func (a *attempt) settle(held context.Context, j judgement, final *record.Record
 	switch {
 	case errors.Is(err, queue.ErrLeaseLost): // what is recorded stands; whoever gets the message next does what is owed
 		a.log.WarnContext(ctx, "lease lost before the answer", "verdict", j.verdict, "err", err)
-		return
+		return drop
 	case err != nil:
 		a.log.ErrorContext(ctx, "message not settled", "verdict", j.verdict, "err", err)
-		return
+		return drop
 	}
 	log := a.log
 	if a.record != nil {
@@ -48,16 +48,27 @@ func (a *attempt) settle(held context.Context, j judgement, final *record.Record
 		log = log.With("err", j.reason)
 	}
 	log.InfoContext(ctx, "job settled", "verdict", j.verdict, "status", j.status, "duration", time.Since(a.started))
+	return j.verdict
 }
 
 // handBack gives the message back; the attempt costs the job nothing.
-func (a *attempt) handBack(ctx context.Context, after time.Duration, why string) {
+func (a *attempt) handBack(ctx context.Context, after time.Duration, why string) verdict {
 	ctx, cancel := answering(ctx)
 	defer cancel()
 	a.log.WarnContext(ctx, "message handed back", "delay", after, "err", why)
-	if err := a.lease.Nack(ctx, after); err != nil && !errors.Is(err, queue.ErrLeaseLost) {
+	return a.nack(ctx, after, nack)
+}
+
+// nack has the message come again after a while, and returns what has become of it: v, or drop.
+func (a *attempt) nack(ctx context.Context, after time.Duration, v verdict) verdict {
+	err := a.lease.Nack(ctx, after)
+	if err == nil {
+		return v
+	}
+	if !errors.Is(err, queue.ErrLeaseLost) {
 		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
 	}
+	return drop
 }
 
 // callBack sends the completion callback, or has it sent later: then it is in the outbox, and the message is not needed

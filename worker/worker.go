@@ -62,19 +62,19 @@ type Config struct {
 	Ready        func() error  // nil, or why no message may be taken now (disk full), ever where it wraps ErrOver; asked before each receive
 
 	// Fit returns nil, or why this worker can't run what is asked for, a *engine.Stop with reason Unfit, or not now. It is asked
-	// before a job is claimed, and of the document that the catalogue has: a job that began with another one waits as long.
+	// before a job is claimed: of the document that the catalogue has, and of that with which the job began where this would not do.
 	Fit func(ctx context.Context, req *launch.Request) error
 
-	Settled func(Settlement)      // hears of every attempt that is over; nil: nobody does
+	Settled func(Settlement)      // hears of every attempt that is over, once the broker was answered; nil: nobody does
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
 // A Settlement is what became of an attempt, in numbers.
 type Settlement struct {
 	Pipeline   string // its name in the catalogue; "inline" where the message brought it, "none" where it named none that is there
-	Verdict    string // ack, nack, bury, drop, or release: this worker can't run the job
+	Verdict    string // ack, nack, bury, release (this worker can't run the job), or drop: the message is another's, or comes again unanswered
 	Duration   time.Duration
-	Latency    time.Duration // since the message was sent; 0 where the job is not over
+	Latency    time.Duration // from the sending of the message to the end of the job; 0 where that is not over
 	GPUSeconds float64
 	LeaseLost  bool
 }

@@ -220,6 +220,7 @@ func TestTheRecordPageExplainsEveryField(t *testing.T) {
 	for _, v := range []any{
 		record.Record{},
 		record.AttemptRecord{},
+		record.Folded{},
 		record.Artifact{},
 		record.Diagnostic{},
 		record.Cancellation{},

@@ -102,6 +102,9 @@ func describe(s *screen, r *record.Record) {
 	if len(r.Attempts) > 0 {
 		s.printf("\n%s\n", s.paint(bold, "Attempts"))
 	}
+	if r.Folded != nil {
+		s.printf("  %d more were interrupted\n", r.Folded.Interrupted)
+	}
 	for _, a := range r.Attempts {
 		describeAttempt(s, a)
 	}

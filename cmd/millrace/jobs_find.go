@@ -64,7 +64,7 @@ func (d *desk) orQueued(id string, r *record.Record, err error) (*record.Record,
 }
 
 // load returns the record of exactly this job. One that no worker has claimed is in the queue alone, but for the wish
-// that it be canceled.
+// that it be canceled, and why it waits.
 func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 	r, err := d.recorded(ctx, id)
 	if err != nil || r != nil && len(r.Attempts) > 0 {
@@ -74,7 +74,7 @@ func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 	if err == nil {
 		q := queued(m)
 		if r != nil {
-			q.CancelRequested = r.CancelRequested
+			q.CancelRequested, q.Reason, q.Message = r.CancelRequested, r.Reason, r.Message
 		}
 		return q, nil
 	}

@@ -106,7 +106,7 @@ func payload(r *record.Record) Payload {
 			Status: r.Status, Phase: r.Phase, Reason: r.Reason, Message: r.Message,
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
 			LatencyMs: r.LatencyMs, GPUSeconds: r.GPUSeconds,
-			PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
+			PodName: r.PodName, Attempts: r.Tried(), Percent: r.PercentComplete,
 			Path: r.ArtifactPath, Artifacts: r.Artifacts, Report: r.Report, Result: r.Result,
 			Warnings: r.Warnings, Diagnostics: r.Diagnostics,
 		},

@@ -22,7 +22,7 @@ type Job struct {
 	Pipeline   string // its name in the catalogue, or a word for one that has none
 	Verdict    string
 	Duration   time.Duration // of the attempt
-	Latency    time.Duration // since the message was sent; 0 where the job is not over
+	Latency    time.Duration // from the sending of the message to the end of the job; 0 where that is not over
 	GPUSeconds float64
 	LeaseLost  bool
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -47,18 +48,18 @@ type Attempt struct {
 // returns a *FinalError when the job is over, which a redelivery finds. It does not look for a second claim that is
 // alive: the queue's lease decides who runs, and of two that run anyway one commits.
 //
-// A first attempt costs one create and the index entry; later ones list the job's folder and read how the earlier
-// ones ended. j.Enqueued, where known, must be the same on every delivery.
+// A first attempt costs one create and the index entry; later ones list the job's folder and read what
+// the newest one has left. j.Enqueued, where known, must be the same on every delivery.
 func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error) {
 	if err := checkID(j.ID); err != nil {
 		return nil, err
 	}
 	a := &Attempt{N: 1, book: b}
 	token := rand.Text()
-	var earlier []*Record
+	var past *Record
 	alone := false
 	for {
-		r := claimRecord(j, c, earlier, a.N, b.now())
+		r := claimRecord(j, c, past, a.N, b.now())
 		r.Owner, r.last().Alone = token, alone
 		claimed, err := b.create(ctx, attemptKey(j.ID, a.N), r)
 		if err == nil {
@@ -68,11 +69,11 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 		if !errors.Is(err, blob.ErrExists) {
 			return nil, fmt.Errorf("claim attempt %d of job %s: %w", a.N, j.ID, err)
 		}
-		if earlier, err = b.history(ctx, j.ID); err != nil {
+		if past, err = b.past(ctx, j.ID); err != nil {
 			return nil, err
 		}
-		a.N = max(a.N, earlier[len(earlier)-1].last().N) + 1
-		a.History = count(earlier)
+		a.N = max(a.N, past.last().N) + 1
+		a.History = past.count()
 		if c.Alone != nil {
 			if alone, err = c.Alone(a.History); err != nil {
 				return nil, err
@@ -80,13 +81,13 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 		}
 	}
 	a.Pipeline, a.Digest = a.claimed.Pipeline, a.claimed.Digest
-	a.Unlisted = a.list(ctx)
+	a.Unlisted = b.list(ctx, a.claimed)
 	return a, nil
 }
 
-// history returns what the attempts so far have left, one record each: the end, or the claim of one that has none. It
-// returns a *FinalError when the job is over.
-func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
+// past returns the newest record of a job that was claimed before, which lists all its attempts, with what is known by now of
+// how they ended. It returns a *FinalError when the job is over.
+func (b *Book) past(ctx context.Context, id string) (*Record, error) {
 	f, err := b.folder(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("look for earlier attempts of job %s: %w", id, err)
@@ -97,27 +98,48 @@ func (b *Book) history(ctx context.Context, id string) ([]*Record, error) {
 	if len(f.attempts) == 0 {
 		return nil, fmt.Errorf("look for earlier attempts of job %s: the store has one and does not list it", id)
 	}
-	earlier := make([]*Record, 0, len(f.attempts))
-	for _, n := range f.attempts {
-		key := attemptKey(id, n)
-		if f.ended[n] {
-			key = endKey(id, n)
-		}
-		r, err := b.read(ctx, key)
-		if err != nil {
-			return nil, fmt.Errorf("read attempt %d of job %s: %w", n, id, err)
-		}
-		if len(r.Attempts) == 0 {
-			return nil, damaged("the record %s is damaged: it lists no attempt; remove it to have the job run again", key)
-		}
-		if !f.ended[n] {
-			if err := b.bereave(ctx, r, f.crumbs[n]); err != nil {
-				return nil, fmt.Errorf("read how attempt %d of job %s ended: %w", n, id, err)
-			}
-		}
-		earlier = append(earlier, r)
+	return b.known(ctx, id, f)
+}
+
+// known is past, of a job that is not over and whose folder is f.
+func (b *Book) known(ctx context.Context, id string, f *folder) (*Record, error) {
+	r, err := b.attempt(ctx, id, f, f.newest())
+	if err != nil {
+		return nil, err
 	}
-	return earlier, nil
+	for i := range r.Attempts[:len(r.Attempts)-1] {
+		a := &r.Attempts[i]
+		if a.Status != AttemptDied && !f.crumbs[a.N] || !slices.Contains(f.attempts, a.N) {
+			continue // that is how it ended
+		}
+		e, err := b.attempt(ctx, id, f, a.N)
+		if err != nil {
+			return nil, err
+		}
+		*a = *e.last()
+	}
+	return r, nil
+}
+
+// attempt returns what an attempt has left: its end, or its claim where it has none.
+func (b *Book) attempt(ctx context.Context, id string, f *folder, n int) (*Record, error) {
+	key := attemptKey(id, n)
+	if f.ended[n] {
+		key = endKey(id, n)
+	}
+	r, err := b.read(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read attempt %d of job %s: %w", n, id, err)
+	}
+	if len(r.Attempts) == 0 {
+		return nil, damaged("the record %s is damaged: it lists no attempt; remove it to have the job run again", key)
+	}
+	if !f.ended[n] {
+		if err := b.bereave(ctx, r, f.crumbs[n]); err != nil {
+			return nil, fmt.Errorf("read how attempt %d of job %s ended: %w", n, id, err)
+		}
+	}
+	return r, nil
 }
 
 // finalError returns the *FinalError of a job that is over. Creating the final once more makes sure that a power cut
@@ -136,28 +158,20 @@ func (b *Book) finalError(ctx context.Context, id string) error {
 // last is the attempt that wrote r.
 func (r *Record) last() *AttemptRecord { return &r.Attempts[len(r.Attempts)-1] }
 
-func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *Record {
-	r := &Record{
-		ID: j.ID, Name: j.Name, Title: j.Title, CID: j.CID,
-		LinkID: j.LinkID, CustomerID: j.Customer, ExternalID: j.External,
-		Pipeline: c.Pipeline, Digest: c.Digest,
-		Enqueued: j.Enqueued.UTC(), Started: now, Updated: now,
-		PodName: c.Host, MaxAttempts: j.MaxAttempts,
-	}
-	if r.Pipeline == "" {
-		r.Pipeline = j.Pipeline
-	}
-	if len(earlier) > 0 {
-		r.Started = earlier[0].Started
+// claimRecord is a claim of attempt n. past is nil where that is the first.
+func claimRecord(j *job.Job, c Claim, past *Record, n int, now time.Time) *Record {
+	r := recordOf(j, now)
+	r.Pipeline, r.Digest = cmp.Or(c.Pipeline, r.Pipeline), c.Digest
+	r.Started, r.PodName = now, c.Host
+	if past != nil {
+		r.Started, r.Attempts, r.Folded = past.Started, past.Attempts, past.Folded
+		r.fold()
+		if past.Digest != "" && !c.Chosen {
+			r.Pipeline, r.Digest = past.Pipeline, past.Digest
+		}
 	}
 	if j.Enqueued.IsZero() {
 		r.Enqueued = r.Started
-	}
-	for _, e := range earlier {
-		r.Attempts = append(r.Attempts, *e.last())
-	}
-	if first := slices.IndexFunc(earlier, func(e *Record) bool { return e.Digest != "" }); first >= 0 && !c.Chosen {
-		r.Pipeline, r.Digest = earlier[first].Pipeline, earlier[first].Digest
 	}
 	r.Attempts = append(r.Attempts, AttemptRecord{
 		N: n, Status: AttemptRunning, Started: now, Worker: c.Worker, Host: c.Host,
@@ -166,12 +180,11 @@ func claimRecord(j *job.Job, c Claim, earlier []*Record, n int, now time.Time) *
 	return r
 }
 
-// list enters the job in the index. Doing so again changes nothing, so every attempt does.
-func (a *Attempt) list(ctx context.Context) error {
-	key := indexKey(a.claimed.ID, a.claimed.Enqueued)
-	_, err := a.book.store.Put(ctx, key, strings.NewReader(""), blob.PutOptions{Relaxed: true})
+// list enters a job in the index. Doing so again changes nothing, so every attempt does.
+func (b *Book) list(ctx context.Context, r *Record) error {
+	_, err := b.store.Put(ctx, indexKey(r.ID, r.Enqueued), strings.NewReader(""), blob.PutOptions{Relaxed: true})
 	if err != nil {
-		return fmt.Errorf("enter job %s in the index: %w", a.claimed.ID, err)
+		return fmt.Errorf("enter job %s in the index: %w", r.ID, err)
 	}
 	return nil
 }

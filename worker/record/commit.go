@@ -53,7 +53,7 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	r.last().Status = cmp.Or(o.Attempt, attemptOf(o.Status))
 	r.set(o.Status)
 	if a.Unlisted != nil {
-		a.Unlisted = a.list(ctx)
+		a.Unlisted = a.book.list(ctx, a.claimed)
 	}
 	if err := a.quarantine(ctx, r, o); err != nil {
 		return nil, err
@@ -97,6 +97,9 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 		last.GPUSeconds = o.Run.GPUSeconds
 		failure = cmp.Or(failure, o.Run.Failure)
 	}
+	if r.Folded != nil {
+		r.GPUSeconds = r.Folded.GPUSeconds
+	}
 	for _, a := range r.Attempts {
 		r.GPUSeconds += a.GPUSeconds
 	}
@@ -111,6 +114,7 @@ func (a *Attempt) record(ctx context.Context, o Outcome) *Record {
 		}
 	}
 	r.Reason = last.Reason
+	last.Begun = last.Reason == engine.Unfit && r.begun()
 	return r
 }
 

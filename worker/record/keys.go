@@ -50,6 +50,8 @@ func chunkKey(id, kind string, c chunk) string {
 	return fmt.Sprintf("%s%s-%d-%d", jobDir(id), kind, c.n, c.seq)
 }
 
+func waitKey(id string, c chunk) string { return chunkKey(id, "wait", c) }
+
 // indexKey sorts the entries of a day with the newest first: its number is the nanoseconds left of the day.
 func indexKey(id string, enqueued time.Time) string {
 	t := enqueued.UTC()
@@ -87,9 +89,22 @@ type folder struct {
 	final, cancel, callback bool
 	owed                    int     // number of the newest word on an owed callback; 0 is none
 	logs, progress          []chunk // sorted
+	waits                   []chunk // of an attempt and the delivery of a Wait that came after it
 }
 
-func (f *folder) empty() bool { return len(f.attempts) == 0 && !f.final && !f.cancel }
+func (f *folder) empty() bool {
+	return len(f.attempts) == 0 && !f.final && !f.cancel && len(f.waits) == 0
+}
+
+// waited is the delivery of the newest Wait since the newest attempt; 0 is none.
+func (f *folder) waited() (delivery int) {
+	for _, c := range f.waits {
+		if c.n == f.newest() {
+			delivery = max(delivery, c.seq)
+		}
+	}
+	return delivery
+}
 
 // newest is the number of the last attempt; 0 is none.
 func (f *folder) newest() int {
@@ -143,16 +158,13 @@ func (f *folder) add(name string) {
 		if n, err := strconv.Atoi(number); err == nil {
 			f.owed = max(f.owed, n)
 		}
-	case "log", "progress":
+	case "log", "progress", "wait":
 		n, nErr := strconv.Atoi(number)
 		s, seqErr := strconv.Atoi(seq)
 		if nErr != nil || seqErr != nil {
 			return
 		}
-		if kind == "log" {
-			f.logs = append(f.logs, chunk{n, s})
-			return
-		}
-		f.progress = append(f.progress, chunk{n, s})
+		chunks := map[string]*[]chunk{"log": &f.logs, "progress": &f.progress, "wait": &f.waits}[kind]
+		*chunks = append(*chunks, chunk{n, s})
 	}
 }

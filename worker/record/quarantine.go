@@ -189,52 +189,50 @@ type History struct {
 	GPUsLost []string
 }
 
-// count adds up how attempts ended.
-func count(earlier []*Record) History {
+// count adds up how attempts ended, of which no record may be running.
+func (r *Record) count() History {
+	var gone Folded // and those that are listed still
+	if r.Folded != nil {
+		gone = *r.Folded
+	}
 	var h History
-	for _, e := range earlier {
-		last := e.last()
-		switch last.Status {
+	for _, a := range r.Attempts {
+		switch a.Status {
 		case AttemptFailed:
 			h.Failed++
-			if Crashed(last.Reason) {
+			if Crashed(a.Reason) {
 				h.Crashed++
 			}
-			if last.Reason == engine.OOM {
+			if a.Reason == engine.OOM {
 				h.Hoarded++
-				if last.Alone {
+				if a.Alone {
 					h.HoardedAlone++
 				}
 			}
 		case AttemptDied:
 			h.Died++
-			if last.Alone {
+			if a.Alone {
 				h.DiedAlone++
 			}
 		default:
-			h.Interrupted++
-			switch {
-			case last.Reason == engine.GPULost:
-				if !slices.Contains(h.GPUsLost, last.Host) {
-					h.GPUsLost = append(h.GPUsLost, last.Host)
-				}
-			case last.Reason == engine.Unfit && !busy(last) && begun(e):
-				h.Bounced++
-			}
+			gone.add(a)
 		}
 	}
+	h.Interrupted, h.Bounced, h.GPUsLost = gone.Interrupted, gone.Bounced, gone.GPUsLost
 	return h
 }
 
-// busy says whether other jobs had what an attempt needed, as its worker found.
-func busy(a *AttemptRecord) bool { return a.Failure != nil && a.Failure.Busy }
+// bounced says whether a machine could not go on with an attempt that had begun, and not for what other jobs had of it.
+func (a *AttemptRecord) bounced() bool {
+	return a.Reason == engine.Unfit && a.Begun && (a.Failure == nil || !a.Failure.Busy)
+}
 
 // fitTime is how long an attempt may take that finds its machine unfit before it begins.
 const fitTime = time.Minute
 
-// begun says whether an attempt has cost more than a look at its machine. What tasks it ran its process has told, which may
-// not be true, so the time that it took counts too.
-func begun(r *Record) bool {
+// begun says whether the newest attempt has cost more than a look at its machine. What tasks it ran its process has told, which
+// may not be true, so the time that it took counts too.
+func (r *Record) begun() bool {
 	last := r.last()
 	return len(r.Tasks) > 0 || last.Ended.Sub(last.Started) > fitTime
 }

@@ -36,6 +36,9 @@ func (b *Book) load(ctx context.Context, id string) (*Record, error) {
 		return b.final(ctx, id)
 	}
 	r, err := b.newest(ctx, id, f)
+	if err == nil {
+		r, err = b.awaited(ctx, r, f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +91,12 @@ func summarize(r *Record) Summary {
 		ID: r.ID, Name: r.Name, Title: r.Title, Pipeline: r.Pipeline,
 		Status: r.Status, Phase: r.Phase, Message: r.Message,
 		Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
-		PodName: r.PodName, Attempts: len(r.Attempts), Percent: r.PercentComplete,
+		PodName: r.PodName, Attempts: r.Tried(), Percent: r.PercentComplete,
 	}
 }
 
 // List yields the jobs that were enqueued in [from, to), newest first; a zero from or to is no bound. It knows those
-// that were begun: what only waits is the queue's to tell. A job that can't be read is yielded as its ID and the error,
+// that a worker has had: what only waits is the queue's to tell. A job that can't be read is yielded as its ID and the error,
 // and the listing goes on. Each job costs one read, or a few while it is not over.
 func (b *Book) List(ctx context.Context, from, to time.Time) iter.Seq2[Summary, error] {
 	return func(yield func(Summary, error) bool) {

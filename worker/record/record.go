@@ -11,6 +11,7 @@
 //	jobs/<hash2>/<job id>/progress-<n>-<seq>   how attempt n stands, now and then while it runs
 //	jobs/<hash2>/<job id>/log-<n>-<seq>        what attempt n printed: engine.Event, one JSON object a line
 //	jobs/<hash2>/<job id>/attempt-<n>.end      attempt n is over and another may follow
+//	jobs/<hash2>/<job id>/wait-<n>-<delivery>  why the job waits, after attempt n; 0 is before the first
 //	jobs/<hash2>/<job id>/final                the job is over: the commit
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
 //	jobs/<hash2>/<job id>/owed-<n>             the completion callback did not get through for the nth time; its next try
@@ -25,8 +26,8 @@
 //	outbox/gone/<SHA-256 of a URL>             a receiver that wants no more callbacks
 //	pipelines/<name>/<SHA-256>                 a document of the catalogue that jobs ran; kept before the first of them is claimed
 //
-// hash2 is the first two hex digits of the job id's SHA-256. The first four objects of a job's folder that carry a state,
-// attempt, progress, end and final, are all a Record as it stood at that moment; record.schema.json describes it. So
+// hash2 is the first two hex digits of the job id's SHA-256. The objects of a job's folder that carry a state, attempt,
+// progress, end, wait and final, are all a Record as it stood at that moment; record.schema.json describes it. So
 // reading a job is finding the newest one.
 //
 // # What holds
@@ -129,7 +130,8 @@ type Record struct {
 	Report       string     `json:"report,omitzero"`     // key of the page about the job, which is one of Artifacts
 	Quarantine   string     `json:"quarantine,omitzero"` // key of what was kept of a job that no worker runs any more
 
-	Attempts    []AttemptRecord  `json:"attempts,omitzero"`
+	Attempts    []AttemptRecord  `json:"attempts,omitzero"` // but those of Folded
+	Folded      *Folded          `json:"foldedAttempts,omitzero"`
 	MaxAttempts int              `json:"maximumAttempts,omitzero"`
 	Total       int              `json:"total,omitzero"` // tasks in the pipeline
 	Tasks       []engine.TaskRun `json:"tasks,omitzero"` // of the newest attempt, those that were reached; without output while it runs
@@ -166,6 +168,7 @@ type AttemptRecord struct {
 	Ended   time.Time       `json:"ended,omitzero"`
 	// GPUSeconds is how long it has had GPUs, times how many.
 	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
+	Begun      bool    `json:"begun,omitzero"` // with reason unfit: it had run a task, or taken more than a minute
 	Alone      bool    `json:"alone,omitzero"` // it had its worker to itself: earlier ones took theirs down, or their process
 	Worker     string  `json:"worker,omitzero"`
 	Host       string  `json:"host,omitzero"`

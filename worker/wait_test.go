@@ -1,0 +1,105 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/launch"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// noGPU is what a worker says that can't run a job.
+var noGPU = &engine.Stop{Reason: engine.Unfit, Message: "there is no GPU"}
+
+func TestAJobThatWaitsForAnotherWorkerSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	var why error = noGPU
+	p.cfg.Fit = func(context.Context, *launch.Request) error { return why }
+	p.again("unfit")
+	p.run()
+	r := p.load("unfit")
+	require.Equal(t, record.Queued, r.Status)
+	require.Equal(t, engine.Unfit, r.Reason)
+	require.Equal(t, "it waits for a worker that can run it; w1 can't: there is no GPU", r.Message)
+
+	why = errors.New("all are in use")
+	p.again("busy")
+	p.run()
+	require.Contains(t, p.load("busy").Message, "w1 can't: all are in use")
+
+	why = nil
+	p.send(map[string]any{"id": "labels", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.run()
+	require.Contains(t, p.load("labels").Message, "w1 can't: the job requires gpus=1, and this worker has no such label")
+	p.again("unfit")
+	p.run()
+	require.Equal(t, record.Succeeded, p.load("unfit").Status)
+	require.Len(t, p.load("unfit").Attempts, 1, "it had not begun")
+}
+
+// Its other attempts can't tell, wherever it comes next: their workers are dead, and there may be none like them any more.
+func TestAJobThatIsNotRunAnyMoreEndsWhereItCouldNotRun(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, fail(fault.Transient))
+	p.cfg.MaxAttempts = 1
+	a, err := p.records.Claim(t.Context(), jobOf("spent"), record.Claim{})
+	require.NoError(t, err)
+	require.NoError(t, a.End(t.Context(), record.Outcome{Attempt: record.AttemptFailed, Failure: &engine.Failure{Message: "it broke"}}))
+	p.cfg.Fit = func(context.Context, *launch.Request) error { return noGPU }
+	p.again("spent")
+	require.NoError(t, p.records.Cancel(t.Context(), "canceled", "no more"))
+	p.send(map[string]any{"id": "canceled", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.run()
+	r := p.load("spent")
+	require.Equal(t, record.Dead, r.Status)
+	require.Contains(t, r.Message, "it broke")
+	require.Equal(t, record.Cancelled, p.load("canceled").Status)
+	require.Equal(t, queue.Depth{Dead: 1}, p.depth())
+	require.Zero(t, p.runs.Load())
+}
+
+// What the catalogue has now may need more than what the job began with.
+func TestAJobIsHeldBackByTheDocumentThatItBeganWith(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	store, err := dirblob.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { store.Close() })
+	s.records = record.New(store, time.Now)
+	s.cfg.Records = s.records
+	s.cfg.Fit = func(_ context.Context, req *launch.Request) error {
+		if string(req.Document) == second {
+			return noGPU
+		}
+		return nil
+	}
+	s.failing = true
+	for _, id := range []string{"began", "lost"} {
+		s.send(map[string]any{"id": id, "pipeline": "p"})
+	}
+	s.run()
+	s.write(second)
+	s.failing = false
+	s.again("began")
+	s.again("new")
+	s.run()
+	require.Equal(t, record.Succeeded, s.load("began").Status)
+	require.Equal(t, "p.yaml "+first, s.ran[len(s.ran)-1])
+	require.Equal(t, record.Queued, s.load("new").Status)
+
+	require.NoError(t, store.Delete(t.Context(), "pipelines/p/"+strings.TrimPrefix(digest(first), "sha256:")))
+	s.again("lost")
+	s.run()
+	require.Equal(t, record.Failed, s.load("lost").Status)
+	require.Contains(t, s.load("lost").Message, "neither in the catalogue nor in the store any more")
+}
