@@ -24,11 +24,13 @@ type Status struct {
 	// worker waits for a slot, for a message or for a disk, however long.
 	Stalled error
 	Queues  []queue.Count
+	// Duplicates are the deliveries so far of jobs that had ended, or ran here already.
+	Duplicates int64
 }
 
 // Status says where the worker stands. It may be called at any time.
 func (w *Worker) Status() Status {
-	s := Status{Slots: w.cfg.Slots, Queues: w.cfg.Feed.Counts()}
+	s := Status{Slots: w.cfg.Slots, Queues: w.cfg.Feed.Counts(), Duplicates: w.duplicates.Load()}
 	w.mu.Lock()
 	s.Busy, s.Jobs = len(w.begun), len(w.running)
 	for _, t := range w.begun {

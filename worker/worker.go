@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
@@ -69,16 +70,6 @@ type Config struct {
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
-// A Settlement is what became of an attempt, in numbers.
-type Settlement struct {
-	Pipeline   string // its name in the catalogue; "inline" where the message brought it, "none" where it named none that is there
-	Verdict    string // ack, nack, bury, release (this worker can't run the job), or drop: the message is another's, or comes again unanswered
-	Duration   time.Duration
-	Latency    time.Duration // from the sending of the message to the end of the job; 0 where that is not over
-	GPUSeconds float64
-	LeaseLost  bool
-}
-
 // A Catalogue knows the operator's pipelines by name.
 type Catalogue interface {
 	// Document returns a pipeline's source, its name in messages and its digest. The error is a sentence.
@@ -94,6 +85,8 @@ type Worker struct {
 
 	outage outage // of the store
 	loop   loop   // what the goroutine that receives does
+
+	duplicates atomic.Int64 // deliveries of jobs that had ended or ran already
 
 	mu      sync.Mutex
 	running map[string]*attempt        // by job ID, guarded by mu

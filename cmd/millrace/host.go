@@ -65,9 +65,8 @@ func (c *workConfig) devices() []string {
 	return gpu.DeviceFiles()
 }
 
-// machine is what the jobs of this worker share, counted in m.
-func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
-	var counted *metrics.Metrics // before any GPU is looked at
+// machine is what the jobs of this worker share. Failures of its GPUs are counted.
+func (c *workConfig) machine(run *workerRun, tools *tool.Set, counted *metrics.Metrics, log *slog.Logger) (*launch.Machine, func()) {
 	machine, end := newMachine(c.GPU, tools, gpu.Config{
 		Failed: func(lost *gpu.LostError) {
 			log.Error("gpu lost", "err", lost)
@@ -79,13 +78,5 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) 
 	})
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
 	machine.Disk.Shared = c.Slots > 1
-	counted = metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
-	return machine, counted, end
-}
-
-func lostGPUs(m *launch.Machine) int {
-	if m.GPUs == nil {
-		return 0
-	}
-	return m.GPUs.Lost()
+	return machine, end
 }

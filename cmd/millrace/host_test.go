@@ -95,7 +95,7 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Contains(t, string(text), `millrace_jobs_total{pipeline="needs",verdict="release"} 1`)
+	require.Contains(t, string(text), `millrace_jobs_total{outcome="released",pipeline="needs"} 1`)
 	w.signal()
 	w.end()
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -99,12 +100,20 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer s.close()
+	opened := sinceStart()
 	tools, err := cfg.machineTools(ctx, log)
 	if err != nil {
 		return err
 	}
 	access := cfg.access(ctx, &cfg.cloudConfig)
-	machine, counted, letGo := cfg.machine(run, tools, log)
+	mods, _, err := registries()
+	if err != nil {
+		return err
+	}
+	seen := &sight{}
+	counted := metrics.New(metrics.Config{State: seen.state, Module: moduleName(mods), Version: version, Go: runtime.Version()})
+	counted.ColdStart("services", opened)
+	machine, letGo := cfg.machine(run, tools, counted, log)
 	defer letGo()
 	machine.Keys = access.Keys
 	launcher, end, err := cfg.launcher(run, machine, access, log)
@@ -112,22 +121,20 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer end()
-	mods, _, err := registries()
-	if err != nil {
-		return err
-	}
 	loss := cfg.gpuLoss(machine)
 	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
-		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
+		Fit: fits.of, Settled: countJobs(counted),
 	})
 	if err != nil {
 		return err
 	}
+	*seen = sight{worker: w, machine: machine}
+	seen.pool, _ = launcher.(*launch.Pool)
 	if cfg.Status != "" {
 		stop, err := serveStatus(ctx, cfg.Status, statusHandler(w.Status, counted.Handler()), log)
 		if err != nil {
@@ -138,6 +145,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
 	}
+	counted.ColdStart("ready", sinceStart())
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()

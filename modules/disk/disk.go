@@ -41,6 +41,14 @@ func (s *Space) Free() (int64, error) {
 	return s.beyond(u, 0), nil
 }
 
+// Usage is how many bytes the disk has, how many of them anybody could write now, and how many are reserved.
+func (s *Space) Usage() (size, free, reserved int64, err error) {
+	u, err := look(s.dir)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return u.size, u.free, s.reserved, err
+}
+
 // beyond is how much is free beyond what is reserved. Folders are looked through only where it would be less than n. The
 // caller holds mu.
 func (s *Space) beyond(u usage, n int64) int64 {

@@ -102,6 +102,7 @@ type Pool struct {
 	hung     bool              // he has waited for longer than patience
 	next     *look             // what the driver is asked next; nil where nobody waits for that
 	last     []Report          // of the last look that was answered
+	unfit    string            // the Machine's, likewise
 	watched  bool              // there was an attempt to
 	blind    string            // why failures are not told while a task runs
 	failures []failure         // of devices that are out of service for good
@@ -174,6 +175,16 @@ func (p *Pool) Fits(ctx context.Context, n Need) error {
 	defer p.mu.Unlock()
 	p.mark(&m)
 	return m.fits(n)
+}
+
+// Seen is what the last look that was answered found, with what the pool knows of it. It asks no driver, and is empty before
+// the first.
+func (p *Pool) Seen() Machine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := Machine{Devices: slices.Clone(p.last), Unfit: p.unfit}
+	p.mark(&m)
+	return m
 }
 
 // Lost is how many devices failures have taken out of service. It asks no driver.
