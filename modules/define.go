@@ -53,20 +53,33 @@ func (d *defined[P, O]) Spec() Spec { return d.spec() }
 func (d *defined[P, O]) names() []string { return append([]string{d.brief.Name}, d.brief.Aliases...) }
 
 func (d *defined[P, O]) Run(ctx context.Context, c *Call, raw map[string]any) (map[string]any, error) {
+	p := new(P)
+	clean, err := d.read(c, raw, p)
+	if err != nil {
+		return nil, err
+	}
+	return d.do(ctx, c, *p, clean)
+}
+
+// read fills p, and returns the props as they are written in full.
+func (d *defined[P, O]) read(c *Call, raw map[string]any, p *P) (clean map[string]any, err error) {
 	s := d.spec()
 	if c.Secret != nil {
 		tellSecrets(s.Props, raw, c.Secret)
 	}
-	var p P
-	clean, wrong := decode(&checker{}, s, raw, &p)
+	clean, wrong := decode(&checker{}, s, raw, p)
 	if wrong != nil {
 		return nil, fault.As(fault.Permanent, wrong)
 	}
+	return clean, nil
+}
+
+func (d *defined[P, O]) do(ctx context.Context, c *Call, p P, clean map[string]any) (map[string]any, error) {
 	result, err := d.run(ctx, c, p)
 	if err != nil {
 		return nil, err
 	}
-	out, err := encode(s, result)
+	out, err := encode(d.spec(), result)
 	if err != nil {
 		return nil, err
 	}
@@ -96,31 +109,36 @@ func (d *defined[P, O]) check(props map[string]any) error {
 	return nil
 }
 
-// Probe returns what the work of m with these props will take. It is the zero Demand where m can't tell, and where the
-// props break a rule: Run says that better.
-func Probe(ctx context.Context, m Module, c *Call, props map[string]any) (Demand, error) {
-	d, ok := m.(interface {
-		probe(context.Context, *Call, map[string]any) (Demand, error)
-	})
-	if !ok {
-		return Demand{}, nil
-	}
-	return d.probe(ctx, c, props)
+// Work is what a module is about to do.
+type Work struct {
+	Demand
+	Run func(context.Context) (map[string]any, error) // does it
 }
 
-func (d *defined[P, O]) probe(ctx context.Context, c *Call, raw map[string]any) (Demand, error) {
-	if _, ok := any((*P)(nil)).(Prober); !ok {
-		return Demand{}, nil
+// Probe returns the work of m with these props. Its Demand is zero where m can't tell, and where the props break a rule: Run
+// says that better. Run has the props as Probe of a Prober left them.
+func Probe(ctx context.Context, m Module, c *Call, props map[string]any) (Work, error) {
+	if d, ok := m.(interface {
+		probe(context.Context, *Call, map[string]any) (Work, error)
+	}); ok {
+		return d.probe(ctx, c, props)
 	}
-	s := d.spec()
-	if c.Secret != nil {
-		tellSecrets(s.Props, raw, c.Secret)
-	}
+	return Work{Run: func(ctx context.Context) (map[string]any, error) { return m.Run(ctx, c, props) }}, nil
+}
+
+func (d *defined[P, O]) probe(ctx context.Context, c *Call, raw map[string]any) (w Work, err error) {
 	p := new(P)
-	if _, wrong := decode(&checker{}, s, raw, p); wrong != nil {
-		return Demand{}, nil
+	clean, wrong := d.read(c, raw, p)
+	w.Run = func(ctx context.Context) (map[string]any, error) {
+		if wrong != nil {
+			return nil, wrong
+		}
+		return d.do(ctx, c, *p, clean)
 	}
-	return any(p).(Prober).Probe(ctx, c)
+	if prober, ok := any(p).(Prober); ok && wrong == nil {
+		w.Demand, err = prober.Probe(ctx, c)
+	}
+	return w, err
 }
 
 // resultKey is the prop that every tool has.

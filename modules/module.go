@@ -162,7 +162,8 @@ type State interface {
 type Validator interface{ Validate() error }
 
 // A Prober is implemented by *Props where a look at the input tells what the work will take. The engine calls it with props
-// that hold every rule, before Run: what is too large is refused before it has cost anything.
+// that hold every rule, before Run: what is too large is refused before it has cost anything. What it finds it may keep in
+// fields of *Props that are not exported: Run gets the same props.
 type Prober interface {
 	Probe(ctx context.Context, c *Call) (Demand, error)
 }

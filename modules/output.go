@@ -12,9 +12,9 @@ import (
 // resultKey too: Define sees to it.
 type ToolOutput struct {
 	Src    string         `json:"src" doc:"What it read."`
-	Dest   string         `json:"dest" doc:"What it wrote."`
+	Dest   string         `json:"dest" doc:"The file or folder that came of it."`
 	Config map[string]any `json:"config" doc:"The options it was given."`
-	Size   string         `json:"size" default:"0" doc:"Size of what it wrote, in bytes, as text."`
+	Size   string         `json:"size" default:"0" doc:"Size of dest, in bytes, as text."`
 	Stats  Stats          `json:"stats" doc:"What the work used."`
 }
 

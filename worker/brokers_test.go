@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
@@ -22,7 +22,7 @@ func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", servertest.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servertest.SecretKey)
-	at := cloud.AWS{Region: "us-east-1", Endpoint: servertest.Fauxqs(t)}
+	at := sdk.AWS{Region: "us-east-1", Endpoint: servertest.Fauxqs(t)}
 	cfg, err := at.Load(t.Context())
 	require.NoError(t, err)
 	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = &at.Endpoint })
@@ -42,7 +42,7 @@ func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 func cosQueue(t *testing.T, bucket string) *cosqueue.Driver {
 	t.Helper()
 	c := cosqueue.Config{
-		COS:        cloud.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		COS:        sdk.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
 		Bucket:     bucket,
 		Visibility: time.Second,
 	}

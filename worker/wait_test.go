@@ -76,7 +76,7 @@ func TestAJobIsHeldBackByTheDocumentThatItBeganWith(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { store.Close() })
 	s.records = record.New(store, time.Now)
-	s.cfg.Records = s.records
+	s.cfg.Records, s.cfg.Slots = s.records, 1
 	s.cfg.Fit = func(_ context.Context, req *launch.Request) error {
 		if string(req.Document) == second {
 			return noGPU
@@ -102,4 +102,31 @@ func TestAJobIsHeldBackByTheDocumentThatItBeganWith(t *testing.T) {
 	s.run()
 	require.Equal(t, record.Failed, s.load("lost").Status)
 	require.Contains(t, s.load("lost").Message, "neither in the catalogue nor in the store any more")
+}
+
+// A disk that others fill, a GPU that others use: none of it is the job's doing.
+func TestF23WhatOtherJobsHaveOfAMachineIsWaitedForWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]record.Status{"busy": record.Retrying, "greedy": record.Dead} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			p := newPlant(t, nil)
+			run := &engine.Run{
+				Status: engine.Canceled, Tasks: []engine.TaskRun{{Module: "Now", Status: engine.Canceled}},
+				Failure: &engine.Failure{Kind: fault.Canceled, Reason: engine.Unfit, Busy: id == "busy", Message: "the disk is taken"},
+			}
+			p.cfg.Launcher.(*launch.Inline).Run = func(context.Context, launch.Dir, *launch.Request, engine.Reporter) *engine.Run { return run }
+			for range 20 {
+				a, err := p.records.Claim(t.Context(), jobOf(id), record.Claim{})
+				require.NoError(t, err)
+				require.NoError(t, a.End(t.Context(), record.Outcome{Attempt: record.AttemptInterrupted, Run: run}))
+			}
+			p.send(map[string]any{"id": id, "pipeline": "p", "max_attempts": 1})
+			p.run()
+			r := p.load(id)
+			require.Equal(t, want, r.Status)
+			require.Equal(t, 21, r.Tried())
+			require.Equal(t, "the disk is taken", r.Message)
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // Where the renderer that COS tasks come from keeps its videos, unless it is told.
@@ -88,14 +89,14 @@ func (c *accessConfig) access(ctx context.Context, of *cloudConfig) cloud.Access
 
 // chain is where the keys of jobs' data come from: those that are meant for it, else the worker's own, else what older
 // deployments call theirs.
-func (c *accessConfig) chain(of *cloudConfig) *cloud.Chain {
-	chain := &cloud.Chain{
+func (c *accessConfig) chain(of *cloudConfig) *sdk.Chain {
+	chain := &sdk.Chain{
 		Profile: c.DataProfile, AWS: cloud.Keys{ID: c.DataKeyID, Secret: c.DataSecret, Token: c.DataToken},
 		COS: of.cos(), Anonymous: c.GCSEndpoint != "",
 	}
 	switch own := chain.COS; {
 	case c.DataCOSKeyID != "":
-		chain.COS = cloud.COS{AccessKeyID: c.DataCOSKeyID, SecretAccessKey: c.DataCOSSecret}
+		chain.COS = sdk.COS{AccessKeyID: c.DataCOSKeyID, SecretAccessKey: c.DataCOSSecret}
 	case own.File == "" && own.APIKey == "" && own.AccessKeyID == "":
 		chain.COS.AccessKeyID, chain.COS.SecretAccessKey = os.Getenv("COS_ACCESS_KEY"), os.Getenv("COS_SECRET_KEY")
 	}
@@ -117,8 +118,8 @@ func parseAllowed(text string) (allowed, error) {
 	if !ok {
 		scheme, rest = "", text
 	}
-	for service, name := range schemes {
-		if name == scheme {
+	for _, service := range []cloud.Service{cloud.ServiceAWS, cloud.ServiceCOS, cloud.ServiceGCS} {
+		if service.Scheme() == scheme {
 			a.service = service
 		}
 	}
@@ -134,6 +135,3 @@ func parseAllowed(text string) (allowed, error) {
 	}
 	return a, nil
 }
-
-// schemes are how people write a service.
-var schemes = map[cloud.Service]string{cloud.ServiceAWS: "s3", cloud.ServiceCOS: "cos", cloud.ServiceGCS: "gs"}

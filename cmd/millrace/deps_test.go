@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/transfer/...", "modules/workspace/...",
+	"modules/show/...", "modules/tool/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
@@ -65,7 +65,7 @@ var arrows = []arrow{
 	{
 		from:   []string{"modules/..."},
 		except: append([]string{"modules/standard", "modules/callbacks/...", "modules/moduletest"}, contract...),
-		to:     []string{"modules/..."}, allow: contract,
+		to:     []string{"modules/..."}, allow: append([]string{"modules/transfer"}, contract...), // what S3, COS and CloudStorage share
 		why: "a module is one folder and one line in standard: it can be read, moved and deleted alone",
 	},
 	{
@@ -119,7 +119,7 @@ var owners = []struct {
 	{"kernel.org/pub/linux/libs/security/libcap/psx", []string{"worker/launch"}, "a child drops its privileges on all its threads"},
 	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
-	{"golang.org/x/sync", []string{"modules/cloud"}, "who asks for keys must not wait for a call that has no end"},
+	{"golang.org/x/sync", []string{"modules/cloud/sdk"}, "who asks for keys must not wait for a call that has no end"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
@@ -127,18 +127,18 @@ var owners = []struct {
 	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Pool"},
-	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
-	{"github.com/aws/smithy-go", []string{"modules/cloud", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
-	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud/sdk", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
+	{"github.com/aws/smithy-go", []string{"modules/cloud/sdk", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},
+	{"github.com/IBM/ibm-cos-sdk-go", []string{"modules/cloud/sdk", "worker/queue/cosqueue", "modules/blob/cosblob"}, "SDK types stay inside their drivers"},
 	{"github.com/twmb/franz-go", []string{"modules/kafka"}, "one module speaks to Kafka"},
 	{"github.com/oklog/ulid/v2", []string{"worker/queue/cosqueue"}, "names of messages that sort by time"},
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/prometheus/client_golang", []string{"worker/metrics"}, "metrics are counted in one place"},
-	{"google.golang.org/api", []string{"modules/cloud", "modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
+	{"google.golang.org/api", []string{"modules/cloud/sdk", "modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/fsouza/fake-gcs-server", nil, "tests alone: Google Cloud Storage in the test's own process"},
-	{"golang.org/x/oauth2", []string{"modules/cloud", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
+	{"golang.org/x/oauth2", []string{"modules/cloud/sdk", "modules/blob/gcsblob"}, "where Google keeps credentials is asked in one place, and its driver takes their tokens"},
 	{"k8s.io/client-go/kubernetes", nil, "the typed client costs 6 ms of every start: use metadata or dynamic"},
 	{"k8s.io", []string{"worker/launch/kubernetes", "keda/..."}, "Kubernetes is one way to launch, not a dependency of the worker"},
 }
@@ -280,4 +280,47 @@ func TestArrowsThatAreForbidden(t *testing.T) {
 			require.Equal(t, tt.allowed, why == "", why)
 		})
 	}
+}
+
+// Whoever imports the contract, which is every module, links all that it links: of what is not ours, as little as it needs.
+func TestTheContractLinksNoSDKOfAnyCloud(t *testing.T) {
+	linked := links(t, "modules")
+	require.Contains(t, linked, "golang.org/x/sys/unix", "the walk goes down to what mechanisms import")
+	for pkg := range linked {
+		for _, sdk := range []string{"github.com/aws/", "github.com/IBM/", "cloud.google.com/", "google.golang.org/", "golang.org/x/oauth2"} {
+			if strings.HasPrefix(pkg, sdk) {
+				t.Errorf("modules links %s, by way of %s: the contract needs types of ours alone (modules/cloud)", pkg, linked[pkg])
+			}
+		}
+	}
+}
+
+// links is every package that a folder's product code imports, itself or by packages of ours, and which folder does.
+func links(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	all, err := sources()
+	require.NoError(t, err)
+	by := map[string]string{}
+	todo := []string{folder}
+	for len(todo) > 0 {
+		at := todo[0]
+		todo = todo[1:]
+		for _, s := range all {
+			if s.test || s.folder() != at {
+				continue
+			}
+			for _, imp := range s.file.Imports {
+				imported, err := strconv.Unquote(imp.Path.Value)
+				require.NoError(t, err)
+				if _, seen := by[imported]; seen {
+					continue
+				}
+				by[imported] = at
+				if ours, ok := strings.CutPrefix(imported, modulePath+"/"); ok {
+					todo = append(todo, ours)
+				}
+			}
+		}
+	}
+	return by
 }

@@ -1,24 +1,17 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"unicode"
 
-	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/worker/job"
-	"github.com/millrace/millrace/worker/payload"
 )
 
-// fitConfig says which jobs a worker is fit for, where the others go, and where messages' bodies may lie.
+// fitConfig says which jobs a worker is fit for, and where the others go.
 type fitConfig struct {
-	Labels         []string `flag:"labels" default:"" doc:"what this worker has, name=value, comma-separated: jobs that require something else are handed back"`
-	ClassQueues    []string `flag:"class-queues" default:"" doc:"queues that jobs of another class are sent on to, class=queue, comma-separated"`
-	PayloadBuckets []string `flag:"payload-buckets" default:"" doc:"S3 buckets that messages may point to for their body: bucket or bucket/prefix, comma-separated"`
-	PayloadMax     size     `flag:"payload-max" default:"5Mi" doc:"longest body of a message, once it is unpacked"`
+	Labels      []string `flag:"labels" default:"" doc:"what this worker has, name=value, comma-separated: jobs that require something else are handed back"`
+	ClassQueues []string `flag:"class-queues" default:"" doc:"queues that jobs of another class are sent on to, class=queue, comma-separated"`
 
 	labels  map[string]string   // of Labels, by complete
 	classes map[string]queueRef // of ClassQueues, by complete
@@ -47,9 +40,6 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 		}
 		c.classes[class] = r
 	}
-	if c.PayloadMax < 1 || c.PayloadMax > payload.Most {
-		errs = append(errs, fmt.Errorf("%s: must be 1 to %d bytes, got %d", from("payload-max"), payload.Most, c.PayloadMax))
-	}
 	return errs
 }
 
@@ -58,44 +48,4 @@ func isWrongSize(value string) bool {
 	unit := strings.TrimLeft(value, "0123456789.")
 	return unit != value && len(unit) == 2 && strings.Contains("kmgt", strings.ToLower(unit[:1])) &&
 		unicode.IsLetter(rune(unit[1])) && strings.ToLower(unit[1:]) != "i"
-}
-
-// payloads reads messages' bodies from the buckets that the operator lists, up to so many bytes.
-func (c *cloudConfig) payloads(allowed []string, most int64) payload.Resolver {
-	b := &buckets{open: func(ctx context.Context, bucket string) (blob.Store, error) {
-		return s3blob.Open(ctx, s3blob.Config{AWS: c.aws(c.S3Endpoint), Bucket: bucket})
-	}, stores: map[string]blob.Store{}}
-	return payload.Resolver{Fetch: b.fetch, Buckets: allowed, Max: most}
-}
-
-// buckets are opened when they are first asked for. There are no more than the operator lists.
-type buckets struct {
-	open   func(ctx context.Context, bucket string) (blob.Store, error)
-	mu     sync.Mutex
-	stores map[string]blob.Store // guarded by mu
-}
-
-func (b *buckets) fetch(ctx context.Context, bucket, key string, max int64) ([]byte, error) {
-	store, err := b.store(ctx, bucket)
-	if err != nil {
-		return nil, err
-	}
-	return payload.Read(ctx, store, key, max)
-}
-
-func (b *buckets) store(ctx context.Context, bucket string) (blob.Store, error) {
-	b.mu.Lock()
-	store, ok := b.stores[bucket]
-	b.mu.Unlock()
-	if ok {
-		return store, nil
-	}
-	store, err := b.open(ctx, bucket)
-	if err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.stores[bucket] = store
-	return store, nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/modules/blob/gcsblob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/launch"
@@ -40,6 +41,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	opened map[bucketKey]modules.Bucket // guarded by mu
+	stores []io.Closer                  // of opened, guarded by mu
 }
 
 // gate is what a request's tasks reach buckets through.
@@ -92,6 +94,16 @@ func (g *gate) bucket(ctx context.Context, ref modules.BucketRef) (modules.Bucke
 	return b, nil
 }
 
+// close lets go of the connections of all buckets. What they say to that is of no use to anybody.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.stores {
+		_ = s.Close()
+	}
+	g.opened, g.stores = nil, nil
+}
+
 func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket, error) {
 	elsewhere := ref.Endpoint != "" && !sameServer(ref.Endpoint, g.endpoint(ref.Service))
 	w := way{ref: ref, region: ref.Region, endpoint: ref.Endpoint}
@@ -113,7 +125,7 @@ func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket,
 		if err != nil || prefixes == nil {
 			return b, err
 		}
-		return &fenced{Bucket: b, name: schemes[ref.Service] + "://" + ref.Name, prefixes: prefixes}, nil
+		return &fenced{Bucket: b, name: ref.Service.Scheme() + "://" + ref.Name, prefixes: prefixes}, nil
 	}
 	if !g.person {
 		w.http = egress.NewClient(g.policy(ref.Service))
@@ -162,7 +174,7 @@ func (g *gate) allows(ref modules.BucketRef) (prefixes []string, err error) {
 		}
 		prefixes = append(prefixes, a.prefix)
 	}
-	name := schemes[ref.Service] + "://" + ref.Name
+	name := ref.Service.Scheme() + "://" + ref.Name
 	switch {
 	case len(g.access.Buckets) == 0:
 		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: a pipeline that a message brings may touch none here; the operator can list it with MILLRACE_BUCKETS", name))
@@ -187,18 +199,26 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 	switch w.ref.Service {
 	case cloud.ServiceAWS:
 		return s3blob.Open(ctx, s3blob.Config{
-			AWS:    cloud.AWS{Region: cmp.Or(w.region, g.access.Region, anyRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
+			AWS:    sdk.AWS{Region: cmp.Or(w.region, g.access.Region, anyRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
 			Bucket: w.ref.Name, Owner: g.access.Owner, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceCOS:
 		return cosblob.Open(ctx, cosblob.Config{
-			COS:    cloud.COS{Region: cmp.Or(w.region, g.access.COSRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
+			COS:    sdk.COS{Region: cmp.Or(w.region, g.access.COSRegion), Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http},
 			Bucket: w.ref.Name, Unlisted: true, Foreign: true,
 		})
 	case cloud.ServiceGCS:
-		return gcsblob.Open(ctx, gcsblob.Config{
-			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, AutoCreate: w.ref.Create, Project: g.access.GCSProject, Unlisted: true, Foreign: true,
+		s, err := gcsblob.Open(ctx, gcsblob.Config{
+			Bucket: w.ref.Name, Endpoint: w.endpoint, Keys: w.keys, HTTP: w.http, AutoCreate: w.ref.Create, Project: g.access.GCSProject,
+			Unlisted: true, Foreign: true,
 		})
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.stores = append(g.stores, s)
+		return s, nil
 	}
 	return nil, fmt.Errorf("%q is no service with buckets", w.ref.Service)
 }
@@ -263,11 +283,11 @@ func (f *fenced) Upload(ctx context.Context, file *os.File, key string, o blob.P
 	return f.Bucket.Upload(ctx, file, key, o)
 }
 
-func (f *fenced) Download(ctx context.Context, key string, file *os.File) (blob.Info, error) {
+func (f *fenced) Download(ctx context.Context, key string, file *os.File, maxBytes int64) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Download(ctx, key, file)
+	return f.Bucket.Download(ctx, key, file, maxBytes)
 }
 
 func (f *fenced) Stat(ctx context.Context, key string) (blob.Info, error) {

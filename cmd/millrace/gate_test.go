@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -32,6 +35,27 @@ func TestABucketWhoseRegionNobodyNamesIsAskedForInUSEast1(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "assets.s3.us-east-1.amazonaws.com", host)
+}
+
+func TestABucketOfGoogleIsReachedAsTheGateSaysAndLetGoOf(t *testing.T) {
+	closed := make(chan struct{}, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	none := func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, nil }
+	g := &gate{access: cloud.Access{GCSEndpoint: server.URL, Keys: none}, unlisted: true}
+	_, err := g.bucket(t.Context(), modules.BucketRef{Service: cloud.ServiceGCS, Name: "assets"})
+	require.NoError(t, err)
+	g.close()
+	<-closed
+
+	_, err = g.bucket(t.Context(), modules.BucketRef{Service: cloud.ServiceGCS, Name: "assets", Endpoint: "http://127.0.0.2:1"})
+	require.ErrorContains(t, err, `host "127.0.0.2" is a loopback address; the operator can allow it`)
 }
 
 func TestATaskThatActsForItselfReachesOnePortOfTheOperatorsServer(t *testing.T) {

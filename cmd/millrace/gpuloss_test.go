@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/worker"
+	"github.com/millrace/millrace/worker/launch"
 )
 
 func TestAWorkerIsOverForGPUsThatCanNotComeBackAlone(t *testing.T) {
@@ -57,4 +58,46 @@ func TestAWorkerOfNoClassIsLookedAtOnceAGPUHasFailed(t *testing.T) {
 	require.NoError(t, g.ready())
 	failed = true
 	require.ErrorContains(t, g.ready(), "no GPU of this machine works: lost")
+}
+
+func TestGPUsAreLookedAtOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		g := &gpuLoss{must: true, fits: func(context.Context, gpu.Need) error { looks++; return nil }}
+		for range 180 { // a worker asks about once a second
+			require.NoError(t, g.ready())
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 3, looks)
+	})
+}
+
+func TestWhatALostGPUMeansIsTheOperatorsChoice(t *testing.T) {
+	t.Parallel()
+	pool := &launch.Machine{GPUs: gpu.NewPool(gpu.Config{})}
+	class := map[string]string{"class": "GPU"}
+	for _, tt := range []struct {
+		name        string
+		lost        string
+		labels      map[string]string
+		machine     *launch.Machine
+		asked, must bool
+	}{
+		{"a worker for GPUs must have one", gpuLostExit, class, pool, true, true},
+		{"another one must not", gpuLostExit, nil, pool, true, false},
+		{"it stays for other jobs", gpuLostStay, class, pool, false, false},
+		{"jobs get none here", gpuLostExit, class, new(launch.Machine), false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := (&workConfig{GPULost: tt.lost, fitConfig: fitConfig{labels: tt.labels}}).gpuLoss(tt.machine)
+			require.Equal(t, tt.asked, g != nil)
+			if g != nil {
+				require.Equal(t, tt.must, g.must)
+				require.False(t, g.failed())
+				return
+			}
+			require.NoError(t, g.ready())
+		})
+	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/disk"
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/tool"
@@ -57,12 +59,41 @@ func (r *runner) onThisMachine(gpus, tools string) (letGo func(), err error) {
 	return letGo, nil
 }
 
-// devices are the device files that jobs may use.
-func (c *workConfig) devices() []string {
+// devices returns what says which device files a job may use: those of GPUs, where its document could ask for one.
+func (c *workConfig) devices(specs []modules.Spec) func(*launch.Request) []string {
 	if c.GPU == gpuOff {
 		return nil
 	}
-	return gpu.DeviceFiles()
+	words := newGPUWords(specs)
+	return func(req *launch.Request) []string {
+		if !words.in(req.Document) {
+			return nil
+		}
+		return gpu.DeviceFiles()
+	}
+}
+
+// gpuWords are parts of documents, one of which each has that asks for a GPU. The worker does not parse what messages bring,
+// and need not be exact: a document that only mentions one of them has its job confined less.
+type gpuWords [][]byte
+
+// newGPUWords are the key itself, modules that want a GPU, and what may hide both: blocks, which write a part of their
+// document, and escapes of YAML and JSON.
+func newGPUWords(specs []modules.Spec) gpuWords {
+	words := gpuWords{[]byte("gpu"), []byte("{%"), []byte(`\`)}
+	for _, s := range specs {
+		if s.GPU.Wanted() {
+			for _, name := range append(s.Aliases, s.Name) {
+				words = append(words, []byte(strings.ToLower(name)))
+			}
+		}
+	}
+	return words
+}
+
+func (w gpuWords) in(document []byte) bool {
+	document = bytes.ToLower(document)
+	return slices.ContainsFunc(w, func(word []byte) bool { return bytes.Contains(document, word) })
 }
 
 // machine is what the jobs of this worker share. Failures of its GPUs are counted.
@@ -77,6 +108,5 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, counted *metrics.M
 		},
 	})
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
-	machine.Disk.Shared = c.Slots > 1
 	return machine, end
 }

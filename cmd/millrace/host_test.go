@@ -5,7 +5,6 @@ package main_test
 import (
 	"encoding/json"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -35,12 +34,12 @@ func TestE4V55RunSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 		code                 int
 		out, err             string
 	}{
-		{"required", "required.yaml", "auto", 1, "", `✗  task "draw" needs 2 GPUs with 16 GiB each: this binary was built without cgo`},
+		{"required", "required.yaml", "auto", 1, "", `✗  required.yaml:3:33: task "draw" needs 2 GPUs with 16 GiB each: this binary was built without cgo`},
 		{"required, and let do without", "required.yaml", "preferred", 0, "it has begun\nsees []\n", `!  task "draw" runs on the CPU: this binary was built without cgo`},
 		{"required, and wanted by nobody", "required.yaml", "none", 0, "it has begun\nsees []\n", ""},
 		{"preferred", "preferred.yaml", "auto", 0, "it has begun\nsees []\n", "on the CPU"},
 		{"preferred, and kept away", "preferred.yaml", "off", 0, "it has begun\nsees []\n", "on the CPU: no job here gets one (--gpu=off)"},
-		{"preferred, and insisted on", "preferred.yaml", "required", 1, "", `✗  task "draw" needs a GPU: `},
+		{"preferred, and insisted on", "preferred.yaml", "required", 1, "", `✗  preferred.yaml:3:33: task "draw" needs a GPU: `},
 		{"a word that is none", "preferred.yaml", "please", 2, "", `--gpu: "please" is none of auto, off, required, preferred, none`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,8 +82,6 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	m.job("needs", "needs", nil)
 	w := m.start("--pipelines", folder, "--slots=1", "--status", addr)
 	w.until("message released")
-	_, err = os.Stat(filepath.Join(m.data, "store", "jobs"))
-	require.ErrorIs(t, err, fs.ErrNotExist, "nothing is recorded of what the catalogue says that can't run here")
 	m.job("brings", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"), nil)
 	w.until("message released")
 	m.job("likes", "likes", nil)
@@ -99,6 +96,10 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	w.signal()
 	w.end()
 
+	waits := m.record("needs")
+	require.Equal(t, record.Queued, waits.Status, "what the catalogue says that can't run here is not even claimed")
+	require.Contains(t, waits.Message, `task "draw" needs a GPU: `)
+	require.Empty(t, waits.Attempts)
 	needs := m.record("brings")
 	require.Equal(t, record.Retrying, needs.Status)
 	require.Equal(t, engine.Unfit, needs.Reason)
@@ -115,4 +116,20 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	depth, err := m.queue.Depth(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, depth.Delayed)
+}
+
+func TestE4AJobThatNoWorkerCouldRunSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("needs.yaml", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"))
+	p.succeeds("jobs", "run", "needs", "--id", "order-7", "--pipelines", ".")
+	p.succeeds("work", "--pipelines", ".", "--exit-when-idle=100ms")
+	shown := p.succeeds("jobs", "describe", "order-7")
+	require.Contains(t, shown, "QUEUED")
+	require.Contains(t, strings.Join(strings.Fields(shown), " "), ` can't: task "draw" needs a GPU: `)
+	rows := decoded[[]map[string]any](t, p.succeeds("jobs", "list", "--json"))
+	require.Len(t, rows, 1)
+	require.Equal(t, "QUEUED", rows[0]["status"])
+	require.NotEqual(t, 0, p.millrace("jobs", "logs", "order-7").code)
+	require.Contains(t, p.succeeds("jobs", "cancel", "order-7"), "it waits for a worker that can run it; ")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (d *desk) load(ctx context.Context, id string) (*record.Record, error) {
 	if err == nil {
 		q := queued(m)
 		if r != nil {
-			q.CancelRequested, q.Reason, q.Message = r.CancelRequested, r.Reason, r.Message
+			q.CancelRequested, q.Reason, q.Message = r.CancelRequested, r.Reason, cmp.Or(r.Message, q.Message)
 		}
 		return q, nil
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // version is set at link time.
@@ -50,12 +52,12 @@ func exitCode(err error) int {
 		return 0
 	}
 	if err.Error() != "" {
-		fmt.Fprintln(os.Stderr, "millrace:", err)
+		fmt.Fprintln(os.Stderr, "millrace: "+strings.ReplaceAll(err.Error(), "\n", "\nmillrace: "))
 	}
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
-	if errors.Is(err, cloud.ErrNoRegion) {
+	if errors.Is(err, sdk.ErrNoRegion) {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[*cloud.Error](err); ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/cosblob"
 	"github.com/millrace/millrace/modules/blob/s3blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
@@ -38,12 +38,12 @@ type cloudConfig struct {
 	COSCredentials  string `flag:"cos-credentials" default:"" doc:"file of a COS service credential (JSON), instead of keys; read again when it changes"`
 }
 
-func (c *cloudConfig) aws(endpoint string) cloud.AWS {
-	return cloud.AWS{Region: c.Region, Endpoint: endpoint}
+func (c *cloudConfig) aws(endpoint string) sdk.AWS {
+	return sdk.AWS{Region: c.Region, Endpoint: endpoint}
 }
 
-func (c *cloudConfig) cos() cloud.COS {
-	return cloud.COS{
+func (c *cloudConfig) cos() sdk.COS {
+	return sdk.COS{
 		Endpoint: c.COSEndpoint, Region: c.COSRegion, AccessKeyID: c.COSAccessKeyID, SecretAccessKey: c.COSSecretKey,
 		APIKey: c.COSAPIKey, InstanceID: c.COSInstanceID, AuthEndpoint: c.COSAuthEndpoint, File: c.COSCredentials,
 	}

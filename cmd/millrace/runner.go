@@ -74,13 +74,14 @@ func planned(name string) bool { return standard.Planned(name) || callbacks.Plan
 // run is a launch.Runner.
 func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
 	secrets := new(redact.Set)
-	in, err := r.input(ctx, dir, req, rep, secrets)
+	in, g, err := r.input(ctx, dir, req, rep, secrets)
 	if err != nil {
 		run := newRun(req.Source, req.Digest, engine.Failed)
 		run.Failure = &engine.Failure{Kind: fault.Of(err), Message: secrets.String(err.Error())}
 		return run
 	}
 	defer in.Call.Workspace.Close()
+	defer g.close()
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
 	}
@@ -122,15 +123,15 @@ func (r *runner) warm() {
 	r.run(context.Background(), dir, req, engine.ReporterFunc(func(context.Context, engine.Event) {}))
 }
 
-// input makes what the engine needs of a request. Its errors are sentences.
-func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, error) {
+// input makes what the engine needs of a request, and the gate to its buckets. Its errors are sentences.
+func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter, secrets *redact.Set) (*engine.Input, *gate, error) {
 	in, err := r.prepare(ctx, req, secrets)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ws, err := workspace.Open(dir.Workspace(), workspace.Options{Admit: r.admit})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	in.Last, in.Trace, in.Report = req.Last, req.Job.Debug, rep
 	in.Host, in.GPU = req.Host, r.gpu
@@ -148,7 +149,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		MaySend:   g.sends(req.Trusted),
 	}
 	in.Brought = g.sends(false)
-	return in, nil
+	return in, g, nil
 }
 
 // prepare makes what an Input holds of a request's document and values: the pipeline, the state that it starts with, what

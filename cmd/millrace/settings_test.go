@@ -35,7 +35,7 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 		`MILLRACE_INLINE: "perhaps" is none of auto, on, off`,
 		`MILLRACE_MIN_FREE: "much" is no size`,
 	} {
-		require.Contains(t, r.stderr, text)
+		require.Contains(t, r.stderr, "millrace: "+text)
 	}
 	require.NotContains(t, r.stderr, "strconv")
 	p.env = nil

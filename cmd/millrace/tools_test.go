@@ -69,7 +69,7 @@ func TestATakenToolIsOneSentenceAndTheRestWorks(t *testing.T) {
 	bare := t.TempDir()
 	require.NoError(t, os.Symlink("/bin/echo", filepath.Join(bare, "echo")))
 	p.env = append(p.env, "PATH="+bare)
-	const sentence = "no program magick or convert-im7.q16 or convert-im6.q16 or convert is in PATH; as root on Debian 12: apt-get install imagemagick"
+	const sentence = "no program magick or convert-im7.q16 or convert-im6.q16 or convert is in PATH; use the heavy image, or as root on Debian 12: apt-get install imagemagick"
 	r := p.millrace("modules", "--check")
 	require.Equal(t, 1, r.code)
 	require.Equal(t, 1, strings.Count(r.stdout, "missing, for ImageMagick: "+sentence), r.stdout)

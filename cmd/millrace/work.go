@@ -29,6 +29,7 @@ type workConfig struct {
 	placeConfig
 	callbackConfig
 	fitConfig
+	payloadConfig
 	accessConfig
 	toolsConfig
 	admissionConfig
@@ -200,6 +201,10 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		r.exec.Keep = machine.Tools.Exec.Owns
 		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
 	}
+	specs, err := allSpecs()
+	if err != nil {
+		return nil, nil, err
+	}
 	reuse := 1
 	if c.Isolation == "pipeline" {
 		reuse = c.Reuse
@@ -211,11 +216,10 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
-		Keep: machine.Tools.Exec.Owns,
+		Keep: machine.Tools.Exec.Owns, Devices: c.devices(specs),
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools:   launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
-			Devices: c.devices(),
+			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
 		},
 	})
 	return p, p.Close, nil

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && linux
 
 // Package e2e_test runs the image in a real cluster on this machine: `make e2e`.
 package e2e_test
@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,12 +40,12 @@ func image() string {
 	return cmp.Or(os.Getenv("MILLRACE_E2E_IMAGE"), "localhost/millrace-"+class()+":latest")
 }
 
-// Whatever becomes of the tests, and when they are interrupted, the cluster goes down.
+// Whatever becomes of the tests, and when they are interrupted, the cluster goes down that they started.
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	code := 1
-	err := start(ctx)
+	ours, err := start(ctx)
 	if err == nil {
 		done := make(chan int, 1)
 		go func() { done <- m.Run() }()
@@ -57,21 +58,24 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	}
-	if _, err := command(context.WithoutCancel(ctx), downTime, "./cluster", "down"); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e: take the cluster down:", err)
-		code = 1
+	if ours {
+		if _, err := command(context.WithoutCancel(ctx), downTime, "./cluster", "down"); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: take the cluster down:", err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
 
-// start builds image and cluster, what of them is not there yet, and gives the image to the node.
-func start(ctx context.Context) error {
+// start builds image and cluster, what of them is not there yet, and gives the image to the node. ours says that the cluster,
+// or what there is of it, is to be taken down.
+func start(ctx context.Context) (ours bool, err error) {
 	if os.Getuid() != 0 {
-		return fmt.Errorf("the cluster's node needs root: run `make e2e` as root, on a machine that is yours to try things on")
+		return false, fmt.Errorf("the cluster's node needs root: run `make e2e` as root, on a machine that is yours to try things on")
 	}
 	archive, err := os.MkdirTemp("", "millrace-e2e-")
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.RemoveAll(archive)
 	tar := filepath.Join(archive, "image.tar")
@@ -88,11 +92,16 @@ func start(ctx context.Context) error {
 		if step.argv[0] == "../image/build" && os.Getenv("MILLRACE_E2E_IMAGE") != "" {
 			continue
 		}
-		if _, err := command(ctx, step.limit, step.argv...); err != nil {
-			return err
+		_, err := command(ctx, step.limit, step.argv...)
+		if step.argv[1] == "up" {
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			ours = !ok || exit.ExitCode() != upAlready
+		}
+		if err != nil {
+			return ours, err
 		}
 	}
-	return nil
+	return ours, nil
 }
 
 // command runs a program and returns what it wrote to stdout; what it wrote to stderr is part of the error.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/blobtest"
 	"github.com/millrace/millrace/modules/blob/s3blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 )
 
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func benchMove(ctx context.Context, way, endpoint, bucket, name string) error {
-	s, err := s3blob.Open(ctx, s3blob.Config{AWS: cloud.AWS{Endpoint: endpoint, Region: "us-east-1"}, Bucket: bucket})
+	s, err := s3blob.Open(ctx, s3blob.Config{AWS: sdk.AWS{Endpoint: endpoint, Region: "us-east-1"}, Bucket: bucket})
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func benchMove(ctx context.Context, way, endpoint, bucket, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Download(ctx, "ours", f); err != nil {
+	if _, err := s.Download(ctx, "ours", f, math.MaxInt64); err != nil {
 		return err
 	}
 	return f.Close()

@@ -62,9 +62,9 @@ type Mover interface {
 	// one. A file that is changed meanwhile is an error.
 	Upload(ctx context.Context, f *os.File, key string, o PutOptions) (Info, error)
 	// Download writes the object, as it stood when the call was made, into f, from its start, and returns when every byte is
-	// there and, where the service has a checksum, it agrees. ErrNotFound when there is none. After an error f holds
-	// anything.
-	Download(ctx context.Context, key string, f *os.File) (Info, error)
+	// there and, where the service has a checksum, it agrees. ErrNotFound when there is none, ErrTooLarge, before anything is
+	// written, when it has more than maxBytes. After an error f holds anything.
+	Download(ctx context.Context, key string, f *os.File, maxBytes int64) (Info, error)
 	// Stat returns what is known of an object without its bytes, or ErrNotFound.
 	Stat(ctx context.Context, key string) (Info, error)
 }

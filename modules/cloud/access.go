@@ -1,3 +1,5 @@
+// Package cloud is what a task and its caller know of clouds: how to get in, with which keys, and why a call was not done.
+// It links no SDK: those are in package sdk below it, and in the drivers.
 package cloud
 
 import (
@@ -43,6 +45,19 @@ const (
 	ServiceKafka Service = "kafka"
 )
 
+// Scheme is how people write a service with buckets, before "://"; empty of others.
+func (s Service) Scheme() string {
+	switch s {
+	case ServiceAWS:
+		return "s3"
+	case ServiceCOS:
+		return "cos"
+	case ServiceGCS:
+		return "gs"
+	}
+	return ""
+}
+
 // Keys are credentials as a service takes them: an access key (ID and Secret, with a session's Token), or a bearer Token
 // alone. None at all is anonymous access.
 type Keys struct {
@@ -52,13 +67,17 @@ type Keys struct {
 	Expires time.Time `json:"expires,omitzero"` // zero: ask again after a minute
 }
 
-// margin is how long before their end keys are asked for again: a call takes its time, and clocks differ.
-const margin = 10 * time.Second
+// Reread is how long credentials that name no end are used before they are read again: a secret that is replaced in a
+// file counts by then.
+const Reread = time.Minute
+
+// Margin is how long before their end keys are asked for again: a call takes its time, and clocks differ.
+const Margin = 10 * time.Second
 
 // End is when they are asked for again: 10 s before their end, or after a minute where they name none.
 func (k Keys) End() time.Time {
 	if k.Expires.IsZero() {
-		return time.Now().Add(reread)
+		return time.Now().Add(Reread)
 	}
-	return k.Expires.Add(-margin)
+	return k.Expires.Add(-Margin)
 }

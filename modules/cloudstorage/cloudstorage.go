@@ -22,6 +22,7 @@ type Props struct {
 	transfer.What
 	transfer.Stored
 	Options Options `json:"options,omitzero" doc:"How to upload."`
+	planned *transfer.Transfer
 }
 
 // Options is how to upload.
@@ -32,14 +33,7 @@ type Options struct {
 
 // Validate checks what the tags can't say.
 func (p *Props) Validate() error {
-	var problems []modules.Problem
-	for _, w := range append(transfer.BucketProblems(p.Bucket), p.Problems()...) {
-		problems = append(problems, modules.Problem{Path: w.Prop, Msg: w.Text})
-	}
-	if problems != nil {
-		return &modules.PropError{Problems: problems}
-	}
-	return nil
+	return transfer.Wrong(transfer.BucketProblems(p.Bucket), p.Problems())
 }
 
 // Output is what register stores.
@@ -49,40 +43,21 @@ type Output struct {
 }
 
 // Probe says what a download reads and writes.
-func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, error) {
-	if p.Action != transfer.Download {
-		return modules.Demand{}, nil
-	}
-	t, err := p.open(ctx, c)
-	if err != nil {
-		return modules.Demand{}, err
-	}
-	n, err := t.Size(ctx)
-	return modules.Demand{Input: n, Disk: n}, err
+func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
+	p.planned, d, err = p.task().Probe(ctx, c)
+	return d, err
 }
 
-func (p *Props) open(ctx context.Context, c *modules.Call) (*transfer.Transfer, error) {
-	create := p.Options.AutoCreate && p.Action == transfer.Upload
-	b, err := c.Bucket(ctx, modules.BucketRef{Service: cloud.ServiceGCS, Name: p.Bucket, Create: create})
-	if err != nil {
-		return nil, err
-	}
-	t := &transfer.Transfer{What: p.What, Stored: p.Stored, Bucket: b, Scheme: "gs", Name: p.Bucket, Dir: c.Workspace, Log: c.Log}
+func (p *Props) task() transfer.Task {
+	t := transfer.Task{Service: cloud.ServiceGCS, Bucket: p.Bucket, What: p.What, Stored: p.Stored}
+	t.Create = p.Options.AutoCreate && p.Action == transfer.Upload
 	if p.Options.Public {
 		t.ACL = "publicRead"
 	}
-	return t, nil
+	return t
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	measured := modules.Measure()
-	t, err := p.open(ctx, c)
-	if err != nil {
-		return Output{}, err
-	}
-	done, err := t.Run(ctx)
-	if err != nil {
-		return Output{}, err
-	}
-	return Output{Result: done, Stats: measured()}, nil
+	out, err := p.task().Run(ctx, c, p.planned)
+	return Output{Result: out.Result, Stats: out.Stats}, err
 }

@@ -4,7 +4,6 @@ package cos
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
@@ -24,63 +23,25 @@ type Props struct {
 	transfer.What
 	transfer.Stored
 	transfer.Remote
+	planned *transfer.Transfer
 }
 
 // Validate checks what the tags can't say.
 func (p *Props) Validate() error {
-	var problems []modules.Problem
-	for _, w := range slices.Concat(transfer.BucketProblems(p.Bucket), p.What.Problems(), p.Remote.Problems()) {
-		problems = append(problems, modules.Problem{Path: w.Prop, Msg: w.Text})
-	}
-	if problems != nil {
-		return &modules.PropError{Problems: problems}
-	}
-	return nil
-}
-
-// Output is what register stores: the props without secrets, and what was moved.
-type Output struct {
-	transfer.Result
-	Region      string        `json:"region" doc:"Region that it was told."`
-	AccessKeyID string        `json:"accessKeyId,omitzero" doc:"Access key that it was told."`
-	Stats       modules.Stats `json:"stats" doc:"What the work used."`
+	return transfer.Wrong(transfer.BucketProblems(p.Bucket), p.What.Problems(), p.Remote.Problems())
 }
 
 // Probe says what a download reads and writes.
-func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, error) {
-	if p.Action != transfer.Download {
-		return modules.Demand{}, nil
-	}
-	t, err := p.open(ctx, c)
-	if err != nil {
-		return modules.Demand{}, err
-	}
-	n, err := t.Size(ctx)
-	return modules.Demand{Input: n, Disk: n}, err
+func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
+	p.planned, d, err = p.task(c).Probe(ctx, c)
+	return d, err
 }
 
-func (p *Props) open(ctx context.Context, c *modules.Call) (*transfer.Transfer, error) {
+func (p *Props) task(c *modules.Call) transfer.Task {
 	name := cmp.Or(p.Bucket, c.Clouds.COSBucket)
-	b, err := c.Bucket(ctx, modules.BucketRef{
-		Service: cloud.ServiceCOS, Name: name, Region: p.Region, Endpoint: p.Endpoint, Keys: p.Keys(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &transfer.Transfer{
-		What: p.What, Stored: p.Stored, ACL: p.ACL, Bucket: b, Scheme: "cos", Name: name, Dir: c.Workspace, Log: c.Log,
-	}, nil
+	return transfer.Task{Service: cloud.ServiceCOS, Bucket: name, What: p.What, Stored: p.Stored, Remote: p.Remote}
 }
 
-func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	measured := modules.Measure()
-	t, err := p.open(ctx, c)
-	if err != nil {
-		return Output{}, err
-	}
-	done, err := t.Run(ctx)
-	if err != nil {
-		return Output{}, err
-	}
-	return Output{Result: done, Region: p.Region, AccessKeyID: p.AccessKeyID, Stats: measured()}, nil
+func run(ctx context.Context, c *modules.Call, p Props) (transfer.Output, error) {
+	return p.task(c).Run(ctx, c, p.planned)
 }

@@ -10,6 +10,16 @@ import (
 type account struct {
 	reserved int64
 	before   int64 // bytes that lay there when the first of it was reserved; unknown is all of it
+	now      int64 // bytes that lay there when somebody looked last
+}
+
+func newAccount(dir string) *account {
+	if dir != "" {
+		if n, whole := contents(dir); whole {
+			return &account{before: n, now: n}
+		}
+	}
+	return &account{before: unknown}
 }
 
 // unknown is the size of a folder that nobody has looked through: nothing in it is taken to be of a reservation.
@@ -18,14 +28,8 @@ const unknown = 1 << 62
 // maxEntries is how many files of a folder are looked at. It takes some milliseconds.
 const maxEntries = 10_000
 
-// written is how much of an account has been written, at least.
-func (a *account) written(dir string) int64 {
-	if a.before == unknown {
-		return 0
-	}
-	n, _ := contents(dir)
-	return min(max(n-a.before, 0), a.reserved)
-}
+// written is how much of an account had been written by then, at least.
+func (a *account) written() int64 { return min(max(a.now-a.before, 0), a.reserved) }
 
 // contents is how many bytes of the disk the files below a folder take; whole says whether all of them were looked at. The
 // folder is a job's: a file with several names counts once at most, and what can't be looked at does not.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,4 +28,30 @@ func TestWhatIsWrittenOfAReservationDoesNotCountTwice(t *testing.T) {
 	_, err = s.Reserve(t.TempDir(), 5<<30>>1)
 	require.ErrorContains(t, err, "the task needs 2560 MiB of disk, and ", "a second name is no second file")
 	release()
+}
+
+func TestFoldersAreLookedThroughOnceASecondAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, 6<<27)
+		job, sibling := t.TempDir(), t.TempDir()
+		release, err := s.Reserve(job, 4<<27)
+		require.NoError(t, err)
+		defer release()
+		_, err = s.Reserve(sibling, 3<<27) // has somebody look, before anything is written
+		require.Error(t, err)
+		f, err := os.Create(filepath.Join(job, "out"))
+		require.NoError(t, err)
+		defer f.Close()
+		require.NoError(t, syscall.Fallocate(int(f.Fd()), 0, 0, 3<<27))
+		_, err = s.Reserve(sibling, 1<<27)
+		require.Error(t, err)
+		time.Sleep(time.Second)
+		again, err := s.Reserve(sibling, 1<<27)
+		require.NoError(t, err)
+		again()
+
+		require.NoError(t, f.Truncate(0))
+		_, err = s.Reserve(sibling, 3<<27)
+		require.Error(t, err, "what has gone again does not count as written and as free")
+	})
 }

@@ -2,26 +2,29 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/millrace/millrace/modules/fault"
 )
 
 // A Space is the disk below a folder. Make one for each disk; its methods may be called from any goroutine.
 type Space struct {
-	// Shared says that several jobs use the disk: no folder then has more than three quarters of it reserved, so that one job
-	// leaves the others some.
-	Shared bool
-
 	dir  string
 	keep int64
 
-	mu       sync.Mutex
-	reserved int64               // guarded by mu
-	accounts map[string]*account // by folder, guarded by mu
+	mu       sync.Mutex          // guards what follows; nobody looks through folders while he holds it
+	reserved int64               // bytes
+	accounts map[string]*account // by folder
+	then     int64               // bytes that were free when the folders were looked through last
+
+	counting sync.Mutex // guards counted, and is held by who looks through the folders
+	counted  time.Time  // when somebody did last
 }
 
 // New returns the disk that dir lies on. keep is how many bytes of it stay free, whoever asks.
@@ -32,13 +35,15 @@ func New(dir string, keep int64) *Space {
 // Free returns how many bytes can be reserved now. What has been written of a reservation is not counted twice, as far as
 // that is easily seen: see Reserve.
 func (s *Space) Free() (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	u, err := look(s.dir)
 	if err != nil {
 		return 0, err
 	}
-	return s.beyond(u, 0), nil
+	if free := s.free(u); free >= 0 {
+		return free, nil
+	}
+	s.count(u)
+	return s.free(u), nil
 }
 
 // Usage is how many bytes the disk has, how many of them anybody could write now, and how many are reserved.
@@ -49,57 +54,72 @@ func (s *Space) Usage() (size, free, reserved int64, err error) {
 	return u.size, u.free, s.reserved, err
 }
 
-// beyond is how much is free beyond what is reserved. Folders are looked through only where it would be less than n. The
-// caller holds mu.
-func (s *Space) beyond(u usage, n int64) int64 {
-	free := u.free - s.keep - s.reserved
-	if free >= n {
-		return free
-	}
-	for dir, a := range s.accounts {
-		free += a.written(dir)
-	}
-	return free
-}
-
-// Reserve keeps n bytes, 0 or more, for work in the folder dir until release, which may be called more than once. What
-// the folder grows by meanwhile, up to that, is taken to be part of it where the folder has at most 10,000 entries; where
-// dir is empty nobody looks. Bytes that are not to be had are a *FullError at once, which is transient: other jobs end, and give
-// theirs back.
-func (s *Space) Reserve(dir string, n int64) (release func(), err error) {
+func (s *Space) free(u usage) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = max(n, 0)
+	return s.beyond(u)
+}
+
+// beyond is how much is free beyond what is reserved. What had been written of that when somebody looked last goes with what
+// was free then, where that was less: files may have gone since. The caller holds mu.
+func (s *Space) beyond(u usage) int64 {
+	counted := min(u.free, s.then)
+	for _, a := range s.accounts {
+		counted += a.written()
+	}
+	return max(u.free, counted) - s.keep - s.reserved
+}
+
+// Reserve keeps n bytes for work in the folder dir until release, which may be called more than once. While another folder
+// has some, one gets three quarters of the disk in all. What the folder grows by meanwhile, up to n, is taken to be part of
+// it where the folder has at most 10,000 entries and as it was at most a second ago; where dir is empty nobody looks. Bytes
+// that are not to be had are a *FullError at once, which is transient: other jobs end, and give theirs back.
+func (s *Space) Reserve(dir string, n int64) (release func(), err error) {
+	if n <= 0 {
+		return func() {}, nil
+	}
 	u, err := look(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	most := u.size - s.keep
-	if s.Shared {
-		most = most / 4 * 3
-	}
 	a := s.account(dir)
-	if free := s.beyond(u, n); n > 0 && (n > free || n > most-a.reserved) {
-		return nil, fault.As(fault.Transient, &FullError{Need: n, Free: max(min(free, most-a.reserved), 0), Reserved: s.reserved, Size: most})
+	if full := s.take(a, dir, n, u); full != nil {
+		s.count(u)
+		if full = s.take(a, dir, n, u); full != nil {
+			return nil, fault.As(fault.Transient, full)
+		}
+	}
+	return sync.OnceFunc(func() { s.release(dir, n) }), nil
+}
+
+// account is that of a folder, new where it has none.
+func (s *Space) account(dir string) *account {
+	s.mu.Lock()
+	a := s.accounts[dir]
+	s.mu.Unlock()
+	if a == nil {
+		a = newAccount(dir)
+	}
+	return a
+}
+
+// take reserves, or says why it does not. fresh is the account of a folder that has none by now.
+func (s *Space) take(fresh *account, dir string, n int64, u usage) *FullError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := cmp.Or(s.accounts[dir], fresh)
+	e := &FullError{Need: n, Reserved: s.reserved, Size: u.size - s.keep, own: a.reserved, beyond: s.beyond(u)}
+	e.most = e.Size
+	if e.Reserved > e.own {
+		e.most = e.Size / 4 * 3
+	}
+	if e.Free = max(min(e.beyond, e.most-e.own), 0); n > e.Free {
+		return e
 	}
 	s.accounts[dir] = a
 	a.reserved += n
 	s.reserved += n
-	return sync.OnceFunc(func() { s.release(dir, n) }), nil
-}
-
-// account is that of a folder, new where it has none. The caller holds mu.
-func (s *Space) account(dir string) *account {
-	if a := s.accounts[dir]; a != nil {
-		return a
-	}
-	a := &account{before: unknown}
-	if dir != "" {
-		if n, whole := contents(dir); whole {
-			a.before = n
-		}
-	}
-	return a
+	return nil
 }
 
 func (s *Space) release(dir string, n int64) {
@@ -113,6 +133,35 @@ func (s *Space) release(dir string, n int64) {
 		return
 	}
 	a.before = unknown // nobody knows whose of those that are left the files are
+}
+
+// count looks through all folders, unless somebody did so within a second; u is from before. Nobody waits for it but who has
+// to know.
+func (s *Space) count(u usage) {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	if time.Since(s.counted) < time.Second {
+		return
+	}
+	s.mu.Lock()
+	all := maps.Clone(s.accounts)
+	s.mu.Unlock()
+	now := map[*account]int64{}
+	for dir, a := range all {
+		if dir != "" {
+			now[a], _ = contents(dir)
+		}
+	}
+	after, err := look(s.dir)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.then, s.counted = min(u.free, after.free), time.Now()
+	for a, n := range now {
+		a.now = n
+	}
 }
 
 // Ready returns nil, or why no message should be taken for work on the disk now: less space is free than stays free, reservations counted,
@@ -138,14 +187,24 @@ func (s *Space) Ready() error {
 type FullError struct {
 	Need, Free, Reserved int64 // bytes: asked for, to be had, and kept for others
 	Size                 int64 // bytes: to be had by one job if the disk were empty
+
+	own, beyond, most int64 // bytes: of Reserved for its own folder, free beyond Reserved, and to be had by one folder now
 }
 
 // Never says whether it would be refused on an empty disk, too.
 func (e *FullError) Never() bool { return e.Need > e.Size }
 
+// Own says whether what the folder has itself is in the way: it could be had as soon as that is given back, or not before.
+func (e *FullError) Own() bool {
+	return e.own > 0 && !e.Never() && (min(e.beyond+e.own, e.most) >= e.Need || e.own+e.Need > e.Size)
+}
+
+// Others says whether it could be had as soon as the other folders give back what they have.
+func (e *FullError) Others() bool { return min(e.beyond+e.Reserved-e.own, e.Size-e.own) >= e.Need }
+
 func (e *FullError) Error() string {
 	if e.Never() {
-		return fmt.Sprintf("the task needs %d MiB of disk, and a job gets %d MiB in all here; it runs on a worker with a larger one (MILLRACE_DATA, or the pod's volume)",
+		return fmt.Sprintf("the task needs %d MiB of disk, and there are %d MiB in all here; it runs on a worker with a larger one (MILLRACE_DATA, or the pod's volume)",
 			megabytes(e.Need), e.Size>>20)
 	}
 	return fmt.Sprintf("the task needs %d MiB of disk, and %d MiB are free (%d MiB are reserved for other tasks); it runs when there is more",

@@ -65,16 +65,38 @@ func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
 
-func TestOneJobOfSeveralDoesNotGetTheWholeDisk(t *testing.T) {
-	s := open(t, 64<<30)
-	all, most := new(disk.FullError), new(disk.FullError)
-	_, err := s.Reserve("", math.MaxInt64)
-	require.ErrorAs(t, err, &all)
-	s.Shared = true
-	_, err = s.Reserve("", math.MaxInt64)
-	require.ErrorAs(t, err, &most)
-	require.True(t, most.Never())
-	require.Equal(t, all.Size/4*3, most.Size)
+func TestAJobLeavesTheOthersSomeOfTheDisk(t *testing.T) {
+	s := open(t, 1<<50) // so much that what is in use makes no difference
+	job, most := t.TempDir(), int64(9<<50/10)
+	other, err := s.Reserve("other", 1<<20)
+	require.NoError(t, err)
+	full := new(disk.FullError)
+	_, err = s.Reserve(job, most)
+	require.ErrorAs(t, err, &full)
+	require.False(t, full.Never(), "it would have it if no other job had any")
+	part, err := s.Reserve(job, 1<<49)
+	require.NoError(t, err)
+	_, err = s.Reserve(job, 1<<49>>1)
+	require.NoError(t, err)
+	_, err = s.Reserve(job, 1<<48)
+	require.ErrorAs(t, err, &full, "all its reservations count")
+	part()
+	other()
+	_, err = s.Reserve(job, 1<<49)
+	require.NoError(t, err)
+}
+
+func TestAReservationOfNothingOutlivesTheOthersOfItsFolder(t *testing.T) {
+	s := open(t, 1<<30)
+	none, err := s.Reserve("", 0)
+	require.NoError(t, err)
+	some, err := s.Reserve("", 1<<20)
+	require.NoError(t, err)
+	some()
+	none()
+	again, err := s.Reserve("", 1<<29)
+	require.NoError(t, err)
+	again()
 }
 
 func TestV47NoJobBeginsOnADiskWhoseRestIsReserved(t *testing.T) {

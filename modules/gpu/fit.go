@@ -85,33 +85,50 @@ func (r *Report) named(word string) bool {
 	return word == strconv.Itoa(r.Index) || word != "" && strings.HasPrefix(r.UUID, word) && strings.Contains(word, "-")
 }
 
-// share is the devices that w gets now; nil where it has to wait. Whoever came before keeps what he could use himself, as
-// many as he needs: nobody waits forever, and devices that are of no use to him serve others. The caller holds mu, and m is
-// marked.
-func (p *Pool) share(m *Machine, w *waiter) []Report {
-	var free []Report
-	for _, r := range m.Devices {
-		if !r.Leased {
-			free = append(free, r)
-		}
-	}
+// maxPassed is how many that came later may take devices before the eyes of one who needs more of them than are free.
+const maxPassed = 4
+
+// share is the devices that w, who need not be waiting, gets now, nil where it has to wait; and who is passed by that: came
+// before, could use some of them, and lacks others. Whoever came before keeps what he could use himself, as many as he needs,
+// once that is all he needs or enough have passed him: nobody waits forever, and devices that are of no use to him serve others.
+// The caller holds mu, and m is marked.
+func (p *Pool) share(m *Machine, w *waiter) (got []Report, passed []*waiter) {
+	free := slices.DeleteFunc(slices.Clone(m.Devices), func(r Report) bool { return r.Leased })
+	lacking := map[*waiter][]Report{}
 	for _, o := range p.waiting {
-		want := max(o.need.Count, 1)
-		var fit []Report
-		for _, r := range free {
-			if len(fit) < want && r.refuses(o.need) == "" {
-				fit = append(fit, r)
-			}
-		}
 		if o == w {
-			if len(fit) < want {
-				return nil
-			}
-			return fit
+			break
 		}
-		free = slices.DeleteFunc(free, func(r Report) bool {
-			return slices.ContainsFunc(fit, func(f Report) bool { return f.UUID == r.UUID })
-		})
+		fit, all := o.pick(free)
+		if !all && o.passed < maxPassed {
+			lacking[o] = fit
+			continue
+		}
+		free = slices.DeleteFunc(free, func(r Report) bool { return among(fit, r) })
 	}
-	return nil
+	got, all := w.pick(free)
+	if !all {
+		return nil, nil
+	}
+	for o, fit := range lacking {
+		if slices.ContainsFunc(fit, func(r Report) bool { return among(got, r) }) {
+			passed = append(passed, o)
+		}
+	}
+	return got, passed
+}
+
+// pick is the first of the devices that w could use, and whether they are all that it needs.
+func (w *waiter) pick(free []Report) (fit []Report, all bool) {
+	want := max(w.need.Count, 1)
+	for _, r := range free {
+		if len(fit) < want && r.refuses(w.need) == "" {
+			fit = append(fit, r)
+		}
+	}
+	return fit, len(fit) == want
+}
+
+func among(all []Report, r Report) bool {
+	return slices.ContainsFunc(all, func(o Report) bool { return o.UUID == r.UUID })
 }

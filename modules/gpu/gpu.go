@@ -7,6 +7,7 @@ package gpu
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -64,13 +65,21 @@ type Device struct {
 	Encoder    bool   `json:"encoder"` // proven by a session that was opened, not inferred
 }
 
-// DeviceFiles are the files by which programs use GPUs, as filepath.Glob takes them: NVIDIA's control, its GPUs, their shared
-// memory, what opens MIG instances, and the graphics of any maker.
-func DeviceFiles() []string {
-	return []string{
-		"/dev/nvidiactl", "/dev/nvidia[0-9]*", "/dev/nvidia-modeset", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools",
-		"/dev/nvidia-caps/nvidia-cap[0-9]*", "/dev/dri/*",
+// DeviceFiles are the files of this machine by which programs use GPUs, those that are there now: NVIDIA's control, its GPUs,
+// their shared memory, what opens MIG instances, and what draws on the GPUs of any maker. What divides a GPU into instances
+// (caps 1 and 2, /proc/driver/nvidia-caps/mig-minors) and what owns a screen (/dev/dri/card*) is not among them.
+func DeviceFiles() []string { return deviceFiles("/dev") }
+
+func deviceFiles(dev string) []string {
+	var all []string
+	for _, pattern := range []string{
+		"nvidiactl", "nvidia[0-9]*", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools",
+		"nvidia-caps/nvidia-cap[3-9]", "nvidia-caps/nvidia-cap[1-9][0-9]*", "dri/renderD*",
+	} {
+		paths, _ := filepath.Glob(filepath.Join(dev, pattern)) // only a wrong pattern is an error
+		all = append(all, paths...)
 	}
+	return all
 }
 
 // CompareCapability orders two compute capabilities, "8.9" before "10.0". What is no number counts as 0.

@@ -21,6 +21,7 @@ type Lease struct {
 type waiter struct {
 	need   Need
 	change chan struct{} // gets a value when it is worth to look again
+	passed int           // how many that came later got devices that it could use; guarded by the mu of its pool
 }
 
 // Lease gives a task the devices that it needs, as soon as other tasks of this pool leave enough of them. Every one is
@@ -35,7 +36,7 @@ func (p *Pool) Lease(ctx context.Context, n Need, lost func(error)) (*Lease, err
 // LeaseWithin is Lease for who would rather do without than wait for longer than that for devices which others have: then
 // the error is ErrBusy. What the driver and the trial of an encoder take does not count. 0 is no limit.
 func (p *Pool) LeaseWithin(ctx context.Context, n Need, wait time.Duration, lost func(error)) (*Lease, error) {
-	w := &waiter{n, make(chan struct{}, 1)}
+	w := &waiter{need: n, change: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.waiting = append(p.waiting, w)
 	p.mu.Unlock()
@@ -73,7 +74,7 @@ func (p *Pool) grant(m *Machine, w *waiter, lost func(error)) (l *Lease, busy bo
 	if err := m.fits(w.need); err != nil {
 		return nil, false, err
 	}
-	got := p.share(m, w)
+	got, passed := p.share(m, w)
 	if got == nil {
 		return nil, true, nil
 	}
@@ -84,8 +85,24 @@ func (p *Pool) grant(m *Machine, w *waiter, lost func(error)) (l *Lease, busy bo
 	for _, r := range got {
 		l.Devices = append(l.Devices, r.Device)
 	}
+	for _, o := range passed {
+		o.passed++
+	}
 	p.leases[l] = true
 	return l, false, nil
+}
+
+// Free says whether who asks for that now would get it at once, as far as is known before encoders are tried.
+func (p *Pool) Free(ctx context.Context, n Need) bool {
+	m, err := p.ask(ctx)
+	if err != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mark(&m)
+	got, _ := p.share(&m, &waiter{need: n})
+	return got != nil
 }
 
 // Release gives the devices back. It may be called twice.

@@ -74,7 +74,7 @@ type Config struct {
 	Visible    []string
 	Restricted bool
 	// Failed, when set, hears once of each failure that takes devices out of service, whether a task has them or not, and
-	// Blind why failures of some devices are not told. Neither may block.
+	// Blind why failures of some devices are not told; the driver is then asked for them again and again. Neither may block.
 	Failed func(*LostError)
 	Blind  func(why string)
 	open   func() (*driver, error) // nil is openDriver
@@ -104,6 +104,7 @@ type Pool struct {
 	last     []Report          // of the last look that was answered
 	unfit    string            // the Machine's, likewise
 	watched  bool              // there was an attempt to
+	hears    bool              // the driver tells of some devices' failures, at least
 	blind    string            // why failures are not told while a task runs
 	failures []failure         // of devices that are out of service for good
 	trials   map[string]*trial // of encoders, by UUID
@@ -187,17 +188,25 @@ func (p *Pool) Seen() Machine {
 	return m
 }
 
-// Lost is how many devices failures have taken out of service. It asks no driver.
+// Lost is how many devices failures have taken out of service, those included that the driver does not list any more. It
+// asks no driver.
 func (p *Pool) Lost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := 0
-	for _, r := range p.last {
-		if slices.ContainsFunc(p.failures, func(f failure) bool { return f.event.hits(&r) }) {
-			n++
+	lost := map[string]bool{}
+	for _, f := range p.failures {
+		there := false
+		for _, r := range p.last {
+			if f.event.hits(&r) {
+				there = true
+				lost[r.UUID] = true
+			}
+		}
+		if !there {
+			lost[f.event.gpu] = true
 		}
 	}
-	return n
+	return len(lost)
 }
 
 // Failures are what took devices out of service since the pool was made. It asks no driver.

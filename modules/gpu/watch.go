@@ -1,6 +1,9 @@
 package gpu
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // events tell of failures.
 type events struct {
@@ -39,36 +42,65 @@ type failure struct {
 	err   *LostError
 }
 
+// How long a driver that does not tell of all failures is left alone: first, and at most.
+const (
+	firstAgain = time.Second
+	lastAgain  = 5 * time.Minute
+)
+
 // listen starts the watch, which lasts until Close, where there was no attempt to. A driver that tells no failures is no
-// reason to use no GPU: the look before each lease finds most of them. Only inquire calls it.
+// reason to use no GPU: the look before each lease finds most of them. It is asked again and again. Only inquire calls it.
 func (p *Pool) listen(drv *driver) {
 	p.mu.Lock()
 	first := !p.watched
 	p.watched = true
 	p.mu.Unlock()
-	if !first {
-		return
-	}
-	ev, err := drv.listen()
-	blind := ""
-	if err != nil {
-		blind = err.Error()
-	} else {
-		blind = ev.blind
-	}
-	p.mu.Lock()
-	p.blind = blind
-	p.mu.Unlock()
-	if blind != "" && p.cfg.Blind != nil {
-		p.cfg.Blind(blind)
-	}
-	if err != nil {
+	if !first || p.hear(drv) {
 		return
 	}
 	p.wg.Go(func() { // the caller is a goroutine of wg itself, so Close still waits
-		defer ev.free()
-		p.watch(ev)
+		for wait := firstAgain; ; wait = min(2*wait, lastAgain) {
+			select {
+			case <-time.After(wait):
+			case <-p.life.Done():
+				return
+			}
+			if p.hear(drv) {
+				return
+			}
+		}
 	})
+}
+
+// hear has the driver tell of failures, and says whether it does of all devices. What it told before it goes on to tell. A
+// goroutine of wg calls it.
+func (p *Pool) hear(drv *driver) (all bool) {
+	ev, err := drv.listen()
+	p.mu.Lock()
+	before := p.blind
+	switch {
+	case err == nil:
+		p.blind = ev.blind
+	case !p.hears:
+		p.blind = err.Error()
+	}
+	blind := p.blind
+	p.hears = p.hears || err == nil
+	p.mu.Unlock()
+	if blind != "" && blind != before && p.cfg.Blind != nil {
+		p.cfg.Blind(blind)
+	}
+	switch {
+	case err != nil:
+	case blind == "" || blind != before:
+		p.wg.Go(func() {
+			defer ev.free()
+			p.watch(ev)
+		})
+	default: // it is no more than is told already
+		ev.free()
+	}
+	return blind == ""
 }
 
 func (p *Pool) watch(ev *events) {

@@ -3,11 +3,16 @@ package s3_test
 import (
 	"context"
 	"errors"
+	"iter"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/blobtest"
+	"github.com/millrace/millrace/modules/blob/s3blob"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/s3"
@@ -50,6 +55,40 @@ func TestATaskAsksForTheBucketThatItNames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted is a bucket that counts how often it is looked through.
+type counted struct {
+	modules.Bucket
+	lists int
+}
+
+func (c *counted) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	c.lists++
+	return c.Bucket.List(ctx, prefix, after)
+}
+
+func TestADownloadIsPlannedOnce(t *testing.T) {
+	endpoint := blobtest.Fake(t)
+	name := blobtest.Bucket(t, endpoint)
+	b, err := s3blob.Open(t.Context(), s3blob.Config{AWS: blobtest.AWS(t, endpoint), Bucket: name, Foreign: true})
+	require.NoError(t, err)
+	_, err = b.Put(t.Context(), "m/a", strings.NewReader("glTF"), blob.PutOptions{})
+	require.NoError(t, err)
+	bucket, opened := &counted{Bucket: b}, 0
+	c, _ := moduletest.Call(t)
+	c.Bucket = func(context.Context, modules.BucketRef) (modules.Bucket, error) {
+		opened++
+		return bucket, nil
+	}
+	w, err := modules.Probe(t.Context(), s3.Module, c, map[string]any{"action": "download", "bucket": name, "src": "m/", "dest": "in"})
+	require.NoError(t, err)
+	require.Equal(t, modules.Demand{Input: 4, Disk: 4}, w.Demand)
+	out, err := w.Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "4", out["size"])
+	require.Equal(t, 1, opened)
+	require.Equal(t, 1, bucket.lists)
 }
 
 // A variable that a message leaves out is empty.

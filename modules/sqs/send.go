@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 )
@@ -55,7 +56,7 @@ func dial(ctx context.Context, c *modules.Call, p Props) (*sender, error) {
 	}
 	s := &sender{http: &http.Client{Transport: capped{c.HTTP.Transport}, CheckRedirect: refuseRedirect}, release: func() {}}
 	if trusted {
-		t := cloud.NewHTTPClient().GetTransport()
+		t := sdk.NewHTTPClient().GetTransport()
 		s.http.Transport, s.release = capped{t}, t.CloseIdleConnections
 	}
 	endpoint := server.Scheme + "://" + server.Host
@@ -155,7 +156,7 @@ func (s *sender) send(ctx context.Context, c *modules.Call, in *sqs.SendMessageI
 		return Output{}, err
 	}
 	id := aws.ToString(out.MessageId)
-	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != cloud.AttributesMD5(in.MessageAttributes) {
+	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != sdk.AttributesMD5(in.MessageAttributes) {
 		return Output{}, fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", *in.QueueUrl, id)
 	}
 	return Output{MessageID: id, Sequence: aws.ToString(out.SequenceNumber)}, nil
@@ -166,7 +167,7 @@ func explain(ctx context.Context, queue string, err error) error {
 	if blocked, ok := errors.AsType[*egress.BlockedError](err); ok {
 		return fault.As(fault.Permanent, fmt.Errorf("send to %s: %w", queue, blocked))
 	}
-	err = cloud.Explain(ctx, "send to "+queue, err)
+	err = sdk.Explain(ctx, "send to "+queue, err)
 	for _, why := range []cloud.Why{cloud.Missing, cloud.Denied, cloud.Locked, cloud.Skewed} {
 		if cloud.Is(err, why) {
 			return fault.As(fault.Unknown, err)

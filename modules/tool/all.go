@@ -8,8 +8,8 @@ import (
 
 // Where the tools come from. The manifest of deploy/tools has the same packages, and the versions.
 const (
-	fromDebian = "as root on Debian 12: apt-get install "
-	fromTools  = "run `make tools` in a checkout and set MILLRACE_TOOLS to its folder .tools"
+	fromDebian = "use the heavy image, or as root on Debian 12: apt-get install "
+	fromTools  = "use the heavy image, or run `make tools` in a checkout and set MILLRACE_TOOLS to its folder .tools"
 )
 
 // The tools that modules run, or will. Their limits are those of one run: several times what the largest test model takes.

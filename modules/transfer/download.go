@@ -21,7 +21,7 @@ func (t *Transfer) find(ctx context.Context) (plan, error) {
 		p.items, err = t.listed(ctx, src)
 	}
 	if err == nil && p.items == nil {
-		p, err = t.one(src)
+		p, err = t.one(ctx, src)
 	}
 	if err != nil {
 		return plan{}, t.explain(ctx, src, err)
@@ -30,8 +30,12 @@ func (t *Transfer) find(ctx context.Context) (plan, error) {
 }
 
 // one plans the object that src names.
-func (t *Transfer) one(src string) (plan, error) {
+func (t *Transfer) one(ctx context.Context, src string) (plan, error) {
 	name, err := Local(path.Base(src))
+	if err != nil {
+		return plan{}, err
+	}
+	in, err := t.Bucket.Stat(ctx, src)
 	if err != nil {
 		return plan{}, err
 	}
@@ -39,7 +43,7 @@ func (t *Transfer) one(src string) (plan, error) {
 	if info, err := t.Dir.Stat(t.Dest); strings.HasSuffix(t.Dest, "/") || err == nil && info.IsDir() {
 		file = below(t.Dest, name)
 	}
-	return plan{items: []item{{key: src, path: file}}, lone: true}, nil
+	return plan{items: []item{{key: src, path: file, size: in.Size}}, lone: true}, nil
 }
 
 // listed plans what a prefix or a pattern names; nil where it is the name of one object after all.
@@ -100,7 +104,7 @@ func (t *Transfer) list(ctx context.Context, folder, begin, pattern string) (ite
 func (t *Transfer) fetch(ctx context.Context, it item) (File, error) {
 	var in blob.Info
 	err := t.Dir.Replace(it.path, func(f *os.File) (err error) {
-		if in, err = t.Bucket.Download(ctx, it.key, f); err != nil {
+		if in, err = t.Bucket.Download(ctx, it.key, f, it.size); err != nil {
 			return err
 		}
 		return arrived(f, in)
@@ -125,6 +129,8 @@ func (t *Transfer) explain(ctx context.Context, key string, err error) error {
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		err = t.missing(ctx, key)
+	case errors.Is(err, blob.ErrTooLarge):
+		err = fault.As(fault.Transient, fmt.Errorf("%w; somebody wrote it since it was looked at", err))
 	case isKeyError(err):
 		err = fault.As(fault.Permanent, fmt.Errorf("%w; no store takes such a key: write another in src", err))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/workspace"
 )
@@ -46,53 +47,50 @@ func (r *Remote) Keys() *cloud.Keys {
 	return &cloud.Keys{ID: r.AccessKeyID, Secret: r.SecretAccessKey, Token: r.SessionToken}
 }
 
-// A Problem is what is wrong with a prop, in a sentence that names it.
-type Problem struct{ Prop, Text string }
-
 // Problems returns what is wrong with props that no tag can say.
-func (r *Remote) Problems() (all []Problem) {
+func (r *Remote) Problems() (all []modules.Problem) {
 	if (r.AccessKeyID == "") != (r.SecretAccessKey == "") {
-		all = append(all, Problem{"secretAccessKey", `props "accessKeyId" and "secretAccessKey" belong together: give both or none`})
+		all = append(all, modules.Problem{Path: "secretAccessKey", Msg: `props "accessKeyId" and "secretAccessKey" belong together: give both or none`})
 	}
 	if r.SessionToken != "" && r.AccessKeyID == "" {
-		all = append(all, Problem{"sessionToken", `prop "sessionToken" belongs to an "accessKeyId"; give both or none`})
+		all = append(all, modules.Problem{Path: "sessionToken", Msg: `prop "sessionToken" belongs to an "accessKeyId"; give both or none`})
 	}
 	if u, err := url.Parse(r.Endpoint); r.Endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
-		all = append(all, Problem{"endpoint", `prop "endpoint" must be the URL of a server, such as https://host:port, without a password in it`})
+		all = append(all, modules.Problem{Path: "endpoint", Msg: `prop "endpoint" must be the URL of a server, such as https://host:port, without a password in it`})
 	}
 	if strings.Trim(r.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(r.Region) > 63 {
-		all = append(all, Problem{"region", fmt.Sprintf(`prop "region" must be a region's name, such as eu-central-1, got %q`, r.Region)})
+		all = append(all, modules.Problem{Path: "region", Msg: fmt.Sprintf(`prop "region" must be a region's name, such as eu-central-1, got %q`, r.Region)})
 	}
 	return all
 }
 
 // BucketProblems returns what is wrong with the name of a bucket. It becomes part of a host's name, so it holds what all
 // services let it hold and nothing else.
-func BucketProblems(name string) []Problem {
+func BucketProblems(name string) []modules.Problem {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 	if strings.Trim(name, letters) == "" && strings.Trim(name, ".") == name && len(name) <= 222 {
 		return nil
 	}
-	return []Problem{{"bucket", fmt.Sprintf(`prop "bucket" must be the name of a bucket alone, got %q; a folder in it belongs to src or dest`, name)}}
+	return []modules.Problem{{Path: "bucket", Msg: fmt.Sprintf(`prop "bucket" must be the name of a bucket alone, got %q; a folder in it belongs to src or dest`, name)}}
 }
 
 // Problems returns what is wrong with props that no tag can say.
-func (w *What) Problems() (all []Problem) {
+func (w *What) Problems() (all []modules.Problem) {
 	for _, given := range []struct {
 		prop     string
 		patterns []string
 	}{{"src", []string{w.Src}}, {"include", w.Include}, {"exclude", w.Exclude}} {
 		for _, p := range given.patterns {
 			if workspace.IsPattern(p) && !wellFormed(p) {
-				all = append(all, Problem{given.prop, fmt.Sprintf("prop %q: pattern %q is not well formed; close every [", given.prop, p)})
+				all = append(all, modules.Problem{Path: given.prop, Msg: fmt.Sprintf("prop %q: pattern %q is not well formed; close every [", given.prop, p)})
 			}
 		}
 	}
 	if w.MaxFiles < 1 {
-		all = append(all, Problem{"maxFiles", fmt.Sprintf(`prop "maxFiles" must be 1 or more, got %d`, w.MaxFiles)})
+		all = append(all, modules.Problem{Path: "maxFiles", Msg: fmt.Sprintf(`prop "maxFiles" must be 1 or more, got %d`, w.MaxFiles)})
 	}
 	if w.MaxBytes < 0 {
-		all = append(all, Problem{"maxBytes", fmt.Sprintf(`prop "maxBytes" must be 0 or more, got %d`, w.MaxBytes)})
+		all = append(all, modules.Problem{Path: "maxBytes", Msg: fmt.Sprintf(`prop "maxBytes" must be 0 or more, got %d`, w.MaxBytes)})
 	}
 	return all
 }

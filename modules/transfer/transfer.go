@@ -57,6 +57,8 @@ type Transfer struct {
 	Name   string // of the bucket
 	Dir    *workspace.Dir
 	Log    *slog.Logger
+
+	planned *plan // nil: nobody has asked
 }
 
 // A Result is what was moved.
@@ -78,16 +80,31 @@ type File struct {
 	ETag string `json:"etag" doc:"What the service calls this version of the object."`
 }
 
-// Run moves what is asked for, several at once, and returns when all of it has arrived whole. After an error some of it may
-// have.
-func (t *Transfer) Run(ctx context.Context) (Result, error) {
-	find, move := t.find, t.fetch
+// Plan finds what Run will move, and returns how many bytes that has. Nothing is moved.
+func (t *Transfer) Plan(ctx context.Context) (bytes int64, err error) {
+	find := t.find
 	if t.Action == Upload {
-		find, move = t.gather, t.send
+		find = t.gather
 	}
 	p, err := find(ctx)
 	if err != nil {
-		return Result{}, err
+		return 0, err
+	}
+	t.planned = &p
+	return sum(p.items), nil
+}
+
+// Run moves what is planned, several at once, and returns when all of it has arrived whole. After an error some of it may
+// have. What has become larger than it was planned is not brought.
+func (t *Transfer) Run(ctx context.Context) (_ Result, err error) {
+	if t.planned == nil {
+		if _, err := t.Plan(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	p, move := t.planned, t.fetch
+	if t.Action == Upload {
+		move = t.send
 	}
 	done := Result{Action: t.Action, Bucket: t.Name, Src: t.Src, Dest: t.Dest, Skipped: p.skipped}
 	if done.Files, err = each(ctx, p.items, move); err != nil {
@@ -107,20 +124,6 @@ func (t *Transfer) Run(ctx context.Context) (Result, error) {
 	return done, nil
 }
 
-// Size returns how many bytes a download will write, as the service says now. Nothing is moved.
-func (t *Transfer) Size(ctx context.Context) (bytes int64, err error) {
-	p, err := t.find(ctx)
-	if err != nil || !p.lone {
-		return sum(p.items), err
-	}
-	key := p.items[0].key
-	in, err := t.Bucket.Stat(ctx, key)
-	if err != nil {
-		return 0, t.explain(ctx, key, err)
-	}
-	return in.Size, nil
-}
-
 // A plan is what is to be moved.
 type plan struct {
 	items   []item
@@ -131,7 +134,7 @@ type plan struct {
 // An item is one object to be moved, and its file.
 type item struct {
 	key, path string
-	size      int64 // bytes, as far as the plan knows
+	size      int64 // bytes
 }
 
 func sum(items []item) (bytes int64) {

@@ -195,7 +195,7 @@ func TestWhatCanNotBeMovedIsOneSentence(t *testing.T) {
 		{"a folder without its slash", "download", "m", "x", "download s3://assets/m: there is no such object, but there are some below it; end src with a slash to have them all", fault.Permanent},
 		{"an empty prefix", "download", "none/", "x", "download s3://assets/none/: nothing matches; check src, and what should have written the objects", fault.Unknown},
 		{"a way out", "download", "m/a", "../x", `download s3://assets/m/a: path ".." is outside the workspace; use a relative path or one under /home/workspace`, fault.Permanent},
-		{"a key that leads out", "download", "m/../a", "x", `download s3://assets/m/../a: download object: object key "m/../a" has a part ".."; no store takes such a key: write another in src`, fault.Permanent},
+		{"a key that leads out", "download", "m/../a", "x", `download s3://assets/m/../a: stat object: object key "m/../a" has a part ".."; no store takes such a key: write another in src`, fault.Permanent},
 		{"no file", "upload", "none.glb", "x", `upload none.glb to s3://assets/x: there is no file "none.glb"; check the path and the task that should have written it`, fault.Permanent},
 		{"no match", "upload", "*.glb", "x", "upload *.glb to s3://assets/x: there is no file; check src, and the task that should have written them", fault.Permanent},
 		{"a file as a folder", "upload", "file/", "x", "upload file/ to s3://assets/x: ", fault.Permanent},
@@ -229,9 +229,33 @@ func TestASizeIsKnownBeforehand(t *testing.T) {
 	y := newYard(t, "m/a", "m/bb")
 	for src, want := range map[string]int64{"m/a": 10, "m/": 21, "m/b*": 11} {
 		tr := &transfer.Transfer{What: transfer.What{Src: src, Dest: ".", MaxFiles: 9}, Bucket: y.bucket, Dir: y.dir, Log: slog.New(slog.DiscardHandler)}
-		got, err := tr.Size(t.Context())
+		got, err := tr.Plan(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, got, src)
+	}
+}
+
+func TestWhatWasPlannedIsMovedAndNoMore(t *testing.T) {
+	for _, src := range []string{"m/", "m/a"} {
+		y := newYard(t, "m/a")
+		tr := &transfer.Transfer{
+			What:   transfer.What{Action: transfer.Download, Src: src, Dest: "in/", MaxFiles: 9},
+			Bucket: y.bucket, Scheme: "s3", Name: "assets", Dir: y.dir, Log: slog.New(slog.DiscardHandler),
+		}
+		_, err := tr.Plan(t.Context())
+		require.NoError(t, err)
+		y.put("m/b", "later")
+		r, err := tr.Run(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"m/a → in/a"}, moved(r))
+		y.put("m/a", "object m/a and more")
+		_, err = tr.Run(t.Context())
+		require.ErrorContains(t, err, "download s3://assets/m/a: ")
+		require.ErrorContains(t, err, "it is too large: it has 19 bytes, and 10 are admitted; somebody wrote it since it was looked at")
+		require.Equal(t, fault.Transient, fault.Of(err))
+		b, err := y.dir.ReadFile("in/a")
+		require.NoError(t, err)
+		require.Equal(t, "object m/a", string(b))
 	}
 }
 
@@ -275,8 +299,8 @@ func TestAFileStaysAsItWasUntilTheObjectIsWhole(t *testing.T) {
 // broken is a bucket that loses half of what it sends and says nothing of it, which no real one does.
 type broken struct{ transfer.Bucket }
 
-func (b broken) Download(ctx context.Context, key string, f *os.File) (blob.Info, error) {
-	in, err := b.Bucket.Download(ctx, key, f)
+func (b broken) Download(ctx context.Context, key string, f *os.File, maxBytes int64) (blob.Info, error) {
+	in, err := b.Bucket.Download(ctx, key, f, maxBytes)
 	if err != nil {
 		return in, err
 	}

@@ -162,7 +162,7 @@ func (t *Transfer) options(file string) blob.PutOptions {
 
 // refusal gives a remedy that only who uploads can know.
 func (t *Transfer) refusal(err error) error {
-	if t.ACL != "" && cloud.Code(err) == "AccessControlListNotSupported" {
+	if e, ok := errors.AsType[*cloud.Error](err); ok && t.ACL != "" && e.Code == "AccessControlListNotSupported" {
 		return fault.As(fault.Permanent, errors.New("the bucket takes no ACLs; leave acl out, and let a policy of the bucket say who may read"))
 	}
 	return err

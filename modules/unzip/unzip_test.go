@@ -215,7 +215,7 @@ func TestTheDirectorySaysWhatItWillTake(t *testing.T) {
 	c := packed(t, archive)
 	d, err := modules.Probe(t.Context(), unzip.Module, c, map[string]any{"src": "a.zip", "dest": "out"})
 	require.NoError(t, err)
-	require.Equal(t, modules.Demand{Input: int64(len(archive)), Disk: 12 + 3*4096}, d)
+	require.Equal(t, modules.Demand{Input: int64(len(archive)), Disk: 12 + 3*4096}, d.Demand)
 	_, err = modules.Probe(t.Context(), unzip.Module, c, map[string]any{"src": "a.zip", "dest": "out", "config": map[string]any{"maxFiles": 1}})
 	require.ErrorContains(t, err, "unpack a.zip: the archive holds 2 files, more than the 1 that are admitted (config.maxFiles)")
 	ended, cancel := context.WithCancel(t.Context())

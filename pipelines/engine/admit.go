@@ -21,18 +21,18 @@ type Limits struct {
 // admitted runs the module when what it will take is known, admitted and reserved. Disk is not waited for: a task that waits
 // for it keeps what it has written, which is what others wait for.
 func (s *taskScope) admitted(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (map[string]any, error) {
-	d, err := s.admit(ctx, m, c, props)
+	w, err := s.admit(ctx, m, c, props)
 	if err != nil {
 		return nil, s.lacking(ctx, m, err)
 	}
-	if d.Disk > 0 {
-		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: d.Disk})
+	if w.Disk > 0 {
+		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: w.Disk})
 		if err != nil {
 			return nil, s.denied(fault.Transient, err)
 		}
 		defer grant.Release()
 	}
-	out, err := guard(ctx, m, c, func() (map[string]any, error) { return m.Run(ctx, c, props) })
+	out, err := guard(ctx, m, c, func() (map[string]any, error) { return w.Run(ctx) })
 	return out, s.lacking(ctx, m, blameDisk(c, err))
 }
 
@@ -50,19 +50,19 @@ func blameDisk(c *modules.Call, err error) error {
 
 // admit asks the module what its work will take, and refuses for good what is more than the operator admits. Nothing has been
 // spent on the work by then.
-func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (modules.Demand, error) {
-	d, err := guard(ctx, m, c, func() (modules.Demand, error) { return modules.Probe(ctx, m, c, props) })
+func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call, props map[string]any) (modules.Work, error) {
+	w, err := guard(ctx, m, c, func() (modules.Work, error) { return modules.Probe(ctx, m, c, props) })
 	if err != nil {
-		return modules.Demand{}, fmt.Errorf("look at the input: %w", err)
+		return modules.Work{}, err
 	}
 	limits := s.cfg.Limits
-	if limits.Input > 0 && d.Input > limits.Input {
-		return modules.Demand{}, tooLarge("the input is %d MiB, more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", d.Input, limits.Input)
+	if limits.Input > 0 && w.Input > limits.Input {
+		return modules.Work{}, tooLarge("the input is %d MiB, more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", w.Input, limits.Input)
 	}
-	if limits.Memory > 0 && d.Memory > limits.Memory {
-		return modules.Demand{}, tooLarge("the work needs about %d MiB of memory, more than the %d MiB that a job may use (MILLRACE_JOB_MEMORY); give it a smaller input or a larger worker", d.Memory, limits.Memory)
+	if limits.Memory > 0 && w.Memory > limits.Memory {
+		return modules.Work{}, tooLarge("the work needs about %d MiB of memory, more than the %d MiB that a job may use (MILLRACE_JOB_MEMORY); give it a smaller input or a larger worker", w.Memory, limits.Memory)
 	}
-	return d, nil
+	return w, nil
 }
 
 // tooLarge refuses a task for good. Both numbers are bytes; the larger one is rounded up, so that it is shown as such.

@@ -91,8 +91,8 @@ func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
 			"the memory", "{memory: 4294967296}",
 			"the work needs about 4096 MiB of memory, more than the 2048 MiB that a job may use (MILLRACE_JOB_MEMORY); give it a smaller input or a larger worker", engine.TooLarge,
 		},
-		{"what can't be read", "{fail: probe}", "look at the input: the file is no picture", ""},
-		{"a probe that panics", "{fail: panic}", "look at the input: module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
+		{"what can't be read", "{fail: probe}", "the file is no picture", ""},
+		{"a probe that panics", "{fail: panic}", "module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var s scale

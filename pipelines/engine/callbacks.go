@@ -18,10 +18,11 @@ type callbacks struct {
 	events chan func()
 	queued chan func() // of lines
 	wg     sync.WaitGroup
+	failed map[string]bool // those of which a warning tells; that goroutine's
 }
 
 func newCallbacks(r *runner) *callbacks {
-	c := &callbacks{r: r, events: make(chan func()), queued: make(chan func(), lineBacklog)}
+	c := &callbacks{r: r, events: make(chan func()), queued: make(chan func(), lineBacklog), failed: map[string]bool{}}
 	c.wg.Go(func() {
 		for f, ok := c.next(); ok; f, ok = c.next() {
 			f()
@@ -89,7 +90,8 @@ func (r *runner) call(ctx context.Context, f firing) {
 	job, _ := r.in.State.Get("job.id")
 	for i, cb := range f.cbs {
 		// The same for the same callback on every attempt, so that a receiver can tell a repetition.
-		id := fmt.Sprintf("%v-%s-%s-%d", job, f.id, f.on, i)
+		which := fmt.Sprintf("%v-%s-%s-%d", job, f.id, f.on, i)
+		id := which
 		if f.line > 0 {
 			id += fmt.Sprintf("-%d", f.line)
 		}
@@ -99,8 +101,20 @@ func (r *runner) call(ctx context.Context, f firing) {
 			continue
 		}
 		msg := r.in.Redact.String(fmt.Sprintf("%s: callback %s (%s): %v", cb.Pos, cb.Module, f.on, err))
+		r.calls.fails(which, msg)
 		r.emit(ctx, Event{Kind: CallbackFailed, Task: f.task, Module: cb.Module, Error: msg})
 	}
+}
+
+// fails makes the first failure of a callback a warning of the run; one of lines may fail for each.
+func (c *callbacks) fails(which, msg string) {
+	if c.failed[which] {
+		return
+	}
+	c.failed[which] = true
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	c.r.run.Warnings = append(c.r.run.Warnings, sentence(msg))
 }
 
 func (r *runner) callback(ctx context.Context, cb pipelines.Callback, vars map[string]any) (err error) {

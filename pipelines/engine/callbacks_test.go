@@ -53,7 +53,10 @@ func TestLineCallbacksThatNobodyAnswersHoldATaskUpOnce(t *testing.T) {
 		run, _ := deafRun(t.Context(), t, strings.Replace(deafLines, "props: {", "props: {sleep: 10s, ", 1))
 		require.Equal(t, engine.Succeeded, run.Status)
 		require.Equal(t, 10*time.Second+30*time.Second, run.Ended.Sub(run.Started), "the timeout of one callback for all that wait")
-		require.Equal(t, []string{"2 printed lines were not told to line callbacks: they are slower than the program"}, run.Warnings)
+		require.Equal(t, []string{
+			"test.yaml:5:28: callback Deaf (onStdout): the callback ran past its timeout of 30s",
+			"2 printed lines were not told to line callbacks: they are slower than the program",
+		}, run.Warnings)
 	})
 }
 
@@ -68,7 +71,7 @@ tasks:
 `)
 		require.Equal(t, engine.Succeeded, run.Status)
 		require.Equal(t, 60*time.Second, run.Tasks[2].Started.Sub(run.Started), "a line's callback that was under way, and its own")
-		require.Empty(t, run.Warnings)
+		require.Len(t, run.Warnings, 2, "that both failed, and no line was left out")
 	})
 }
 

@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -80,6 +81,9 @@ func (e *Engine) Run(ctx context.Context, in Input) *Run {
 	r.emit(ctx, Event{Kind: RunStarted, Task: -1, Total: r.run.Total})
 	for _, w := range in.Warnings {
 		r.warn(ctx, -1, w)
+	}
+	if r.vain() {
+		r.warn(ctx, -1, "no task of this pipeline has a use for a GPU: it is required in vain (millrace run --gpu=required)")
 	}
 	r.listen(ctx)
 	r.trace(ctx, "START")
@@ -251,6 +255,9 @@ func (r *runner) listen(ctx context.Context) {
 func (r *runner) trace(ctx context.Context, what string, args ...any) {
 	r.log.DebugContext(ctx, "pipeline "+r.in.Pipeline.Name+": "+what, args...)
 }
+
+// labelOf is what task i is called before it starts.
+func labelOf(i int, t *pipelines.Task) string { return taskLabel(i, cmp.Or(t.Name, t.ID)) }
 
 func taskLabel(i int, name string) string {
 	if name != "" {

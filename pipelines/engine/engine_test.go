@@ -128,6 +128,16 @@ callbacks: {onStart: [{module: Tell, props: {say: x, fail: true}}, {module: Nobo
 	require.Len(t, failed, 2)
 	require.Contains(t, failed[0], "no answer")
 	require.Contains(t, failed[1], `module "Nobody" is unknown`)
+	require.Equal(t, failed, run.Warnings, "who looks at the record sees it too")
+}
+
+func TestACallbackOfLinesThatFailsIsOneWarning(t *testing.T) {
+	var b bench
+	run := b.run(t, `
+tasks: [{module: Do, props: {print: "one\ntwo\nthree\n"}, callbacks: {onStdout: [{module: Tell, props: {say: "{{ line }}", fail: true}}, {module: Nobody}]}}]
+`)
+	require.Equal(t, []string{"one", "two", "three"}, b.told)
+	require.Len(t, run.Warnings, 2, "one of each")
 }
 
 func TestAPanicIsTheTasksFailure(t *testing.T) {

@@ -65,12 +65,30 @@ func over(task, module gpu.Need) gpu.Need {
 }
 
 // Needs are what a machine must have to bring the pipeline to a good end, as far as its document says: of each kind the first.
+// One that can't end well on any has none.
 func Needs(mods *modules.Registry, p *pipelines.Pipeline) []Need {
+	if absent(mods, p) >= 0 {
+		return nil
+	}
 	var all []Need
 	for _, n := range musts(mods, p, "") {
 		all = append(all, n.Need)
 	}
 	return all
+}
+
+// absent is the first task that must succeed and whose module is not there; -1 is none.
+func absent(mods *modules.Registry, p *pipelines.Pipeline) int {
+	return slices.IndexFunc(p.Tasks, func(t pipelines.Task) bool {
+		_, ok := mods.Lookup(t.Module)
+		return !ok && mustSucceed(&t)
+	})
+}
+
+// mustSucceed is not true of a task that may fail, and of one that may be skipped: those are let try when their turn comes.
+func mustSucceed(t *pipelines.Task) bool {
+	when := strings.TrimSpace(t.When)
+	return !t.Soft && (when == "" || when == "true")
 }
 
 // A must is what a task can't do without.
@@ -79,17 +97,17 @@ type must struct {
 	task *pipelines.Task
 }
 
-// musts are those of a pipeline. A task that may fail is let try when its turn comes, and so is one that may be skipped.
+// musts are those of a pipeline.
 func musts(mods *modules.Registry, p *pipelines.Pipeline, use gpu.Use) []must {
 	var all []must
 	known := map[string]bool{}
 	for i := range p.Tasks {
 		t := &p.Tasks[i]
-		if when := strings.TrimSpace(t.When); t.Soft || when != "" && when != "true" {
+		if !mustSucceed(t) {
 			continue
 		}
 		m, _ := mods.Lookup(t.Module)
-		n := needOf(t, taskLabel(i, cmp.Or(t.Name, t.ID)), m, use)
+		n := needOf(t, labelOf(i, t), m, use)
 		key := fmt.Sprint(n.GPU.Use, n.GPU, n.Tools)
 		if (n.GPU.Use != gpu.Required && n.Tools == nil) || known[key] {
 			continue
@@ -100,16 +118,38 @@ func musts(mods *modules.Registry, p *pipelines.Pipeline, use gpu.Use) []must {
 	return all
 }
 
-// fit returns why this machine can't bring the pipeline to a good end, or nil.
+// vain says whether who runs the pipeline insists on a GPU that none of its tasks has a use for.
+func (r *runner) vain() bool {
+	return r.in.GPU == gpu.Required && !slices.ContainsFunc(r.in.Pipeline.Tasks, func(t pipelines.Task) bool {
+		m, _ := r.cfg.Modules.Lookup(t.Module)
+		return r.need(&t, "", m).GPU.Wanted()
+	})
+}
+
+// fit returns why the pipeline can't come to a good end, here or anywhere, or nil.
 func (r *runner) fit(ctx context.Context) *Failure {
+	if i := absent(r.cfg.Modules, r.in.Pipeline); i >= 0 {
+		t := &r.in.Pipeline.Tasks[i]
+		err := fmt.Errorf("task %q: %w", labelOf(i, t), unknown(t.Module, r.cfg.Modules, r.cfg.Planned))
+		return r.refusal(Fail(ctx, labelOf(i, t), fault.As(fault.Permanent, err)), t, "module")
+	}
 	for _, n := range musts(r.cfg.Modules, r.in.Pipeline, r.in.GPU) {
 		if err := r.in.Host.Fit(ctx, n.Need); err != nil {
-			f := Fail(ctx, n.Task, err)
-			f.Message, f.Place = sentence(r.in.Redact.String(f.Message)), placeOf(n.task, "gpu").String()
-			return f
+			f, key := Fail(ctx, n.Task, err), "module"
+			if f.Class == GPUClass {
+				key = "gpu"
+			}
+			return r.refusal(f, n.task, key)
 		}
 	}
 	return nil
+}
+
+// refusal is f with the place of what it is about.
+func (r *runner) refusal(f *Failure, t *pipelines.Task, key string) *Failure {
+	f.Place = placeOf(t, key).String()
+	f.Message = sentence(r.in.Redact.String(f.Place + ": " + f.Message))
+	return f
 }
 
 // A held grant is what one try of a task has of its machine.

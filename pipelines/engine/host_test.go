@@ -112,7 +112,8 @@ func (b *bench) visit(t *testing.T, s *shop, doc string, change func(*engine.Inp
 	if change != nil {
 		change(&in)
 	}
-	run := engine.New(engine.Config{Modules: mods, Callbacks: cbs}).Run(t.Context(), in)
+	planned := func(name string) bool { return name == "Optimise" }
+	run := engine.New(engine.Config{Modules: mods, Callbacks: cbs, Planned: planned}).Run(t.Context(), in)
 	require.Zero(t, s.out, "all was given back")
 	return run
 }
@@ -146,7 +147,7 @@ tasks:
 	require.Empty(t, b.told)
 	require.Equal(t, &engine.Failure{
 		Kind: fault.Canceled, Reason: engine.Unfit, Task: "render", Place: "test.yaml:5:34", Class: engine.GPUClass,
-		Message: `task "render" needs 2 GPUs with 16 GiB each: there are too few; or let it run on the CPU by gpu: preferred (millrace run --gpu=preferred)`,
+		Message: `test.yaml:5:34: task "render" needs 2 GPUs with 16 GiB each: there are too few; or let it run on the CPU by gpu: preferred (millrace run --gpu=preferred)`,
 	}, run.Failure)
 }
 
@@ -173,6 +174,34 @@ tasks:
 	}, run.Warnings)
 }
 
+// A download of hours is not begun for a job that can't end well; and no machine of another kind has the module either.
+func TestAModuleThatIsNotThereEndsTheRunBeforeItsFirstTask(t *testing.T) {
+	for _, tt := range []struct{ name, task, want string }{
+		{"of a later version", "module: Optimise", "test.yaml:5:18: task \"last\": module \"Optimise\" is known, but this version does not have it yet (`millrace modules` lists those it has)"},
+		{"a slip", "module: Loook", `test.yaml:5:18: task "last": module "Loook" is unknown, did you mean "Look"?`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bench
+			run := b.visit(t, &shop{}, `
+callbacks: {onStart: [{module: Tell, props: {say: start}}], onError: [{module: Tell, props: {say: "{{ current_task }}"}}]}
+tasks:
+  - {name: first, module: Look, gpu: 1}
+  - {name: last, `+tt.task+`}
+`, nil)
+			require.Equal(t, &engine.Failure{Kind: fault.Permanent, Task: "last", Place: "test.yaml:5:18", Message: tt.want}, run.Failure)
+			require.Empty(t, run.Tasks)
+			require.Equal(t, []string{"last"}, b.told)
+		})
+	}
+	for name, task := range map[string]string{"may fail": "throw: false", "is skipped": "when: false", "may be skipped": "when: missing"} {
+		t.Run("one that "+name+" is let come", func(t *testing.T) {
+			var b bench
+			run := b.visit(t, &shop{}, "tasks: [{module: Look}, {module: Optimise, "+task+"}]", nil)
+			require.Equal(t, engine.Succeeded, run.Status)
+		})
+	}
+}
+
 // D3.
 func TestK16AMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
 	var b bench
@@ -180,7 +209,8 @@ func TestK16AMachineWithoutATaskToolDoesNotBeginTheJob(t *testing.T) {
 	require.Equal(t, engine.Unfit, run.Failure.Reason)
 	require.Empty(t, run.Failure.Class)
 	require.Empty(t, run.Tasks)
-	require.Contains(t, run.Failure.Message, `task "shrink" needs ImageMagick`)
+	require.Equal(t, "test.yaml:1:40", run.Failure.Place)
+	require.Contains(t, run.Failure.Message, `test.yaml:1:40: task "shrink" needs ImageMagick`)
 }
 
 func TestATaskThatPrefersAGPURunsOnTheCPUAndSaysSo(t *testing.T) {
@@ -214,6 +244,21 @@ func TestWhoRunsAPipelineSaysHowMuchItsTasksWantAGPU(t *testing.T) {
 			}
 			require.Equal(t, tt.on, on)
 		})
+	}
+}
+
+func TestAGPUThatIsInsistedOnAndThatNoTaskHasAUseForIsAWarning(t *testing.T) {
+	const warning = "no task of this pipeline has a use for a GPU: it is required in vain (millrace run --gpu=required)"
+	for doc, want := range map[string][]string{
+		"tasks: [{module: Look}, {module: Look, gpu: none}]":                      {warning},
+		"tasks: [{module: Look}, {name: draw, when: false, module: Draw}]":        nil,
+		"tasks: [{module: Look}, {name: late, module: Look, gpu: {memory: 1Gi}}]": nil,
+		"tasks: [{module: Look}, {name: later, module: Optimise, when: missing}]": {warning},
+	} {
+		var b bench
+		run := b.visit(t, &shop{gpus: 1}, doc, func(in *engine.Input) { in.GPU = gpu.Required })
+		require.Equal(t, engine.Succeeded, run.Status)
+		require.Equal(t, want, run.Warnings)
 	}
 }
 

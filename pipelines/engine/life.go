@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +18,7 @@ const maxName = 200
 func (r *runner) begin(ctx context.Context, i int) *taskScope {
 	t := &r.in.Pipeline.Tasks[i]
 	if ctx.Err() != nil {
-		r.hold(Fail(ctx, taskLabel(i, cmp.Or(t.Name, t.ID)), context.Cause(ctx)))
+		r.hold(Fail(ctx, labelOf(i, t), context.Cause(ctx)))
 		return nil
 	}
 	s := &taskScope{runner: r, task: t, index: i, state: r.in.State, changed: map[string]any{}, counts: map[pipelines.Event]int{}}

@@ -202,7 +202,10 @@ func TestLogCallbacksThatNobodyAnswersAreGivenUpAndCounted(t *testing.T) {
 		run, _ := deafRun(t.Context(), t, "tasks: [{module: Do, props: {sleep: 10s, print: \"{{ '1\\n2\\n3\\n4' }}\"}}]\ncallbacks: {onLog: [{module: Deaf, props: {say: x}}]}")
 		require.Equal(t, engine.Succeeded, run.Status)
 		require.Equal(t, 40*time.Second, run.Ended.Sub(run.Started))
-		require.Equal(t, []string{"2 printed lines were not told to line callbacks: they are slower than the program"}, run.Warnings)
+		require.Equal(t, []string{
+			"test.yaml:2:21: callback Deaf (onLog): the callback ran past its timeout of 30s",
+			"2 printed lines were not told to line callbacks: they are slower than the program",
+		}, run.Warnings)
 	})
 }
 

@@ -115,7 +115,7 @@ func (o *order) stuck(tasks []pipelines.Task) *Failure {
 		if i < 0 || i >= len(tasks) {
 			return fmt.Sprintf("#%d, which is not there", i)
 		}
-		return fmt.Sprintf("%q", taskLabel(i, cmp.Or(tasks[i].Name, tasks[i].ID)))
+		return fmt.Sprintf("%q", labelOf(i, &tasks[i]))
 	}
 	var all []string
 	for i, t := range tasks {

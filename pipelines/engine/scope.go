@@ -29,6 +29,9 @@ func (r *runner) event(on pipelines.Event) firing {
 	f.id = "run"
 	if r.run.Failure != nil {
 		f.id += "-" + r.run.Failure.Task
+		if len(r.reached) == 0 {
+			f.vars["current_task"] = r.run.Failure.Task
+		}
 		f.vars["error_message"] = r.run.Failure.Message
 	}
 	return f

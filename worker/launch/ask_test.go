@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -68,6 +69,10 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		os.Exit(3)
 	case "hold and end":
 		run.Result["error"] = fmt.Sprint(take())
+	case "hold twice":
+		if err := errors.Join(take(), take()); err != nil {
+			fail(err)
+		}
 	case "hold and give back":
 		for range 10 {
 			g, err := req.Host.Reserve(ctx, engine.Need{Task: "it", Disk: reserved})
@@ -229,17 +234,27 @@ func TestF23ADiskThatIsTakenCostsAJobNothing(t *testing.T) {
 	}
 }
 
-// It would be free for ever, and never succeed.
-func TestADiskThatAJobHasTakenItselfIsNotSaidToBeOthers(t *testing.T) {
+// To send the job back would be free for ever, and never better.
+func TestADiskThatAJobHasTakenItselfIsWorthAnotherTry(t *testing.T) {
+	for name, l := range launchers(t, &launch.Machine{Disk: holding(t)}) {
+		t.Run(name, func(t *testing.T) {
+			run, _ := launchOne(t, l, request("hold twice", ""))
+			require.Equal(t, engine.Failed, run.Status)
+			require.Equal(t, engine.DiskFull, run.Failure.Reason)
+			require.Equal(t, fault.Transient, run.Failure.Kind)
+			require.Contains(t, run.Failure.Message, "the task needs 1024 MiB of disk")
+		})
+	}
+}
+
+func TestADiskThatNoJobCouldHaveIsAnotherWorkers(t *testing.T) {
 	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), launch.Dir{})
 	defer s.Close()
-	_, err := s.Reserve(t.Context(), engine.Need{Disk: reserved})
-	require.NoError(t, err)
-	_, err = s.Reserve(t.Context(), engine.Need{Disk: reserved})
+	_, err := s.Reserve(t.Context(), engine.Need{Task: "it", Disk: math.MaxInt64})
 	stop := new(engine.Stop)
 	require.ErrorAs(t, err, &stop)
 	require.Equal(t, engine.Unfit, stop.Reason)
-	require.False(t, stop.Busy)
+	require.False(t, stop.Busy, "it need not come back here")
 }
 
 func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {

@@ -28,7 +28,8 @@ const StartEnv = "GOGC=off"
 type child struct {
 	cfg      Config
 	dir      Dir
-	key      string // what it is warm for; empty before its first job
+	devices  []string // that it may use
+	key      string   // what it is warm for; empty before its first job
 	jobs     int
 	cmd      *exec.Cmd
 	stdin    io.WriteCloser
@@ -44,13 +45,13 @@ type child struct {
 	exited   chan struct{} // closed when the process was waited for
 }
 
-func startChild(cfg Config, dir Dir) (*child, error) {
+func startChild(cfg Config, dir Dir, devices []string) (*child, error) {
 	cmd := exec.Command(cfg.Argv[0], cfg.Argv[1:]...)
 	cmd.Env = append(cfg.Env[:len(cfg.Env):len(cfg.Env)], "HOME="+dir.Home(), "TMPDIR="+dir.Temp(), StartEnv)
 	cmd.Dir = dir.Workspace()
 	cmd.SysProcAttr = childAttr()
 	cmd.WaitDelay = time.Second
-	c := &child{cfg: cfg, dir: dir, cmd: cmd, stderr: &ends{max: 8 << 10}, exited: make(chan struct{})}
+	c := &child{cfg: cfg, dir: dir, devices: devices, cmd: cmd, stderr: &ends{max: 8 << 10}, exited: make(chan struct{})}
 	cmd.Stderr = c.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -96,7 +97,7 @@ func (c *child) awaitReady(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, c.kill)()
 	setup := c.cfg.Setup
-	setup.Dir = c.dir
+	setup.Dir, setup.Devices = c.dir, c.devices
 	var m fromChild
 	err := c.to.write(toChild{Setup: &setup})
 	if err == nil {

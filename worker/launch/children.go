@@ -31,12 +31,13 @@ func (p *Pool) take(ctx context.Context, req *Request) (*child, error) {
 	if c != nil && c.gone() {
 		p.bury(c)
 	}
-	if c != nil && (c.gone() || (c.key != "" && c.key != key)) {
+	devices := p.devices(req)
+	if c != nil && (c.gone() || (c.key != "" && c.key != key) || !slices.Equal(c.devices, devices)) {
 		p.retire(c)
 		c = nil
 	}
 	if c == nil {
-		if c, err = p.spawnBusy(ctx); err != nil {
+		if c, err = p.spawnBusy(ctx, devices); err != nil {
 			return nil, err
 		}
 	}
@@ -44,9 +45,17 @@ func (p *Pool) take(ctx context.Context, req *Request) (*child, error) {
 	return c, nil
 }
 
+// devices are what the request's child may use.
+func (p *Pool) devices(req *Request) []string {
+	if p.cfg.Devices == nil || !p.cfg.Setup.Confine {
+		return nil
+	}
+	return p.cfg.Devices(req)
+}
+
 // spawnBusy starts a child for a Launch that counts as busy already; it does not when that fails.
-func (p *Pool) spawnBusy(ctx context.Context) (*child, error) {
-	c, err := p.spawn(ctx)
+func (p *Pool) spawnBusy(ctx context.Context, devices []string) (*child, error) {
+	c, err := p.spawn(ctx, devices)
 	if err != nil {
 		p.mu.Lock()
 		p.busy--
@@ -59,7 +68,7 @@ func (p *Pool) spawnBusy(ctx context.Context) (*child, error) {
 func (p *Pool) replace(ctx context.Context, dead *child) (*child, error) {
 	p.bury(dead)
 	p.retire(dead)
-	c, err := p.spawnBusy(ctx)
+	c, err := p.spawnBusy(ctx, dead.devices)
 	if err == nil {
 		c.key = dead.key
 	}
@@ -146,7 +155,7 @@ func (p *Pool) warm() {
 		return
 	}
 	p.wg.Go(func() {
-		c, err := p.spawn(context.Background())
+		c, err := p.spawn(context.Background(), nil)
 		if err != nil {
 			p.cfg.Log.Error("start child", "err", err)
 		}
@@ -175,14 +184,14 @@ func (p *Pool) arrive(c *child) bool {
 	return true
 }
 
-// spawn starts a child in a folder of its own and waits until it is ready.
-func (p *Pool) spawn(ctx context.Context) (*child, error) {
+// spawn starts a child in a folder of its own, which may use the devices, and waits until it is ready.
+func (p *Pool) spawn(ctx context.Context, devices []string) (*child, error) {
 	dir, err := MakeDir(p.cfg.Root, "")
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock() // so that bury's sweep can't take a child that is not in live yet
-	c, err := startChild(p.cfg, dir)
+	c, err := startChild(p.cfg, dir, devices)
 	if err == nil {
 		p.live[c.pid()] = struct{}{}
 	}

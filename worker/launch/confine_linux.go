@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"unsafe"
@@ -85,15 +84,11 @@ func landlocked(s Setup) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find own binary: %w", err)
 	}
-	devices, err := matching(s.Devices)
-	if err != nil {
-		return "", err
-	}
 	err = landlock.V5.BestEffort().RestrictPaths(
 		landlock.RODirs(append(systemRead, s.Read...)...).IgnoreIfMissing(),
 		landlock.ROFiles(self).IgnoreIfMissing(),
 		landlock.RWFiles(systemWrite...).IgnoreIfMissing(),
-		landlock.RWFiles(devices...).WithIoctlDev().IgnoreIfMissing(),
+		landlock.RWFiles(s.Devices...).WithIoctlDev().IgnoreIfMissing(),
 		landlock.RWDirs(s.Dir.Path).WithRefer(),
 	)
 	if err != nil {
@@ -104,17 +99,4 @@ func landlocked(s Setup) (string, error) {
 		word += ", and programs may signal every process of this user (Linux 6.12 or later keeps them from it)"
 	}
 	return word, nil
-}
-
-// matching are the files that are there now.
-func matching(patterns []string) ([]string, error) {
-	var all []string
-	for _, pattern := range patterns {
-		paths, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("device files %s: %w", pattern, err)
-		}
-		all = append(all, paths...)
-	}
-	return all, nil
 }

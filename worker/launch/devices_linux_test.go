@@ -2,6 +2,7 @@ package launch_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,35 +36,47 @@ func useDevices(paths string) map[string]any {
 	return came
 }
 
-func TestAConfinedJobUsesTheDevicesItWasGivenAndNoOthers(t *testing.T) {
-	if word, _ := landlocked(t); !strings.HasPrefix(word, launch.Confined) {
-		t.Log("this kernel has no Landlock: nothing is kept from a job")
-		return
+// unlistedDevices is what comes of devices that a job was not given.
+func unlistedDevices(t *testing.T, all string) map[string]any {
+	t.Helper()
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	switch {
+	case errno != 0: // a kernel without Landlock keeps nothing from a job
+		return useDevices(all)
+	case abi < 5: // before Linux 6.10 a device that can be opened takes every ioctl
+		return map[string]any{"/dev/urandom": "works", "/dev/random": "works", "/dev/ptmx": "can't be opened"}
 	}
+	return map[string]any{"/dev/urandom": "takes no ioctl", "/dev/random": "takes no ioctl", "/dev/ptmx": "can't be opened"}
+}
+
+func TestAConfinedJobUsesTheDevicesItWasGivenAndNoOthers(t *testing.T) {
 	const all = "/dev/urandom /dev/random /dev/ptmx"
 	require.Equal(t, "works", useDevices(all)["/dev/random"], "everybody may ask this")
-	other := "takes no ioctl"
-	if abi, _, _ := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION); abi < 5 {
-		other = "works" // before Linux 6.10 a device that can be opened takes all of them
+	there := []string{"/dev/urandom"}
+	p := newPool(t, func(c *launch.Config) {
+		c.Reuse = 9
+		c.Devices = func(req *launch.Request) []string {
+			if req.Digest == "plain" {
+				return nil
+			}
+			return there
+		}
+	})
+	launched := func(digest string) map[string]any {
+		req := request("use devices", all)
+		req.Digest = digest
+		run, _ := launchOne(t, p, req)
+		return run.Result
 	}
-	for _, tt := range []struct {
-		name    string
-		devices []string
-		want    map[string]any
-	}{
-		{"none", nil, map[string]any{"/dev/urandom": other, "/dev/random": other, "/dev/ptmx": "can't be opened"}},
-		{
-			"some",
-			[]string{"/dev/no[0-9]*", "/dev/urand*"},
-			map[string]any{"/dev/urandom": "works", "/dev/random": other, "/dev/ptmx": "can't be opened"},
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPool(t, func(c *launch.Config) { c.Setup.Devices = tt.devices })
-			run, _ := launchOne(t, p, request("use devices", all))
-			require.Equal(t, tt.want, run.Result)
-		})
-	}
+	plain := unlistedDevices(t, all)
+	require.Equal(t, plain, launched("plain"))
+	draws := maps.Clone(plain)
+	draws["/dev/urandom"] = "works"
+	require.Equal(t, draws, launched("draws"), "a child was there that may use none")
+	there = append(there, "/dev/random")
+	draws["/dev/random"] = "works"
+	require.Equal(t, draws, launched("draws"), "a child was warm for it before there was one more")
+	require.Equal(t, plain, launched("plain"))
 }
 
 // runHolding runs a program on the GPU that the job is given, as tasks do, and tells what it said.
@@ -94,7 +107,8 @@ func TestRealConfinedJobsUseTheGPUThatTheyWereLeased(t *testing.T) {
 	pool := gpu.NewPool(gpu.Config{})
 	t.Cleanup(pool.Close)
 	p := newPool(t, func(c *launch.Config) {
-		c.Machine, c.Setup.Devices, c.Setup.Read = &launch.Machine{GPUs: pool}, gpu.DeviceFiles(), []string{folder}
+		c.Machine, c.Setup.Read = &launch.Machine{GPUs: pool}, []string{folder}
+		c.Devices = func(*launch.Request) []string { return gpu.DeviceFiles() }
 		c.Env = append(c.Env, "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH"))
 	})
 	run, _ := launchOne(t, p, request("run on a gpu", program))

@@ -154,3 +154,41 @@ func TestATaskThatPrefersAGPUGetsAnIdleOneHoweverLongItsTrialTakes(t *testing.T)
 	require.NoError(t, err)
 	require.Len(t, g.Devices, 1, g.Why)
 }
+
+func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
+	if !withFakeDriver(t) {
+		return
+	}
+	pool := gpu.NewPool(gpu.Config{})
+	t.Cleanup(pool.Close)
+	m := &launch.Machine{GPUs: pool}
+	one := engine.Need{Task: "one", GPU: gpu.Need{Use: gpu.Required}}
+	both := engine.Need{Task: "both", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
+	_, first := m.Share(t.Context(), launch.Dir{})
+	defer first.Close()
+	_, err := first.Reserve(t.Context(), one)
+	require.NoError(t, err)
+	require.NoError(t, m.Fit(t.Context(), both), "it would be the first that waits")
+	ctx, cancel := context.WithCancel(t.Context())
+	_, second := m.Share(ctx, launch.Dir{})
+	defer second.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, err := second.Reserve(ctx, both)
+		if err == nil {
+			t.Error("it got what another has")
+		}
+	}()
+	<-time.After(1500 * time.Millisecond) // long enough to be known to wait
+	require.NoError(t, m.Fit(t.Context(), one), "a GPU is free")
+	require.ErrorContains(t, m.Fit(t.Context(), both), "every GPU that would do is in use, and another job waits for one")
+	_, third := m.Share(t.Context(), launch.Dir{})
+	defer third.Close()
+	_, err = third.Reserve(t.Context(), one)
+	require.NoError(t, err)
+	require.Error(t, m.Fit(t.Context(), one), "none is free any more")
+	cancel()
+	<-ended
+	require.NoError(t, m.Fit(t.Context(), one), "it would be the first that waits")
+}

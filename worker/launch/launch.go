@@ -59,7 +59,7 @@ type Runner func(ctx context.Context, dir Dir, req *Request, rep engine.Reporter
 type Setup struct {
 	Dir     Dir               `json:"dir"`
 	Read    []string          `json:"read,omitzero"`    // paths it may read besides the system's
-	Devices []string          `json:"devices,omitzero"` // device files it may use, by their ioctls too; as filepath.Glob takes them
+	Devices []string          `json:"devices,omitzero"` // device files it may use, by their ioctls too
 	Confine bool              `json:"confine"`          // by Landlock, as far as the kernel has it
 	Memory  int64             `json:"memory,omitzero"`  // soft limit of its own heap, bytes
 	Env     map[string]string `json:"env,omitzero"`     // what templates may read

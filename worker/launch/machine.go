@@ -56,8 +56,8 @@ func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) 
 	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
 }
 
-// errTaken is why a job does not begin that would only wait.
-var errTaken = errors.New("every GPU of this machine is in use, and another job waits for one")
+// errTaken is why a job does not begin that would only wait, behind another one.
+var errTaken = errors.New("every GPU that would do is in use, and another job waits for one")
 
 // Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
 // can't run it, and another error where it can't now.
@@ -67,7 +67,7 @@ func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
 	if err := s.Fit(ctx, n); err != nil {
 		return err
 	}
-	if n.GPU.Use == gpu.Required && m.taken() {
+	if n.GPU.Use == gpu.Required && m.taken() && !m.GPUs.Free(ctx, n.GPU) {
 		return errTaken
 	}
 	return nil
@@ -85,7 +85,6 @@ type Share struct {
 	last   int
 	closed bool
 	used   time.Duration
-	disk   int64 // bytes that the job has reserved
 	leases map[*gpu.Lease]bool
 	freed  time.Time // when one of leases ended last
 }
@@ -174,36 +173,21 @@ func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error
 			return engine.Grant{}, s.full(n, err)
 		}
 		devices := g.Release
-		s.reserved(n.Disk)
 		g.Release = func() {
 			devices()
 			release()
-			s.reserved(-n.Disk)
 		}
 	}
 	return s.keep(g), nil
 }
 
-// full makes of what a disk says something that the engine knows.
+// full makes of what a disk says something that the engine knows. What the job has reserved itself comes back as its tasks
+// end, so that the task may try again.
 func (s *Share) full(n engine.Need, err error) error {
-	if e, ok := errors.AsType[*disk.FullError](err); ok {
-		return &engine.Stop{Reason: engine.Unfit, Busy: s.others(e), Message: fmt.Sprintf("task %q: %v", n.Task, e)}
+	if e, ok := errors.AsType[*disk.FullError](err); ok && !e.Own() {
+		return &engine.Stop{Reason: engine.Unfit, Busy: e.Others(), Message: fmt.Sprintf("task %q: %v", n.Task, e)}
 	}
 	return fault.As(fault.Transient, err)
-}
-
-// others says whether a disk that refused the job something would have it if other jobs gave back theirs.
-func (s *Share) others(e *disk.FullError) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.disk+e.Need <= e.Size && e.Free+e.Reserved-s.disk >= e.Need
-}
-
-// reserved counts what the job has of the disk.
-func (s *Share) reserved(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disk += n
 }
 
 // keep has Close give back what the task does not.

@@ -20,13 +20,16 @@ type Config struct {
 	Argv   []string // the child's command line
 	Env    []string // the child's whole environment: data credentials only
 	Root   string   // folder for the children's folders; the worker's own, swept by it
-	Setup  Setup    // what every child is told; Dir is filled in
+	Setup  Setup    // what every child is told; Dir and Devices are filled in
 	Slots  int      // jobs at once, and children kept warm; at least 1
 	Reuse  int      // jobs a child may run one after the other, of one pipeline and customer; 1 (or 0) is one
 	Memory int64    // resident bytes a job's whole tree may use; 0 is no limit
 	// MemoryAlone is Memory of a job that has the worker to itself; 0 is Memory.
 	MemoryAlone int64
 	Machine     *Machine // that the jobs share; nil has no GPUs, and counts nothing
+	// Devices, when set, are the device files that a job may use, as far as they are there now. A child that may use others, or
+	// more, does not run it.
+	Devices func(req *Request) []string
 	// Keep, when set, says which processes the worker itself has started and waits for, as proc.Local's Owns does: what a
 	// child leaves behind is killed, and they are not.
 	Keep  func(pid int) bool
@@ -143,7 +146,7 @@ func (p *Pool) epilogue(ctx context.Context, req *Request, run *engine.Run, rep 
 	})()
 	last := *req
 	last.Epilogue = run
-	c, err := p.spawn(ctx)
+	c, err := p.spawn(ctx, nil)
 	if err != nil {
 		p.cfg.Log.ErrorContext(ctx, "epilogue not run", "job_id", req.Job.ID, "err", err)
 		return run

@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
@@ -82,7 +82,7 @@ func soakQueue(t *testing.T) (*sqsqueue.Driver, *queue.Feed) {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", servertest.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servertest.SecretKey)
-	conf := cloud.AWS{Region: "us-east-1", Endpoint: servertest.Fauxqs(t)}
+	conf := sdk.AWS{Region: "us-east-1", Endpoint: servertest.Fauxqs(t)}
 	c, err := conf.Load(t.Context())
 	require.NoError(t, err)
 	_, err = sqs.NewFromConfig(c).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("soak")})

@@ -54,7 +54,7 @@ func (t *tailer) next(ctx context.Context, follow bool) (final bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	if f.empty() && !follow {
+	if len(f.attempts) == 0 && !f.final && !follow {
 		return false, ErrNotFound
 	}
 	for _, c := range f.logs {

@@ -43,6 +43,10 @@ func TestAJobThatNoWorkerHasClaimedSaysWhyItWaits(t *testing.T) {
 	require.Equal(t, record.Queued, listed[0].Status)
 	require.Zero(t, listed[0].Attempts)
 
+	for _, err := range b.Logs(t.Context(), "j", false) {
+		require.ErrorIs(t, err, record.ErrNotFound)
+	}
+
 	require.Equal(t, 1, claim(t, b, "j").N, "it has not begun")
 	require.Equal(t, record.Running, mustLoad(t, b, "j").Status)
 	require.Len(t, keysOf(t, store, "index/"), 1)

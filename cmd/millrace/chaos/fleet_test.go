@@ -27,7 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/historytest"
 	"github.com/millrace/millrace/worker/queue"
@@ -120,7 +120,7 @@ func newBucketFleet(t *testing.T, visibility time.Duration, args ...string) *fle
 	_, err := f.s3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
 	require.NoError(t, err)
 	f.cos, err = cosqueue.Open(t.Context(), cosqueue.Config{
-		COS:    cloud.COS{Endpoint: f.server, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		COS:    sdk.COS{Endpoint: f.server, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
 		Bucket: bucket, Prefix: "q", Visibility: visibility,
 	})
 	require.NoError(t, err)

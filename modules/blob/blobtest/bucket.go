@@ -14,13 +14,13 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 )
 
 // AWS is how to reach a server of servertest, or Fake, with the credentials in the test's environment, and nothing else of
 // that environment.
-func AWS(t *testing.T, endpoint string) cloud.AWS {
+func AWS(t *testing.T, endpoint string) sdk.AWS {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", servertest.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", servertest.SecretKey)
@@ -30,12 +30,12 @@ func AWS(t *testing.T, endpoint string) cloud.AWS {
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	return cloud.AWS{Endpoint: endpoint, Region: "us-east-1"}
+	return sdk.AWS{Endpoint: endpoint, Region: "us-east-1"}
 }
 
 // COS is the same for servers that are reached as IBM COS is.
-func COS(endpoint string) cloud.COS {
-	return cloud.COS{Endpoint: endpoint, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey}
+func COS(endpoint string) sdk.COS {
+	return sdk.COS{Endpoint: endpoint, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey}
 }
 
 // Fake starts an S3 in this process. It asks for no credentials, and its conditional writes are atomic.

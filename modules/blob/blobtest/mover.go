@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -82,7 +83,7 @@ func filesComeBack(t *testing.T, s Bucketlike) {
 		require.Equal(t, "a/k", in.Key)
 		require.Equal(t, size, in.Size)
 		back := File(t, 10)
-		got, err := s.Download(t.Context(), "a/k", back)
+		got, err := s.Download(t.Context(), "a/k", back, math.MaxInt64)
 		require.NoError(t, err, size)
 		require.Equal(t, size, got.Size)
 		require.Equal(t, Sum(t, f), Sum(t, back))
@@ -121,11 +122,16 @@ func uploadReplaces(t *testing.T, s Bucketlike) {
 func downloadReplaces(t *testing.T, s Bucketlike) {
 	put(t, s, "k", "short")
 	f := File(t, 100)
-	_, err := s.Download(t.Context(), "k", f)
+	_, err := s.Download(t.Context(), "k", f, math.MaxInt64)
 	require.NoError(t, err)
 	b, err := os.ReadFile(f.Name())
 	require.NoError(t, err)
 	require.Equal(t, "short", string(b))
+	_, err = s.Download(t.Context(), "k", f, 4)
+	require.ErrorIs(t, err, blob.ErrTooLarge)
+	b, err = os.ReadFile(f.Name())
+	require.NoError(t, err)
+	require.Equal(t, "short", string(b), "nothing is written of what is refused")
 }
 
 func notThere(t *testing.T, s Bucketlike) {
@@ -133,7 +139,7 @@ func notThere(t *testing.T, s Bucketlike) {
 	for _, key := range []string{"none", "a", "a/b/c"} {
 		_, err := s.Stat(t.Context(), key)
 		require.ErrorIs(t, err, blob.ErrNotFound, key)
-		_, err = s.Download(t.Context(), key, File(t, 1))
+		_, err = s.Download(t.Context(), key, File(t, 1), math.MaxInt64)
 		require.ErrorIs(t, err, blob.ErrNotFound, key)
 	}
 }
@@ -170,7 +176,7 @@ func givenUp(t *testing.T, s Bucketlike) {
 	_, err := s.Upload(ctx, f, "k", blob.PutOptions{})
 	require.ErrorIs(t, err, enough)
 	require.Empty(t, keys(t, s, "", ""))
-	_, err = s.Download(ctx, "k", f)
+	_, err = s.Download(ctx, "k", f, math.MaxInt64)
 	require.ErrorIs(t, err, enough)
 }
 
@@ -178,7 +184,7 @@ func badMoverKeys(t *testing.T, s Bucketlike) {
 	f := File(t, 1)
 	for _, key := range []string{"", "/a", "a/", "../a", "a/../../b", ".", "a\x00", "a\n", `a\b`, strings.Repeat("k", 1025)} {
 		_, upErr := s.Upload(t.Context(), f, key, blob.PutOptions{})
-		_, downErr := s.Download(t.Context(), key, f)
+		_, downErr := s.Download(t.Context(), key, f, math.MaxInt64)
 		_, statErr := s.Stat(t.Context(), key)
 		for _, err := range []error{upErr, downErr, statErr} {
 			_, ok := errors.AsType[*blob.KeyError](err)

@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,7 +61,7 @@ func TestWhatComesIsOneObjectAndAllOfIt(t *testing.T) {
 					}
 					through.ServeHTTP(w, r)
 				}))
-				_, err = s.Download(t.Context(), "k", back)
+				_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 				if tt.want != "" {
 					require.ErrorContains(t, err, tt.want)
 					return

@@ -19,6 +19,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // An SDK makes calls about one bucket, each once, and returns the errors of its SDK as they are; one that says that there is
@@ -74,45 +75,6 @@ func (w Want) Range() string {
 	return ""
 }
 
-// Tag is what a header ETag says: the tag without quotes, and the version that it stands for. A weak one stands for several.
-func Tag(header string) (etag, version string) {
-	etag, weak := strings.CutPrefix(header, "W/")
-	if etag = strings.Trim(etag, `"`); weak {
-		return etag, ""
-	}
-	return etag, etag
-}
-
-// Size is what a header Content-Length says; -1 where there is none.
-func Size(contentLength *int64) int64 {
-	if contentLength == nil {
-		return -1
-	}
-	return *contentLength
-}
-
-// From is the first byte of what a header Content-Range says is sent: 0 without one, and -1 for one that says nothing.
-func From(contentRange string) (from int64) {
-	if contentRange == "" {
-		return 0
-	}
-	if _, err := fmt.Sscanf(contentRange, "bytes %d-", &from); err != nil {
-		return -1
-	}
-	return from
-}
-
-// An Object is what Get and Stat return. Its Info has the size of what Get sends, and no key; -1 is one that the server does
-// not say.
-type Object struct {
-	blob.Info
-	From    int64         // of Get: the first byte that it sends
-	Part    bool          // of Get: it sends a part of the object, as far as the server says
-	Version string        // tells it from what stood under its key before; empty where the server has nothing that does
-	Sum     Sum           // of the whole object
-	Body    io.ReadCloser // of Get
-}
-
 // Config says what a Store is.
 type Config struct {
 	SDK SDK
@@ -161,10 +123,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.prefix = p + "/"
 	}
 	err := s.Check(ctx)
-	if c.AutoCreate && cloud.Is(err, cloud.Missing) && cloud.Region(err) == "" {
+	if c.AutoCreate && cloud.Is(err, cloud.Missing) && sdk.Region(err) == "" {
 		err = s.make(ctx)
 	}
-	if err != nil && !(c.Unlisted && cloud.Is(err, cloud.Denied) && cloud.Code(err) != "") {
+	if err != nil && !(c.Unlisted && cloud.Is(err, cloud.Denied) && sdk.Code(err) != "") {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return s, nil
@@ -197,11 +159,11 @@ func (s *Store) Create(ctx context.Context, key string, b []byte) error {
 		return fmt.Errorf("create object: %w", err)
 	}
 	err = s.sendBytes(ctx, "put into "+s.name, b, func(ctx context.Context, b *Body) error { return s.sdk.Create(ctx, full, b) })
-	switch cloud.Status(err) {
+	switch sdk.Status(err) {
 	case http.StatusPreconditionFailed:
 		err = blob.ErrExists
 	case http.StatusNotImplemented:
-		err = fmt.Errorf("%w (%s)", blob.ErrUnconditional, cloud.Code(err))
+		err = fmt.Errorf("%w (%s)", blob.ErrUnconditional, sdk.Code(err))
 	}
 	if err != nil {
 		return fmt.Errorf("create object %s: %w", key, err)
@@ -235,7 +197,7 @@ func (s *Store) full(key string) (string, error) {
 
 // isMissing says that there is no object under a key. A missing bucket is something else.
 func isMissing(err error) bool {
-	return errors.Is(err, blob.ErrNotFound) || cloud.Code(err) == "NoSuchKey"
+	return errors.Is(err, blob.ErrNotFound) || sdk.Code(err) == "NoSuchKey"
 }
 
 // errSilent is the end of a call that got no answer in time.

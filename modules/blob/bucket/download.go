@@ -16,12 +16,15 @@ const chunk = 256 << 10
 
 // Download implements [blob.Mover]. Every part of the object is read as Open reads: taken up where it broke off, from the
 // same object.
-func (s *Store) Download(ctx context.Context, key string, f *os.File) (blob.Info, error) {
+func (s *Store) Download(ctx context.Context, key string, f *os.File, maxBytes int64) (blob.Info, error) {
 	full, err := s.full(key)
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("download object: %w", err)
 	}
 	o, err := s.stat(ctx, full)
+	if err == nil && o.Size > maxBytes {
+		err = fmt.Errorf("%w: it has %d bytes, and %d are admitted", blob.ErrTooLarge, o.Size, maxBytes)
+	}
 	if err == nil {
 		err = s.download(ctx, key, full, o, f)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // pageSize is how many objects one call lists: as many as S3 gives.
@@ -81,4 +81,4 @@ func Plain(key, encoding string) string {
 	return key
 }
 
-func isUploadGone(err error) bool { return cloud.Code(err) == "NoSuchUpload" }
+func isUploadGone(err error) bool { return sdk.Code(err) == "NoSuchUpload" }

@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -51,7 +51,7 @@ func (s *Store) stat(ctx context.Context, full string) (o *Object, err error) {
 		o, err = s.sdk.Stat(ctx, full)
 		return err
 	})
-	if cloud.Status(err) == http.StatusNotFound && !isMissing(err) {
+	if sdk.Status(err) == http.StatusNotFound && !isMissing(err) {
 		var got *Object
 		err = s.try(ctx, "get from "+s.name, func(ctx context.Context) error {
 			if got, err = s.sdk.Get(ctx, full, Want{To: 1}); err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,7 @@ func TestF20ADownloadWhosePartsBreakOffIsTakenUpWhereTheyStopped(t *testing.T) {
 			through.ServeHTTP(w, r)
 		}))
 		back := blobtest.File(t, 1)
-		_, err = s.Download(t.Context(), "k", back)
+		_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 		require.NoError(t, err)
 		require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 		require.Equal(t, int64(4), asked.Load(), "the rest of each part")
@@ -89,7 +90,7 @@ func TestF20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 					f, back := blobtest.File(t, fileSize), blobtest.File(t, 1)
 					_, err := s.Upload(t.Context(), f, key, blob.PutOptions{})
 					require.NoError(t, err)
-					_, err = mover(t, open, p, p.endpoint).Download(t.Context(), key, back)
+					_, err = mover(t, open, p, p.endpoint).Download(t.Context(), key, back, math.MaxInt64)
 					require.NoError(t, err)
 					require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 				}
@@ -119,7 +120,7 @@ func TestF19AnUploadThatMeetsSilenceIsGivenUpAndSentAgain(t *testing.T) {
 		_, err := s.Upload(ctx, f, "k", blob.PutOptions{})
 		require.NoError(t, err)
 		require.Equal(t, []int64{2, 2}, []int64{began.Load(), part.Load()}, "a call and a part, once each after their silence")
-		_, err = mover(t, open, p, p.endpoint).Download(t.Context(), "k", back)
+		_, err = mover(t, open, p, p.endpoint).Download(t.Context(), "k", back, math.MaxInt64)
 		require.NoError(t, err)
 		require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 	})
@@ -158,7 +159,7 @@ func TestF21AnUploadWhosePartsAreRefusedForNowIsWholeInTheEnd(t *testing.T) {
 				f, back := blobtest.File(t, fileSize), blobtest.File(t, 1)
 				_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
 				require.NoError(t, err)
-				_, err = mover(t, open, p, p.endpoint).Download(t.Context(), "k", back)
+				_, err = mover(t, open, p, p.endpoint).Download(t.Context(), "k", back, math.MaxInt64)
 				require.NoError(t, err)
 				require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 				require.Zero(t, uploads(t, p))
@@ -241,7 +242,7 @@ func TestF19ADownloadThatStallsIsTakenUpOrNamed(t *testing.T) {
 		Upload(t.Context(), f, "k", blob.PutOptions{})
 	require.NoError(t, err)
 	w.Add(dead)
-	_, err = m.Download(t.Context(), "k", blobtest.File(t, 1))
+	_, err = m.Download(t.Context(), "k", blobtest.File(t, 1), math.MaxInt64)
 	require.ErrorContains(t, err, "download object k: ")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
@@ -259,7 +260,7 @@ func TestADownloadIsOfOneObject(t *testing.T) {
 			}
 			through.ServeHTTP(w, r)
 		}))
-		_, err = s.Download(t.Context(), "k", blobtest.File(t, 1))
+		_, err = s.Download(t.Context(), "k", blobtest.File(t, 1), math.MaxInt64)
 		require.ErrorContains(t, err, "replaced or deleted while it was read")
 	})
 }

@@ -69,8 +69,8 @@ func ToHeaders(metadata map[string]string) map[string]string {
 	return headers
 }
 
-// FromHeaders is the metadata that headers of S3 stand for.
-func FromHeaders(headers map[string]string) map[string]string {
+// fromHeaders is the metadata that headers of S3 stand for.
+func fromHeaders(headers map[string]string) map[string]string {
 	metadata := make(map[string]string, len(headers))
 	for name, value := range headers {
 		if plain, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -214,7 +214,7 @@ func (r *reader) resume(err error) error {
 
 // wasReplaced is what it means that the object that we know of is not there any more, or err.
 func wasReplaced(err error) error {
-	if cloud.Status(err) == http.StatusPreconditionFailed || isMissing(err) {
+	if sdk.Status(err) == http.StatusPreconditionFailed || isMissing(err) {
 		return fault.As(fault.Transient, errReplaced)
 	}
 	return err

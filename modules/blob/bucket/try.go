@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/cloud"
-	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 const (
@@ -85,9 +85,9 @@ func (s *Store) again(ctx context.Context, call func() error) error {
 // explain makes a *cloud.Error of what a call within limited returned, where it wasn't ctx that ended.
 func (s *Store) explain(ctx, limited context.Context, what string, err error) error {
 	if err != nil && ctx.Err() == nil && limited.Err() != nil {
-		return fault.As(fault.Transient, &cloud.Error{Call: what, Why: cloud.Unreachable, Err: context.Cause(limited)})
+		err = context.Cause(limited)
 	}
-	return cloud.Explain(ctx, what, err)
+	return sdk.Explain(ctx, what, err)
 }
 
 // passes says that the same call may be done next time.

@@ -44,7 +44,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, o blob.PutOpti
 func put(key string, size int64, etag string, o blob.PutOptions) blob.Info {
 	return blob.Info{
 		Key: key, Size: size, Modified: time.Now(),
-		ETag: etag, ContentType: cmp.Or(o.ContentType, DefaultType), Metadata: FromHeaders(o.Metadata),
+		ETag: etag, ContentType: cmp.Or(o.ContentType, DefaultType), Metadata: fromHeaders(o.Metadata),
 	}
 }
 

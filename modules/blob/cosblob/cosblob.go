@@ -12,12 +12,12 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/bucket"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // Config says which bucket.
 type Config struct {
-	COS    cloud.COS
+	COS    sdk.COS
 	Bucket string
 	Prefix string // of all keys; may be empty
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
@@ -47,7 +47,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store cos://%s: %w", c.Bucket, err)
 	}
-	d := &sdk{client, aws.String(c.Bucket)}
+	d := &api{client, aws.String(c.Bucket)}
 	s, err := bucket.Open(ctx, bucket.Config{
 		SDK: d, Parts: d, Name: "cos://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})

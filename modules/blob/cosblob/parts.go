@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/blob/bucket"
 )
 
-func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
+func (s *api) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
 	out, err := s.client.CreateMultipartUploadWithContext(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: s.bucket, Key: &key,
 		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: aws.StringMap(bucket.ToHeaders(o.Metadata)),
@@ -22,7 +22,7 @@ func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string,
 	return aws.StringValue(out.UploadId), nil
 }
 
-func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
+func (s *api) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
 	out, err := s.client.UploadPartWithContext(ctx, &s3.UploadPartInput{
 		Bucket: s.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int64(int64(n)), Body: b,
 	})
@@ -32,7 +32,7 @@ func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Bod
 	return bucket.Part{ETag: unquoted(out.ETag)}, nil
 }
 
-func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
+func (s *api) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
 	parts := make([]*s3.CompletedPart, len(put))
 	for i, p := range put {
 		parts[i] = &s3.CompletedPart{PartNumber: aws.Int64(int64(i + 1)), ETag: aws.String(`"` + p.ETag + `"`)}
@@ -46,7 +46,7 @@ func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Par
 	return unquoted(out.ETag), nil
 }
 
-func (s *sdk) Abort(ctx context.Context, key, upload string) error {
+func (s *api) Abort(ctx context.Context, key, upload string) error {
 	_, err := s.client.AbortMultipartUploadWithContext(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &key, UploadId: &upload})
 	return err
 }

@@ -12,25 +12,25 @@ import (
 	"github.com/millrace/millrace/modules/blob/bucket"
 )
 
-// An sdk makes the calls of bucket.SDK and bucket.Parts.
-type sdk struct {
+// An api makes the calls of bucket.SDK and bucket.Parts.
+type api struct {
 	client *s3.S3
 	bucket *string
 }
 
 var (
-	_ bucket.SDK   = (*sdk)(nil)
-	_ bucket.Parts = (*sdk)(nil)
+	_ bucket.SDK   = (*api)(nil)
+	_ bucket.Parts = (*api)(nil)
 )
 
 // Create sets the header itself: this SDK has no field for it.
-func (s *sdk) Create(ctx context.Context, key string, b *bucket.Body) error {
+func (s *api) Create(ctx context.Context, key string, b *bucket.Body) error {
 	_, err := s.client.PutObjectWithContext(ctx, &s3.PutObjectInput{Bucket: s.bucket, Key: &key, Body: b},
 		request.WithSetRequestHeaders(map[string]string{"If-None-Match": "*"}))
 	return err
 }
 
-func (s *sdk) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
+func (s *api) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
 	out, err := s.client.PutObjectWithContext(ctx, &s3.PutObjectInput{
 		Bucket: s.bucket, Key: &key, Body: b,
 		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: aws.StringMap(bucket.ToHeaders(o.Metadata)),
@@ -42,7 +42,7 @@ func (s *sdk) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOpt
 	return unquoted(out.ETag), nil
 }
 
-func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
+func (s *api) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
 	in := &s3.GetObjectInput{Bucket: s.bucket, Key: &key, Range: orNil(w.Range())}
 	if w.Version != "" {
 		in.IfMatch = aws.String(`"` + w.Version + `"`)
@@ -51,38 +51,32 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.StringValue(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
-			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
-		},
-		From: bucket.From(aws.StringValue(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Range: out.ContentRange, Modified: out.LastModified, ETag: out.ETag,
+		ContentType: out.ContentType, Metadata: aws.StringValueMap(out.Metadata),
+	}.Object()
+	o.Body = out.Body
+	return o, nil
 }
 
-func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
+func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	out, err := s.client.HeadObjectWithContext(ctx, &s3.HeadObjectInput{Bucket: s.bucket, Key: &key})
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.StringValue(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.TimeValue(out.LastModified), ETag: etag,
-			ContentType: aws.StringValue(out.ContentType), Metadata: bucket.FromHeaders(aws.StringValueMap(out.Metadata)),
-		},
-		Version: version,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Modified: out.LastModified, ETag: out.ETag, ContentType: out.ContentType, Metadata: aws.StringValueMap(out.Metadata),
+	}.Object()
+	return o, nil
 }
 
-func (s *sdk) Delete(ctx context.Context, key string) error {
+func (s *api) Delete(ctx context.Context, key string) error {
 	_, err := s.client.DeleteObjectWithContext(ctx, &s3.DeleteObjectInput{Bucket: s.bucket, Key: &key})
 	return err
 }
 
 // List asks for keys in URLs' encoding.
-func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
+func (s *api) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
 	in := &s3.ListObjectsV2Input{
 		Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int64(int64(most)), EncodingType: aws.String(s3.EncodingTypeUrl),
 		StartAfter: orNil(after),
@@ -99,7 +93,7 @@ func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.
 	return page, aws.BoolValue(out.IsTruncated), nil
 }
 
-func (s *sdk) MakeBucket(ctx context.Context) error {
+func (s *api) MakeBucket(ctx context.Context) error {
 	_, err := s.client.CreateBucketWithContext(ctx, &s3.CreateBucketInput{Bucket: s.bucket})
 	return err
 }

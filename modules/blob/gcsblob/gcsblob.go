@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/bucket"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // Config says which bucket.
@@ -24,7 +25,7 @@ type Config struct {
 	Endpoint string // empty: Google's own; of another server its root, like http://127.0.0.1:4443
 	// Keys returns a bearer Token, each time that the last one has ended; an empty one is anonymous access, and so is nil.
 	Keys func(context.Context) (cloud.Keys, error)
-	// HTTP makes the calls, for who may not reach every address; nil is that of cloud.NewHTTPClient.
+	// HTTP makes the calls, for who may not reach every address; nil is that of sdk.NewHTTPClient.
 	HTTP *http.Client
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
 	Stall time.Duration
@@ -41,6 +42,7 @@ type Config struct {
 type Store struct {
 	*bucket.Store
 	client *storage.Client
+	http   *http.Client // of client, which does not let go of its connections
 }
 
 var (
@@ -57,35 +59,44 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Stall <= 0 {
 		c.Stall = 30 * time.Second
 	}
-	client, err := newClient(ctx, c)
+	calls := c.client()
+	client, err := newClient(ctx, calls, c.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("open store gs://%s: %w", c.Bucket, err)
 	}
-	d := &sdk{bucket: client.Bucket(c.Bucket), project: c.Project}
+	d := &api{bucket: client.Bucket(c.Bucket), project: c.Project}
 	s, err := bucket.Open(ctx, bucket.Config{
 		SDK: d, Stream: d.stream, Name: "gs://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &Store{s, client}, nil
+	return &Store{s, client, calls}, nil
 }
 
 // Close lets go of connections.
-func (s *Store) Close() error { return s.client.Close() }
+func (s *Store) Close() error {
+	s.http.CloseIdleConnections()
+	return s.client.Close()
+}
 
-// newClient makes each call once, with a token of Keys: the SDK looks for no credentials of its own.
-func newClient(ctx context.Context, c Config) (*storage.Client, error) {
-	client := http.Client{Transport: cloud.NewHTTPClient().GetTransport()}
+// client makes calls with a token of Keys.
+func (c *Config) client() *http.Client {
+	client := http.Client{Transport: sdk.NewHTTPClient().GetTransport()}
 	if c.HTTP != nil && c.HTTP.Transport != nil {
 		client = *c.HTTP
 	}
 	client.Transport = &wire{keys: cachedKeys(c.Keys), stall: c.Stall, next: client.Transport}
+	return &client
+}
+
+// newClient makes each call once: the SDK looks for no credentials of its own.
+func newClient(ctx context.Context, client *http.Client, endpoint string) (*storage.Client, error) {
 	options := []option.ClientOption{
-		option.WithHTTPClient(&client), option.WithoutAuthentication(), storage.WithJSONReads(),
+		option.WithHTTPClient(client), option.WithoutAuthentication(), storage.WithJSONReads(),
 	}
-	if c.Endpoint != "" {
-		options = append(options, option.WithEndpoint(strings.TrimSuffix(c.Endpoint, "/")+"/storage/v1/"))
+	if endpoint != "" {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/storage/v1/"))
 	}
 	service, err := storage.NewClient(ctx, options...)
 	if err != nil {

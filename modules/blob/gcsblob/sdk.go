@@ -21,25 +21,25 @@ import (
 // "Resumable uploads").
 const window = 16 << 20
 
-// An sdk makes the calls of bucket.SDK. The version of an object is its generation.
-type sdk struct {
+// An api makes the calls of bucket.SDK. The version of an object is its generation.
+type api struct {
 	bucket  *storage.BucketHandle
 	project string // that the bucket is made in
 }
 
-var _ bucket.SDK = (*sdk)(nil)
+var _ bucket.SDK = (*api)(nil)
 
-func (s *sdk) Create(ctx context.Context, key string, b *bucket.Body) error {
+func (s *api) Create(ctx context.Context, key string, b *bucket.Body) error {
 	_, err := s.put(ctx, s.bucket.Object(key).If(storage.Conditions{DoesNotExist: true}), b, blob.PutOptions{})
 	return err
 }
 
-func (s *sdk) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
+func (s *api) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
 	return s.put(ctx, s.bucket.Object(key), b, o)
 }
 
 // put sends a body by one request, with its checksum, which the service compares.
-func (s *sdk) put(ctx context.Context, object *storage.ObjectHandle, b *bucket.Body, o blob.PutOptions) (string, error) {
+func (s *api) put(ctx context.Context, object *storage.ObjectHandle, b *bucket.Body, o blob.PutOptions) (string, error) {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	if _, err := io.Copy(h, b); err != nil {
 		return "", err
@@ -52,7 +52,7 @@ func (s *sdk) put(ctx context.Context, object *storage.ObjectHandle, b *bucket.B
 
 // stream sends what is too large for one request by a resumable upload: in order, window by window, each again where it
 // broke off. Nobody sees it before its end.
-func (s *sdk) stream(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (string, error) {
+func (s *api) stream(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (string, error) {
 	object := s.bucket.Object(key).Retryer(storage.WithPolicy(storage.RetryAlways))
 	return write(ctx, object, r, o, func(w *storage.Writer) { w.ChunkSize = window })
 }
@@ -83,7 +83,7 @@ func write(ctx context.Context, object *storage.ObjectHandle, r io.Reader, o blo
 	return strings.Trim(w.Attrs().Etag, `"`), nil
 }
 
-func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
+func (s *api) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
 	object := s.bucket.Object(key)
 	if w.Version != "" {
 		generation, err := strconv.ParseInt(w.Version, 10, 64)
@@ -108,7 +108,7 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	}, nil
 }
 
-func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
+func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	a, err := s.bucket.Object(key).Attrs(ctx)
 	if err != nil {
 		return nil, s.missing(ctx, err)
@@ -121,12 +121,12 @@ func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	}, nil
 }
 
-func (s *sdk) Delete(ctx context.Context, key string) error {
+func (s *api) Delete(ctx context.Context, key string) error {
 	return s.missing(ctx, s.bucket.Object(key).Delete(ctx))
 }
 
 // missing tells an object that is not there from a bucket that is not there, of which the service says the same.
-func (s *sdk) missing(ctx context.Context, err error) error {
+func (s *api) missing(ctx context.Context, err error) error {
 	if !errors.Is(err, storage.ErrObjectNotExist) {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *sdk) missing(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", blob.ErrNotFound, err)
 }
 
-func (s *sdk) List(ctx context.Context, prefix, after string, most int) (page []blob.Info, more bool, err error) {
+func (s *api) List(ctx context.Context, prefix, after string, most int) (page []blob.Info, more bool, err error) {
 	q := &storage.Query{Prefix: prefix, StartOffset: after} // which is listed too
 	if err := q.SetAttrSelection([]string{"Name", "Size", "Updated"}); err != nil {
 		return nil, false, err
@@ -154,7 +154,7 @@ func (s *sdk) List(ctx context.Context, prefix, after string, most int) (page []
 	return page, next != "", nil
 }
 
-func (s *sdk) MakeBucket(ctx context.Context) error {
+func (s *api) MakeBucket(ctx context.Context) error {
 	if s.project == "" {
 		return errors.New("a bucket is made in a project of Google Cloud, and none is given")
 	}

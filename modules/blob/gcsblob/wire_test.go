@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -61,7 +62,7 @@ func TestF20AnUploadOverAWireThatBreaksIsWholeInTheEnd(t *testing.T) {
 			tt.Befall(wire)
 			_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
 			require.NoError(t, err)
-			_, err = s.Download(t.Context(), "k", back)
+			_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 			require.NoError(t, err)
 			require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 		})
@@ -85,7 +86,7 @@ func TestF19AnUploadThatMeetsSilenceIsGivenUpAndSentAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, began.Load(), int64(2))
 	require.GreaterOrEqual(t, window.Load(), int64(2))
-	_, err = s.Download(t.Context(), "k", back)
+	_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 	require.NoError(t, err)
 	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 }
@@ -104,7 +105,7 @@ func TestF21AnUploadThatIsRefusedForNowIsWholeInTheEnd(t *testing.T) {
 	_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
 	require.NoError(t, err)
 	require.True(t, refused.Load())
-	_, err = s.Download(t.Context(), "k", back)
+	_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 	require.NoError(t, err)
 	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 }
@@ -130,7 +131,7 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	f, back := blobtest.File(t, 40<<20), blobtest.File(t, 1)
 	_, err := s.Upload(t.Context(), f, "k", blob.PutOptions{})
 	require.NoError(t, err)
-	_, err = s.Download(t.Context(), "k", back)
+	_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 	require.NoError(t, err)
 	require.True(t, broken.Load())
 	require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
@@ -138,7 +139,7 @@ func TestF20ADownloadThatBreaksOffIsTakenUpAndADamagedOneIsNot(t *testing.T) {
 	_, err = s.Upload(t.Context(), blobtest.File(t, 1000), "small", blob.PutOptions{})
 	require.NoError(t, err)
 	damage.Store(true)
-	_, err = s.Download(t.Context(), "small", back)
+	_, err = s.Download(t.Context(), "small", back, math.MaxInt64)
 	require.ErrorContains(t, err, "it came damaged from gs://")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }

@@ -3,6 +3,7 @@ package s3blob
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -47,7 +48,7 @@ func TestAnObjectThatIsDamagedOnItsWayIsNotRead(t *testing.T) {
 				Credentials:                credentials.NewStaticCredentialsProvider("a", "b", ""),
 				ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported, // the default of a loaded configuration
 			})
-			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &sdk{client: client, bucket: aws.String("b")}, Name: "s3://b"})
+			store, err := bucket.Open(t.Context(), bucket.Config{SDK: &api{client: client, bucket: aws.String("b")}, Name: "s3://b"})
 			require.NoError(t, err)
 			b, err := blob.ReadAll(t.Context(), store, "k", 100)
 			if !tt.damaged {
@@ -80,7 +81,7 @@ func TestSumsGoWithWhatIsPutAndAreComparedWithWhatComes(t *testing.T) {
 	proxy := httptest.NewServer(through)
 	t.Cleanup(proxy.Close)
 	name := blobtest.Bucket(t, endpoint)
-	d := &sdk{client: blobtest.Client(proxy.URL), bucket: &name, sums: true, unsigned: true}
+	d := &api{client: blobtest.Client(proxy.URL), bucket: &name, sums: true, unsigned: true}
 	s, err := bucket.Open(t.Context(), bucket.Config{SDK: d, Parts: d, Name: "s3://" + name})
 	require.NoError(t, err)
 	for _, size := range []int64{0, 1000, 40 << 20} {
@@ -91,14 +92,14 @@ func TestSumsGoWithWhatIsPutAndAreComparedWithWhatComes(t *testing.T) {
 		o, err := d.Stat(t.Context(), "k")
 		require.NoError(t, err)
 		require.Equal(t, bucket.CRC32C, o.Sum.Kind, "of the whole, though it came in parts")
-		_, err = s.Download(t.Context(), "k", back)
+		_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 		require.NoError(t, err)
 		require.Equal(t, blobtest.Sum(t, f), blobtest.Sum(t, back))
 		if size == 0 {
 			continue
 		}
 		damage.Store(true)
-		_, err = s.Download(t.Context(), "k", back)
+		_, err = s.Download(t.Context(), "k", back, math.MaxInt64)
 		require.ErrorContains(t, err, "download object k: it came damaged from s3://")
 		require.Equal(t, fault.Transient, fault.Of(err))
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/blob/bucket"
 )
 
-func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
+func (s *api) Begin(ctx context.Context, key string, o blob.PutOptions) (string, error) {
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: s.bucket, Key: &key,
 		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: bucket.ToHeaders(o.Metadata),
@@ -27,7 +27,7 @@ func (s *sdk) Begin(ctx context.Context, key string, o blob.PutOptions) (string,
 	return aws.ToString(out.UploadId), nil
 }
 
-func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
+func (s *api) Part(ctx context.Context, key, upload string, n int, b *bucket.Body) (bucket.Part, error) {
 	sum, err := s.sum(b)
 	if err != nil {
 		return bucket.Part{}, err
@@ -42,7 +42,7 @@ func (s *sdk) Part(ctx context.Context, key, upload string, n int, b *bucket.Bod
 	return bucket.Part{ETag: unquoted(out.ETag), Sum: aws.ToString(sum)}, nil
 }
 
-func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
+func (s *api) Complete(ctx context.Context, key, upload string, put []bucket.Part) (string, error) {
 	parts := make([]types.CompletedPart, len(put))
 	for i, p := range put {
 		parts[i] = types.CompletedPart{
@@ -62,7 +62,7 @@ func (s *sdk) Complete(ctx context.Context, key, upload string, put []bucket.Par
 	return unquoted(out.ETag), nil
 }
 
-func (s *sdk) Abort(ctx context.Context, key, upload string) error {
+func (s *api) Abort(ctx context.Context, key, upload string) error {
 	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: s.bucket, Key: &key, UploadId: &upload})
 	return err
 }

@@ -15,12 +15,12 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/bucket"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // Config says which bucket.
 type Config struct {
-	AWS    cloud.AWS
+	AWS    sdk.AWS
 	Bucket string
 	Prefix string // of all keys; may be empty
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
@@ -55,7 +55,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open store s3://%s: %w", c.Bucket, err)
 	}
 	s, err := open(ctx, c, conf)
-	if region := cloud.Region(err); region != "" && region != conf.Region {
+	if region := sdk.Region(err); region != "" && region != conf.Region {
 		conf.Region = region
 		s, err = open(ctx, c, conf)
 	}
@@ -66,7 +66,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error) {
-	d := &sdk{bucket: aws.String(c.Bucket), region: conf.Region}
+	d := &api{bucket: aws.String(c.Bucket), region: conf.Region}
 	d.client = s3.NewFromConfig(conf, func(o *s3.Options) {
 		o.DisableLogOutputChecksumValidationSkipped = true
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // we send our own

@@ -16,8 +16,8 @@ import (
 	"github.com/millrace/millrace/modules/blob/bucket"
 )
 
-// An sdk makes the calls of bucket.SDK and bucket.Parts.
-type sdk struct {
+// An api makes the calls of bucket.SDK and bucket.Parts.
+type api struct {
 	client *s3.Client
 	bucket *string
 	region string
@@ -29,17 +29,17 @@ type sdk struct {
 }
 
 var (
-	_ bucket.SDK   = (*sdk)(nil)
-	_ bucket.Parts = (*sdk)(nil)
+	_ bucket.SDK   = (*api)(nil)
+	_ bucket.Parts = (*api)(nil)
 )
 
-func (s *sdk) Create(ctx context.Context, key string, b *bucket.Body) error {
+func (s *api) Create(ctx context.Context, key string, b *bucket.Body) error {
 	in := &s3.PutObjectInput{Bucket: s.bucket, Key: &key, Body: b, ContentLength: aws.Int64(b.Size()), IfNoneMatch: aws.String("*")}
 	_, err := s.put(ctx, in, b)
 	return err
 }
 
-func (s *sdk) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
+func (s *api) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOptions) (string, error) {
 	in := &s3.PutObjectInput{
 		Bucket: s.bucket, Key: &key, Body: b, ContentLength: aws.Int64(b.Size()),
 		ContentType: orNil(o.ContentType), CacheControl: orNil(o.CacheControl), Metadata: bucket.ToHeaders(o.Metadata),
@@ -48,7 +48,7 @@ func (s *sdk) Put(ctx context.Context, key string, b *bucket.Body, o blob.PutOpt
 	return s.put(ctx, in, b)
 }
 
-func (s *sdk) put(ctx context.Context, in *s3.PutObjectInput, b *bucket.Body) (etag string, err error) {
+func (s *api) put(ctx context.Context, in *s3.PutObjectInput, b *bucket.Body) (etag string, err error) {
 	if in.ChecksumCRC32C, err = s.sum(b); err != nil {
 		return "", err
 	}
@@ -60,7 +60,7 @@ func (s *sdk) put(ctx context.Context, in *s3.PutObjectInput, b *bucket.Body) (e
 }
 
 // sum is the CRC32C of what will be sent, as a header takes it; nil where none is sent.
-func (s *sdk) sum(b *bucket.Body) (*string, error) {
+func (s *api) sum(b *bucket.Body) (*string, error) {
 	if !s.sums {
 		return nil, nil
 	}
@@ -73,13 +73,13 @@ func (s *sdk) sum(b *bucket.Body) (*string, error) {
 }
 
 // sign sets how a call with a body is signed.
-func (s *sdk) sign(o *s3.Options) {
+func (s *api) sign(o *s3.Options) {
 	if s.unsigned {
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 	}
 }
 
-func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
+func (s *api) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Object, error) {
 	in := &s3.GetObjectInput{Bucket: s.bucket, Key: &key, Range: orNil(w.Range())}
 	if w.Version != "" {
 		in.IfMatch = aws.String(`"` + w.Version + `"`)
@@ -88,17 +88,15 @@ func (s *sdk) Get(ctx context.Context, key string, w bucket.Want) (*bucket.Objec
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.ToString(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
-			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
-		},
-		From: bucket.From(aws.ToString(out.ContentRange)), Part: out.ContentRange != nil, Version: version, Body: out.Body,
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Range: out.ContentRange, Modified: out.LastModified, ETag: out.ETag,
+		ContentType: out.ContentType, Metadata: out.Metadata,
+	}.Object()
+	o.Body = out.Body
+	return o, nil
 }
 
-func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
+func (s *api) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	in := &s3.HeadObjectInput{Bucket: s.bucket, Key: &key}
 	if s.sums {
 		in.ChecksumMode = types.ChecksumModeEnabled
@@ -107,14 +105,11 @@ func (s *sdk) Stat(ctx context.Context, key string) (*bucket.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	etag, version := bucket.Tag(aws.ToString(out.ETag))
-	return &bucket.Object{
-		Info: blob.Info{
-			Size: bucket.Size(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: etag,
-			ContentType: aws.ToString(out.ContentType), Metadata: bucket.FromHeaders(out.Metadata),
-		},
-		Version: version, Sum: sumOf(out),
-	}, nil
+	o := bucket.Answer{
+		Length: out.ContentLength, Modified: out.LastModified, ETag: out.ETag, ContentType: out.ContentType, Metadata: out.Metadata,
+	}.Object()
+	o.Sum = sumOf(out)
+	return o, nil
 }
 
 // sumOf is the checksum that the service has of a whole object. One of the checksums of its parts is of no use: nothing says
@@ -145,13 +140,13 @@ func sumOf(out *s3.HeadObjectOutput) bucket.Sum {
 	return bucket.Sum{}
 }
 
-func (s *sdk) Delete(ctx context.Context, key string) error {
+func (s *api) Delete(ctx context.Context, key string) error {
 	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: s.bucket, Key: &key})
 	return err
 }
 
 // List asks for keys in URLs' encoding.
-func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
+func (s *api) List(ctx context.Context, prefix, after string, most int) ([]blob.Info, bool, error) {
 	in := &s3.ListObjectsV2Input{
 		Bucket: s.bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(most)), EncodingType: types.EncodingTypeUrl, StartAfter: orNil(after),
 	}
@@ -168,7 +163,7 @@ func (s *sdk) List(ctx context.Context, prefix, after string, most int) ([]blob.
 }
 
 // MakeBucket makes it where the client calls: us-east-1 is the region that S3 wants not to be named.
-func (s *sdk) MakeBucket(ctx context.Context) error {
+func (s *api) MakeBucket(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: s.bucket}
 	if s.sums && s.region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.region)}

@@ -18,7 +18,7 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws/request"
 	"github.com/IBM/ibm-cos-sdk-go/service/s3"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 var (
@@ -90,14 +90,14 @@ func (b *bucket) requests() map[string]int64 {
 // fail says what the answer to a request means.
 func (b *bucket) fail(ctx context.Context, verb, key string, err error) error {
 	call := fmt.Sprintf("%s cos://%s/%s%s", verb, b.name, b.prefix, key)
-	status, code := cloud.Status(err), cloud.Code(err)
+	status, code := sdk.Status(err), sdk.Code(err)
 	switch {
 	case status == http.StatusPreconditionFailed, code == "ConditionalRequestConflict":
 		return errTaken
 	case status == http.StatusNotFound && (code == s3.ErrCodeNoSuchKey || code == "NotFound"): // the latter is a HEAD's
 		return errGone
 	}
-	return cloud.Explain(ctx, call, err)
+	return sdk.Explain(ctx, call, err)
 }
 
 // put returns the new ETag. errTaken when c does not hold. After any other error the object may have been written or

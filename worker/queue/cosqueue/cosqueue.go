@@ -28,7 +28,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -43,7 +43,7 @@ const (
 
 // Config says where the queue is.
 type Config struct {
-	COS        cloud.COS
+	COS        sdk.COS
 	Bucket     string        // required
 	Prefix     string        // of all keys; empty is the whole bucket
 	Visibility time.Duration // how long a received message is hidden; default 30 s

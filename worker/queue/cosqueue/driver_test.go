@@ -16,7 +16,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/queuetest"
@@ -32,7 +32,7 @@ func memory(t *testing.T) Config {
 	t.Helper()
 	server := gofakes3.New(s3mem.New(), gofakes3.WithAutoBucket(true), gofakes3.WithTimeSkewLimit(0)).Server()
 	return Config{
-		COS:        cloud.COS{Endpoint: "http://memory", AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		COS:        sdk.COS{Endpoint: "http://memory", AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
 		Bucket:     "queue",
 		Prefix:     "a/b",
 		Visibility: 30 * time.Second,
@@ -71,7 +71,7 @@ const gatewayVisibility = 1500 * time.Millisecond
 func gateway(t testing.TB) Config {
 	t.Helper()
 	c := Config{
-		COS: cloud.COS{
+		COS: sdk.COS{
 			Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey,
 		},
 		Bucket:     "q" + newToken(),

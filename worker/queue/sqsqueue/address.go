@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 )
 
 // An address is a queue as people write it: one of its fields is set.
@@ -90,7 +91,7 @@ func (d *Driver) resolve(ctx context.Context, a address) (string, error) {
 	defer cancel()
 	out, err := d.calls.GetQueueUrl(call, in)
 	if err != nil {
-		return "", cloud.Explain(ctx, "find queue "+*in.QueueName, err)
+		return "", sdk.Explain(ctx, "find queue "+*in.QueueName, err)
 	}
 	return aws.ToString(out.QueueUrl), nil
 }

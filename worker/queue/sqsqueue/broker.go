@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -97,7 +98,7 @@ func (d *Driver) Purge(ctx context.Context) error {
 	if _, ok := errors.AsType[*types.PurgeQueueInProgress](err); ok {
 		return fault.After(time.Minute, fmt.Errorf("purge %s: a purge is under way; SQS begins one a minute", d.url))
 	}
-	return cloud.Explain(ctx, "purge "+d.url, err)
+	return sdk.Explain(ctx, "purge "+d.url, err)
 }
 
 func handles(ds []delivery) []string {
@@ -121,7 +122,7 @@ func (d *Driver) handBack(ctx context.Context, url string, handles []string) err
 		call, cancel := d.limited(context.WithoutCancel(ctx))
 		out, err := d.calls.ChangeMessageVisibilityBatch(call, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: entries})
 		cancel()
-		errs = append(errs, cloud.Explain(ctx, "hand back messages of "+url, err))
+		errs = append(errs, sdk.Explain(ctx, "hand back messages of "+url, err))
 		if err != nil {
 			continue
 		}

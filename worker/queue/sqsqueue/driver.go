@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -37,7 +38,7 @@ const (
 // Config says which queue.
 type Config struct {
 	Queue      string        // required: name, ARN or URL
-	AWS        cloud.AWS     // an ARN's or URL's region wins
+	AWS        sdk.AWS       // an ARN's or URL's region wins
 	Visibility time.Duration // how long a received message is hidden: whole seconds; default 30 s
 	DeadQueue  string        // where Bury sends: name, ARN or URL; default the redrive policy's
 }
@@ -69,7 +70,7 @@ type Driver struct {
 
 var _ queue.Broker = (*Driver)(nil)
 
-// Open finds the queue and reads how it is set up. Its errors are those of cloud.Explain.
+// Open finds the queue and reads how it is set up. Its errors are those of sdk.Explain.
 func Open(ctx context.Context, c Config) (*Driver, error) {
 	if c.Visibility == 0 {
 		c.Visibility = 30 * time.Second
@@ -107,7 +108,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 func (d *Driver) client() *sqs.Client {
 	b, ok := d.aws.HTTPClient.(*awshttp.BuildableClient) // the certificates that the environment names are in it
 	if !ok {
-		b = cloud.NewHTTPClient()
+		b = sdk.NewHTTPClient()
 	}
 	h := &http.Client{
 		Transport:     b.GetTransport(), // a copy

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/queuetest"
@@ -64,7 +64,7 @@ func (s server) queues(t *testing.T, maxReceives int) (name, dead string) {
 	return name, dead
 }
 
-func (s server) aws() cloud.AWS { return cloud.AWS{Region: "us-east-1", Endpoint: s.endpoint} }
+func (s server) aws() sdk.AWS { return sdk.AWS{Region: "us-east-1", Endpoint: s.endpoint} }
 
 func (s server) client(t *testing.T) *sqs.Client {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -44,7 +45,7 @@ func (d *Driver) setUp(ctx context.Context, url string) (attributes map[string]s
 	defer cancel()
 	out, err := d.calls.GetQueueAttributes(call, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if err != nil {
-		return nil, time.Time{}, cloud.Explain(ctx, "read the attributes of "+url, err)
+		return nil, time.Time{}, sdk.Explain(ctx, "read the attributes of "+url, err)
 	}
 	server, _ = awsmiddleware.GetServerTime(out.ResultMetadata)
 	return out.Attributes, server, nil
@@ -63,7 +64,7 @@ func (d *Driver) identity(ctx context.Context) queue.Finding {
 	defer cancel()
 	if _, err := d.aws.Credentials.Retrieve(call); err != nil {
 		return queue.Finding{
-			Check: check, Level: queue.Bad, Text: cloud.Explain(ctx, "read the credentials", err).Error(),
+			Check: check, Level: queue.Bad, Text: sdk.Explain(ctx, "read the credentials", err).Error(),
 			Remedy: "Give credentials by the environment, a profile, or the pod's identity.",
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
@@ -25,7 +26,7 @@ func TestAQueueIsNamedByItsNameARNOrURL(t *testing.T) {
 	for _, ref := range []string{"arn:aws:sqs:us-east-1:000000000000:" + name, s.endpoint + "/000000000000/" + name} {
 		require.Equal(t, want, s.open(t, ref).Name())
 	}
-	d, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: want, AWS: cloud.AWS{Region: "us-east-1"}})
+	d, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: want, AWS: sdk.AWS{Region: "us-east-1"}})
 	require.NoError(t, err, "a URL that is not AWS's says where the server is")
 	require.NoError(t, d.Close())
 }
@@ -47,7 +48,7 @@ func TestOpenSaysInOneLineWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, open(sqsqueue.Config{Queue: "ftp://host/queue"}), "one looks like https")
 	require.ErrorContains(t, open(sqsqueue.Config{Queue: "q", Visibility: 1500 * time.Millisecond}), "whole seconds")
 	require.True(t, cloud.Is(open(sqsqueue.Config{Queue: "is-not-there"}), cloud.Missing))
-	require.True(t, cloud.Is(open(sqsqueue.Config{Queue: "q", AWS: cloud.AWS{Region: "us-east-1", Endpoint: "http://127.0.0.1:1"}}), cloud.Unreachable))
+	require.True(t, cloud.Is(open(sqsqueue.Config{Queue: "q", AWS: sdk.AWS{Region: "us-east-1", Endpoint: "http://127.0.0.1:1"}}), cloud.Unreachable))
 }
 
 func TestWhatSQSCanNotHoldIsRefusedInASentence(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -52,12 +52,12 @@ func (r receipt) cap(d time.Duration) int32 {
 // an extension beyond 12 hours; all other parameters are ours and right.
 func lost(ctx context.Context, call string, err error) error {
 	if err == nil || ctx.Err() != nil {
-		return cloud.Explain(ctx, call, err)
+		return sdk.Explain(ctx, call, err)
 	}
-	if code := cloud.Code(err); isLost(code) {
+	if code := sdk.Code(err); isLost(code) {
 		return fmt.Errorf("%s: %w (%s)", call, queue.ErrLeaseLost, code)
 	}
-	return cloud.Explain(ctx, call, err)
+	return sdk.Explain(ctx, call, err)
 }
 
 func isLost(code string) bool {

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -101,7 +101,7 @@ func (d *Driver) poll(ctx context.Context, url string, a ask) ([]delivery, error
 		},
 	})
 	if err != nil {
-		return nil, cloud.Explain(ctx, "receive from "+url, err)
+		return nil, sdk.Explain(ctx, "receive from "+url, err)
 	}
 	answered, ok := awsmiddleware.GetResponseAt(out.ResultMetadata)
 	if !ok {

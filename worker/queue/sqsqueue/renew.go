@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -93,7 +93,7 @@ func (d *Driver) attributes(ctx context.Context, url string, names ...types.Queu
 	defer cancel()
 	out, err := d.calls.GetQueueAttributes(call, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
 	if err != nil {
-		return nil, cloud.Explain(ctx, "read the attributes of "+url, err)
+		return nil, sdk.Explain(ctx, "read the attributes of "+url, err)
 	}
 	return out.Attributes, nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -79,9 +79,9 @@ func (d *Driver) put(ctx context.Context, url string, o outgoing) (string, error
 	defer cancel()
 	out, err := d.calls.SendMessage(call, in)
 	if err != nil {
-		return "", cloud.Explain(ctx, "send to "+url, err)
+		return "", sdk.Explain(ctx, "send to "+url, err)
 	}
-	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != cloud.AttributesMD5(in.MessageAttributes) {
+	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != sdk.AttributesMD5(in.MessageAttributes) {
 		return "", fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", url, aws.ToString(out.MessageId))
 	}
 	return aws.ToString(out.MessageId), nil

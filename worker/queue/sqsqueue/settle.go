@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -78,7 +78,7 @@ func (d *Driver) remove(ctx context.Context, handles []string, errs []error) {
 	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.DeleteMessageBatch(call, &sqs.DeleteMessageBatchInput{QueueUrl: &d.url, Entries: entries})
-	err = cloud.Explain(ctx, verb+d.url, err)
+	err = sdk.Explain(ctx, verb+d.url, err)
 	d.judge(err)
 	if err != nil {
 		for i := range errs {

@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	ibms3 "github.com/IBM/ibm-cos-sdk-go/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 // identityServer gives out no credentials, with this answer.
@@ -48,19 +50,19 @@ func TestWhoRefusesCredentialsIsNotUnreachable(t *testing.T) {
 		name     string
 		call     func(t *testing.T, endpoint string) error
 		endpoint string
-		why      Why
+		why      cloud.Why
 		code     string
 	}{
-		{"IAM does not know the key", byKey, identityServer(t, 400, `{"errorCode": "BXNIM0415E", "errorMessage": "no"}`), Denied, "BXNIM0415E"},
-		{"IAM is down", byKey, identityServer(t, 503, ""), Unreachable, ""},
-		{"nobody is where IAM was", byKey, "http://127.0.0.1:1", Unreachable, ""},
-		{"STS does not know the token", byRole, identityServer(t, 400, stsAnswer("InvalidIdentityToken")), Denied, "InvalidIdentityToken"},
-		{"STS is down", byRole, identityServer(t, 503, stsAnswer("ServiceUnavailable")), Unreachable, "ServiceUnavailable"},
-		{"nobody is where STS was", byRole, "http://127.0.0.1:1", Unreachable, ""},
+		{"IAM does not know the key", byKey, identityServer(t, 400, `{"errorCode": "BXNIM0415E", "errorMessage": "no"}`), cloud.Denied, "BXNIM0415E"},
+		{"IAM is down", byKey, identityServer(t, 503, ""), cloud.Unreachable, ""},
+		{"nobody is where IAM was", byKey, "http://127.0.0.1:1", cloud.Unreachable, ""},
+		{"STS does not know the token", byRole, identityServer(t, 400, stsAnswer("InvalidIdentityToken")), cloud.Denied, "InvalidIdentityToken"},
+		{"STS is down", byRole, identityServer(t, 503, stsAnswer("ServiceUnavailable")), cloud.Unreachable, "ServiceUnavailable"},
+		{"nobody is where STS was", byRole, "http://127.0.0.1:1", cloud.Unreachable, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := Explain(t.Context(), "list", tt.call(t, tt.endpoint))
-			require.True(t, Is(err, tt.why), "%v", err)
+			require.True(t, cloud.Is(err, tt.why), "%v", err)
 			require.ErrorContains(t, err, tt.code)
 			require.NotContains(t, err.Error(), "my-secret-key")
 			require.NotContains(t, err.Error(), "\n")

@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 	"google.golang.org/api/googleapi"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -112,47 +113,47 @@ func silent(err error) string {
 	return "the service: " + oneLine(root(err))
 }
 
-var codes = map[string]Why{
-	"QueueDoesNotExist": Missing, "NonExistentQueue": Missing, "NoSuchBucket": Missing,
+var codes = map[string]cloud.Why{
+	"QueueDoesNotExist": cloud.Missing, "NonExistentQueue": cloud.Missing, "NoSuchBucket": cloud.Missing,
 
-	"AccessDenied": Denied, "AccessDeniedException": Denied, "InvalidClientTokenId": Denied, "UnrecognizedClientException": Denied,
-	"InvalidAccessKeyId": Denied, "SignatureDoesNotMatch": Denied, "ExpiredToken": Denied, "ExpiredTokenException": Denied,
-	"InvalidToken": Denied, "InvalidSignatureException": Denied, "MissingAuthenticationToken": Denied, "AuthFailure": Denied,
-	"KmsAccessDenied": Denied, "KMS.AccessDeniedException": Denied, "AllAccessDisabled": Denied,
-	"TokenRefreshRequired": Denied,
-	"XAdminUserNotFound":   Denied, // versitygw, of an access key that it doesn't know, with 404
+	"AccessDenied": cloud.Denied, "AccessDeniedException": cloud.Denied, "InvalidClientTokenId": cloud.Denied, "UnrecognizedClientException": cloud.Denied,
+	"InvalidAccessKeyId": cloud.Denied, "SignatureDoesNotMatch": cloud.Denied, "ExpiredToken": cloud.Denied, "ExpiredTokenException": cloud.Denied,
+	"InvalidToken": cloud.Denied, "InvalidSignatureException": cloud.Denied, "MissingAuthenticationToken": cloud.Denied, "AuthFailure": cloud.Denied,
+	"KmsAccessDenied": cloud.Denied, "KMS.AccessDeniedException": cloud.Denied, "AllAccessDisabled": cloud.Denied,
+	"TokenRefreshRequired": cloud.Denied,
+	"XAdminUserNotFound":   cloud.Denied, // versitygw, of an access key that it doesn't know, with 404
 
-	"ThrottlingException": Throttled, "Throttling": Throttled, "RequestThrottled": Throttled, "SlowDown": Throttled,
-	"OverLimit": Throttled, "TooManyRequestsException": Throttled, "RequestLimitExceeded": Throttled, "BandwidthLimitExceeded": Throttled,
-	"KmsThrottled": Throttled, "KMS.ThrottlingException": Throttled,
+	"ThrottlingException": cloud.Throttled, "Throttling": cloud.Throttled, "RequestThrottled": cloud.Throttled, "SlowDown": cloud.Throttled,
+	"OverLimit": cloud.Throttled, "TooManyRequestsException": cloud.Throttled, "RequestLimitExceeded": cloud.Throttled, "BandwidthLimitExceeded": cloud.Throttled,
+	"KmsThrottled": cloud.Throttled, "KMS.ThrottlingException": cloud.Throttled,
 
-	"ConditionalRequestConflict": Throttled, "OperationAborted": Throttled, // of S3: another call is being done for the same key
+	"ConditionalRequestConflict": cloud.Throttled, "OperationAborted": cloud.Throttled, // of S3: another call is being done for the same key
 
 	// S3 has these with 400: what we sent came too slowly, in part, or was changed on its way.
-	"RequestTimeout": Unreachable, "IncompleteBody": Unreachable, "BadDigest": Unreachable, "XAmzContentSHA256Mismatch": Unreachable,
+	"RequestTimeout": cloud.Unreachable, "IncompleteBody": cloud.Unreachable, "BadDigest": cloud.Unreachable, "XAmzContentSHA256Mismatch": cloud.Unreachable,
 
 	// S3 of a bucket that lies in another region.
-	"PermanentRedirect": Missing, "AuthorizationHeaderMalformed": Missing, "IllegalLocationConstraintException": Missing,
+	"PermanentRedirect": cloud.Missing, "AuthorizationHeaderMalformed": cloud.Missing, "IllegalLocationConstraintException": cloud.Missing,
 
 	// What a second try of the same call can't mend, and nobody but the caller. All that stands nowhere here may pass.
-	"InvalidParameterValue": Refused, "InvalidParameterCombination": Refused, "MissingParameter": Refused, "ValidationException": Refused,
-	"InvalidMessageContents": Refused, "InvalidAttributeName": Refused, "InvalidAttributeValue": Refused, "BatchRequestTooLong": Refused,
-	"InvalidAddress": Refused, "UnsupportedOperation": Refused, "InvalidArgument": Refused, "InvalidRequest": Refused,
-	"InvalidURI": Refused, "InvalidBucketName": Refused, "InvalidRange": Refused, "EntityTooLarge": Refused, "EntityTooSmall": Refused,
-	"KeyTooLongError": Refused, "MetadataTooLarge": Refused, "MalformedXML": Refused, "MethodNotAllowed": Refused, "NotImplemented": Refused,
-	"PreconditionFailed": Refused, "InvalidPart": Refused, "InvalidPartOrder": Refused,
+	"InvalidParameterValue": cloud.Refused, "InvalidParameterCombination": cloud.Refused, "MissingParameter": cloud.Refused, "ValidationException": cloud.Refused,
+	"InvalidMessageContents": cloud.Refused, "InvalidAttributeName": cloud.Refused, "InvalidAttributeValue": cloud.Refused, "BatchRequestTooLong": cloud.Refused,
+	"InvalidAddress": cloud.Refused, "UnsupportedOperation": cloud.Refused, "InvalidArgument": cloud.Refused, "InvalidRequest": cloud.Refused,
+	"InvalidURI": cloud.Refused, "InvalidBucketName": cloud.Refused, "InvalidRange": cloud.Refused, "EntityTooLarge": cloud.Refused, "EntityTooSmall": cloud.Refused,
+	"KeyTooLongError": cloud.Refused, "MetadataTooLarge": cloud.Refused, "MalformedXML": cloud.Refused, "MethodNotAllowed": cloud.Refused, "NotImplemented": cloud.Refused,
+	"PreconditionFailed": cloud.Refused, "InvalidPart": cloud.Refused, "InvalidPartOrder": cloud.Refused,
 
 	// Of Google's, which has the first three with 403 as well.
-	"rateLimitExceeded": Throttled, "userRateLimitExceeded": Throttled, "dailyLimitExceeded": Throttled,
-	"conditionNotMet": Refused, "invalid": Refused, "required": Refused, "invalidParameter": Refused, "invalidArgument": Refused,
+	"rateLimitExceeded": cloud.Throttled, "userRateLimitExceeded": cloud.Throttled, "dailyLimitExceeded": cloud.Throttled,
+	"conditionNotMet": cloud.Refused, "invalid": cloud.Refused, "required": cloud.Refused, "invalidParameter": cloud.Refused, "invalidArgument": cloud.Refused,
 
-	"RequestTimeTooSkewed": Skewed, "RequestExpired": Skewed, "RequestInTheFuture": Skewed,
+	"RequestTimeTooSkewed": cloud.Skewed, "RequestExpired": cloud.Skewed, "RequestInTheFuture": cloud.Skewed,
 }
 
-func why(code string, status int, err error) Why {
+func why(code string, status int, err error) cloud.Why {
 	if w, ok := codes[strings.TrimPrefix(code, "AWS.SimpleQueueService.")]; ok {
-		if w == Denied && strings.Contains(err.Error(), "Signature expired") {
-			return Skewed
+		if w == cloud.Denied && strings.Contains(err.Error(), "Signature expired") {
+			return cloud.Skewed
 		}
 		return w
 	}
@@ -161,17 +162,17 @@ func why(code string, status int, err error) Why {
 	}
 	switch {
 	case strings.HasPrefix(code, "KMS.") || strings.HasPrefix(code, "Kms"): // of S3, of SQS
-		return Locked
+		return cloud.Locked
 	case status == 0 || status == http.StatusOK || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout: // 200: cut short
-		return Unreachable
+		return cloud.Unreachable
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return Denied
+		return cloud.Denied
 	case status == http.StatusTooManyRequests:
-		return Throttled
+		return cloud.Throttled
 	case status == http.StatusNotFound:
-		return Missing
+		return cloud.Missing
 	}
-	return Unclear
+	return cloud.Unclear
 }
 
 // oneLine is an error's text without line breaks and without the trail of its SDK.

@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/googleapi"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/servertest"
@@ -50,21 +51,21 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 		endpoint string
 		key      string
 		call     func(*testing.T, aws.Config) error
-		why      Why
+		why      cloud.Why
 		text     string
 	}{
-		{"no bucket", servertest.Versitygw(t), servertest.AccessKey, list, Missing, "check name"},
-		{"no such key", servertest.Versitygw(t), "other", list, Denied, "are wrong"},
-		{"no queue", servertest.Fauxqs(t), servertest.AccessKey, find, Missing, "check name"},
-		{"no credentials", servertest.Fauxqs(t), "", find, Denied, "no credentials were found"},
-		{"nobody there", "http://127.0.0.1:1", servertest.AccessKey, list, Unreachable, "no answer from http://127.0.0.1:1: connection refused; check the endpoint"},
+		{"no bucket", servertest.Versitygw(t), servertest.AccessKey, list, cloud.Missing, "check name"},
+		{"no such key", servertest.Versitygw(t), "other", list, cloud.Denied, "are wrong"},
+		{"no queue", servertest.Fauxqs(t), servertest.AccessKey, find, cloud.Missing, "check name"},
+		{"no credentials", servertest.Fauxqs(t), "", find, cloud.Denied, "no credentials were found"},
+		{"nobody there", "http://127.0.0.1:1", servertest.AccessKey, list, cloud.Unreachable, "no answer from http://127.0.0.1:1: connection refused; check the endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, tt.key, servertest.SecretKey)
 			c, err := AWS{Endpoint: tt.endpoint, Region: "us-east-1"}.Load(t.Context())
 			require.NoError(t, err)
 			err = Explain(t.Context(), "call", tt.call(t, c))
-			require.True(t, Is(err, tt.why), "%v", err)
+			require.True(t, cloud.Is(err, tt.why), "%v", err)
 			require.Equal(t, fault.Transient, fault.Of(err))
 			require.NotContains(t, err.Error(), "\n")
 			require.Contains(t, err.Error(), tt.text)
@@ -75,7 +76,7 @@ func TestWhatServersAnswerIsExplained(t *testing.T) {
 
 func TestAnAddressThatJobsMayNotReachStaysRefusedForGood(t *testing.T) {
 	client := egress.NewClient(egress.Policy{})
-	keys := func(context.Context) (Keys, error) { return Keys{ID: "i", Secret: "s"}, nil }
+	keys := func(context.Context) (cloud.Keys, error) { return cloud.Keys{ID: "i", Secret: "s"}, nil }
 	c, err := AWS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Load(t.Context())
 	require.NoError(t, err)
 	_, ofAWS := s3.NewFromConfig(c).ListBuckets(t.Context(), nil)
@@ -94,31 +95,31 @@ func TestOnlyACallThatIsWrongItselfIsPermanent(t *testing.T) {
 	for _, tt := range []struct {
 		code   string
 		status int
-		why    Why
+		why    cloud.Why
 	}{
-		{"KMS.DisabledException", 400, Locked},
-		{"KmsInvalidState", 400, Locked},
-		{"KMS.AccessDeniedException", 400, Denied},
-		{"ConditionalRequestConflict", 409, Throttled},
-		{"BadDigest", 400, Unreachable},
-		{"IncompleteBody", 400, Unreachable},
-		{"", 408, Unreachable},
-		{"", 200, Unreachable},
-		{"KMS.ThrottlingException", 400, Throttled},
-		{"TokenRefreshRequired", 400, Denied},
-		{"BandwidthLimitExceeded", 400, Throttled},
-		{"SomethingOfNextYear", 400, Unclear},
-		{"", 400, Unclear},
-		{"AuthorizationHeaderMalformed", 400, Missing},
-		{"InvalidArgument", 400, Refused},
-		{"AWS.SimpleQueueService.BatchRequestTooLong", 400, Refused},
+		{"KMS.DisabledException", 400, cloud.Locked},
+		{"KmsInvalidState", 400, cloud.Locked},
+		{"KMS.AccessDeniedException", 400, cloud.Denied},
+		{"ConditionalRequestConflict", 409, cloud.Throttled},
+		{"BadDigest", 400, cloud.Unreachable},
+		{"IncompleteBody", 400, cloud.Unreachable},
+		{"", 408, cloud.Unreachable},
+		{"", 200, cloud.Unreachable},
+		{"KMS.ThrottlingException", 400, cloud.Throttled},
+		{"TokenRefreshRequired", 400, cloud.Denied},
+		{"BandwidthLimitExceeded", 400, cloud.Throttled},
+		{"SomethingOfNextYear", 400, cloud.Unclear},
+		{"", 400, cloud.Unclear},
+		{"AuthorizationHeaderMalformed", 400, cloud.Missing},
+		{"InvalidArgument", 400, cloud.Refused},
+		{"AWS.SimpleQueueService.BatchRequestTooLong", 400, cloud.Refused},
 	} {
 		t.Run(fmt.Sprint(tt.code, tt.status), func(t *testing.T) {
 			err := Explain(t.Context(), "call", &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{
 				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: tt.status}}, Err: &smithy.GenericAPIError{Code: tt.code},
 			}})
-			require.True(t, Is(err, tt.why), "%v", err)
-			require.Equal(t, tt.why == Refused, fault.Of(err) == fault.Permanent)
+			require.True(t, cloud.Is(err, tt.why), "%v", err)
+			require.Equal(t, tt.why == cloud.Refused, fault.Of(err) == fault.Permanent)
 		})
 	}
 }
@@ -128,18 +129,18 @@ func TestWhatGoogleAnswersIsExplained(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		status int
-		why    Why
+		why    cloud.Why
 	}{
-		{"conditionNotMet", 412, Refused},
-		{"invalid", 400, Refused},
-		{"notFound", 404, Missing},
-		{"forbidden", 403, Denied},
-		{"authError", 401, Denied},
-		{"rateLimitExceeded", 403, Throttled},
-		{"", 429, Throttled},
-		{"backendError", 503, Unreachable},
-		{"", 502, Unreachable},
-		{"somethingOfNextYear", 409, Unclear},
+		{"conditionNotMet", 412, cloud.Refused},
+		{"invalid", 400, cloud.Refused},
+		{"notFound", 404, cloud.Missing},
+		{"forbidden", 403, cloud.Denied},
+		{"authError", 401, cloud.Denied},
+		{"rateLimitExceeded", 403, cloud.Throttled},
+		{"", 429, cloud.Throttled},
+		{"backendError", 503, cloud.Unreachable},
+		{"", 502, cloud.Unreachable},
+		{"somethingOfNextYear", 409, cloud.Unclear},
 	} {
 		t.Run(fmt.Sprint(tt.reason, tt.status), func(t *testing.T) {
 			e := &googleapi.Error{Code: tt.status, Errors: []googleapi.ErrorItem{{Reason: tt.reason}}}
@@ -147,7 +148,7 @@ func TestWhatGoogleAnswersIsExplained(t *testing.T) {
 				e.Errors = nil
 			}
 			err := Explain(t.Context(), "list gs://b", fmt.Errorf("storage: %w", e))
-			require.True(t, Is(err, tt.why), "%v", err)
+			require.True(t, cloud.Is(err, tt.why), "%v", err)
 			require.Equal(t, tt.status, Status(err))
 			require.Equal(t, tt.reason, Code(err))
 			require.NotContains(t, err.Error(), "\n")
@@ -184,7 +185,7 @@ func TestAWSKeysThatAreGivenAreUsedAndNoneIsAnonymous(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { signed <- r.Header.Get("Authorization") }))
 	t.Cleanup(server.Close)
 	for _, tt := range []struct{ id, want string }{{"given", "Credential=given/"}, {"", ""}} {
-		keys := func(context.Context) (Keys, error) { return Keys{ID: tt.id, Secret: "s"}, nil }
+		keys := func(context.Context) (cloud.Keys, error) { return cloud.Keys{ID: tt.id, Secret: "s"}, nil }
 		c, err := AWS{Endpoint: server.URL, Region: "us-east-1", Keys: keys}.Load(t.Context())
 		require.NoError(t, err)
 		_, err = s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true }).

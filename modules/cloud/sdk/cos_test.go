@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws"
 	"github.com/IBM/ibm-cos-sdk-go/service/s3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 func TestF46ACredentialFileThatIsReplacedCountsAfterAMinute(t *testing.T) {
@@ -28,7 +30,7 @@ func TestF46ACredentialFileThatIsReplacedCountsAfterAMinute(t *testing.T) {
 	require.Equal(t, "one", v.AccessKeyID)
 	require.False(t, f.IsExpired())
 	write("two")
-	f.read = time.Now().Add(-reread - time.Second)
+	f.read = time.Now().Add(-cloud.Reread - time.Second)
 	require.True(t, f.IsExpired())
 	v, err = f.Retrieve()
 	require.NoError(t, err)
@@ -63,24 +65,24 @@ func TestKeysThatAreGivenReachTheBucketUntilTheyEnd(t *testing.T) {
 		said <- r.Header.Get("Authorization")
 	}))
 	t.Cleanup(bucket.Close)
-	var now Keys
-	keys := func(context.Context) (Keys, error) { return now, nil }
+	var now cloud.Keys
+	keys := func(context.Context) (cloud.Keys, error) { return now, nil }
 	client, err := COS{Endpoint: bucket.URL, Keys: keys}.Open()
 	require.NoError(t, err)
 	call := func() error {
 		_, err := client.DeleteObjectWithContext(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
 		return err
 	}
-	now = Keys{Token: "of-iam", Expires: time.Now().Add(-time.Second)}
+	now = cloud.Keys{Token: "of-iam", Expires: time.Now().Add(-time.Second)}
 	require.NoError(t, call())
 	require.Equal(t, "Bearer of-iam", <-said)
-	now = Keys{ID: "hmac-id", Secret: "s"}
+	now = cloud.Keys{ID: "hmac-id", Secret: "s"}
 	require.NoError(t, call())
 	require.Contains(t, <-said, "Credential=hmac-id/")
-	now = Keys{ID: "too-soon", Secret: "s"}
+	now = cloud.Keys{ID: "too-soon", Secret: "s"}
 	require.NoError(t, call(), "the last ones hold for a minute")
 	require.Contains(t, <-said, "Credential=hmac-id/")
-	client, err = COS{Endpoint: bucket.URL, Keys: func(context.Context) (Keys, error) { return Keys{}, nil }}.Open()
+	client, err = COS{Endpoint: bucket.URL, Keys: func(context.Context) (cloud.Keys, error) { return cloud.Keys{}, nil }}.Open()
 	require.NoError(t, err)
 	require.ErrorContains(t, call(), "give an HMAC key pair")
 }

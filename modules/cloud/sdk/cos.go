@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"cmp"
@@ -16,6 +16,8 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws/credentials/ibmiam/token"
 	"github.com/IBM/ibm-cos-sdk-go/aws/session"
 	"github.com/IBM/ibm-cos-sdk-go/service/s3"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 // COS is how to reach IBM Cloud Object Storage, or a server that speaks as it does. Of the three kinds of credentials
@@ -32,7 +34,7 @@ type COS struct {
 	File string
 	// Keys returns the credentials in place of all these, each time that the last ones have ended: an HMAC pair, or a
 	// bearer Token of IAM alone.
-	Keys func(context.Context) (Keys, error)
+	Keys func(context.Context) (cloud.Keys, error)
 	// HTTP makes the calls, for who may not reach every address; nil is one that reaches all.
 	HTTP *http.Client
 }
@@ -115,13 +117,13 @@ func (f *credentialFile) Retrieve() (credentials.Value, error) {
 }
 
 func (f *credentialFile) IsExpired() bool {
-	return time.Since(f.read) > reread || f.iam != nil && f.iam.IsExpired()
+	return time.Since(f.read) > cloud.Reread || f.iam != nil && f.iam.IsExpired()
 }
 
 // givenKeys are what a caller has for credentials.
 type givenKeys struct {
-	keys func(context.Context) (Keys, error)
-	last Keys
+	keys func(context.Context) (cloud.Keys, error)
+	last cloud.Keys
 }
 
 var _ credentials.ProviderWithContext = (*givenKeys)(nil)

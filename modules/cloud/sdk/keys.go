@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"cmp"
@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2/google"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -26,7 +27,7 @@ type Chain struct {
 	// Profile is that of AWS's files; empty is the environment's.
 	Profile string
 	// AWS are keys in place of AWS's default chain; empty is none.
-	AWS Keys
+	AWS cloud.Keys
 	COS COS // as far as its credentials go
 	// Anonymous says that it is not Google whom its keys are for, but a server that takes anybody: none are no error.
 	Anonymous bool
@@ -42,7 +43,7 @@ const patience = 20 * time.Second
 
 // Keys returns what a service takes. Its errors name the service, and say where credentials may come from. It returns when ctx ends, and after
 // 20 s at most; who asks for keys of one service waits for nobody who asks for those of another.
-func (c *Chain) Keys(ctx context.Context, s Service) (Keys, error) {
+func (c *Chain) Keys(ctx context.Context, s cloud.Service) (cloud.Keys, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, patience, fault.As(fault.Transient,
 		fmt.Errorf("%s: who gives credentials out has not answered for %s; check that it runs, and the way to it", s, patience)))
 	defer cancel()
@@ -53,29 +54,29 @@ func (c *Chain) Keys(ctx context.Context, s Service) (Keys, error) {
 	})
 	select {
 	case <-limited.Done():
-		return Keys{}, context.Cause(limited)
+		return cloud.Keys{}, context.Cause(limited)
 	case r := <-got:
 		if r.Err != nil {
-			return Keys{}, fmt.Errorf("%s: %s", s, oneLine(root(r.Err)))
+			return cloud.Keys{}, fmt.Errorf("%s: %s", s, oneLine(root(r.Err)))
 		}
-		return r.Val.(Keys), nil
+		return r.Val.(cloud.Keys), nil
 	}
 }
 
 // ask makes one ask of a service. No two of one service are made at once.
-func (c *Chain) ask(ctx context.Context, s Service) (Keys, error) {
+func (c *Chain) ask(ctx context.Context, s cloud.Service) (cloud.Keys, error) {
 	switch s {
-	case ServiceAWS:
+	case cloud.ServiceAWS:
 		return c.ofAWS(ctx)
-	case ServiceCOS:
+	case cloud.ServiceCOS:
 		return c.ofCOS(ctx)
-	case ServiceGCS:
+	case cloud.ServiceGCS:
 		return c.ofGoogle(ctx)
 	}
-	return Keys{}, fmt.Errorf("%q is no service that there are credentials for", s)
+	return cloud.Keys{}, fmt.Errorf("%q is no service that there are credentials for", s)
 }
 
-func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
+func (c *Chain) ofAWS(ctx context.Context) (cloud.Keys, error) {
 	if c.AWS.ID != "" {
 		return c.AWS, nil
 	}
@@ -83,32 +84,32 @@ func (c *Chain) ofAWS(ctx context.Context) (Keys, error) {
 		options := c.options()
 		conf, err := config.LoadDefaultConfig(ctx, options...)
 		if err != nil {
-			return Keys{}, err
+			return cloud.Keys{}, err
 		}
 		c.aws = cached(rereading{conf.Credentials, options})
 	}
 	k, err := c.aws.Retrieve(ctx)
 	if askedOf(err) == "ec2imds" { // whom the default chain asks last
-		return Keys{}, fmt.Errorf("none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the pod an identity (%s)", oneLine(root(err)))
+		return cloud.Keys{}, fmt.Errorf("none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the pod an identity (%s)", oneLine(root(err)))
 	}
 	if err != nil {
-		return Keys{}, err
+		return cloud.Keys{}, err
 	}
-	return Keys{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires.Add(margin)}, nil
+	return cloud.Keys{ID: k.AccessKeyID, Secret: k.SecretAccessKey, Token: k.SessionToken, Expires: k.Expires.Add(cloud.Margin)}, nil
 }
 
-func (c *Chain) ofCOS(ctx context.Context) (Keys, error) {
+func (c *Chain) ofCOS(ctx context.Context) (cloud.Keys, error) {
 	if c.cos == nil {
 		var err error
 		if c.cos, err = c.COS.credentials(ibm.NewConfig().WithHTTPClient(keysClient())); err != nil {
-			return Keys{}, err
+			return cloud.Keys{}, err
 		}
 	}
 	v, err := c.cos.GetWithContext(ctx)
 	if err != nil {
-		return Keys{}, err
+		return cloud.Keys{}, err
 	}
-	k := Keys{ID: v.AccessKeyID, Secret: v.SecretAccessKey, Token: cmp.Or(v.SessionToken, v.AccessToken)}
+	k := cloud.Keys{ID: v.AccessKeyID, Secret: v.SecretAccessKey, Token: cmp.Or(v.SessionToken, v.AccessToken)}
 	if v.Expiration > 0 {
 		k.Expires = time.Unix(v.Expiration, 0)
 	}
@@ -118,24 +119,24 @@ func (c *Chain) ofCOS(ctx context.Context) (Keys, error) {
 // scopeOfGoogle is what a token is good for: objects, and the buckets that a task makes.
 const scopeOfGoogle = "https://www.googleapis.com/auth/devstorage.full_control"
 
-func (c *Chain) ofGoogle(ctx context.Context) (Keys, error) {
+func (c *Chain) ofGoogle(ctx context.Context) (cloud.Keys, error) {
 	if c.google == nil {
 		// Its tokens know no context.
 		ctx := context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, keysClient())
 		found, err := google.FindDefaultCredentials(ctx, scopeOfGoogle)
 		if err != nil && c.Anonymous {
-			return Keys{}, nil
+			return cloud.Keys{}, nil
 		}
 		if err != nil {
-			return Keys{}, errors.New("none were found: set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or give the pod an identity")
+			return cloud.Keys{}, errors.New("none were found: set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or give the pod an identity")
 		}
 		c.google = found.TokenSource
 	}
 	t, err := c.google.Token()
 	if err != nil {
-		return Keys{}, err
+		return cloud.Keys{}, err
 	}
-	return Keys{Token: t.AccessToken, Expires: t.Expiry}, nil
+	return cloud.Keys{Token: t.AccessToken, Expires: t.Expiry}, nil
 }
 
 // keysClient makes calls that have an end of their own.

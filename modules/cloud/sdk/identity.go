@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"errors"
@@ -8,25 +8,27 @@ import (
 	"github.com/IBM/ibm-cos-sdk-go/aws/awserr"
 	"github.com/IBM/ibm-cos-sdk-go/aws/credentials/ibmiam/token"
 	"github.com/aws/smithy-go"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 // identity says why there were no credentials to make a call with, where that is what err says: none were found, or who
 // gives them out refuses. A service that gives them out and does not answer is unreachable like any other.
-func identity(status int, err error) (Why, bool) {
+func identity(status int, err error) (cloud.Why, bool) {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "TokenManagerRetrieveError"):
 		if iamCode(err) != "" {
-			return Denied, true
+			return cloud.Denied, true
 		}
-		return Unreachable, true
+		return cloud.Unreachable, true
 	case strings.Contains(text, "NoCredentialProviders"):
-		return Denied, true
+		return cloud.Denied, true
 	case strings.Contains(text, "get credentials"):
 		if askedOf(err) == "STS" && (status == 0 || status >= http.StatusInternalServerError) {
-			return Unreachable, true
+			return cloud.Unreachable, true
 		}
-		return Denied, true
+		return cloud.Denied, true
 	}
 	return "", false
 }

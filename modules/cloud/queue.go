@@ -1,16 +1,8 @@
 package cloud
 
 import (
-	"crypto/md5"
-	"encoding/binary"
-	"encoding/hex"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // QueueRegion is the region in a host of SQS as AWS names them; empty where it has none.
@@ -68,23 +60,4 @@ func isRegion(s string) bool {
 	letter := func(r rune) bool { return r >= 'a' && r <= 'z' }
 	return last >= 2 && len(parts[0]) == 2 && strings.Trim(strings.Join(parts[:last], ""), "abcdefghijklmnopqrstuvwxyz") == "" &&
 		parts[last] != "" && !strings.ContainsFunc(parts[last], letter)
-}
-
-// AttributesMD5 is what SQS returns for attributes that hold text: those of type String and Number (SQS Developer Guide,
-// MD5 message digest calculation).
-func AttributesMD5(attributes map[string]types.MessageAttributeValue) string {
-	const text = 1 // the transport type
-	var b []byte
-	part := func(s string) {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-		b = append(b, s...)
-	}
-	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		part(name)
-		part(aws.ToString(attributes[name].DataType))
-		b = append(b, text)
-		part(aws.ToString(attributes[name].StringValue))
-	}
-	s := md5.Sum(b)
-	return hex.EncodeToString(s[:])
 }

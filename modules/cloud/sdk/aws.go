@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"context"
@@ -12,11 +12,9 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
-)
 
-// reread is how long credentials that name no end are used before they are read again: a secret that is replaced in a
-// file counts by then.
-const reread = time.Minute
+	"github.com/millrace/millrace/modules/cloud"
+)
 
 // AWS is how to reach AWS, or a server that speaks as it does.
 type AWS struct {
@@ -24,7 +22,7 @@ type AWS struct {
 	Endpoint string // empty: the environment's (AWS_ENDPOINT_URL_SQS and the like), else AWS's own
 	// Keys returns the credentials, each time that the last ones have ended; none at all is anonymous access. nil: those of
 	// the default chain.
-	Keys func(context.Context) (Keys, error)
+	Keys func(context.Context) (cloud.Keys, error)
 	// HTTP makes the calls, for who may not reach every address; nil is NewHTTPClient's.
 	HTTP *http.Client
 }
@@ -87,18 +85,18 @@ func (r rereading) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	creds, err := provider.Retrieve(ctx)
 	if err == nil && !creds.CanExpire {
-		creds.CanExpire, creds.Expires = true, time.Now().Add(reread+margin) // asked for again a margin before
+		creds.CanExpire, creds.Expires = true, time.Now().Add(cloud.Reread+cloud.Margin) // asked for again a cloud.Margin before
 	}
 	return creds, err
 }
 
 // cached asks again a margin before the last credentials end, and says that they end then.
 func cached(p aws.CredentialsProvider) *aws.CredentialsCache {
-	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = margin })
+	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = cloud.Margin })
 }
 
 // given is what a caller has for credentials. Whether it is none at all is asked once: the SDK wants to know beforehand.
-func given(ctx context.Context, keys func(context.Context) (Keys, error)) (aws.CredentialsProvider, error) {
+func given(ctx context.Context, keys func(context.Context) (cloud.Keys, error)) (aws.CredentialsProvider, error) {
 	k, err := keys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get credentials: %w", err)

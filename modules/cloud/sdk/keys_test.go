@@ -1,4 +1,4 @@
-package cloud
+package sdk
 
 import (
 	"context"
@@ -19,32 +19,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/cloud"
 )
 
 func TestKeysOfAWSComeFromTheEnvironmentUnlessDataHasItsOwn(t *testing.T) {
 	alone(t, "of-the-worker", "s")
-	k, err := (&Chain{}).Keys(t.Context(), ServiceAWS)
+	k, err := (&Chain{}).Keys(t.Context(), cloud.ServiceAWS)
 	require.NoError(t, err)
 	require.Equal(t, "of-the-worker", k.ID)
-	require.WithinDuration(t, time.Now().Add(reread), k.End(), 10*time.Second, "read again by then")
+	require.WithinDuration(t, time.Now().Add(cloud.Reread), k.End(), 10*time.Second, "read again by then")
 
-	k, err = (&Chain{AWS: Keys{ID: "of-the-data", Secret: "d"}}).Keys(t.Context(), ServiceAWS)
+	k, err = (&Chain{AWS: cloud.Keys{ID: "of-the-data", Secret: "d"}}).Keys(t.Context(), cloud.ServiceAWS)
 	require.NoError(t, err)
-	require.Equal(t, Keys{ID: "of-the-data", Secret: "d"}, k)
+	require.Equal(t, cloud.Keys{ID: "of-the-data", Secret: "d"}, k)
 
 	file := filepath.Join(t.TempDir(), "credentials")
 	require.NoError(t, os.WriteFile(file, []byte("[data]\naws_access_key_id = of-the-profile\naws_secret_access_key = p\nregion = eu-west-3\n"), 0o600))
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	chain := &Chain{Profile: "data"}
-	k, err = chain.Keys(t.Context(), ServiceAWS)
+	k, err = chain.Keys(t.Context(), cloud.ServiceAWS)
 	require.NoError(t, err)
 	require.Equal(t, "of-the-profile", k.ID)
 	require.Equal(t, "eu-west-3", chain.Region(t.Context()))
 }
 
 func TestKeysOfCOSAreAPairOrATokenOfIAM(t *testing.T) {
-	k, err := (&Chain{COS: COS{AccessKeyID: "id", SecretAccessKey: "s"}}).Keys(t.Context(), ServiceCOS)
+	k, err := (&Chain{COS: COS{AccessKeyID: "id", SecretAccessKey: "s"}}).Keys(t.Context(), cloud.ServiceCOS)
 	require.NoError(t, err)
 	require.Equal(t, "id", k.ID)
 
@@ -52,13 +54,13 @@ func TestKeysOfCOSAreAPairOrATokenOfIAM(t *testing.T) {
 		fmt.Fprintf(w, `{"access_token":"short-lived","token_type":"Bearer","expires_in":3600,"expiration":%d}`, time.Now().Add(time.Hour).Unix())
 	}))
 	t.Cleanup(iam.Close)
-	k, err = (&Chain{COS: COS{APIKey: "long-lived", AuthEndpoint: iam.URL}}).Keys(t.Context(), ServiceCOS)
+	k, err = (&Chain{COS: COS{APIKey: "long-lived", AuthEndpoint: iam.URL}}).Keys(t.Context(), cloud.ServiceCOS)
 	require.NoError(t, err)
 	require.Equal(t, "short-lived", k.Token)
 	require.Empty(t, k.Secret)
 	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
 
-	_, err = (&Chain{}).Keys(t.Context(), ServiceCOS)
+	_, err = (&Chain{}).Keys(t.Context(), cloud.ServiceCOS)
 	require.ErrorContains(t, err, "cos: no COS credentials are given: an HMAC key pair")
 }
 
@@ -70,13 +72,13 @@ func TestKeysOfGoogleAreATokenOfTheServiceAccount(t *testing.T) {
 	t.Cleanup(token.Close)
 	file := filepath.Join(t.TempDir(), "user.json")
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
-	_, err := (&Chain{}).Keys(t.Context(), ServiceGCS)
+	_, err := (&Chain{}).Keys(t.Context(), cloud.ServiceGCS)
 	require.ErrorContains(t, err, "GOOGLE_APPLICATION_CREDENTIALS")
-	k, err := (&Chain{Anonymous: true}).Keys(t.Context(), ServiceGCS)
+	k, err := (&Chain{Anonymous: true}).Keys(t.Context(), cloud.ServiceGCS)
 	require.NoError(t, err)
 	require.Zero(t, k)
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `{"type":"service_account","client_email":"a@b","private_key_id":"k","private_key":%q,"token_uri":%q}`, newKey(t), token.URL), 0o600))
-	k, err = (&Chain{}).Keys(t.Context(), ServiceGCS)
+	k, err = (&Chain{}).Keys(t.Context(), cloud.ServiceGCS)
 	require.NoError(t, err)
 	require.Equal(t, "short-lived", k.Token)
 	require.WithinDuration(t, time.Now().Add(time.Hour), k.Expires, time.Minute)
@@ -90,33 +92,33 @@ func TestF19WhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	account := fmt.Appendf(nil, `{"type":"service_account","client_email":"a@b","private_key_id":"k","private_key":%q,"token_uri":"http://%s"}`, newKey(t), hangs.Addr())
 	require.NoError(t, os.WriteFile(file, account, 0o600))
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
-	chain := &Chain{AWS: Keys{ID: "id", Secret: "s"}, COS: COS{APIKey: "k", AuthEndpoint: "http://" + hangs.Addr().String()}}
+	chain := &Chain{AWS: cloud.Keys{ID: "id", Secret: "s"}, COS: COS{APIKey: "k", AuthEndpoint: "http://" + hangs.Addr().String()}}
 	enough := errors.New("the deadline")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, enough)
 	defer cancel()
-	for _, s := range []Service{ServiceGCS, ServiceCOS, ServiceGCS} {
+	for _, s := range []cloud.Service{cloud.ServiceGCS, cloud.ServiceCOS, cloud.ServiceGCS} {
 		_, err = chain.Keys(ctx, s)
 		require.ErrorIs(t, err, enough, s)
 	}
-	_, err = chain.Keys(t.Context(), ServiceAWS)
+	_, err = chain.Keys(t.Context(), cloud.ServiceAWS)
 	require.NoError(t, err)
 }
 
 func TestKeysAreAskedForAgainBeforeTheyEnd(t *testing.T) {
 	end := time.Now().Add(time.Hour)
-	require.Equal(t, end.Add(-10*time.Second), Keys{Expires: end}.End())
-	require.WithinDuration(t, time.Now().Add(time.Minute), Keys{}.End(), time.Second)
+	require.Equal(t, end.Add(-10*time.Second), cloud.Keys{Expires: end}.End())
+	require.WithinDuration(t, time.Now().Add(time.Minute), cloud.Keys{}.End(), time.Second)
 }
 
 func TestWhoAsksForKeysOfAWSAtTheirEndGetsOthers(t *testing.T) {
 	asked := 0
 	c := &Chain{aws: cached(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		asked++
-		end := time.Now().Add(time.Duration(asked) * margin / 2) // 5, 10 and 15 s
+		end := time.Now().Add(time.Duration(asked) * cloud.Margin / 2) // 5, 10 and 15 s
 		return aws.Credentials{AccessKeyID: fmt.Sprint(asked), SecretAccessKey: "s", CanExpire: true, Expires: end}, nil
 	}))}
 	for _, want := range []string{"1", "2", "3", "3"} {
-		k, err := c.Keys(t.Context(), ServiceAWS)
+		k, err := c.Keys(t.Context(), cloud.ServiceAWS)
 		require.NoError(t, err)
 		require.Equal(t, want, k.ID)
 		require.Equal(t, want == "3", time.Now().Before(k.End()), "whose End has come are not kept")
@@ -125,7 +127,7 @@ func TestWhoAsksForKeysOfAWSAtTheirEndGetsOthers(t *testing.T) {
 
 func TestNoKeysOfAWSAreASentenceWithARemedy(t *testing.T) {
 	alone(t, "", "")
-	_, err := (&Chain{}).Keys(t.Context(), ServiceAWS)
+	_, err := (&Chain{}).Keys(t.Context(), cloud.ServiceAWS)
 	require.ErrorContains(t, err, "aws: none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the pod an identity (")
 }
 
@@ -136,9 +138,9 @@ func TestWithKeysNoFileLeadsACallElsewhere(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(file, []byte(hostile), 0o600))
 	t.Setenv("AWS_CONFIG_FILE", file)
-	for name, keys := range map[string]func(context.Context) (Keys, error){
+	for name, keys := range map[string]func(context.Context) (cloud.Keys, error){
 		"the worker's own": nil,
-		"given":            func(context.Context) (Keys, error) { return Keys{ID: "of-the-task", Secret: "t"}, nil },
+		"given":            func(context.Context) (cloud.Keys, error) { return cloud.Keys{ID: "of-the-task", Secret: "t"}, nil },
 	} {
 		c, err := AWS{Region: "us-east-1", Keys: keys}.Load(t.Context())
 		require.NoError(t, err)

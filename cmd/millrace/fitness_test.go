@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/launch"
+)
+
+// gpuless is the fitness of a machine whose jobs get no GPU.
+func gpuless(t *testing.T) *fitness {
+	t.Helper()
+	none, err := modules.NewRegistry()
+	require.NoError(t, err)
+	return &fitness{machine: new(launch.Machine), modules: none}
+}
+
+// asking is a request for a document of the operator's.
+func asking(doc, entry string) *launch.Request {
+	return &launch.Request{
+		Job: &job.Job{ID: "j", Entry: entry}, Document: []byte(doc), Source: "p.yaml", Digest: doc, Trusted: true,
+	}
+}
+
+func TestAMachineIsFitUnlessTheDocumentAloneSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	const (
+		draw    = "{name: draw, module: Draw, gpu: required}"
+		entries = "entries:\n  draw: {tasks: [" + draw + "]}\n  write: {tasks: [{module: Write}]}\n"
+	)
+	for _, tt := range []struct {
+		name, doc, entry string
+		unfit            bool
+	}{
+		{name: "a task needs what is not there", doc: "tasks: [" + draw + "]", unfit: true},
+		{name: "no task does", doc: "tasks: [{module: Write}]"},
+		{name: "the task may run on the CPU", doc: "tasks: [{module: Draw, gpu: preferred}]"},
+		{name: "the task may fail", doc: "tasks: [{module: Draw, gpu: required, throw: false}]"},
+		{name: "the task is left out", doc: `tasks: [{module: Draw, gpu: required, when: "false"}]`},
+		{name: "what a job gives may leave it out", doc: "tasks: [{module: Draw, gpu: required, when: draw}]"},
+		{name: "the task is not left out", doc: `tasks: [{module: Draw, gpu: required, when: "true"}]`, unfit: true},
+		{name: "what a job gives may change its tasks", doc: "tasks:\n{% if gpu %}\n  - " + draw + "\n{% endif %}\n  - {module: Write}\n"},
+		{name: "its entry needs it", doc: entries, entry: "draw", unfit: true},
+		{name: "another entry does", doc: entries, entry: "write"},
+		{name: "there is no such entry", doc: entries, entry: "print"},
+		{name: "it is no pipeline", doc: "tasks: ["},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := gpuless(t).of(t.Context(), asking(tt.doc, tt.entry))
+			if !tt.unfit {
+				require.NoError(t, err)
+				return
+			}
+			stop := new(engine.Stop)
+			require.ErrorAs(t, err, &stop)
+			require.Equal(t, engine.Unfit, stop.Reason)
+			require.Equal(t, engine.GPUClass, stop.Class)
+			require.NotEmpty(t, stop.Message)
+		})
+	}
+}
+
+func TestAPipelineOfAMessageIsNotReadOutsideOfItsJob(t *testing.T) {
+	t.Parallel()
+	f := gpuless(t)
+	req := asking("tasks: [{module: Draw, gpu: required}]", "")
+	req.Trusted = false
+	require.NoError(t, f.of(t.Context(), req))
+	require.Empty(t, f.parsed)
+}
+
+func TestDocumentsAreReadOnceAndNotKeptForEver(t *testing.T) {
+	t.Parallel()
+	f := gpuless(t)
+	draws := asking("tasks: [{module: Draw, gpu: required}]", "")
+	require.Error(t, f.of(t.Context(), draws))
+	draws.Document = nil
+	require.Error(t, f.of(t.Context(), draws), "its digest is known")
+	for n := range 2 * maxParsed {
+		require.NoError(t, f.of(t.Context(), asking(fmt.Sprintf("tasks: [{module: Write%d}]", n), "")))
+		require.LessOrEqual(t, len(f.parsed), maxParsed)
+	}
+	draws.Document = []byte(draws.Digest)
+	require.Error(t, f.of(t.Context(), draws))
+}
