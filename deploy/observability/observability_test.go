@@ -144,28 +144,25 @@ func runbook(t *testing.T) string {
 	return string(text)
 }
 
-// `go test ./deploy/observability -update` writes the list anew.
-func TestTheRunbookListsWhatAWorkerMeasures(t *testing.T) {
-	const begin, end = "<!-- metrics: generated -->\n", "<!-- metrics: end -->\n"
-	list := "| metric | kind | what it is |\n| --- | --- | --- |\n"
-	all := workerMetrics(t)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		list += fmt.Sprintf("| `%s` | %s | %s |\n", name, all[name].kind, all[name].help)
+// `go test ./deploy/observability -update` writes the lists anew.
+func TestTheRunbookListsWhatIsMeasured(t *testing.T) {
+	want := runbook(t)
+	for _, who := range []struct{ name, metrics string }{{"worker", workerMetrics(t)}, {"scaler", scalerMetrics(t)}} {
+		list, all := "| metric | kind | what it is |\n| --- | --- | --- |\n", read(who.metrics)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			list += fmt.Sprintf("| `%s` | %s | %s |\n", name, all[name].kind, all[name].help)
+		}
+		begin, end := fmt.Sprintf("<!-- %s: generated -->\n", who.name), fmt.Sprintf("<!-- %s: end -->\n", who.name)
+		head, rest, ok := strings.Cut(want, begin)
+		require.True(t, ok, begin)
+		_, tail, ok := strings.Cut(rest, end)
+		require.True(t, ok, end)
+		want = head + begin + list + end + tail
 	}
-	text := runbook(t)
-	head, rest, ok := strings.Cut(text, begin)
-	require.True(t, ok)
-	_, tail, ok := strings.Cut(rest, end)
-	require.True(t, ok)
-	want := head + begin + list + end + tail
 	if *update {
 		require.NoError(t, os.WriteFile(runbookFile, []byte(want), 0o644))
-		return
 	}
-	require.Equal(t, want, text)
-	for name := range scalerMetrics {
-		require.Contains(t, text, "`"+name+"`")
-	}
+	require.Equal(t, want, runbook(t))
 }
 
 // A panel is one of the dashboard's pictures.
@@ -208,9 +205,13 @@ func TestEveryQueryOfTheDashboardIsReadAndAsksForWhatExists(t *testing.T) {
 	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": records}}})
 	require.NoError(t, err)
 	promtool(t, map[string][]byte{"queries.yaml": text}, "check", "rules", "queries.yaml")
-	for name := range workerMetrics(t) {
+	_, alerts := rules(t)
+	for _, r := range alerts {
+		asked += r.Expr + "\n"
+	}
+	for name := range read(workerMetrics(t) + scalerMetrics(t)) {
 		if name != "millrace_build_info" {
-			require.Contains(t, asked, name, "no picture shows it")
+			require.Contains(t, asked, name, "no picture and no alert asks for it")
 		}
 	}
 }

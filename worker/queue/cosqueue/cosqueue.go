@@ -78,6 +78,18 @@ var _ queue.Broker = (*Driver)(nil)
 // Open opens the queue below c.Prefix. It makes sure that the bucket honours conditional writes, and refuses one that does
 // not: there is no safe lease on plain reads and writes.
 func Open(ctx context.Context, c Config) (*Driver, error) {
+	d, err := connect(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.bucket.probe(ctx); err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", d.Name(), err)
+	}
+	return d, nil
+}
+
+// connect returns a driver that has made no request yet.
+func connect(c Config) (*Driver, error) {
 	c.Visibility, c.Idle = cmp.Or(c.Visibility, 30*time.Second), cmp.Or(c.Idle, 5*time.Second)
 	c.Prefix = strings.Trim(c.Prefix, "/")
 	client, err := c.COS.Open()
@@ -104,9 +116,6 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 		woken:      make(chan struct{}),
 	}
 	d.looking <- struct{}{}
-	if err := d.bucket.probe(ctx); err != nil {
-		return nil, fmt.Errorf("open queue %s: %w", d.Name(), err)
-	}
 	return d, nil
 }
 

@@ -14,20 +14,21 @@ type standing struct {
 	state      queue.State
 	hidden     time.Duration
 	deliveries int
+	back       bool // a worker handed it back
 }
 
 // survey calls f for every message that waits, in the order of their names, until it returns false. It costs a request
-// for every 1,000 messages and every 1,000 leases.
+// for every 1,000 messages and every 1,000 leases, and one where no message waits.
 func (d *Driver) survey(ctx context.Context, f func(standing) bool) error {
+	p, err := d.bucket.list(ctx, jobs, "")
+	if err != nil || len(p.objects) == 0 {
+		return err
+	}
 	if err := d.list(ctx); err != nil {
 		return err
 	}
-	after := ""
 	for range maxPages {
-		p, err := d.bucket.list(ctx, jobs, after)
-		if err != nil {
-			return err
-		}
+		after := ""
 		for _, o := range p.objects {
 			after = o.key
 			if !o.message() {
@@ -37,8 +38,11 @@ func (d *Driver) survey(ctx context.Context, f func(standing) bool) error {
 				return nil
 			}
 		}
-		if !p.more {
+		if !p.more || after == "" {
 			return nil
+		}
+		if p, err = d.bucket.list(ctx, jobs, after); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -56,7 +60,7 @@ func (d *Driver) stand(o object, bucketNow time.Time) (standing, bool) {
 		st.hidden = d.sent(o, bucketNow, now).Sub(now)
 	case s.state == held || s.state == free:
 		st.hidden = s.due(d.visibility).Sub(now)
-		if s.state == held {
+		if st.back = s.state == free; !st.back {
 			st.state = queue.InFlight
 		}
 		if s.lease != nil {

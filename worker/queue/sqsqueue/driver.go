@@ -88,19 +88,30 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	endpoint := a.endpoint()
-	if c.AWS.Region = a.region(c.AWS.Region); c.AWS.Endpoint == "" && endpoint != "" && !cloud.IsAWS(a.url.Hostname()) {
-		c.AWS.Endpoint = endpoint // also of STS, which AWS has elsewhere
-	}
-	conf, err := c.AWS.Load(ctx)
+	d, err := connect(ctx, a, c.AWS)
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{visibility: c.Visibility, limit: callLimit, aws: conf, endpoint: endpoint}
-	d.polls, d.calls = d.client(), d.client()
+	d.visibility = c.Visibility
+	d.polls = d.client()
 	if err := d.find(ctx, a, c.DeadQueue); err != nil {
 		return nil, err
 	}
+	return d, nil
+}
+
+// connect returns a driver that can make calls, and knows nothing of the queue yet. It makes no request of SQS.
+func connect(ctx context.Context, a address, to cloud.AWS) (*Driver, error) {
+	endpoint := a.endpoint()
+	if to.Region = a.region(to.Region); to.Endpoint == "" && endpoint != "" && !cloud.IsAWS(a.url.Hostname()) {
+		to.Endpoint = endpoint // also of STS, which AWS has elsewhere
+	}
+	conf, err := to.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{limit: callLimit, aws: conf, endpoint: endpoint}
+	d.calls = d.client()
 	return d, nil
 }
 
