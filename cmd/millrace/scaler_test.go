@@ -33,6 +33,7 @@ import (
 	"github.com/millrace/millrace/keda/externalscaler"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
@@ -204,11 +205,11 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(cosRef, "cos://"), "/")
 	onCOS, err := cosqueue.Open(t.Context(), cosqueue.Config{
-		COS:    cloud.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+		COS:    sdk.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
 		Bucket: bucket, Prefix: prefix,
 	})
 	require.NoError(t, err)
-	onSQS, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: queueName(t), AWS: cloud.AWS{
+	onSQS, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: queueName(t), AWS: sdk.AWS{
 		Region: "us-east-1", Endpoint: servertest.Fauxqs(t),
 		Keys: func(context.Context) (cloud.Keys, error) {
 			return cloud.Keys{ID: servertest.AccessKey, Secret: servertest.SecretKey}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
@@ -62,7 +63,7 @@ func TestACountIsOneRequest(t *testing.T) {
 }
 
 func TestACountThatFailsSaysWhatItCost(t *testing.T) {
-	c, err := sqsqueue.NewCounter(t.Context(), sqsqueue.Config{Queue: "jobs", AWS: cloud.AWS{Region: "us-east-1", Endpoint: "http://127.0.0.1:1"}})
+	c, err := sqsqueue.NewCounter(t.Context(), sqsqueue.Config{Queue: "jobs", AWS: sdk.AWS{Region: "us-east-1", Endpoint: "http://127.0.0.1:1"}})
 	require.NoError(t, err)
 	l, err := c.Count(t.Context())
 	require.True(t, cloud.Is(err, cloud.Unreachable), "%v", err)

@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 }
 
 // connect returns a driver that can make calls, and knows nothing of the queue yet. It makes no request of SQS.
-func connect(ctx context.Context, a address, to cloud.AWS) (*Driver, error) {
+func connect(ctx context.Context, a address, to sdk.AWS) (*Driver, error) {
 	endpoint := a.endpoint()
 	if to.Region = a.region(to.Region); to.Endpoint == "" && endpoint != "" && !cloud.IsAWS(a.url.Hostname()) {
 		to.Endpoint = endpoint // also of STS, which AWS has elsewhere
