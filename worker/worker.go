@@ -11,7 +11,8 @@
 //	       (callback, ack) is done
 //
 // receive.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
-// settle.go answers, late.go says how long all that may take at the end.
+// settle.go answers, late.go says how long all that may take at the end; settlement.go tells in numbers what became of an
+// attempt, status.go where the worker stands.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
 // task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,

@@ -241,6 +241,18 @@ func TestThePicturesOfTheDashboardStandBesideEachOther(t *testing.T) {
 	}
 }
 
+func TestKubeStateMetricsIsToldOfWhatTheAlertAsksFor(t *testing.T) {
+	text, err := os.ReadFile("kube-state-metrics.yaml")
+	require.NoError(t, err)
+	var config struct {
+		Spec struct {
+			Resources []struct{ Metrics []struct{ Name string } }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &config))
+	require.Equal(t, "kube_customresource_"+config.Spec.Resources[0].Metrics[0].Name, foreign[len(foreign)-1])
+}
+
 func TestTheMonitorsFindThePortOfThePods(t *testing.T) {
 	text, err := os.ReadFile("monitors.yaml")
 	require.NoError(t, err)
