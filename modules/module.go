@@ -128,7 +128,7 @@ type Call struct {
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
-	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not).
+	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not, and a sentence that names it).
 	MaySend func(to string) error
 }
 

@@ -85,7 +85,8 @@ func (c *Call) unalias(list []string) []string {
 	return real
 }
 
-// ExitError is nil for a program that ended well, else a sentence on how it ended; line is the last that it printed.
+// ExitError is nil for a program that ended well, else a sentence on how it ended; line is the last that it printed. One over a
+// limit is a *proc.OverError, one that somebody else killed a *proc.KilledError.
 func ExitError(name string, exit proc.Exit, limits proc.Limits, line string) error {
 	var how string
 	switch {
@@ -98,10 +99,14 @@ func ExitError(name string, exit proc.Exit, limits proc.Limits, line string) err
 	default:
 		return nil
 	}
-	if line == "" {
-		return fmt.Errorf("%s %s", name, how)
+	how = name + " " + how
+	if line != "" {
+		how += ": " + line
 	}
-	return fmt.Errorf("%s %s: %s", name, how, line)
+	if exit.Killed() {
+		return &proc.KilledError{Message: how}
+	}
+	return errors.New(how)
 }
 
 // A tail keeps the last maxSaid bytes.

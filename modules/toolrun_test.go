@@ -3,6 +3,7 @@ package modules_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -62,18 +63,22 @@ func TestHowAToolEndedIsASentence(t *testing.T) {
 		says string // on standard error
 		want string
 		kind fault.Kind
+
+		killed bool // by somebody else
 	}{
-		{"by code", proc.Exit{Code: 3}, nil, "one\n\n  no mesh \n\n", "Shell exited with code 3: no mesh", fault.Unknown},
-		{"in silence", proc.Exit{Code: 1}, nil, "", "Shell exited with code 1: on standard output", fault.Unknown},
-		{"by signal", proc.Exit{Code: -1, Signal: "killed"}, nil, "so long", `Shell was ended by signal "killed": so long`, fault.Unknown},
+		{"by code", proc.Exit{Code: 3}, nil, "one\n\n  no mesh \n\n", "Shell exited with code 3: no mesh", fault.Unknown, false},
+		{"in silence", proc.Exit{Code: 1}, nil, "", "Shell exited with code 1: on standard output", fault.Unknown, false},
+		{"by signal", proc.Exit{Code: -1, Signal: "killed"}, nil, "so long", `Shell was ended by signal "killed": so long`, fault.Unknown, true},
+		{"by the signal that ended what it ran", proc.Exit{Code: 137}, nil, "Killed", `Shell exited with code 137: Killed`, fault.Unknown, true},
+		{"by another signal", proc.Exit{Code: -1, Signal: "segmentation fault"}, nil, "so long", `Shell was ended by signal "segmentation fault": so long`, fault.Unknown, false},
 		{
 			"over its memory",
 			proc.Exit{Code: -1, Signal: "killed", Over: proc.OverMemory},
 			nil, "",
-			"Shell used more than 1024 MiB of memory, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)", fault.Unknown,
+			"Shell used more than 1024 MiB of memory, and was stopped; give it less to do, or raise its limit (MILLRACE_TOOL_LIMITS)", fault.Unknown, false,
 		},
-		{"gone since it was found", proc.Exit{}, fs.ErrNotExist, "", "Shell is missing: /bin/sh is gone; get a shell", fault.Permanent},
-		{"stopped", proc.Exit{}, context.Canceled, "", "run Shell: context canceled", fault.Canceled},
+		{"gone since it was found", proc.Exit{}, fs.ErrNotExist, "", "Shell is missing: /bin/sh is gone; get a shell", fault.Permanent, false},
+		{"stopped", proc.Exit{}, context.Canceled, "", "run Shell: context canceled", fault.Canceled, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, r := moduletest.Call(t)
@@ -88,6 +93,8 @@ func TestHowAToolEndedIsASentence(t *testing.T) {
 			_, err := c.RunTool(t.Context(), modules.ToolRun{Tool: sh()})
 			require.EqualError(t, err, tt.want)
 			require.Equal(t, tt.kind, fault.Of(err))
+			_, killed := errors.AsType[*proc.KilledError](err)
+			require.Equal(t, tt.killed, killed)
 		})
 	}
 }

@@ -11,7 +11,7 @@ import (
 const aloneWait = 2 * time.Minute
 
 // errNotAlone is why a job that must run alone was handed back.
-var errNotAlone = errors.New("this job may have taken down what ran it, so it runs alone, and other jobs are running here")
+var errNotAlone = errors.New("this job has to run alone, and other jobs are running here")
 
 // takeAlone waits until nothing but the caller's job runs here, by taking every other slot. release gives them back.
 func (w *Worker) takeAlone(ctx context.Context) (release func(), err error) {

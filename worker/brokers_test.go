@@ -46,7 +46,7 @@ func cosQueue(t *testing.T, bucket string) *cosqueue.Driver {
 		Bucket:     bucket,
 		Visibility: time.Second,
 	}
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(t.Context())
 	require.NoError(t, err)
 	_, err = client.CreateBucketWithContext(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
 	require.NoError(t, err)

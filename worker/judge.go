@@ -71,7 +71,7 @@ var (
 
 // suspect says whether a job must have its worker to itself.
 func suspect(h record.History) bool {
-	return h.Crashed >= crashesAlone || h.Hoarded >= hoardsAlone || h.Died >= aloneAfter
+	return h.Crowded > 0 || h.Crashed >= crashesAlone || h.Hoarded >= hoardsAlone || h.Died >= aloneAfter
 }
 
 // poisoned returns why a job must not be run again, or nil.
@@ -104,6 +104,8 @@ func judge(run *engine.Run, err error, s standing) judgement {
 		why := fmt.Sprintf("%v: GPUs of %d machines failed under it, at last: %s", errQuarantined, s.broken+1, f.Message)
 		return judgement{verdict: bury, status: record.Dead, reason: why, keep: true}
 	case f.Reason == engine.GPULost: // another worker can have it at once; a job that breaks GPU after GPU can not
+		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
+	case f.Reason == engine.Unfit && f.Alone: // the next attempt has the worker to itself
 		return judgement{verdict: nack, free: true, delay: jitter(soon(s.bounce))}
 	case f.Reason == engine.Unfit && (f.Busy || s.begun < freeBounces):
 		return judgement{verdict: nack, free: true, delay: jitter(backoff(s.bounce)), unfit: true, class: f.Class}
@@ -141,7 +143,7 @@ func failureOf(run *engine.Run, err error) *engine.Failure {
 	switch {
 	case err != nil:
 		if stop, ok := errors.AsType[*engine.Stop](err); ok {
-			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy}
+			return &engine.Failure{Reason: stop.Reason, Message: stop.Message, Class: stop.Class, Busy: stop.Busy, Alone: stop.Alone}
 		}
 		return &engine.Failure{Kind: fault.Of(err), Message: err.Error(), After: fault.Delay(err)}
 	case run.Failure != nil && (run.Failure.Task == "" || strings.Contains(run.Failure.Message, strconv.Quote(run.Failure.Task))):

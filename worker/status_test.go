@@ -166,3 +166,26 @@ func TestP35AFullWorkerIsBusyAndWellHoweverLongItsJobsRun(t *testing.T) {
 		close(over)
 	})
 }
+
+func TestOneQueueOfTwoThatAnswersIsEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := fault.As(fault.Transient, errors.New("connection refused"))
+		var sources []queue.Source
+		for name, receive := range map[string]func(context.Context, time.Duration) ([]queue.Message, error){
+			"up": longPoll, "down": func(context.Context, time.Duration) ([]queue.Message, error) { return nil, down },
+		} {
+			q, err := queue.New(queue.Config{Driver: bell{receive: receive}})
+			require.NoError(t, err)
+			sources = append(sources, queue.Source{Queue: q, Name: name})
+		}
+		f, err := queue.NewFeed(queue.FeedConfig{Sources: sources})
+		require.NoError(t, err)
+		w := idling(t, bell{}, func(c *worker.Config) { c.Feed = f })
+		time.Sleep(10 * time.Minute)
+		s := w.Status()
+		require.NoError(t, s.Idle)
+		for _, q := range s.Queues {
+			require.Equal(t, q.Name == "down", q.Failing != nil, q.Name)
+		}
+	})
+}

@@ -235,6 +235,28 @@ func TestF25AJobThatUsesTooMuchMemoryRunsOnceMoreAloneAndIsThenDead(t *testing.T
 	require.Contains(t, r.Message, "the job used too much memory")
 }
 
+// At no cost, and at once.
+func TestF25AJobThatNeedsMoreMemoryThanASlotHasRunsAlone(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, func(ctx context.Context, ws string, req *launch.Request) *engine.Run {
+		if req.Alone {
+			return succeed(ctx, ws, req)
+		}
+		run := interrupted(engine.Unfit, "")(ctx, ws, req)
+		run.Failure.Busy, run.Failure.Alone = true, true
+		return run
+	})
+	p.send(map[string]any{"id": "large", "pipeline": "p", "max_attempts": 1})
+	p.run()
+	require.InDelta(t, 1, p.hidden().Seconds(), 0.5)
+	require.Equal(t, record.Retrying, p.load("large").Status)
+	p.send(map[string]any{"id": "large", "pipeline": "p", "max_attempts": 1})
+	p.run()
+	r := p.load("large")
+	require.Equal(t, record.Succeeded, r.Status)
+	require.Equal(t, []bool{false, true}, []bool{r.Attempts[0].Alone, r.Attempts[1].Alone})
+}
+
 func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -105,7 +105,9 @@ func TestAJobOnABrokerIsSentRunRecordedGivenUpAndSentAgain(t *testing.T) {
 			p.succeeds("queue", "send", "own.json")
 			require.EqualValues(t, 2, decoded[[]map[string]any](t, p.succeeds("queue", "depth", "--json"))[0]["visible"])
 			told := id(t, p.succeeds("jobs", "run", "telltale", "--pipelines", p.catalogue))
-			p.succeeds("work", "--exit-when-idle", "2s", "--pipelines", p.catalogue)
+			work := p.millrace("work", "--exit-when-idle", "2s", "--pipelines", p.catalogue)
+			require.Zero(t, work.code, work.stderr)
+			require.Equal(t, 1, strings.Count(work.stderr, "keys of AWS: jobs get those that the worker's queue and records are reached with"), work.stderr)
 
 			environment := p.succeeds("jobs", "logs", told)
 			require.Contains(t, environment, "JOB_ID=")
@@ -247,6 +249,10 @@ func TestADoctorTellsTheSameOfEachBroker(t *testing.T) {
 	require.Len(t, seen, 5)
 	require.NotContains(t, fmt.Sprint(rows), secret)
 	require.Contains(t, fmt.Sprint(rows), "12h")
+	require.Contains(t, fmt.Sprint(rows), "keys of AWS")
+	require.Contains(t, fmt.Sprint(rows), "keys of COS")
+	own := p.succeeds("doctor", "--queue", p.queue, "--data-profile", "jobs")
+	require.NotContains(t, own, "keys of")
 }
 
 func lastOf(env []string, key string) (value string) {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,6 +182,13 @@ func TestAReplayTouchesTheListedBucketsAlone(t *testing.T) {
 	require.Contains(t, w.told(told), want)
 	r := w.millrace("dlq", "replay", "--local", told, "--pipelines", w.dir+"/catalogue")
 	require.Contains(t, r.stdout+r.stderr, want)
+
+	w.env = slices.DeleteFunc(w.env, func(s string) bool { return strings.HasPrefix(s, "MILLRACE_BUCKETS=") }) // another machine
+	r = w.millrace("dlq", "replay", "--local", told, "--workspace", w.dir+"/2")
+	require.NotZero(t, r.code)
+	require.Contains(t, r.stdout+r.stderr, "none is listed, and what a message brings, or is replayed without --trust, touches no other; the operator can list it with MILLRACE_BUCKETS")
+	w.succeeds("dlq", "replay", "--local", told, "--workspace", w.dir+"/3", "--buckets", w.bucket)
+	w.succeeds("dlq", "replay", "--local", told, "--workspace", w.dir+"/4", "--trust")
 }
 
 func TestAServerOfATasksChoiceGetsNoKeysOfTheOperator(t *testing.T) {

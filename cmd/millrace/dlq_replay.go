@@ -22,7 +22,7 @@ type replay struct {
 	workspace, pipelines string
 	buckets              []string
 	trust                bool
-	clouds               accessConfig // as the worker has it: a replay touches no bucket that the worker refused
+	clouds               accessConfig
 }
 
 func newReplayCmd() *cobra.Command {
@@ -35,8 +35,11 @@ the receiver of the completion callback notice nothing of it; callbacks that the
 pipeline itself makes are made.
 
 The pipeline is the one that the job began with, where the store has kept it, else
-the catalogue's. Nothing is confined. A message that brings its own pipeline is run
-with --trust alone: read it first (` + "`millrace dlq explain ID`" + `).`,
+the catalogue's. Nothing is confined, but for this: without --trust
+it touches no bucket, and sends to no queue or topic, that --buckets and --send-to
+do not list here, since your keys may reach more than the worker's. A message that
+brings its own pipeline is run with --trust alone: read it first
+(` + "`millrace dlq explain ID`" + `).`,
 		Args: args(cobra.ExactArgs(1)),
 	}
 	var r replay
@@ -94,6 +97,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	if err != nil {
 		return err
 	}
+	runner.listed = !r.trust // which buckets the worker refused is not known here
 	letGo, err := runner.onThisMachine(gpuAuto, builtTools())
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func (c *workConfig) examineMachine() []queue.Finding {
 		confined.Level, confined.Text = queue.Warning, "the kernel has no Landlock, so jobs may read and write what this user may"
 		confined.Remedy = "Run a kernel from 5.13 on with landlock in its lsm= list."
 	}
-	return append(found, confined)
+	return append(append(found, confined), c.lent()...)
 }
 
 // hasLandlock says whether the kernel lists Landlock among what it enforces. One that shows no list is taken to have it.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
@@ -15,9 +14,9 @@ import (
 // gpuless is the fitness of a machine whose jobs get no GPU.
 func gpuless(t *testing.T) *fitness {
 	t.Helper()
-	none, err := modules.NewRegistry()
+	tasks, _, err := registries()
 	require.NoError(t, err)
-	return &fitness{machine: new(launch.Machine), modules: none}
+	return &fitness{machine: new(launch.Machine), modules: tasks}
 }
 
 // asking is a request for a document of the operator's.
@@ -30,21 +29,22 @@ func asking(doc, entry string) *launch.Request {
 func TestAMachineIsFitUnlessTheDocumentAloneSaysOtherwise(t *testing.T) {
 	t.Parallel()
 	const (
-		draw    = "{name: draw, module: Draw, gpu: required}"
-		entries = "entries:\n  draw: {tasks: [" + draw + "]}\n  write: {tasks: [{module: Write}]}\n"
+		draw    = "{name: draw, module: ScreenshotGenerator, gpu: required}"
+		entries = "entries:\n  draw: {tasks: [" + draw + "]}\n  write: {tasks: [{module: StdOut}]}\n"
 	)
 	for _, tt := range []struct {
 		name, doc, entry string
 		unfit            bool
 	}{
 		{name: "a task needs what is not there", doc: "tasks: [" + draw + "]", unfit: true},
-		{name: "no task does", doc: "tasks: [{module: Write}]"},
-		{name: "the task may run on the CPU", doc: "tasks: [{module: Draw, gpu: preferred}]"},
-		{name: "the task may fail", doc: "tasks: [{module: Draw, gpu: required, throw: false}]"},
-		{name: "the task is left out", doc: `tasks: [{module: Draw, gpu: required, when: "false"}]`},
-		{name: "what a job gives may leave it out", doc: "tasks: [{module: Draw, gpu: required, when: draw}]"},
-		{name: "the task is not left out", doc: `tasks: [{module: Draw, gpu: required, when: "true"}]`, unfit: true},
-		{name: "what a job gives may change its tasks", doc: "tasks:\n{% if gpu %}\n  - " + draw + "\n{% endif %}\n  - {module: Write}\n"},
+		{name: "no task does", doc: "tasks: [{module: StdOut}]"},
+		{name: "another module is not there", doc: "tasks: [" + draw + ", {module: Write}]"}, // the job says it
+		{name: "the task may run on the CPU", doc: "tasks: [{module: ScreenshotGenerator, gpu: preferred}]"},
+		{name: "the task may fail", doc: "tasks: [{module: ScreenshotGenerator, gpu: required, throw: false}]"},
+		{name: "the task is left out", doc: `tasks: [{module: ScreenshotGenerator, gpu: required, when: "false"}]`},
+		{name: "what a job gives may leave it out", doc: "tasks: [{module: ScreenshotGenerator, gpu: required, when: draw}]"},
+		{name: "the task is not left out", doc: `tasks: [{module: ScreenshotGenerator, gpu: required, when: "true"}]`, unfit: true},
+		{name: "what a job gives may change its tasks", doc: "tasks:\n{% if gpu %}\n  - " + draw + "\n{% endif %}\n  - {module: StdOut}\n"},
 		{name: "its entry needs it", doc: entries, entry: "draw", unfit: true},
 		{name: "another entry does", doc: entries, entry: "write"},
 		{name: "there is no such entry", doc: entries, entry: "print"},
@@ -68,7 +68,7 @@ func TestAMachineIsFitUnlessTheDocumentAloneSaysOtherwise(t *testing.T) {
 func TestAPipelineOfAMessageIsNotReadOutsideOfItsJob(t *testing.T) {
 	t.Parallel()
 	f := gpuless(t)
-	req := asking("tasks: [{module: Draw, gpu: required}]", "")
+	req := asking("tasks: [{module: ScreenshotGenerator, gpu: required}]", "")
 	req.Trusted = false
 	require.NoError(t, f.of(t.Context(), req))
 	require.Empty(t, f.parsed)
@@ -77,12 +77,12 @@ func TestAPipelineOfAMessageIsNotReadOutsideOfItsJob(t *testing.T) {
 func TestDocumentsAreReadOnceAndNotKeptForEver(t *testing.T) {
 	t.Parallel()
 	f := gpuless(t)
-	draws := asking("tasks: [{module: Draw, gpu: required}]", "")
+	draws := asking("tasks: [{module: ScreenshotGenerator, gpu: required}]", "")
 	require.Error(t, f.of(t.Context(), draws))
 	draws.Document = nil
 	require.Error(t, f.of(t.Context(), draws), "its digest is known")
 	for n := range 2 * maxParsed {
-		require.NoError(t, f.of(t.Context(), asking(fmt.Sprintf("tasks: [{module: Write%d}]", n), "")))
+		require.NoError(t, f.of(t.Context(), asking(fmt.Sprintf("tasks: [{module: StdOut, name: t%d}]", n), "")))
 		require.LessOrEqual(t, len(f.parsed), maxParsed)
 	}
 	draws.Document = []byte(draws.Digest)

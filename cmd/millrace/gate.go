@@ -49,7 +49,7 @@ func (r *runner) gate(req *launch.Request) *gate {
 	g := &gate{
 		access:   r.policy.Clouds,
 		egress:   egress.Policy{AllowPrivate: r.policy.AllowPrivate, AllowHosts: r.policy.AllowHosts},
-		unlisted: req.Trusted || r.policy.AnyBucket,
+		unlisted: !r.listed && (req.Trusted || r.policy.AnyBucket),
 		person:   r.admit != nil,
 	}
 	if req.Keys != nil {
@@ -125,7 +125,7 @@ func (g *gate) open(ctx context.Context, ref modules.BucketRef) (modules.Bucket,
 		if err != nil || prefixes == nil {
 			return b, err
 		}
-		return &fenced{Bucket: b, name: ref.Service.Scheme() + "://" + ref.Name, prefixes: prefixes}, nil
+		return &fenced{bucket: b, name: ref.Service.Scheme() + "://" + ref.Name, prefixes: prefixes}, nil
 	}
 	if !g.person {
 		w.http = egress.NewClient(g.policy(ref.Service))
@@ -177,7 +177,7 @@ func (g *gate) allows(ref modules.BucketRef) (prefixes []string, err error) {
 	name := ref.Service.Scheme() + "://" + ref.Name
 	switch {
 	case len(g.access.Buckets) == 0:
-		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: a pipeline that a message brings may touch none here; the operator can list it with MILLRACE_BUCKETS", name))
+		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s: none is listed, and what a message brings, or is replayed without --trust, touches no other; the operator can list it with MILLRACE_BUCKETS", name))
 	case prefixes == nil:
 		return nil, fault.As(fault.Permanent, fmt.Errorf("bucket %s is none of those that jobs may touch; the operator can list it with MILLRACE_BUCKETS", name))
 	}
@@ -225,10 +225,12 @@ func (g *gate) reach(ctx context.Context, w way) (modules.Bucket, error) {
 
 // A fenced bucket is one of which jobs may touch some prefixes alone.
 type fenced struct {
-	modules.Bucket
+	bucket   modules.Bucket // not embedded: a method that it gets would then pass unfenced
 	name     string
 	prefixes []string // each with a slash at its end
 }
+
+var _ modules.Bucket = (*fenced)(nil)
 
 // may refuses a key that is below none of the prefixes.
 func (f *fenced) may(key string) error {
@@ -245,54 +247,54 @@ func (f *fenced) Create(ctx context.Context, key string, b []byte) error {
 	if err := f.may(key); err != nil {
 		return err
 	}
-	return f.Bucket.Create(ctx, key, b)
+	return f.bucket.Create(ctx, key, b)
 }
 
 func (f *fenced) Put(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Put(ctx, key, r, o)
+	return f.bucket.Put(ctx, key, r, o)
 }
 
 func (f *fenced) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return nil, blob.Info{}, err
 	}
-	return f.Bucket.Open(ctx, key)
+	return f.bucket.Open(ctx, key)
 }
 
 func (f *fenced) Delete(ctx context.Context, key string) error {
 	if err := f.may(key); err != nil {
 		return err
 	}
-	return f.Bucket.Delete(ctx, key)
+	return f.bucket.Delete(ctx, key)
 }
 
 func (f *fenced) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
 	if err := f.may(prefix); err != nil {
 		return func(yield func(blob.Info, error) bool) { yield(blob.Info{}, err) }
 	}
-	return f.Bucket.List(ctx, prefix, after)
+	return f.bucket.List(ctx, prefix, after)
 }
 
 func (f *fenced) Upload(ctx context.Context, file *os.File, key string, o blob.PutOptions) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Upload(ctx, file, key, o)
+	return f.bucket.Upload(ctx, file, key, o)
 }
 
 func (f *fenced) Download(ctx context.Context, key string, file *os.File, maxBytes int64) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Download(ctx, key, file, maxBytes)
+	return f.bucket.Download(ctx, key, file, maxBytes)
 }
 
 func (f *fenced) Stat(ctx context.Context, key string) (blob.Info, error) {
 	if err := f.may(key); err != nil {
 		return blob.Info{}, err
 	}
-	return f.Bucket.Stat(ctx, key)
+	return f.bucket.Stat(ctx, key)
 }

@@ -68,3 +68,25 @@ func TestATaskThatActsForItselfReachesOnePortOfTheOperatorsServer(t *testing.T) 
 	}
 	require.Empty(t, new(gate).policy(cloud.ServiceGCS).AllowHosts)
 }
+
+// The variables of the renderer that COS tasks come from, with its defaults.
+func TestG2COSIsWhereTheVariablesSay(t *testing.T) {
+	for _, name := range []string{"COS_ENDPOINT", "COS_BUCKET", "COS_ACCESS_KEY", "COS_SECRET_KEY"} {
+		t.Setenv(name, "")
+	}
+	a := new(accessConfig).access(t.Context(), new(cloudConfig))
+	require.Equal(t, "https://s3.eu-de.cloud-object-storage.appdomain.cloud", a.COSEndpoint)
+	require.Equal(t, "vg-videos-prod", a.COSBucket)
+	_, err := a.Keys(t.Context(), cloud.ServiceCOS)
+	require.ErrorContains(t, err, "no COS credentials are given")
+
+	for name, value := range map[string]string{"COS_ENDPOINT": "https://cos.example", "COS_BUCKET": "videos", "COS_ACCESS_KEY": "id", "COS_SECRET_KEY": "s"} {
+		t.Setenv(name, value)
+	}
+	a = new(accessConfig).access(t.Context(), new(cloudConfig))
+	require.Equal(t, "https://cos.example", a.COSEndpoint)
+	require.Equal(t, "videos", a.COSBucket)
+	k, err := a.Keys(t.Context(), cloud.ServiceCOS)
+	require.NoError(t, err)
+	require.Equal(t, cloud.Keys{ID: "id", Secret: "s"}, k)
+}

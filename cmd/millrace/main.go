@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/cloud/sdk"
@@ -14,6 +15,11 @@ import (
 
 // version is set at link time.
 var version = "dev"
+
+// processStart is when this process began, as near as a Go program can say.
+var processStart = time.Now()
+
+func sinceStart() time.Duration { return time.Since(processStart).Round(time.Microsecond) }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childCommand {

@@ -160,7 +160,7 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.RemoveAll(tmp)
 		os.Exit(exitStopped)
 	})()
-	runCtx, share := r.machine.Share(runCtx, dir)
+	runCtx, share := r.machine.Share(runCtx, req, dir)
 	defer share.Close()
 	req.Host, req.Keys = share, r.policy.Clouds.Keys
 	run := r.run(runCtx, dir, req, show)

@@ -41,6 +41,7 @@ type runner struct {
 	env       map[string]string // what templates may read
 	policy    launch.Policy
 	programs  []string // the environment of external programs, less the folders
+	listed    bool     // jobs reach with the operator's keys what he lists and nothing else, whoever brings them
 	admit     []string // absolute paths outside the workspace that a person gave; nil in a worker
 	page      string   // file that a person wants the report in; empty is none
 	unwritten string   // why page could not be written
@@ -146,7 +147,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		Clouds:    g.access,
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
-		MaySend:   g.sends(req.Trusted),
+		MaySend:   g.sends(req.Trusted && !r.listed),
 	}
 	in.Brought = g.sends(false)
 	return in, g, nil

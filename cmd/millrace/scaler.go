@@ -176,7 +176,7 @@ func (c *scalerConfig) counter(ctx context.Context, q scaledQueue) (keda.Queue, 
 		}
 		return keda.Queue{Name: q.name, Count: n.Count}, n.Close, nil
 	}
-	n, err := cosqueue.NewCounter(cosqueue.Config{COS: c.cos(), Bucket: q.ref.bucket, Prefix: q.ref.prefix, Visibility: c.Visibility})
+	n, err := cosqueue.NewCounter(ctx, cosqueue.Config{COS: c.cos(), Bucket: q.ref.bucket, Prefix: q.ref.prefix, Visibility: c.Visibility})
 	if err != nil {
 		return keda.Queue{}, nil, err
 	}

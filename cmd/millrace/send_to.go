@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/fault"
 )
 
@@ -18,7 +19,7 @@ func (g *gate) sends(catalogue bool) func(to string) error {
 		}
 		why := "is none of those that jobs may send to"
 		if !listed {
-			why = "what a message brings may send nowhere with the operator's keys or by his brokers"
+			why = "what a message brings, or is replayed without --trust, may send nowhere with the operator's keys or by his brokers"
 		}
 		return fault.As(fault.Permanent, fmt.Errorf("%s: %s; the operator can list it with MILLRACE_SEND_TO", to, why))
 	}
@@ -29,6 +30,8 @@ func checkSendTo(text string) error {
 	scheme, rest, _ := strings.Cut(text, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	switch {
+	case scheme == "sqs" && cloud.QueueHost(host) != host:
+		return fmt.Errorf("%q: a queue of AWS's is listed by the host of its region; write sqs://%s/%s", text, cloud.QueueHost(host), path)
 	case scheme == "sqs" && host != "" && path != "" && host == strings.ToLower(host):
 		return nil
 	case scheme == "kafka" && host != "" && !strings.Contains(rest, "/"):

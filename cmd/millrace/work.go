@@ -116,7 +116,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	counted.ColdStart("services", opened)
 	machine, letGo := cfg.machine(run, tools, counted, log)
 	defer letGo()
-	machine.Keys = access.Keys
+	machine.Keys = keysFor(access, cfg.embedded())
 	launcher, end, err := cfg.launcher(run, machine, access, log)
 	if err != nil {
 		return err
@@ -142,6 +142,9 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 			return err
 		}
 		defer stop()
+	}
+	for _, f := range cfg.lent() {
+		log.WarnContext(ctx, "keys lent to jobs", "err", f.Check+": "+f.Text+". "+f.Remedy)
 	}
 	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
@@ -189,7 +192,7 @@ func (c *workConfig) readPaths() []string {
 func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
 		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
-		Limits: engine.Limits{Input: int64(c.MaxInput), Memory: c.memoryAlone}, // alone on the machine, a job gets all of it
+		Limits: engine.Limits{Input: int64(c.MaxInput)},
 	}
 	env := allowedEnv(c.AllowEnv)
 	if c.Isolation == "none" {
@@ -215,7 +218,7 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	}
 	p := launch.NewPool(launch.Config{
 		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
-		Root: run.dir, Slots: c.Slots, Reuse: reuse, Memory: int64(c.JobMemory), MemoryAlone: c.memoryAlone, Machine: machine, Log: log,
+		Root: run.dir, Slots: c.Slots, Reuse: reuse, Machine: machine, Log: log,
 		Keep: machine.Tools.Exec.Owns, Devices: c.devices(specs),
 		Setup: launch.Setup{
 			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,

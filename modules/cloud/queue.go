@@ -19,6 +19,19 @@ func QueueRegion(host string) string {
 	return ""
 }
 
+// QueueHost is the one name that a queue's server has in lists, by whatever host it is reached: of AWS's that of its region,
+// of others their own.
+func QueueHost(host string) string {
+	region := QueueRegion(host)
+	switch {
+	case region == "" || !IsAWS(host):
+		return host
+	case strings.HasSuffix(host, ".cn"):
+		return "sqs." + region + ".amazonaws.com.cn"
+	}
+	return "sqs." + region + ".amazonaws.com"
+}
+
 // IsAWS says whether a host is below a domain of AWS's. That does not make it one of AWS's services: customers' machines
 // have names there too.
 func IsAWS(host string) bool {

@@ -36,6 +36,21 @@ func TestOnlyAHostOfAWSsOwnIsSQS(t *testing.T) {
 	}
 }
 
+func TestAQueueOfAWSsHasOneNameByWhateverHostItIsReached(t *testing.T) {
+	for host, want := range map[string]string{
+		"sqs.eu-west-1.amazonaws.com":                 "sqs.eu-west-1.amazonaws.com",
+		"sqs-fips.us-east-1.amazonaws.com":            "sqs.us-east-1.amazonaws.com",
+		"sqs.eu-west-1.api.aws":                       "sqs.eu-west-1.amazonaws.com",
+		"eu-west-1.queue.amazonaws.com":               "sqs.eu-west-1.amazonaws.com",
+		"vpce-0a-1b.sqs.eu-west-1.vpce.amazonaws.com": "sqs.eu-west-1.amazonaws.com",
+		"sqs.cn-north-1.amazonaws.com.cn":             "sqs.cn-north-1.amazonaws.com.cn",
+		"queue.amazonaws.com":                         "queue.amazonaws.com",
+		"sqs.my-own.example":                          "sqs.my-own.example",
+	} {
+		require.Equal(t, want, cloud.QueueHost(host), host)
+	}
+}
+
 func TestAQueuesHostNamesItsRegion(t *testing.T) {
 	for host, want := range map[string]string{
 		"sqs.eu-west-1.amazonaws.com":                 "eu-west-1",

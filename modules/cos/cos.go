@@ -4,6 +4,7 @@ package cos
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
@@ -34,7 +35,15 @@ func (p *Props) Validate() error {
 // Probe says what a download reads and writes.
 func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
 	p.planned, d, err = p.task(c).Probe(ctx, c)
-	return d, err
+	return d, p.told(err)
+}
+
+// told says where the bucket comes from, of a task that names none.
+func (p *Props) told(err error) error {
+	if err != nil && p.Bucket == "" {
+		return fmt.Errorf("the task names no bucket, so it is that of COS_BUCKET (--cos-bucket): %w", err)
+	}
+	return err
 }
 
 func (p *Props) task(c *modules.Call) transfer.Task {
@@ -43,5 +52,6 @@ func (p *Props) task(c *modules.Call) transfer.Task {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (transfer.Output, error) {
-	return p.task(c).Run(ctx, c, p.planned)
+	out, err := p.task(c).Run(ctx, c, p.planned)
+	return out, p.told(err)
 }

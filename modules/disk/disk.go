@@ -23,9 +23,15 @@ type Space struct {
 	accounts map[string]*account // by folder
 	then     int64               // bytes that were free when the folders were looked through last
 
-	counting sync.Mutex // guards counted, and is held by who looks through the folders
-	counted  time.Time  // when somebody did last
+	counting sync.Mutex // held by who looks through the folders
+	counted  time.Time  // when somebody did last; who writes it holds both, who reads it one of them
 }
+
+// Folders are looked through once a second at most, and what was seen there is believed for a moment.
+const (
+	often  = time.Second
+	moment = 2 * often
+)
 
 // New returns the disk that dir lies on. keep is how many bytes of it stay free, whoever asks.
 func New(dir string, keep int64) *Space {
@@ -60,19 +66,23 @@ func (s *Space) free(u usage) int64 {
 	return s.beyond(u)
 }
 
-// beyond is how much is free beyond what is reserved. What had been written of that when somebody looked last goes with what
-// was free then, where that was less: files may have gone since. The caller holds mu.
+// beyond is how much is free beyond what is reserved. What had been written of that when somebody looked last, a moment ago,
+// goes with what was free then, where that was less: files may have gone since. The caller holds mu.
 func (s *Space) beyond(u usage) int64 {
-	counted := min(u.free, s.then)
-	for _, a := range s.accounts {
-		counted += a.written()
+	free := u.free
+	if time.Since(s.counted) < moment {
+		counted := min(u.free, s.then)
+		for _, a := range s.accounts {
+			counted += a.written()
+		}
+		free = max(free, counted)
 	}
-	return max(u.free, counted) - s.keep - s.reserved
+	return free - s.keep - s.reserved
 }
 
 // Reserve keeps n bytes for work in the folder dir until release, which may be called more than once. While another folder
 // has some, one gets three quarters of the disk in all. What the folder grows by meanwhile, up to n, is taken to be part of
-// it where the folder has at most 10,000 entries and as it was at most a second ago; where dir is empty nobody looks. Bytes
+// it where the folder has at most 10,000 entries and as it was at most two seconds ago; where dir is empty nobody looks. Bytes
 // that are not to be had are a *FullError at once, which is transient: other jobs end, and give theirs back.
 func (s *Space) Reserve(dir string, n int64) (release func(), err error) {
 	if n <= 0 {
@@ -140,7 +150,7 @@ func (s *Space) release(dir string, n int64) {
 func (s *Space) count(u usage) {
 	s.counting.Lock()
 	defer s.counting.Unlock()
-	if time.Since(s.counted) < time.Second {
+	if time.Since(s.counted) < often {
 		return
 	}
 	s.mu.Lock()

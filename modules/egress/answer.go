@@ -29,10 +29,27 @@ func Cause(job, try context.Context, err error) error {
 	if fe, ok := errors.AsType[*fault.Error](err); ok {
 		return fe
 	}
-	if de, ok := errors.AsType[*net.DNSError](err); ok { // whose text has the resolver's address
-		err = fmt.Errorf("host %q: %s; check its name and this machine's DNS", de.Name, de.Err)
+	return fault.As(fault.Transient, unanswered(err))
+}
+
+// unanswered makes a sentence of what Go says where nobody was reached. Its text of DNS has the resolver's address.
+func unanswered(err error) error {
+	if de, ok := errors.AsType[*net.DNSError](err); ok {
+		why := "DNS did not say where it is"
+		if de.IsNotFound {
+			why = "no such host"
+		}
+		return fmt.Errorf("host %q: %s; check its name and this machine's DNS", de.Name, why)
 	}
-	return fault.As(fault.Transient, err)
+	oe, ok := errors.AsType[*net.OpError](err)
+	if !ok || oe.Op != "dial" || oe.Addr == nil {
+		return err
+	}
+	why := oe.Err
+	for inner := why; inner != nil; inner = errors.Unwrap(inner) {
+		why = inner
+	}
+	return fmt.Errorf("no answer from %s: %w; check the address and the network's rules", oe.Addr, why)
 }
 
 // Place names an address without what may be secret in it: user, query and fragment.

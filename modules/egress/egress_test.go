@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -187,10 +189,28 @@ func ExampleNewClient() {
 	// Output: host "192.168.1.1" is a private address; the operator can allow it with MILLRACE_ALLOW_HOSTS
 }
 
-func TestAHostThatHasNoAddressIsASentence(t *testing.T) {
-	resolver := &net.DNSError{Err: "no such host", Name: "nosuch.invalid", Server: "10.0.0.53:53", IsNotFound: true}
-	err := &url.Error{Op: "Get", URL: "http://nosuch.invalid/x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: resolver}}
-	got := egress.Cause(t.Context(), t.Context(), err)
-	require.EqualError(t, got, `host "nosuch.invalid": no such host; check its name and this machine's DNS`)
-	require.Equal(t, fault.Transient, fault.Of(got))
+func TestNoAnswerIsASentence(t *testing.T) {
+	refused := &net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+	}
+	for _, tt := range []struct {
+		name, want string
+		err        error
+	}{
+		{
+			"no such host", `host "nosuch.invalid": no such host; check its name and this machine's DNS`,
+			&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nosuch.invalid", Server: "10.0.0.53:53", IsNotFound: true}},
+		},
+		{
+			"a resolver that says nothing", `host "example.com": DNS did not say where it is; check its name and this machine's DNS`,
+			&net.DNSError{Err: "read udp 10.0.0.2:53682->10.0.0.53:53: i/o timeout", Name: "example.com", IsTimeout: true},
+		},
+		{"nobody there", "no answer from 192.0.2.1:80: connection refused; check the address and the network's rules", refused},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := egress.Cause(t.Context(), t.Context(), &url.Error{Op: "Get", URL: "http://example.com/x", Err: tt.err})
+			require.EqualError(t, got, tt.want)
+			require.Equal(t, fault.Transient, fault.Of(got))
+		})
+	}
 }

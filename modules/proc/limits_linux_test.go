@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -30,6 +31,17 @@ func TestAProgramOverALimitIsKilledAndTheLimitNamed(t *testing.T) {
 			require.Less(t, exit.Stats.Elapsed, 10*time.Second)
 		})
 	}
+}
+
+// The kernel adds it to nobody's sum.
+func TestTheTimeOfProcessesThatNobodyWaitedForCounts(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	c := self(t, "forget")
+	c.Limits = proc.Limits{CPU: 300 * time.Millisecond}
+	exit, err := new(proc.Local).Run(ctx, c)
+	require.NoError(t, err, "no limit is seen to be met")
+	require.Equal(t, proc.OverCPU, exit.Over)
 }
 
 func TestAProgramWithinItsLimitsIsLeftAlone(t *testing.T) {

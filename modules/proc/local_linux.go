@@ -118,6 +118,7 @@ type meter struct {
 	over   Limit // the first that a sample went over
 	n      int   // samples taken
 	stats  Stats
+	ledger ledger
 	last   time.Time // when ticks was read
 	ticks  int64
 }
@@ -130,12 +131,12 @@ func (m *meter) next() time.Duration {
 		m.stats.MaxMem = max(m.stats.MaxMem, now.rss)
 		return early[m.n-1]
 	}
-	var rss, ticks int64
+	var rss int64
 	members := m.tree.members()
 	for _, p := range members {
 		rss += p.rss
-		ticks += p.ticks
 	}
+	ticks := m.ledger.add(members)
 	m.stats.MaxMem = max(m.stats.MaxMem, rss)
 	m.judge(members, rss, ticks)
 	// The kernel counts in ticks of 10 ms: over less than a period the share would be noise.

@@ -17,7 +17,7 @@ type process struct {
 	state                     byte
 	threads                   int
 	start                     uint64 // ticks since boot: with pid it names a process for good
-	ticks                     int64  // CPU of it and of the children it has reaped
+	ticks, waited             int64  // CPU of it, and of the children it has waited for with theirs
 	rss                       int64  // bytes
 }
 
@@ -73,7 +73,8 @@ func readProcess(pid int) (process, bool) {
 		ppid:    int(number(4)),
 		group:   int(number(5)),
 		session: int(number(6)),
-		ticks:   number(14) + number(15) + number(16) + number(17),
+		ticks:   number(14) + number(15),
+		waited:  number(16) + number(17),
 		threads: int(number(20)),
 		start:   uint64(number(22)),
 		rss:     number(24) * int64(os.Getpagesize()),

@@ -34,15 +34,19 @@ type sender struct {
 	release func() // closes connections that are nobody else's
 }
 
+// may asks whether a message may go that goes with the operator's keys or to his server. Its error names the queue.
+func may(c *modules.Call, p Props) error {
+	server, trusted := target(p, c.Clouds)
+	if trusted && (p.AccessKeyID == "" || !cloud.IsSQS(server)) {
+		return c.MaySend(place(p, server))
+	}
+	return nil
+}
+
 // dial makes a sender. Whom the operator trusts, AWS's SQS and his own endpoint, it reaches without asking the egress
 // policy, which knows no VPC endpoint; all others by it, and never with the operator's keys.
 func dial(ctx context.Context, c *modules.Call, p Props) (*sender, error) {
 	server, trusted := target(p, c.Clouds)
-	if trusted && (p.AccessKeyID == "" || !cloud.IsSQS(server)) {
-		if err := c.MaySend(place(p, server)); err != nil {
-			return nil, err
-		}
-	}
 	keys := cloud.Keys{ID: p.AccessKeyID, Secret: p.SecretAccessKey, Token: p.SessionToken}
 	if keys.ID == "" {
 		if !trusted {
@@ -101,13 +105,13 @@ func target(p Props, a cloud.Access) (server *url.URL, trusted bool) {
 	return server, cloud.IsSQS(server)
 }
 
-// place names the queue as MaySend knows it. AWS's servers look at the path alone, so theirs is the host that counts;
-// an endpoint of the operator's stands for whatever host the queue's URL names.
+// place names the queue as MaySend knows it. AWS's servers look at the path alone, so theirs is the host that counts,
+// by the name that AWS gives to a region; another endpoint of the operator's stands for whatever host the queue's URL names.
 func place(p Props, server *url.URL) string {
 	_, rest, _ := strings.Cut(p.QueueURL, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	if cloud.IsSQS(server) {
-		host = server.Host
+		host = cloud.QueueHost(server.Hostname())
 	}
 	return "sqs://" + strings.ToLower(host) + "/" + path
 }

@@ -97,6 +97,9 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("send to %s: %w", p.QueueURL, err)
 	}
+	if err := may(c, p); err != nil {
+		return Output{}, err
+	}
 	s, err := dial(ctx, c, p)
 	if err != nil {
 		return Output{}, fmt.Errorf("send to %s: %w", p.QueueURL, err)

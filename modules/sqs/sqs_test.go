@@ -186,18 +186,20 @@ func TestTheOperatorSaysWhereHisKeysSend(t *testing.T) {
 		{"by the server, not by what the URL says of one", "", map[string]any{"queueUrl": q, "endpoint": "https://sqs.us-east-1.amazonaws.com"}, "sqs://sqs.us-east-1.amazonaws.com/1/q"},
 		{"nothing of a URL is left out", "", map[string]any{"queueUrl": q + "/../r?a#b"}, "sqs://sqs.eu-west-1.amazonaws.com/1/q/../r?a#b"},
 		{"by the operator's endpoint", "http://127.0.0.1:1", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"by the operator's endpoint at AWS", "https://vpce-0a-1b.sqs.eu-west-1.vpce.amazonaws.com", map[string]any{"queueUrl": q}, "sqs://sqs.eu-west-1.amazonaws.com/1/q"},
+		{"in the region of his endpoint", "https://sqs.us-east-1.api.aws:443", map[string]any{"queueUrl": q}, "sqs://sqs.us-east-1.amazonaws.com/1/q"},
 		{"to the operator's server with any keys", "http://127.0.0.1:1", map[string]any{"queueUrl": "http://127.0.0.1:1/1/q", "accessKeyId": "a", "secretAccessKey": "b"}, "sqs://127.0.0.1:1/1/q"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, _ := call(t, tt.endpoint)
-			refused := errors.New("refused")
+			refused := errors.New("the queue: refused")
 			c.MaySend = func(to string) error {
 				require.Equal(t, tt.want, to)
 				return refused
 			}
 			tt.props["message"] = "x"
 			_, err := sqs.Module.Run(t.Context(), c, tt.props)
-			require.ErrorIs(t, err, refused)
+			require.Equal(t, refused, err, "which names the queue, once")
 		})
 	}
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/millrace/millrace/modules"
@@ -37,7 +38,7 @@ func (t Task) Probe(ctx context.Context, c *modules.Call) (*Transfer, modules.De
 		return nil, modules.Demand{}, err
 	}
 	n, err := planned.Plan(ctx)
-	return planned, modules.Demand{Input: n, Disk: n}, err
+	return planned, modules.Demand{Input: n, Disk: n}, t.remedy(err)
 }
 
 // Run moves what was planned, or, where that is nil, what it finds now.
@@ -50,7 +51,7 @@ func (t Task) Run(ctx context.Context, c *modules.Call, planned *Transfer) (out 
 	}
 	done, err := planned.Run(ctx)
 	if err != nil {
-		return Output{}, err
+		return Output{}, t.remedy(err)
 	}
 	return Output{Result: done, Region: t.Region, AccessKeyID: t.AccessKeyID, Stats: measured()}, nil
 }
@@ -60,11 +61,19 @@ func (t Task) open(ctx context.Context, c *modules.Call) (*Transfer, error) {
 		Service: t.Service, Name: t.Bucket, Region: t.Region, Endpoint: t.Endpoint, Keys: t.Keys(), Create: t.Create,
 	})
 	if err != nil {
-		return nil, err
+		return nil, t.remedy(err)
 	}
 	return &Transfer{
 		What: t.What, Stored: t.Stored, ACL: t.ACL, Bucket: b, Scheme: t.Service.Scheme(), Name: t.Bucket, Dir: c.Workspace, Log: c.Log,
 	}, nil
+}
+
+// remedy says whose keys were missing, of a task that has none and was denied.
+func (t Task) remedy(err error) error {
+	if t.Endpoint != "" && t.AccessKeyID == "" && cloud.Is(err, cloud.Denied) {
+		return fmt.Errorf("%w; at an endpoint that is not the operator's a worker does not use his keys: give accessKeyId, unless the bucket is public", err)
+	}
+	return err
 }
 
 // Wrong is a *modules.PropError of all that is wrong; nil where nothing is.

@@ -14,8 +14,7 @@ import (
 
 // Limits are what a task may take, as far as its module can tell before the work; 0 is no limit.
 type Limits struct {
-	Input  int64 `json:"input,omitzero"`  // bytes that it reads
-	Memory int64 `json:"memory,omitzero"` // resident bytes
+	Input int64 `json:"input,omitzero"` // bytes that it reads
 }
 
 // admitted runs the module when what it will take is known, admitted and reserved. Disk is not waited for: a task that waits
@@ -25,8 +24,8 @@ func (s *taskScope) admitted(ctx context.Context, m modules.Module, c *modules.C
 	if err != nil {
 		return nil, s.lacking(ctx, m, err)
 	}
-	if w.Disk > 0 {
-		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: w.Disk})
+	if w.Disk > 0 || w.Memory > 0 {
+		grant, err := s.in.Host.Reserve(ctx, Need{Task: s.label(), Disk: w.Disk, Memory: w.Memory})
 		if err != nil {
 			return nil, s.denied(fault.Transient, err)
 		}
@@ -55,18 +54,14 @@ func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call
 	if err != nil {
 		return modules.Work{}, err
 	}
-	limits := s.cfg.Limits
-	if limits.Input > 0 && w.Input > limits.Input {
-		return modules.Work{}, tooLarge("the input is %d MiB, more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", w.Input, limits.Input)
-	}
-	if limits.Memory > 0 && w.Memory > limits.Memory {
-		return modules.Work{}, tooLarge("the work needs about %d MiB of memory, more than the %d MiB that a job may use (MILLRACE_JOB_MEMORY); give it a smaller input or a larger worker", w.Memory, limits.Memory)
+	if most := s.cfg.Limits.Input; most > 0 && w.Input > most {
+		return modules.Work{}, TooMuch("the input is %d MiB, more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", w.Input, most)
 	}
 	return w, nil
 }
 
-// tooLarge refuses a task for good. Both numbers are bytes; the larger one is rounded up, so that it is shown as such.
-func tooLarge(format string, is, most int64) error {
+// TooMuch refuses a task for good, in MiB. Both numbers are bytes; the larger one is rounded up, so that it is shown as such.
+func TooMuch(format string, is, most int64) error {
 	return fault.As(fault.Permanent, &Stop{Reason: TooLarge, Message: fmt.Sprintf(format, (is+1<<20-1)>>20, most>>20)})
 }
 
@@ -77,6 +72,9 @@ func named(err error) (Reason, fault.Kind) {
 	}
 	if disk.Full(err) {
 		return DiskFull, fault.Transient
+	}
+	if _, ok := errors.AsType[*proc.KilledError](err); ok {
+		return Killed, fault.Unknown
 	}
 	if over, ok := errors.AsType[*proc.OverError](err); ok {
 		if over.Over == proc.OverCPU {

@@ -24,7 +24,7 @@ type weigh struct {
 	Input  int64  `json:"input,omitzero" doc:"Bytes to read."`
 	Disk   int64  `json:"disk,omitzero" doc:"Bytes to write."`
 	Memory int64  `json:"memory,omitzero" doc:"Bytes to hold."`
-	Fail   string `json:"fail,omitzero" enum:"probe,panic,disk,memory,cpu" doc:"What goes wrong."`
+	Fail   string `json:"fail,omitzero" enum:"probe,panic,disk,memory,cpu,killed" doc:"What goes wrong."`
 }
 
 // Probe makes weigh a modules.Prober.
@@ -48,6 +48,8 @@ func (s *scale) work(_ context.Context, _ *modules.Call, w weigh) (struct{}, err
 		return struct{}{}, fmt.Errorf("write: %w", &fs.PathError{Op: "write", Path: "out", Err: syscall.ENOSPC})
 	case "memory":
 		return struct{}{}, &proc.OverError{Program: "gear", Over: proc.OverMemory, Limits: proc.Limits{Memory: 64 << 20}}
+	case "killed":
+		return struct{}{}, fmt.Errorf("frame 7: %w", &proc.KilledError{Message: "gear is gone"})
 	case "cpu":
 		return struct{}{}, &proc.OverError{Program: "gear", Over: proc.OverCPU, Limits: proc.Limits{CPU: 64}}
 	}
@@ -78,7 +80,7 @@ func (l ledger) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) 
 }
 
 func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
-	limits := engine.Limits{Input: 1 << 30, Memory: 2 << 30}
+	limits := engine.Limits{Input: 1 << 30}
 	for _, tt := range []struct {
 		name, props, message string
 		reason               engine.Reason
@@ -86,10 +88,6 @@ func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
 		{
 			"the input", "{input: 1073741825}",
 			"the input is 1025 MiB, more than the 1024 MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", engine.TooLarge,
-		},
-		{
-			"the memory", "{memory: 4294967296}",
-			"the work needs about 4096 MiB of memory, more than the 2048 MiB that a job may use (MILLRACE_JOB_MEMORY); give it a smaller input or a larger worker", engine.TooLarge,
 		},
 		{"what can't be read", "{fail: probe}", "the file is no picture", ""},
 		{"a probe that panics", "{fail: panic}", "module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
@@ -109,7 +107,7 @@ func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
 
 func TestWhatIsAdmittedRuns(t *testing.T) {
 	var s scale
-	limits := engine.Limits{Input: 1 << 30, Memory: 2 << 30}
+	limits := engine.Limits{Input: 1 << 30}
 	run := s.run(t, limits, nil, "tasks: [{module: Weigh, props: {input: 1073741824, memory: 2147483648}}, {module: Weigh}]")
 	require.Equal(t, engine.Succeeded, run.Status)
 	run = s.run(t, engine.Limits{}, nil, "tasks: [{module: Weigh, props: {input: 9000000000000000000, memory: 9000000000000000000}}]")
@@ -134,6 +132,30 @@ func TestADeclaredDiskIsReservedWhileTheTaskRuns(t *testing.T) {
 	require.Equal(t, 2, s.worked)
 }
 
+// A task that may fail has not failed when it can have the worker to itself.
+func TestADeclaredMemoryIsTheHostsToJudge(t *testing.T) {
+	for _, doc := range []string{"tasks: [{module: Weigh, props: {memory: 7}}]", "tasks: [{module: Weigh, throw: false, props: {memory: 7}}]"} {
+		var s scale
+		run := s.run(t, engine.Limits{}, crowded{}, doc)
+		require.Equal(t, engine.Canceled, run.Status)
+		require.True(t, run.Failure.Alone)
+		require.Equal(t, "7 bytes", run.Failure.Message)
+		require.Zero(t, s.worked)
+	}
+}
+
+// A crowded host has room for a task that runs alone.
+type crowded struct{}
+
+func (crowded) Fit(context.Context, engine.Need) error { return nil }
+
+func (crowded) Reserve(_ context.Context, n engine.Need) (engine.Grant, error) {
+	if n.Memory == 0 {
+		return engine.Grant{Release: func() {}}, nil
+	}
+	return engine.Grant{}, &engine.Stop{Reason: engine.Unfit, Busy: true, Alone: true, Message: fmt.Sprintf("%d bytes", n.Memory)}
+}
+
 // What a program did to be stopped is the name of the outcome.
 func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 	for _, tt := range []struct {
@@ -144,6 +166,7 @@ func TestF25ExhaustedResourcesAreNamed(t *testing.T) {
 		{"disk", engine.DiskFull, fault.Transient},
 		{"memory", engine.TooLarge, fault.Permanent},
 		{"cpu", engine.Timeout, fault.Unknown},
+		{"killed", engine.Killed, fault.Unknown},
 	} {
 		t.Run(tt.fail, func(t *testing.T) {
 			run := new(scale).run(t, engine.Limits{}, nil, "tasks: [{module: Weigh, props: {fail: "+tt.fail+"}}]")

@@ -179,10 +179,10 @@ func (s *taskScope) reserve(ctx context.Context, m modules.Module) (*held, error
 	return h, nil
 }
 
-// denied is what a machine says that can't give the task what it needs: the run is another machine's, but a task that may
-// fail has failed, and k says whether another try helps.
+// denied is what a machine says that can't give the task what it needs: the run is another machine's, or has this one to
+// itself, but a task that may fail and can only have another machine has failed, and k says whether another try helps.
 func (s *taskScope) denied(k fault.Kind, err error) error {
-	if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit {
+	if stop, ok := errors.AsType[*Stop](err); ok && s.task.Soft && stop.Reason == Unfit && !stop.Alone {
 		return fault.As(k, errors.New(stop.Message))
 	}
 	return err

@@ -25,6 +25,8 @@ type Need struct {
 	Tools []string `json:"tools,omitzero"` // names of external programs, as tool.Tool has them
 	GPU   gpu.Need `json:"gpu,omitzero"`
 	Disk  int64    `json:"disk,omitzero"` // bytes that it will write to the workspace, at most
+	// Memory is about how many bytes it will hold. They are looked at, and not kept for it.
+	Memory int64 `json:"memory,omitzero"`
 }
 
 // A Grant is what a task was given.

@@ -83,6 +83,7 @@ type Failure struct {
 	After   time.Duration `json:"after,omitzero"` // do not retry sooner, with Kind transient
 	Class   string        `json:"class,omitzero"` // with Reason unfit: of workers that could run the job; empty is not known
 	Busy    bool          `json:"busy,omitzero"`  // with Reason unfit: this one could, but other jobs have what it needs
+	Alone   bool          `json:"alone,omitzero"` // with Reason unfit: this one could, with nothing else to do
 }
 
 func (f *Failure) Error() string { return f.Message }
@@ -95,9 +96,10 @@ const (
 	Deadline  Reason = "deadline"   // the job ran past its deadline
 	Crash     Reason = "crash"      // the process that ran the job died
 	Bug       Reason = "bug"        // the worker failed at the job: our doing
-	OOM       Reason = "oom"        // the job's process tree went over its memory limit
+	OOM       Reason = "oom"        // the job used more memory than it may, or than there is
 	Shutdown  Reason = "shutdown"   // the worker is going away: an interruption
 	LeaseLost Reason = "lease_lost" // the message is somebody else's now: an interruption
+	Killed    Reason = "killed"     // somebody else killed a program that a task ran
 	Cancel    Reason = "cancel"     // somebody asked for it
 	Unfit     Reason = "unfit"      // this worker can't run the job, another may: an interruption
 	GPULost   Reason = "gpu_lost"   // a GPU failed under a task: an interruption
@@ -116,6 +118,7 @@ type Stop struct {
 	Message string `json:"message"`
 	Class   string `json:"class,omitzero"` // with Reason unfit: see Failure
 	Busy    bool   `json:"busy,omitzero"`  // the same
+	Alone   bool   `json:"alone,omitzero"` // the same
 	Now     bool   `json:"-"`              // no grace: a process that runs the job is killed, and not asked to end it
 }
 
@@ -135,7 +138,7 @@ func Fail(ctx context.Context, task string, err error) *Failure {
 		f.Kind = cmp.Or(f.Kind, kind)
 		return f
 	}
-	f.Reason, f.Message, f.Class, f.Busy = stop.Reason, stop.Message, stop.Class, stop.Busy
+	f.Reason, f.Message, f.Class, f.Busy, f.Alone = stop.Reason, stop.Message, stop.Class, stop.Busy, stop.Alone
 	switch {
 	case stop.Reason.Interruption():
 		f.Kind = fault.Canceled

@@ -36,7 +36,7 @@ func (a *answer) err() error {
 	case f == nil:
 		return nil
 	case f.Reason != "":
-		return fault.As(f.Kind, &engine.Stop{Reason: f.Reason, Message: f.Message, Class: f.Class, Busy: f.Busy})
+		return fault.As(f.Kind, &engine.Stop{Reason: f.Reason, Message: f.Message, Class: f.Class, Busy: f.Busy, Alone: f.Alone})
 	default:
 		return fault.As(f.Kind, errors.New(f.Message))
 	}

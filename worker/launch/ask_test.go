@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,11 @@ func askFor(ctx context.Context, req *launch.Request, rep engine.Reporter, run *
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required}})
 		_ = req.Host.Fit(ctx, engine.Need{Task: "other", Tools: []string{"ImageMagick"}})
 		fail(err)
+	case "hold memory":
+		mib, _ := strconv.ParseInt(arg, 10, 64)
+		if _, err := req.Host.Reserve(ctx, engine.Need{Task: "it", Memory: mib << 20}); err != nil {
+			fail(err)
+		}
 	case "be unfit when stopped":
 		err := req.Host.Fit(ctx, engine.Need{Task: "it", GPU: gpu.Need{Use: gpu.Required, Count: 64}})
 		rep.Report(ctx, engine.Event{Kind: engine.TaskStdout, Line: "refused"})
@@ -248,7 +254,7 @@ func TestADiskThatAJobHasTakenItselfIsWorthAnotherTry(t *testing.T) {
 }
 
 func TestADiskThatNoJobCouldHaveIsAnotherWorkers(t *testing.T) {
-	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), launch.Dir{})
+	_, s := (&launch.Machine{Disk: holding(t)}).Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	_, err := s.Reserve(t.Context(), engine.Need{Task: "it", Disk: math.MaxInt64})
 	stop := new(engine.Stop)
@@ -258,16 +264,20 @@ func TestADiskThatNoJobCouldHaveIsAnotherWorkers(t *testing.T) {
 }
 
 func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {
-	machine := &launch.Machine{Keys: func(_ context.Context, s cloud.Service) (cloud.Keys, error) {
-		if s != cloud.ServiceAWS {
+	machine := &launch.Machine{Keys: func(_ context.Context, req *launch.Request, s cloud.Service) (cloud.Keys, error) {
+		if s != cloud.ServiceAWS || !req.Trusted {
 			return cloud.Keys{}, fault.As(fault.Permanent, errors.New("jobs get no keys of "+string(s)))
 		}
 		return cloud.Keys{ID: "AKIA"}, nil
 	}}
 	for name, l := range launchers(t, machine) {
 		t.Run(name, func(t *testing.T) {
-			run, _ := launchOne(t, l, request("keys", "aws"))
+			trusted := request("keys", "aws")
+			trusted.Trusted = true
+			run, _ := launchOne(t, l, trusted)
 			require.Equal(t, "AKIA", run.Result["id"])
+			run, _ = launchOne(t, l, request("keys", "aws"))
+			require.Equal(t, "jobs get no keys of aws", run.Failure.Message, "what the worker knows of the request counts")
 			run, _ = launchOne(t, l, request("keys", "gcs"))
 			require.Equal(t, "jobs get no keys of gcs", run.Failure.Message)
 			require.Equal(t, fault.Permanent, run.Failure.Kind)
@@ -277,7 +287,7 @@ func TestAJobGetsItsKeysFromItsWorker(t *testing.T) {
 
 // A slow source of keys answers when whoever asks has given up.
 func slow(ended *sync.WaitGroup) *launch.Machine {
-	return &launch.Machine{Keys: func(ctx context.Context, _ cloud.Service) (cloud.Keys, error) {
+	return &launch.Machine{Keys: func(ctx context.Context, _ *launch.Request, _ cloud.Service) (cloud.Keys, error) {
 		ended.Add(1)
 		defer ended.Done()
 		<-ctx.Done()
@@ -287,7 +297,7 @@ func slow(ended *sync.WaitGroup) *launch.Machine {
 
 func TestAnAskOfAStoppedJobIsAnsweredAtOnce(t *testing.T) {
 	var stop context.CancelCauseFunc
-	machine := &launch.Machine{Keys: func(ctx context.Context, _ cloud.Service) (cloud.Keys, error) {
+	machine := &launch.Machine{Keys: func(ctx context.Context, _ *launch.Request, _ cloud.Service) (cloud.Keys, error) {
 		stop(&engine.Stop{Reason: engine.Shutdown, Message: "going away"}) // while it is asked
 		<-ctx.Done()
 		return cloud.Keys{}, context.Cause(ctx)
@@ -309,7 +319,7 @@ func TestAJobEndsWhoseKeysNeverCome(t *testing.T) {
 	came := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Add(1)
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { // heeds no context
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { // heeds no context
 		defer ended.Done()
 		<-came
 		return cloud.Keys{}, nil
@@ -364,7 +374,7 @@ func TestAChildThatAsksForNonsenseIsEnded(t *testing.T) {
 func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 	// Each answer is an error of some length: together they are more than a pipe holds.
 	long := errors.New(strings.Repeat("no ", 2000))
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
 	var script strings.Builder
 	for i := range 200 {
 		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n", i+1)
@@ -380,7 +390,7 @@ func TestAChildThatReadsNoAnswersHoldsNobodyUp(t *testing.T) {
 
 func TestAChildThatReadsNoAnswersHasNotManyOfThemWait(t *testing.T) {
 	long := errors.New(strings.Repeat("no ", 2000))
-	machine := &launch.Machine{Keys: func(context.Context, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
+	machine := &launch.Machine{Keys: func(context.Context, *launch.Request, cloud.Service) (cloud.Keys, error) { return cloud.Keys{}, long }}
 	var script strings.Builder
 	for i := range 600 {
 		fmt.Fprintf(&script, `{"ask":{"id":%d,"keys":"aws"}}`+"\n", i+1)

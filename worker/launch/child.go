@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -118,10 +119,7 @@ func (c *child) awaitReady(ctx context.Context) error {
 // work runs a request to its end; the job asks for what share has. died says that the process is no more: the run is then
 // made of what it had told.
 func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
-	c.memory = c.cfg.Memory
-	if req.Alone {
-		c.memory = max(c.memory, c.cfg.MemoryAlone)
-	}
+	c.memory = share.memory()
 	var oom killed
 	blame := func(f *engine.Failure) {
 		if req.Blame != nil && ctx.Err() == nil { // stopped, it is nobody's fault
@@ -166,14 +164,14 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
 			c.rest(m.Done)
-			return believed(ctx, m.Done, counter.refusal), false
+			return share.judged(believed(ctx, m.Done, counter.refusal)), false
 		default:
 			err = errOutOfTurn
 		}
 	}
 	c.kill()
-	f := c.obituary(err, oom.get())
-	if c.began && f.Reason != engine.OOM {
+	f := c.obituary(err, oom.get(), share)
+	if c.began && oom.get() == 0 {
 		blame(f)
 	}
 	return partial.end(ctx, f), true
@@ -189,19 +187,25 @@ func (c *child) rest(run *engine.Run) {
 	}
 }
 
-// obituary says why the child died.
-func (c *child) obituary(err error, oom int64) *engine.Failure {
+// obituary says why the child died; err is what its events ended with.
+func (c *child) obituary(err error, oom int64, share *Share) *engine.Failure {
 	if oom > 0 {
 		return c.hoarded(oom)
 	}
-	msg := fmt.Sprintf("the process that ran the job died (%s)", c.cmd.ProcessState)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		msg += ": " + err.Error()
+	f := &engine.Failure{
+		Reason: engine.Crash, Kind: fault.Unknown, Message: fmt.Sprintf("the process that ran the job died (%s)", c.cmd.ProcessState),
+	}
+	itself := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !itself {
+		f.Message += ": " + err.Error()
 	}
 	if line := c.stderr.reason(); line != "" {
-		msg += ": " + line
+		f.Message += ": " + line
 	}
-	return &engine.Failure{Reason: engine.Crash, Kind: fault.Unknown, Message: msg}
+	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); itself && ok && ws.Signal() == syscall.SIGKILL {
+		return share.ranOut(f)
+	}
+	return f
 }
 
 // stopOf is the Stop that a context's cause is or stands for.

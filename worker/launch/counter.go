@@ -154,7 +154,7 @@ func sane(n *engine.Need) bool {
 	n.Task = clipped(n.Task, maxWord)
 	return len(n.Tools) <= maxTools && !slices.ContainsFunc(n.Tools, func(name string) bool { return len(name) > maxWord }) &&
 		slices.Contains([]gpu.Use{"", gpu.None, gpu.Preferred, gpu.Required}, n.GPU.Use) &&
-		n.GPU.Count >= 0 && n.GPU.Count <= maxGPUs && n.GPU.Memory >= 0 && len(n.GPU.Capability) <= maxWord && n.Disk >= 0
+		n.GPU.Count >= 0 && n.GPU.Count <= maxGPUs && n.GPU.Memory >= 0 && n.Memory >= 0 && len(n.GPU.Capability) <= maxWord && n.Disk >= 0
 }
 
 // answer tells the child what came of an ask. What it was given but has given up already, or after its job, goes back.

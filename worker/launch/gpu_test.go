@@ -114,7 +114,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	pool := gpu.NewPool(gpu.Config{})
 	t.Cleanup(pool.Close)
 	m := &launch.Machine{GPUs: pool, Patience: 200 * time.Millisecond}
-	_, s := m.Share(t.Context(), launch.Dir{})
+	_, s := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	need := engine.Need{Task: "a", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
 	first, err := s.Reserve(t.Context(), need)
@@ -133,7 +133,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 	first.Release()
 	require.NoError(t, <-got)
 
-	_, other := m.Share(t.Context(), launch.Dir{})
+	_, other := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer other.Close()
 	_, err = other.Reserve(t.Context(), need)
 	require.ErrorContains(t, err, "every GPU that would do is in use, and was so for 200ms")
@@ -148,7 +148,7 @@ func TestATaskThatPrefersAGPUGetsAnIdleOneHoweverLongItsTrialTakes(t *testing.T)
 		return nil
 	}})
 	t.Cleanup(pool.Close)
-	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), launch.Dir{})
+	_, s := (&launch.Machine{GPUs: pool}).Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer s.Close()
 	g, err := s.Reserve(t.Context(), engine.Need{GPU: gpu.Need{Use: gpu.Preferred, Encoder: true}})
 	require.NoError(t, err)
@@ -164,13 +164,13 @@ func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
 	m := &launch.Machine{GPUs: pool}
 	one := engine.Need{Task: "one", GPU: gpu.Need{Use: gpu.Required}}
 	both := engine.Need{Task: "both", GPU: gpu.Need{Use: gpu.Required, Count: 2}}
-	_, first := m.Share(t.Context(), launch.Dir{})
+	_, first := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer first.Close()
 	_, err := first.Reserve(t.Context(), one)
 	require.NoError(t, err)
 	require.NoError(t, m.Fit(t.Context(), both), "it would be the first that waits")
 	ctx, cancel := context.WithCancel(t.Context())
-	_, second := m.Share(ctx, launch.Dir{})
+	_, second := m.Share(ctx, new(launch.Request), launch.Dir{})
 	defer second.Close()
 	ended := make(chan struct{})
 	go func() {
@@ -183,7 +183,7 @@ func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
 	<-time.After(1500 * time.Millisecond) // long enough to be known to wait
 	require.NoError(t, m.Fit(t.Context(), one), "a GPU is free")
 	require.ErrorContains(t, m.Fit(t.Context(), both), "every GPU that would do is in use, and another job waits for one")
-	_, third := m.Share(t.Context(), launch.Dir{})
+	_, third := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer third.Close()
 	_, err = third.Reserve(t.Context(), one)
 	require.NoError(t, err)

@@ -33,6 +33,11 @@ func misbehave(ctx context.Context, dir launch.Dir, req *launch.Request, rep eng
 	switch req.Job.State["do"] {
 	case "claim":
 		run.Status, run.Failure = engine.Canceled, &engine.Failure{Reason: engine.Reason(arg), Message: "sure"}
+		if !run.Failure.Reason.Interruption() && run.Failure.Reason != engine.Cancel {
+			run.Status = engine.Failed
+		}
+	case "die":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 	case "signal":
 		// Its own it may: the script's, and from whichever thread of ours.
 		l := &proc.Local{Scoped: true}
@@ -175,7 +180,7 @@ func TestAJobThatIsOverdueIsNotUnfit(t *testing.T) {
 }
 
 func TestSharedMemoryCountsOnce(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Memory = 3 * mapped })
+	p := newPool(t, func(c *launch.Config) { c.Machine = &launch.Machine{Memory: 3 * mapped} })
 	run, _ := launchOne(t, p, request("share", ""))
 	require.Equal(t, engine.Succeeded, run.Status, "%+v", run.Failure)
 	require.Equal(t, "<nil>", run.Result["error"])

@@ -25,11 +25,11 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	if err != nil {
 		return nil, err
 	}
-	ctx, share := l.Machine.Share(ctx, dir)
+	ctx, share := l.Machine.Share(ctx, req, dir)
 	defer share.Close()
 	own := *req
 	own.Host, own.Keys = share, share.Keys
-	run := l.Run(ctx, dir, &own, rep)
+	run := share.judged(l.Run(ctx, dir, &own, rep))
 	return &Outcome{Run: run, Workspace: dir.Workspace(), close: func() { l.give(dir) }}, nil
 }
 

@@ -235,7 +235,7 @@ func TestOfTasksThatRanAtOnceWhenTheChildDiedNoneIsBlamed(t *testing.T) {
 }
 
 func TestAJobOverItsMemoryIsKilledAndNamed(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Memory = 200 << 20 })
+	p := newPool(t, func(c *launch.Config) { c.Machine = &launch.Machine{Memory: 200 << 20} })
 	run, _ := launchOne(t, p, request("hoard", ""))
 	require.Equal(t, engine.OOM, run.Failure.Reason)
 	require.Contains(t, run.Failure.Message, "more than the 200 MiB it may")
@@ -243,7 +243,7 @@ func TestAJobOverItsMemoryIsKilledAndNamed(t *testing.T) {
 
 // The word about the culprit is out before the kill, which may take the worker along.
 func TestF26TheCulpritIsNamedBeforeItIsKilled(t *testing.T) {
-	p := newPool(t, func(c *launch.Config) { c.Memory = 200 << 20 })
+	p := newPool(t, func(c *launch.Config) { c.Machine = &launch.Machine{Memory: 200 << 20} })
 	req := request("hoard", "")
 	var why []engine.Reason
 	alive := 0

@@ -32,8 +32,14 @@ type Machine struct {
 	GPUs  *gpu.Pool   // nil: jobs get none
 	Tools *tool.Set   // nil: nobody looks
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
-	// Keys returns the operator's keys for the data of jobs; nil: there are none.
-	Keys func(ctx context.Context, s cloud.Service) (cloud.Keys, error)
+	// Keys returns the operator's keys for the data of a request's job, or why that gets none; nil: there are none.
+	Keys func(ctx context.Context, req *Request, s cloud.Service) (cloud.Keys, error)
+	// Memory is how many resident bytes a job and all it starts may use, MemoryAlone how many one that has the worker to itself:
+	// 0 is no limit, and as many.
+	Memory, MemoryAlone int64
+	// Killed returns how many processes of this worker's control group the kernel has killed for want of memory; nil: nobody
+	// counts. Jobs can't be asked: one that was has its worker to itself the next time.
+	Killed func() int64
 	// Patience is how long a task waits for GPUs that it requires and other jobs use; 0 is 5 min.
 	Patience time.Duration
 
@@ -46,14 +52,16 @@ type Machine struct {
 // Leased is how many GPUs jobs have now.
 func (m *Machine) Leased() int { return int(m.leased.Load()) }
 
-// Share returns what one job, whose folder is dir, has of the machine, and the job's context: it ends, by a *engine.Stop with reason GPULost, when
-// a GPU fails that the job has. Close the Share when the job is over.
-func (m *Machine) Share(ctx context.Context, dir Dir) (context.Context, *Share) {
+// Share returns what the job of req, whose folder is dir, has of the machine, and the job's context: it ends, by a *engine.Stop with
+// reason GPULost, when a GPU fails that the job has. Close the Share when the job is over.
+func (m *Machine) Share(ctx context.Context, req *Request, dir Dir) (context.Context, *Share) {
 	if m == nil {
 		m = new(Machine)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	return ctx, &Share{machine: m, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), held: map[int]func(){}, leases: map[*gpu.Lease]bool{}}
+	return ctx, &Share{
+		machine: m, req: req, dir: dir, stop: stop, turns: make(chan struct{}, maxWaits), killed: m.killed(), held: map[int]func(){}, leases: map[*gpu.Lease]bool{},
+	}
 }
 
 // errTaken is why a job does not begin that would only wait, behind another one.
@@ -62,7 +70,7 @@ var errTaken = errors.New("every GPU that would do is in use, and another job wa
 // Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
 // can't run it, and another error where it can't now.
 func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
-	_, s := m.Share(ctx, Dir{})
+	_, s := m.Share(ctx, new(Request), Dir{})
 	defer s.Close()
 	if err := s.Fit(ctx, n); err != nil {
 		return err
@@ -76,9 +84,11 @@ func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
 // A Share is one job's part of a Machine. It is the engine.Host of the job where that runs in the machine's own process.
 type Share struct {
 	machine *Machine
+	req     *Request
 	dir     Dir
 	stop    context.CancelCauseFunc // the job
 	turns   chan struct{}           // one value for each task that asks for GPUs now
+	killed  int64                   // by the kernel, before the job began
 
 	mu     sync.Mutex     // guards what follows
 	held   map[int]func() // what gives a grant back
@@ -160,8 +170,11 @@ func (s *Share) unfit(n engine.Need, err error) error {
 }
 
 // Reserve is engine.Host's. Disk is not waited for, by a job that may hold what others wait for: where there is too little the
-// machine is unfit.
+// machine is unfit, unless it is the job itself that has it.
 func (s *Share) Reserve(ctx context.Context, n engine.Need) (engine.Grant, error) {
+	if err := s.room(n); err != nil {
+		return engine.Grant{}, err
+	}
 	g, err := s.lease(ctx, n)
 	if err != nil {
 		return engine.Grant{}, err
@@ -230,7 +243,7 @@ func (s *Share) Keys(ctx context.Context, service cloud.Service) (cloud.Keys, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, keysWait, fmt.Errorf("the keys of %s did not come within %s", service, keysWait))
 	defer cancel()
-	return s.machine.Keys(ctx, service)
+	return s.machine.Keys(ctx, s.req, service)
 }
 
 // lose ends the job that has a GPU which failed. It does not block.

@@ -139,7 +139,7 @@ func believed(ctx context.Context, run *engine.Run, refusal func(task string) *e
 		refused := refusal(f.Task)
 		told.Status, told.Failure = engine.Canceled, &engine.Failure{
 			Reason: engine.Unfit, Kind: fault.Canceled, Task: f.Task, Place: f.Place,
-			Message: clipped(f.Message, maxSentence), Class: refused.Class, Busy: refused.Busy,
+			Message: clipped(f.Message, maxSentence), Class: refused.Class, Busy: refused.Busy, Alone: refused.Alone,
 		}
 	default:
 		told.Status = engine.Failed

@@ -17,16 +17,13 @@ const epilogueTimeout = 30 * time.Second // for all its callbacks
 
 // Config is a Pool's.
 type Config struct {
-	Argv   []string // the child's command line
-	Env    []string // the child's whole environment: data credentials only
-	Root   string   // folder for the children's folders; the worker's own, swept by it
-	Setup  Setup    // what every child is told; Dir and Devices are filled in
-	Slots  int      // jobs at once, and children kept warm; at least 1
-	Reuse  int      // jobs a child may run one after the other, of one pipeline and customer; 1 (or 0) is one
-	Memory int64    // resident bytes a job's whole tree may use; 0 is no limit
-	// MemoryAlone is Memory of a job that has the worker to itself; 0 is Memory.
-	MemoryAlone int64
-	Machine     *Machine // that the jobs share; nil has no GPUs, and counts nothing
+	Argv    []string // the child's command line
+	Env     []string // the child's whole environment: data credentials only
+	Root    string   // folder for the children's folders; the worker's own, swept by it
+	Setup   Setup    // what every child is told; Dir and Devices are filled in
+	Slots   int      // jobs at once, and children kept warm; at least 1
+	Reuse   int      // jobs a child may run one after the other, of one pipeline and customer; 1 (or 0) is one
+	Machine *Machine // that the jobs share; nil has no GPUs, and counts nothing
 	// Devices, when set, are the device files that a job may use, as far as they are there now. A child that may use others, or
 	// more, does not run it.
 	Devices func(req *Request) []string
@@ -124,7 +121,7 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 
 // work runs a request in a child, which has a share of the machine for as long. died is as child.work's.
 func (p *Pool) work(ctx context.Context, c *child, req *Request, rep engine.Reporter) (run *engine.Run, died bool) {
-	ctx, share := p.cfg.Machine.Share(ctx, c.dir)
+	ctx, share := p.cfg.Machine.Share(ctx, req, c.dir)
 	defer share.Close()
 	run, died = c.work(ctx, share, req, rep)
 	run.GPUSeconds = share.GPUSeconds()

@@ -13,6 +13,7 @@ const keptInterruptions = 10
 type Folded struct {
 	Interrupted int      `json:"interrupted"`
 	Bounced     int      `json:"bounced,omitzero"`    // of Interrupted: History.Bounced
+	Crowded     int      `json:"crowded,omitzero"`    // the same: History.Crowded
 	GPUsLost    []string `json:"gpusLost,omitzero"`   // hosts of those under which a GPU failed, each once
 	GPUSeconds  float64  `json:"gpuSeconds,omitzero"` // how long they have had GPUs, times how many
 }
@@ -50,6 +51,8 @@ func (f *Folded) add(a AttemptRecord) {
 	switch {
 	case a.Reason == engine.GPULost && !slices.Contains(f.GPUsLost, a.Host):
 		f.GPUsLost = append(slices.Clone(f.GPUsLost), a.Host)
+	case a.crowded():
+		f.Crowded++
 	case a.bounced():
 		f.Bounced++
 	}

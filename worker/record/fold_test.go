@@ -63,17 +63,18 @@ func TestWhatIsFoldedStillCounts(t *testing.T) {
 		end(t, claim(t, b, "j"), began)
 		end(t, claim(t, b, "j"), lost)
 	}
-	for range 30 {
+	end(t, claim(t, b, "j"), engine.Run{Failure: &engine.Failure{Reason: engine.Unfit, Busy: true, Alone: true}})
+	for range 29 {
 		bounce(t, b, "j")
 	}
 	a := claim(t, b, "j")
-	require.Equal(t, record.History{Failed: 1, Died: 1, Interrupted: 36, Bounced: 3, GPUsLost: []string{"pod-1"}}, a.History)
+	require.Equal(t, record.History{Failed: 1, Died: 1, Interrupted: 36, Bounced: 3, Crowded: 1, GPUsLost: []string{"pod-1"}}, a.History)
 	require.Equal(t, 39, a.N)
 	final, err := a.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
 	require.NoError(t, err)
 	require.Equal(t, 4.5, final.GPUSeconds)
 	require.Equal(t, 39, final.Tried())
-	require.Equal(t, &record.Folded{Interrupted: 26, Bounced: 3, GPUsLost: []string{"pod-1"}, GPUSeconds: 4.5}, final.Folded)
+	require.Equal(t, &record.Folded{Interrupted: 26, Bounced: 3, Crowded: 1, GPUsLost: []string{"pod-1"}, GPUSeconds: 4.5}, final.Folded)
 	var listed []int
 	for _, at := range final.Attempts {
 		listed = append(listed, at.N)

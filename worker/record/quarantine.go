@@ -183,6 +183,7 @@ type History struct {
 	HoardedAlone int // of Hoarded: they had their worker to themselves
 	Interrupted  int
 	Bounced      int // of Interrupted: their machine could not run them, and they had begun by then
+	Crowded      int // of Interrupted: they needed more memory than a slot has, and no more than the worker
 	Died         int // they never ended, and nothing says that the job was to blame
 	DiedAlone    int // of Died: they had their worker to themselves
 	// GPUsLost are the hosts of those of Interrupted under which a GPU failed, each once.
@@ -218,13 +219,18 @@ func (r *Record) count() History {
 			gone.add(a)
 		}
 	}
-	h.Interrupted, h.Bounced, h.GPUsLost = gone.Interrupted, gone.Bounced, gone.GPUsLost
+	h.Interrupted, h.Bounced, h.Crowded, h.GPUsLost = gone.Interrupted, gone.Bounced, gone.Crowded, gone.GPUsLost
 	return h
 }
 
 // bounced says whether a machine could not go on with an attempt that had begun, and not for what other jobs had of it.
 func (a *AttemptRecord) bounced() bool {
 	return a.Reason == engine.Unfit && a.Begun && (a.Failure == nil || !a.Failure.Busy)
+}
+
+// crowded says whether an attempt needed more memory than a slot has, and no more than its worker.
+func (a *AttemptRecord) crowded() bool {
+	return a.Reason == engine.Unfit && a.Failure != nil && a.Failure.Alone
 }
 
 // fitTime is how long an attempt may take that finds its machine unfit before it begins.

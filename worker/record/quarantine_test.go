@@ -40,6 +40,9 @@ func TestWhatOtherJobsHadOfAMachineIsNotCounted(t *testing.T) {
 		require.NoError(t, claim(t, b, "j").End(t.Context(), record.Outcome{Attempt: record.AttemptInterrupted, Run: run, Failure: run.Failure}))
 	}
 	require.Equal(t, record.History{Interrupted: 2, Bounced: 1}, claim(t, b, "j").History)
+	f := &engine.Failure{Reason: engine.Unfit, Busy: true, Alone: true}
+	require.NoError(t, claim(t, b, "large").End(t.Context(), record.Outcome{Attempt: record.AttemptInterrupted, Run: &engine.Run{Failure: f}, Failure: f}))
+	require.Equal(t, record.History{Interrupted: 1, Crowded: 1}, claim(t, b, "large").History)
 }
 
 func TestAQuarantineIsKeptWithTheFinalRecordAndNamedByIt(t *testing.T) {

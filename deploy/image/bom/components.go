@@ -27,15 +27,16 @@ func components(root, manifest string) ([]component, error) {
 	if err != nil {
 		return nil, err
 	}
-	debian, err := packages(image, "var/lib/dpkg/status", "debian")
+	known := terms(manifest)
+	debian, err := packages(image, "var/lib/dpkg/status", "debian", known)
 	if err != nil {
 		return nil, err
 	}
-	nvidia, err := packages(image, "usr/share/doc/nvidia/packages", "nvidia")
+	nvidia, err := packages(image, "usr/share/doc/nvidia/packages", "nvidia", nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	tools, err := toolPackages(image, toolsFolder, terms(manifest))
+	tools, err := toolPackages(image, toolsFolder, known)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +61,9 @@ func goModules(binary string) ([]component, error) {
 	return all, nil
 }
 
-// packages reads dpkg's status file: paragraphs of fields, as in a mail's header. Licences stand beside each package, in
-// /usr/share/doc/NAME/copyright.
-func packages(image fs.FS, name, vendor string) ([]component, error) {
+// packages reads dpkg's status file: paragraphs of fields, as in a mail's header. Licences that terms does not know stand
+// beside each package, in /usr/share/doc/NAME/copyright.
+func packages(image fs.FS, name, vendor string, terms map[origin]string) ([]component, error) {
 	f, err := image.Open(name)
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func packages(image fs.FS, name, vendor string) ([]component, error) {
 	for {
 		fields, err := r.ReadMIMEHeader()
 		if fields.Get("Package") != "" && strings.HasSuffix(fields.Get("Status"), " installed") {
-			c := library(fields.Get("Package"), fields.Get("Version"), "deb/"+vendor, "")
+			c := library(fields.Get("Package"), fields.Get("Version"), "deb/"+vendor, terms[origin{name: fields.Get("Package")}])
 			c.PURL += "?arch=" + url.QueryEscape(fields.Get("Architecture"))
 			if vendor == "debian" {
 				c.PURL += "&distro=debian-12" // scanners look up its advisories by it
@@ -96,8 +97,8 @@ func packages(image fs.FS, name, vendor string) ([]component, error) {
 
 const toolsFolder = "opt/millrace/tools"
 
-// An origin is what the manifest and a package in the tools' folder have in common: the package of npm, or the folder that the
-// row's wheels lie in, and the version.
+// An origin is what the manifest and a package have in common: the package of npm, or the folder that the row's wheels lie in,
+// and the version; or Debian's package, in any.
 type origin struct{ name, version string }
 
 // terms reads the licences of the manifest's rows. What packages say of themselves is often less, and sometimes nothing.
@@ -111,6 +112,9 @@ func terms(manifest string) map[origin]string {
 		switch name, version, how, source, licence := columns[0], columns[1], columns[3], columns[4], columns[6]; how {
 		case "npm":
 			all[origin{source, version}] = licence
+		case "apt": // the tool first, then what it needs
+			tool, _, _ := strings.Cut(source, " ")
+			all[origin{name: tool}] = licence
 		case "pip":
 			all[origin{name, version}] = licence
 		}

@@ -43,7 +43,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Bucket == "" {
 		return nil, errors.New("no bucket is given; a store is one like cos://bucket/prefix")
 	}
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open store cos://%s: %w", c.Bucket, err)
 	}

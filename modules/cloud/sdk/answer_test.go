@@ -80,7 +80,7 @@ func TestAnAddressThatJobsMayNotReachStaysRefusedForGood(t *testing.T) {
 	c, err := AWS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Load(t.Context())
 	require.NoError(t, err)
 	_, ofAWS := s3.NewFromConfig(c).ListBuckets(t.Context(), nil)
-	of, err := COS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Open()
+	of, err := COS{Endpoint: "http://127.0.0.1:1", Keys: keys, HTTP: client}.Open(t.Context())
 	require.NoError(t, err)
 	_, ofCOS := of.ListBucketsWithContext(t.Context(), nil)
 	for _, err := range []error{ofAWS, ofCOS} {

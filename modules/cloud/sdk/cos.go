@@ -41,8 +41,9 @@ type COS struct {
 
 const iamEndpoint = "https://iam.cloud.ibm.com/identity/token"
 
-// Open returns a client. Nothing is retried, and every step has a time limit.
-func (c COS) Open() (*s3.S3, error) {
+// Open returns a client. Nothing is retried, and every step has a time limit. It may ask Keys, of which none at all is
+// anonymous access.
+func (c COS) Open(ctx context.Context) (*s3.S3, error) {
 	if c.Endpoint == "" {
 		return nil, errors.New("no COS endpoint is given; it is one like https://s3.eu-de.cloud-object-storage.appdomain.cloud")
 	}
@@ -52,7 +53,7 @@ func (c COS) Open() (*s3.S3, error) {
 	}
 	conf := ibm.NewConfig().WithEndpoint(c.Endpoint).WithRegion(cmp.Or(c.Region, "us-east-1")).
 		WithS3ForcePathStyle(true).WithMaxRetries(0).WithHTTPClient(client)
-	creds, err := c.credentials(conf)
+	creds, err := c.proof(ctx, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +64,24 @@ func (c COS) Open() (*s3.S3, error) {
 	return s3.New(s), nil
 }
 
+// proof is what calls are signed with. Whether it is none at all is asked once: the SDK wants to know beforehand.
+func (c COS) proof(ctx context.Context, conf *ibm.Config) (*credentials.Credentials, error) {
+	if c.Keys == nil {
+		return c.credentials(conf)
+	}
+	k, err := c.Keys(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("get credentials: %w", err)
+	case k.ID == "" && k.Token == "":
+		return credentials.AnonymousCredentials, nil
+	}
+	return credentials.NewCredentials(&givenKeys{keys: c.Keys}), nil
+}
+
+// credentials are the operator's own.
 func (c COS) credentials(conf *ibm.Config) (*credentials.Credentials, error) {
 	switch {
-	case c.Keys != nil:
-		return credentials.NewCredentials(&givenKeys{keys: c.Keys}), nil
 	case c.File != "":
 		f := &credentialFile{cos: c, conf: conf}
 		_, err := f.Retrieve()
@@ -134,18 +149,14 @@ func (g *givenKeys) Retrieve() (credentials.Value, error) {
 
 func (g *givenKeys) RetrieveWithContext(ctx credentials.Context) (credentials.Value, error) {
 	k, err := g.keys(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return credentials.Value{}, fmt.Errorf("get credentials: %w", err)
-	case k.ID != "":
-		k.Expires = k.End()
-		g.last = k
-		return credentials.Value{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, ProviderName: "given"}, nil
-	case k.Token == "":
-		return credentials.Value{}, errors.New("get credentials: there are none for COS: give an HMAC key pair or an API key")
 	}
 	k.Expires = k.End()
 	g.last = k
+	if k.ID != "" {
+		return credentials.Value{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Token, ProviderName: "given"}, nil
+	}
 	bearer := token.Token{AccessToken: k.Token, TokenType: "Bearer", Expiration: k.Expires.Unix()}
 	return credentials.Value{Token: bearer, ProviderName: "given", ProviderType: "oauth"}, nil
 }

@@ -29,7 +29,7 @@ func identityServer(t *testing.T, status int, answer string) string {
 
 func TestWhoRefusesCredentialsIsNotUnreachable(t *testing.T) {
 	byKey := func(t *testing.T, endpoint string) error {
-		client, err := COS{Endpoint: "http://127.0.0.1:1", APIKey: "my-secret-key", InstanceID: "crn", AuthEndpoint: endpoint}.Open()
+		client, err := COS{Endpoint: "http://127.0.0.1:1", APIKey: "my-secret-key", InstanceID: "crn", AuthEndpoint: endpoint}.Open(t.Context())
 		require.NoError(t, err)
 		_, err = client.ListObjectsV2WithContext(t.Context(), &ibms3.ListObjectsV2Input{Bucket: aws.String("b")})
 		return err

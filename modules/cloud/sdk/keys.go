@@ -41,21 +41,29 @@ type Chain struct {
 // patience is how long whoever gives out keys may take.
 const patience = 20 * time.Second
 
-// Keys returns what a service takes. Its errors name the service, and say where credentials may come from. It returns when ctx ends, and after
-// 20 s at most; who asks for keys of one service waits for nobody who asks for those of another.
+// Keys returns what a service takes. Its errors name the service, and say where credentials may come from. It returns when
+// ctx ends, and after 20 s at most; who asks for keys of one service waits for nobody who asks for those of another.
 func (c *Chain) Keys(ctx context.Context, s cloud.Service) (cloud.Keys, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, patience, fault.As(fault.Transient,
-		fmt.Errorf("%s: who gives credentials out has not answered for %s; check that it runs, and the way to it", s, patience)))
+	silent := fault.As(fault.Transient,
+		fmt.Errorf("%s: who gives credentials out has not answered for %s; check that it runs, and the way to it", s, patience))
+	limited, cancel := context.WithTimeoutCause(ctx, patience, silent)
 	defer cancel()
 	got := c.asks.DoChan(string(s), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		return c.ask(ctx, s)
+		k, err := c.ask(ctx, s)
+		if err != nil && ctx.Err() != nil {
+			err = silent
+		}
+		return k, err
 	})
 	select {
 	case <-limited.Done():
 		return cloud.Keys{}, context.Cause(limited)
 	case r := <-got:
+		if e, ok := errors.AsType[*fault.Error](r.Err); ok {
+			return cloud.Keys{}, e
+		}
 		if r.Err != nil {
 			return cloud.Keys{}, fmt.Errorf("%s: %s", s, oneLine(root(r.Err)))
 		}

@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/fault"
 )
 
 func TestKeysOfAWSComeFromTheEnvironmentUnlessDataHasItsOwn(t *testing.T) {
@@ -102,6 +105,25 @@ func TestF19WhoGivesOutKeysAndDoesNotAnswerHoldsUpNobody(t *testing.T) {
 	}
 	_, err = chain.Keys(t.Context(), cloud.ServiceAWS)
 	require.NoError(t, err)
+}
+
+func TestF19WhoJoinsAnAskThatHangsReadsTheSameSentence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Chain{aws: aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			<-ctx.Done()
+			return aws.Credentials{}, fmt.Errorf("get: %w", ctx.Err())
+		})}
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				_, err := c.Keys(t.Context(), cloud.ServiceAWS)
+				require.EqualError(t, err, "aws: who gives credentials out has not answered for 20s; check that it runs, and the way to it")
+				require.Equal(t, fault.Transient, fault.Of(err))
+			})
+			time.Sleep(5 * time.Second)
+		}
+		wg.Wait()
+	})
 }
 
 func TestKeysAreAskedForAgainBeforeTheyEnd(t *testing.T) {

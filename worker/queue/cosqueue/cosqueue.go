@@ -78,7 +78,7 @@ var _ queue.Broker = (*Driver)(nil)
 // Open opens the queue below c.Prefix. It makes sure that the bucket honours conditional writes, and refuses one that does
 // not: there is no safe lease on plain reads and writes.
 func Open(ctx context.Context, c Config) (*Driver, error) {
-	d, err := connect(c)
+	d, err := connect(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +89,10 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 }
 
 // connect returns a driver that has made no request yet.
-func connect(c Config) (*Driver, error) {
+func connect(ctx context.Context, c Config) (*Driver, error) {
 	c.Visibility, c.Idle = cmp.Or(c.Visibility, 30*time.Second), cmp.Or(c.Idle, 5*time.Second)
 	c.Prefix = strings.Trim(c.Prefix, "/")
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(ctx)
 	if err := errors.Join(c.check(), err); err != nil {
 		return nil, fault.As(fault.Permanent, fmt.Errorf("open queue cos://%s/%s: %w", c.Bucket, c.Prefix, err))
 	}

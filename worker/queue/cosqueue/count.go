@@ -14,8 +14,8 @@ const enough = 5000
 type Counter struct{ driver *Driver }
 
 // NewCounter makes no request. c.Visibility should be the workers'.
-func NewCounter(c Config) (*Counter, error) {
-	d, err := connect(c)
+func NewCounter(ctx context.Context, c Config) (*Counter, error) {
+	d, err := connect(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 		require.NoError(t, d.Nack(t.Context(), one(t, d).Receipt, 10*time.Minute))
 		held := one(t, d)
 
-		counter, err := NewCounter(c)
+		counter, err := NewCounter(t.Context(), c)
 		require.NoError(t, err)
 		count := func() queue.Load {
 			l, err := counter.Count(t.Context())
@@ -54,7 +54,7 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 		require.Equal(t, queue.Load{Visible: 2, InFlight: 1, Delayed: 1, HandedBack: 1, Requests: 2}, count())
 		require.Equal(t, map[string]int{"GET": 2}, methods(), "it writes nothing, and asks as often as it says")
 
-		empty, err := NewCounter(memory(t))
+		empty, err := NewCounter(t.Context(), memory(t))
 		require.NoError(t, err)
 		l, err := empty.Count(t.Context())
 		require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestALeaseWhoseWorkerDiedIsWorkOnceItHasLasted(t *testing.T) {
 		d := start(t, c)
 		send(t, d, "work")
 		one(t, d) // by a worker that is seen no more
-		counter, err := NewCounter(c)
+		counter, err := NewCounter(t.Context(), c)
 		require.NoError(t, err)
 		for _, want := range []queue.Load{{InFlight: 1, Requests: 2}, {Visible: 1, Requests: 2}} {
 			l, err := counter.Count(t.Context())
@@ -92,7 +92,7 @@ func TestACountEndsWhenThereIsEnoughForAnybody(t *testing.T) {
 		for range enough + 2*pageSize {
 			send(t, d, "work")
 		}
-		counter, err := NewCounter(c)
+		counter, err := NewCounter(t.Context(), c)
 		require.NoError(t, err)
 		l, err := counter.Count(t.Context())
 		require.NoError(t, err)

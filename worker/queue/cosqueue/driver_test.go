@@ -78,7 +78,7 @@ func gateway(t testing.TB) Config {
 		Prefix:     "jobs of mine",
 		Visibility: gatewayVisibility,
 	}
-	client, err := c.COS.Open()
+	client, err := c.COS.Open(t.Context())
 	require.NoError(t, err)
 	_, err = client.CreateBucketWithContext(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(c.Bucket)})
 	require.NoError(t, err)
