@@ -10,22 +10,24 @@ import (
 // A reading is what is known of a queue and its pods.
 type reading struct {
 	load    queue.Load
-	counted time.Time // when the broker last said so; zero: it never has
-	census  pods.Census
+	counted time.Time   // when the broker last said so; zero: it never has
+	then    pods.Census // what the pods said at that time
+	census  pods.Census // what they said last
 }
 
 // work is how many messages there are for workers: those that wait, those that were sent with a delay, and those that run. It
 // is never less than what keeps as many replicas as there are busy pods.
 //
 // How many run, the pods know: the broker counts as in flight what is only hidden for back-off, too. A pod that does not answer
-// may have as many jobs as it has slots, but all of them together no more than are in flight.
+// may have as many jobs as it has slots, but all of them together no more than are in flight. While the broker says nothing, what
+// waited when it last did and runs now is not counted twice.
 func (r reading) work(t trigger) int {
 	running := r.load.InFlight
-	if r.census.Complete {
-		running = min(running, r.census.Jobs+r.census.Silent*t.slots)
+	if r.then.Complete {
+		running = min(running, r.then.Jobs+r.then.Silent*t.slots)
 	}
-	running = max(running, r.census.Jobs)
-	return max(r.load.Visible+r.load.Delayed+running, (r.census.Busy+r.census.Silent)*t.target)
+	running = max(running, r.then.Jobs)
+	return max(r.load.Visible+r.load.Delayed+running, r.census.Jobs, (r.census.Busy+r.census.Silent)*t.target)
 }
 
 // age is for how long the broker has not said anything newer.

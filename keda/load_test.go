@@ -22,7 +22,7 @@ func TestWork(t *testing.T) {
 		{"what waits, and what was sent with a delay", queue.Load{Visible: 3, Delayed: 2}, pods.Census{Complete: true}, five, 5},
 		{"what SQS hides for back-off is no work while all pods answer", queue.Load{InFlight: 7}, pods.Census{Complete: true, Pods: 2}, five, 0},
 		{"nor with no pod at all", queue.Load{InFlight: 7}, pods.Census{Complete: true}, five, 0},
-		{"what COS hides for back-off is none anyway", queue.Load{HandedBack: 7}, pods.Census{}, five, 0},
+		{"what COS hides for back-off is none anyway", queue.Load{Later: 7}, pods.Census{}, five, 0},
 		{"what runs the pods know", queue.Load{Visible: 4, InFlight: 9}, pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 3}, five, 7},
 		{"where nobody knows pods, all in flight runs", queue.Load{Visible: 4, InFlight: 9}, pods.Census{}, five, 13},
 		{"each busy pod keeps a replica", queue.Load{}, pods.Census{Complete: true, Pods: 5, Busy: 3, Jobs: 3}, five, 15},
@@ -33,9 +33,16 @@ func TestWork(t *testing.T) {
 		{"nor where pods may be missing", queue.Load{InFlight: 1}, pods.Census{Pods: 1, Busy: 1, Jobs: 3}, trigger{target: 1, slots: 4}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, reading{load: tt.load, census: tt.census}.work(tt.trigger))
+			require.Equal(t, tt.want, reading{load: tt.load, then: tt.census, census: tt.census}.work(tt.trigger))
 		})
 	}
+}
+
+func TestInAnOutageWhatBeganSinceIsNotCountedTwice(t *testing.T) {
+	r := reading{load: queue.Load{Visible: 4}, then: pods.Census{Complete: true, Pods: 2}, census: pods.Census{Complete: true, Pods: 2, Busy: 2, Jobs: 4}}
+	require.Equal(t, 4, r.work(trigger{target: 2, slots: 4}))
+	r.load.Visible = 0
+	require.Equal(t, 4, r.work(trigger{target: 1, slots: 4}), "what runs keeps its replicas")
 }
 
 func TestParseTrigger(t *testing.T) {

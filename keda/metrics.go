@@ -81,10 +81,10 @@ func gauges() []gauge {
 	return []gauge{
 		define("scaler_age_seconds", "For how long the broker has not said how much there is to do.", prometheus.GaugeValue, "",
 			known(func(r reading) map[string]float64 { return map[string]float64{"": r.age().Seconds()} })),
-		define("queue_messages", "Messages, as the broker counts them; on SQS what was handed back is inflight.", prometheus.GaugeValue, "state",
+		define("queue_messages", "Messages, as the broker counts them; on SQS what was handed back for later is inflight.", prometheus.GaugeValue, "state",
 			known(func(r reading) map[string]float64 {
 				return map[string]float64{
-					"visible": float64(r.load.Visible), "inflight": float64(r.load.InFlight), "delayed": float64(r.load.Delayed), "handed_back": float64(r.load.HandedBack),
+					"visible": float64(r.load.Visible), "inflight": float64(r.load.InFlight), "delayed": float64(r.load.Delayed), "later": float64(r.load.Later),
 				}
 			})),
 		define("scaler_pods", "Pods of the queue's class, by what they say; silent ones do not answer, and count as busy.", prometheus.GaugeValue, "state",

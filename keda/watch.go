@@ -148,7 +148,7 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	was := w.failure != nil
 	w.failure = err
 	if err == nil {
-		w.known.load, w.known.counted = load, counted
+		w.known.load, w.known.counted, w.known.then = load, counted, census
 	} else {
 		w.errors++
 	}

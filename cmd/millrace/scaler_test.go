@@ -134,6 +134,27 @@ func (s *scaling) follow(queue string) func(active bool) {
 	}
 }
 
+// pushes holds the scaler to say soon that a message waits in b, which is empty, and that it is gone.
+func (s *scaling) pushes(name string, b queue.Broker) {
+	t := s.t
+	pushed := s.follow(name)
+	pushed(false)
+	for range 3 {
+		sent := time.Now()
+		_, err := b.Send(t.Context(), queue.Draft{Body: []byte("{}")})
+		require.NoError(t, err)
+		pushed(true)
+		took := time.Since(sent)
+		t.Logf("%s: pushed after %v", name, took.Round(time.Millisecond))
+		require.Less(t, took, 5*time.Second)
+		ms, err := b.Receive(t.Context(), 1, time.Second)
+		require.NoError(t, err)
+		require.Len(t, ms, 1)
+		require.NoError(t, b.Ack(t.Context(), []queue.Receipt{ms[0].Receipt})[0])
+		pushed(false)
+	}
+}
+
 // work is what the scaler says of a queue.
 func (s *scaling) work(queue string) int64 {
 	s.t.Helper()
@@ -217,28 +238,11 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	}})
 	require.NoError(t, err)
 
+	began := time.Now()
 	var wg sync.WaitGroup
 	for name, b := range map[string]queue.Broker{"light": onSQS, "gpu": onCOS} {
-		pushed := s.follow(name)
-		wg.Go(func() {
-			pushed(false)
-			for range 3 {
-				sent := time.Now()
-				_, err := b.Send(t.Context(), queue.Draft{Body: []byte("{}")})
-				require.NoError(t, err)
-				pushed(true)
-				took := time.Since(sent)
-				t.Logf("%s: pushed after %v", name, took.Round(time.Millisecond))
-				require.Less(t, took, 5*time.Second)
-				ms, err := b.Receive(t.Context(), 1, time.Second)
-				require.NoError(t, err)
-				require.Len(t, ms, 1)
-				require.NoError(t, b.Ack(t.Context(), []queue.Receipt{ms[0].Receipt})[0])
-				pushed(false)
-			}
-		})
+		wg.Go(func() { s.pushes(name, b) })
 	}
-	began := time.Now()
 	wg.Wait()
 	seconds := int64(time.Since(began).Seconds()) + 3 // the first, and finding the queue
 	require.LessOrEqual(t, sqsToll.requests.Load(), seconds)

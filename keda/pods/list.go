@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,22 @@ type pod struct {
 			} `json:"state"`
 		} `json:"containerStatuses"`
 	} `json:"status"`
+}
+
+// lean drops what others have written to the pod, which may be long.
+func (p *pod) lean() *pod {
+	of := func(all map[string]string, keys ...string) map[string]string {
+		kept := map[string]string{}
+		for _, key := range keys {
+			if v, ok := all[key]; ok {
+				kept[key] = v
+			}
+		}
+		return kept
+	}
+	p.Metadata.Labels = of(p.Metadata.Labels, ClassLabel)
+	p.Metadata.Annotations = of(p.Metadata.Annotations, busyMark, deletionCost, keepNode, safeToEvict)
+	return p
 }
 
 // works says whether the pod may have a job that nobody takes from it: its containers run, and it is not on its way out. The
@@ -100,7 +117,7 @@ func (w *Watch) list(ctx context.Context) (version string, err error) {
 	defer w.mu.Unlock()
 	clear(w.pods)
 	for _, p := range l.Items {
-		w.pods[p.Metadata.Name] = p
+		w.pods[p.Metadata.Name] = p.lean()
 	}
 	if !w.listed {
 		w.listed = true
@@ -147,7 +164,7 @@ func (w *Watch) follow(ctx context.Context, version string) (string, error) {
 		if err := json.Unmarshal(e.Object, &p); err != nil {
 			return version, fmt.Errorf("read a pod of %s: %w", w.namespace, err)
 		}
-		version = p.Metadata.ResourceVersion
+		version = cmp.Or(p.Metadata.ResourceVersion, version)
 		w.keep(e.Type, &p)
 	}
 }
@@ -158,7 +175,7 @@ func (w *Watch) keep(event string, p *pod) {
 	defer w.mu.Unlock()
 	switch event {
 	case "ADDED", "MODIFIED":
-		w.pods[p.Metadata.Name] = p
+		w.pods[p.Metadata.Name] = p.lean()
 	case "DELETED":
 		delete(w.pods, p.Metadata.Name)
 	}

@@ -87,7 +87,7 @@ func (w *Watch) marked(was, now *pod) {
 	defer w.mu.Unlock()
 	w.denied = time.Time{}
 	if w.pods[was.Metadata.Name] == was {
-		w.pods[was.Metadata.Name] = now
+		w.pods[was.Metadata.Name] = now.lean()
 	}
 }
 

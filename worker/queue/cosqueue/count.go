@@ -2,12 +2,16 @@ package cosqueue
 
 import (
 	"context"
+	"time"
 
 	"github.com/millrace/millrace/worker/queue"
 )
 
 // enough is how much work a count looks for: more would cost a request for every page of it, and nobody has workers for it.
 const enough = 5000
+
+// soon is the longest delay that counts as work: SQS knows no longer one.
+const soon = 15 * time.Minute
 
 // A Counter counts what there is to do in a queue. It lists and does nothing else, so the role Reader on the bucket is
 // enough. Leases are judged by what it has seen of them before: it is to be kept while the queue is watched.
@@ -33,8 +37,8 @@ func (c *Counter) Count(ctx context.Context) (queue.Load, error) {
 			l.Visible++
 		case s.state == queue.InFlight:
 			l.InFlight++
-		case s.back:
-			l.HandedBack++
+		case s.back || s.hidden > soon:
+			l.Later++
 		default:
 			l.Delayed++
 		}

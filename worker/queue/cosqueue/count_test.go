@@ -38,8 +38,10 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 		for range 4 {
 			send(t, d, "work")
 		}
-		_, err := d.Send(t.Context(), queue.Draft{Body: []byte("later"), Delay: time.Minute})
-		require.NoError(t, err)
+		for _, delay := range []time.Duration{time.Minute, 24 * time.Hour} {
+			_, err := d.Send(t.Context(), queue.Draft{Body: []byte("later"), Delay: delay})
+			require.NoError(t, err)
+		}
 		require.NoError(t, d.Nack(t.Context(), one(t, d).Receipt, 10*time.Minute))
 		held := one(t, d)
 
@@ -51,7 +53,7 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 			return l
 		}
 		methods()
-		require.Equal(t, queue.Load{Visible: 2, InFlight: 1, Delayed: 1, HandedBack: 1, Requests: 2}, count())
+		require.Equal(t, queue.Load{Visible: 2, InFlight: 1, Delayed: 1, Later: 2, Requests: 2}, count())
 		require.Equal(t, map[string]int{"GET": 2}, methods(), "it writes nothing, and asks as often as it says")
 
 		empty, err := NewCounter(t.Context(), memory(t))
@@ -62,9 +64,11 @@ func TestACountTellsWhatWaitsFromWhatWasHandedBack(t *testing.T) {
 
 		ack(t, d, held)
 		time.Sleep(2 * time.Minute)
-		require.Equal(t, queue.Load{Visible: 3, HandedBack: 1, Requests: 2}, count(), "the delayed one is due")
+		require.Equal(t, queue.Load{Visible: 3, Later: 2, Requests: 2}, count(), "the delayed one is due")
 		time.Sleep(9 * time.Minute)
-		require.Equal(t, queue.Load{Visible: 4, Requests: 2}, count(), "the one handed back is due")
+		require.Equal(t, queue.Load{Visible: 4, Later: 1, Requests: 2}, count(), "the one handed back is due")
+		time.Sleep(24*time.Hour - 20*time.Minute)
+		require.Equal(t, queue.Load{Visible: 4, Delayed: 1, Requests: 2}, count(), "the one of tomorrow is due soon")
 	})
 }
 
