@@ -37,7 +37,8 @@ func (a *attempt) conclude(held context.Context, out *launch.Outcome, err error)
 	if a.lease.Lost() != nil {
 		j = judgement{verdict: drop} // whatever the job made of it
 	}
-	v, final := a.answer(held, run, failureOf(run, err), j)
+	a.judged, a.failure = j, failureOf(run, err)
+	v, final := a.answer(held, run, a.failure, j)
 	a.tell(v, run, final)
 }
 
@@ -66,32 +67,6 @@ func (a *attempt) answer(held context.Context, run *engine.Run, failure *engine.
 		return a.settle(held, j, nil), nil
 	}
 	return a.commit(held, run, failure, j)
-}
-
-// tell tells in numbers what has become of the attempt, and its message (v). run is nil where nothing ran, final where the job
-// is not over.
-func (a *attempt) tell(v verdict, run *engine.Run, final *record.Record) {
-	s := Settlement{
-		Pipeline: a.pipelineLabel(), Verdict: string(v), Duration: time.Since(a.started), LeaseLost: a.lease.Lost() != nil,
-	}
-	if run != nil {
-		s.GPUSeconds = run.GPUSeconds
-	}
-	if final != nil && (v == ack || v == bury) && !a.job.Enqueued.IsZero() {
-		s.Latency = max(0, final.Finished.Sub(final.Enqueued))
-	}
-	a.worker.cfg.Settled(s)
-}
-
-// pipelineLabel is a name of the catalogue, or a word for what is none.
-func (a *attempt) pipelineLabel() string {
-	switch {
-	case a.job.Inline != nil:
-		return "inline"
-	case a.req == nil:
-		return "none"
-	}
-	return nameOf(a.req.Source)
 }
 
 // end records how an attempt ended that does not decide its job. Where the store takes no more than a word, that has
@@ -148,6 +123,7 @@ func (a *attempt) commit(held context.Context, run *engine.Run, failure *engine.
 // yield answers the broker for an attempt that another one was faster than. The callback is the other's to send; where
 // there is one, the message comes again in a while, in case the other died before it did.
 func (a *attempt) yield(ctx context.Context, final *record.Record) verdict {
+	a.worker.duplicates.Add(1)
 	a.log.InfoContext(ctx, "attempt superseded", "status", final.Status)
 	if a.callbackURL() == "" {
 		return a.settle(ctx, judgeFinal(final), nil)

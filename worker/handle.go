@@ -41,6 +41,7 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 		return
 	}
 	if !w.enter(begin, a) {
+		w.duplicates.Add(1)
 		a.handBack(ctx, a.again(begin, maxTrouble), "this job is running here already")
 		return
 	}
@@ -66,6 +67,10 @@ type attempt struct {
 	log     *slog.Logger
 	started time.Time
 	over    chan struct{} // closed when it runs here no more
+
+	judged    judgement       // once it is
+	failure   *engine.Failure // the same; it means nothing where the job succeeded
+	published int64           // bytes of outputs that were stored
 }
 
 // handle claims the attempt, runs it and settles. After begin the job is not begun. ctx is the job's: it ends when that has
@@ -90,6 +95,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	a.worker.outage.see(err)
 	switch final, done := errors.AsType[*record.FinalError](err); {
 	case done: // an earlier delivery got this far: only what is owed is done
+		a.worker.duplicates.Add(1)
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
 		a.tell(a.settle(held, judgeFinal(final.Final), final.Final), nil, final.Final)
 	case damaged(err):

@@ -98,7 +98,8 @@ func (a *attempt) publishFile(ctx context.Context, root *os.Root, path string) e
 		return err
 	}
 	name, _ := strings.CutPrefix(path, outputs+"/")
-	_, err = a.record.Publish(ctx, name, f)
+	stored, err := a.record.Publish(ctx, name, f)
+	a.published += stored.Size
 	if _, ok := errors.AsType[*blob.KeyError](err); ok {
 		return itsDoing(fmt.Errorf("%w; give the file another name", err))
 	}

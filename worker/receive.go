@@ -16,6 +16,7 @@ import (
 func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 	idleSince, said := time.Now(), time.Time{}
 	for {
+		w.loop.enters(waitsForSlot)
 		n := w.takeSlots(ctx) // before a message, never the other way round
 		if n == 0 {
 			return nil
@@ -24,7 +25,10 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 			w.giveSlots(n - 1)
 			n = 1
 		}
-		if err := w.ready(); err != nil {
+		w.loop.enters(looksAround)
+		err := w.ready()
+		w.loop.looked(err)
+		if err != nil {
 			if errors.Is(err, ErrOver) {
 				w.giveSlots(n)
 				return err
@@ -40,6 +44,7 @@ func (w *Worker) receive(ctx context.Context, start func(*queue.Lease)) error {
 			continue
 		}
 		idleSince = w.idleSince(idleSince)
+		w.loop.enters(asksQueue)
 		leases, err := w.cfg.Feed.Receive(ctx, n, w.patience(idleSince))
 		w.giveSlots(n - len(leases))
 		if ctx.Err() != nil {
@@ -96,12 +101,20 @@ func (w *Worker) patience(idleSince time.Time) time.Duration {
 	return min(max(left, 100*time.Millisecond), receiveWait)
 }
 
-// count adds to the messages being handled.
-func (w *Worker) count(n int) {
+// begins counts a message as being handled.
+func (w *Worker) begins(l *queue.Lease) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.active += n
 	w.busy = time.Now()
+	w.begun[l] = w.busy
+}
+
+// ends says that it is handled no more.
+func (w *Worker) ends(l *queue.Lease) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = time.Now()
+	delete(w.begun, l)
 }
 
 // idleSince is when there was last anything to do: since, or later, or now.
@@ -109,7 +122,7 @@ func (w *Worker) idleSince(since time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.active > 0:
+	case len(w.begun) > 0:
 		return time.Now()
 	case w.busy.After(since):
 		return w.busy

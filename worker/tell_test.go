@@ -36,16 +36,16 @@ func TestWhatBecameOfAnAttemptIsToldOnceItIsSo(t *testing.T) {
 		set  func(p *plant)
 		want []string
 	}{
-		{"all took it", func(*plant) {}, []string{"p ack over"}},
-		{"the store did not take the outcome", func(p *plant) { p.onFlaky(-1, finals) }, []string{"p nack"}},
+		{"all took it", func(*plant) {}, []string{"p succeeded over"}},
+		{"the store did not take the outcome", func(p *plant) { p.onFlaky(-1, finals) }, []string{"p interrupted"}},
 		{"nor the callback that failed", func(p *plant) {
 			p.onFlaky(-1, func(key string) bool { return strings.Contains(key, "/owed-") || strings.HasSuffix(key, "/callback") })
 			p.cfg.CallbackURL = "http://127.0.0.1:1/"
-		}, []string{"p nack"}},
+		}, []string{"p interrupted"}},
 		{"the broker took the answer for another's", func(p *plant) {
 			p.cfg.Feed = feedOn(t, voided{p.driver, new(sync.Once)})
 			p.cfg.ExitWhenIdle = 2 * time.Second // past the lease, which nobody extends any more
-		}, []string{"p drop", "p ack over"}},
+		}, []string{"p lost", "p succeeded over"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +56,7 @@ func TestWhatBecameOfAnAttemptIsToldOnceItIsSo(t *testing.T) {
 			p.run()
 			var got []string
 			for _, s := range told() {
-				text := s.Pipeline + " " + s.Verdict
+				text := s.Pipeline + " " + s.Outcome
 				if s.Latency > 0 {
 					text += " over"
 				}

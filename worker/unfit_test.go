@@ -272,7 +272,7 @@ func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	p.cfg.Settled = func(s worker.Settlement) {
 		mu.Lock()
 		defer mu.Unlock()
-		told[s.Pipeline+" "+s.Verdict] = s
+		told[s.Pipeline+" "+s.Outcome] = s
 	}
 	p.send(map[string]any{"id": "good", "pipeline": "render"})
 	p.send(map[string]any{"id": "own", "tasks": []any{map[string]any{"module": "Now", "props": map[string]any{"key": "x"}}}})
@@ -280,13 +280,13 @@ func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	p.send(map[string]any{"id": "none", "pipeline": "nothing"})
 	p.send(map[string]any{"id": "elsewhere", "pipeline": "render", "requires": map[string]any{"gpus": 1}})
 	p.run()
-	for _, key := range []string{"render ack", "inline ack", "render release", "none bury", "none release"} {
+	for _, key := range []string{"render succeeded", "inline succeeded", "render released", "none failed", "none released"} {
 		require.Contains(t, told, key)
 	}
-	good := told["render ack"]
+	good := told["render succeeded"]
 	require.Equal(t, 2.5, good.GPUSeconds)
 	require.Positive(t, good.Latency)
-	require.Zero(t, told["render release"].Latency, "it is not over")
+	require.Zero(t, told["render released"].Latency, "it is not over")
 	r := p.load("good")
 	require.Equal(t, 2.5, r.GPUSeconds)
 	require.Equal(t, r.Finished.Sub(r.Enqueued).Milliseconds(), r.LatencyMs)

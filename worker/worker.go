@@ -11,7 +11,8 @@
 //	       (callback, ack) is done
 //
 // receive.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
-// settle.go answers, late.go says how long all that may take at the end.
+// settle.go answers, late.go says how long all that may take at the end; settlement.go tells in numbers what became of an
+// attempt, status.go where the worker stands.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
 // task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
@@ -26,6 +27,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/pipelines/engine"
@@ -69,16 +71,6 @@ type Config struct {
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
-// A Settlement is what became of an attempt, in numbers.
-type Settlement struct {
-	Pipeline   string // its name in the catalogue; "inline" where the message brought it, "none" where it named none that is there
-	Verdict    string // ack, nack, bury, release (this worker can't run the job), or drop: the message is another's, or comes again unanswered
-	Duration   time.Duration
-	Latency    time.Duration // from the sending of the message to the end of the job; 0 where that is not over
-	GPUSeconds float64
-	LeaseLost  bool
-}
-
 // A Catalogue knows the operator's pipelines by name.
 type Catalogue interface {
 	// Document returns a pipeline's source, its name in messages and its digest. The error is a sentence.
@@ -93,11 +85,14 @@ type Worker struct {
 	alone  chan struct{} // one token, for the job that has the worker to itself
 
 	outage outage // of the store
+	loop   loop   // what the goroutine that receives does
+
+	duplicates atomic.Int64 // deliveries of jobs that had ended or ran already
 
 	mu      sync.Mutex
-	running map[string]*attempt // by job ID, guarded by mu
-	active  int                 // messages being handled, guarded by mu
-	busy    time.Time           // when one of them last began or ended, guarded by mu
+	running map[string]*attempt        // by job ID, guarded by mu
+	begun   map[*queue.Lease]time.Time // messages being handled, and since when, guarded by mu
+	busy    time.Time                  // when one of them last began or ended, guarded by mu
 }
 
 // New returns a Worker. Its errors are all that is wrong with cfg.
@@ -137,7 +132,10 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }
 	}
 	outbox := &callback.Outbox{Records: cfg.Records, Sender: cfg.Callbacks, Log: cfg.Log}
-	w := &Worker{cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1), running: map[string]*attempt{}}
+	w := &Worker{
+		cfg: cfg, outbox: outbox, slots: make(chan struct{}, cfg.Slots), alone: make(chan struct{}, 1),
+		running: map[string]*attempt{}, begun: map[*queue.Lease]time.Time{},
+	}
 	w.alone <- struct{}{}
 	for range cfg.Slots {
 		w.slots <- struct{}{}
@@ -165,6 +163,7 @@ func lowerKeys[V any](m map[string]V) map[string]V {
 var ErrOver = errors.New("this worker is of no use any more")
 
 var (
+	errNotBegun  = errors.New("the worker has not begun yet")
 	errDraining  = errors.New("the worker is shutting down and begins no more jobs")
 	errGraceOver = &engine.Stop{Reason: engine.Shutdown, Message: "the worker is shutting down and its grace period is over"}
 	errAtOnce    = &engine.Stop{Reason: engine.Shutdown, Message: "the worker was told to stop at once", Now: true}
@@ -185,16 +184,18 @@ func (w *Worker) Run(ctx, hard context.Context) error {
 	var wg sync.WaitGroup
 	delivering, stop := context.WithCancel(ctx)
 	defer stop()
+	defer context.AfterFunc(ctx, w.loop.ends)()
 	wg.Go(func() { w.outbox.Run(delivering, late) })
 	err := w.receive(ctx, func(l *queue.Lease) {
-		w.count(1)
+		w.begins(l)
 		wg.Go(func() {
 			defer w.giveSlots(1)
-			defer w.count(-1)
+			defer w.ends(l)
 			defer l.Done()
 			w.handle(ctx, jobs, late, l)
 		})
 	})
+	w.loop.ends()
 	stop()
 	if cause := cmp.Or(context.Cause(ctx), err); cause != nil {
 		w.cfg.Log.InfoContext(ctx, "draining", "cause", cause, "grace", w.cfg.Grace)

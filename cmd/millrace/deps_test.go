@@ -133,6 +133,7 @@ var owners = []struct {
 	{"github.com/twmb/franz-go", []string{"modules/kafka"}, "one module speaks to Kafka"},
 	{"github.com/oklog/ulid/v2", []string{"worker/queue/cosqueue"}, "names of messages that sort by time"},
 	{"github.com/Shopify/toxiproxy/v2", nil, "tests alone: faults on the wire"},
+	{"github.com/grafana/grafana-foundation-sdk", nil, "tests alone: Grafana's own types, which the dashboard is held against"},
 	{"github.com/johannesboyne/gofakes3", nil, "tests alone: S3 in the test's own process"},
 	{"cloud.google.com/go/storage", []string{"modules/blob/gcsblob"}, "SDK types stay inside their drivers"},
 	{"github.com/prometheus/client_golang", []string{"worker/metrics", "keda"}, "a worker counts in one place, and the scaler in its own"},

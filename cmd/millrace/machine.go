@@ -100,9 +100,8 @@ func (w gpuWords) in(document []byte) bool {
 	return slices.ContainsFunc(w, func(word []byte) bool { return bytes.Contains(document, word) })
 }
 
-// machine is what the jobs of this worker share, counted in m.
-func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) (*launch.Machine, *metrics.Metrics, func()) {
-	var counted *metrics.Metrics // before any GPU is looked at
+// machine is what the jobs of this worker share. Failures of its GPUs are counted.
+func (c *workConfig) machine(run *workerRun, tools *tool.Set, counted *metrics.Metrics, log *slog.Logger) (*launch.Machine, func()) {
 	machine, end := newMachine(c.GPU, tools, gpu.Config{
 		Failed: func(lost *gpu.LostError) {
 			log.Error("gpu lost", "err", lost)
@@ -115,15 +114,7 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, log *slog.Logger) 
 	machine.Memory, machine.MemoryAlone = int64(c.JobMemory), c.memoryAlone
 	machine.Killed = killsForMemory(os.DirFS("/"), log)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
-	counted = metrics.New(func() metrics.GPUs { return metrics.GPUs{Leased: machine.Leased(), Lost: lostGPUs(machine)} })
-	return machine, counted, end
-}
-
-func lostGPUs(m *launch.Machine) int {
-	if m.GPUs == nil {
-		return 0
-	}
-	return m.GPUs.Lost()
+	return machine, end
 }
 
 // thisMachine is what is kept of the machine with a job that was quarantined on it.

@@ -80,7 +80,7 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	addr := free.Addr().String()
 	require.NoError(t, free.Close())
 	m.job("needs", "needs", nil)
-	w := m.start("--pipelines", folder, "--slots=1", "--metrics", addr)
+	w := m.start("--pipelines", folder, "--slots=1", "--status", addr)
 	w.until("message released")
 	m.job("brings", strings.ReplaceAll(seeing, "gpu: GPU", "gpu: required"), nil)
 	w.until("message released")
@@ -92,7 +92,7 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	require.Contains(t, string(text), `millrace_jobs_total{pipeline="needs",verdict="release"} 1`)
+	require.Contains(t, string(text), `millrace_jobs_total{outcome="released",pipeline="needs"} 1`)
 	w.signal()
 	w.end()
 

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// checkAddress makes an address of what --wake and --metrics say: without a host it is this machine's own.
+// checkAddress makes an address of what --wake and --status say: without a host it is this machine's own.
 func checkAddress(addr string) (string, error) {
 	if addr == "" {
 		return "", nil

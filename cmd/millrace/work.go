@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ type workConfig struct {
 	CallbackURL  string        `flag:"callback-url" default:"" doc:"completion callback of jobs that do not say"`
 	GPU          string        `flag:"gpu" default:"auto" doc:"whether tasks get GPUs: auto (those that NVIDIA's driver knows of, where it is asked for one), off"`
 	GPULost      string        `flag:"gpu-lost" default:"exit" doc:"what a worker does whose GPUs have all failed, or that has none and is of class gpu (--labels class=gpu): exit (take nothing more, and end with code 6 when its jobs are over), stay"`
-	Metrics      string        `flag:"metrics" default:"" doc:"address to answer Prometheus on, at /metrics; :9464 is this machine's own, 0.0.0.0:9464 everybody's; empty is none"`
+	Status       string        `flag:"status" default:"" doc:"address to answer /metrics, /healthz, /readyz and /busy on; :8081 is this machine's own, 0.0.0.0:8081 everybody's; empty is none"`
 	Wake         string        `flag:"wake" default:"" doc:"address to listen on for pushes that wake the polling of COS queues, as Code Engine sends them; :8080 is this machine's own"`
 	Name         string        `flag:"name" default:"" doc:"name of this worker in records; empty is the host's"`
 
@@ -101,12 +102,20 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer s.close()
+	opened := sinceStart()
 	tools, err := cfg.machineTools(ctx, log)
 	if err != nil {
 		return err
 	}
 	access := cfg.access(ctx, &cfg.cloudConfig)
-	machine, counted, letGo := cfg.machine(run, tools, log)
+	mods, _, err := registries()
+	if err != nil {
+		return err
+	}
+	seen := &sight{}
+	counted := metrics.New(metrics.Config{State: seen.state, Module: moduleName(mods), Version: version, Go: runtime.Version()})
+	counted.ColdStart("services", opened)
+	machine, letGo := cfg.machine(run, tools, counted, log)
 	defer letGo()
 	machine.Keys = keysFor(access, cfg.embedded())
 	launcher, end, err := cfg.launcher(run, machine, access, log)
@@ -114,24 +123,22 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		return err
 	}
 	defer end()
-	mods, _, err := registries()
-	if err != nil {
-		return err
-	}
 	loss := cfg.gpuLoss(machine)
 	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
-		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: cfg.sender(log), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
+		Fit: fits.of, Settled: countJobs(counted),
 	})
 	if err != nil {
 		return err
 	}
-	if cfg.Metrics != "" {
-		stop, err := serveMetrics(ctx, cfg.Metrics, counted.Handler(), log)
+	*seen = sight{worker: w, machine: machine}
+	seen.pool, _ = launcher.(*launch.Pool)
+	if cfg.Status != "" {
+		stop, err := serveStatus(ctx, cfg.Status, statusHandler(w.Status, counted.Handler()), log)
 		if err != nil {
 			return err
 		}
@@ -143,6 +150,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if cfg.onSQS() && cfg.Deadline > holdLimit {
 		log.WarnContext(ctx, "deadline too long", "err", tooLong(cfg.Deadline))
 	}
+	counted.ColdStart("ready", sinceStart())
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()

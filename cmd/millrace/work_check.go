@@ -49,8 +49,8 @@ func (c *workConfig) complete(from func(string) string) []error {
 	if c.Wake, err = checkAddress(c.Wake); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", from("wake"), err))
 	}
-	if c.Metrics, err = checkAddress(c.Metrics); err != nil {
-		errs = append(errs, fmt.Errorf("%s: %w", from("metrics"), err))
+	if c.Status, err = checkAddress(c.Status); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("status"), err))
 	}
 	c.trust()
 	if c.Slots == 0 {

@@ -52,6 +52,14 @@ func (s *Space) Free() (int64, error) {
 	return s.free(u), nil
 }
 
+// Usage is how many bytes the disk has, how many of them anybody could write now, and how many are reserved.
+func (s *Space) Usage() (size, free, reserved int64, err error) {
+	u, err := look(s.dir)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return u.size, u.free, s.reserved, err
+}
+
 func (s *Space) free(u usage) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

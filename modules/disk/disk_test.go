@@ -25,6 +25,21 @@ func open(t *testing.T, n int64) *disk.Space {
 	return disk.New(dir, free-n)
 }
 
+func TestADiskSaysHowMuchOfItIsUsed(t *testing.T) {
+	s := open(t, 8<<30)
+	release, err := s.Reserve("", 6<<30)
+	require.NoError(t, err)
+	size, free, reserved, err := s.Usage()
+	require.NoError(t, err)
+	require.Equal(t, int64(6<<30), reserved)
+	require.Greater(t, free, reserved)
+	require.Greater(t, size, free)
+	release()
+	_, _, reserved, err = s.Usage()
+	require.NoError(t, err)
+	require.Zero(t, reserved)
+}
+
 func TestReservationsAreCountedUntilTheyAreGivenBack(t *testing.T) {
 	s := open(t, 8<<30)
 	release, err := s.Reserve("", 6<<30)

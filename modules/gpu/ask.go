@@ -87,7 +87,7 @@ func (p *Pool) answer(l *look, m Machine, err error) {
 	defer p.mu.Unlock()
 	p.hung = false
 	if err == nil {
-		p.last = m.Devices
+		p.last, p.unfit = m.Devices, m.Unfit
 	}
 	if !l.over() {
 		l.end(m, err)

@@ -35,6 +35,17 @@ func TestThePassportSaysWhatTheDriverSays(t *testing.T) {
 	}, m)
 }
 
+func TestWhatTheLastLookFoundIsRemembered(t *testing.T) {
+	p := fakePool(t, map[string]string{"COUNT": "2", "ECC_1": "2"})
+	require.Empty(t, p.Seen().Devices, "nobody has looked")
+	require.NoError(t, p.Fits(t.Context(), Need{Use: Required, Count: 1}))
+	seen := p.Seen()
+	require.Empty(t, seen.Unfit)
+	require.Len(t, seen.Devices, 2)
+	require.Empty(t, seen.Devices[0].Unfit)
+	require.NotEmpty(t, seen.Devices[1].Unfit)
+}
+
 func TestF43WhatIsFoundOnAGPU(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

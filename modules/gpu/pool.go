@@ -102,6 +102,7 @@ type Pool struct {
 	hung     bool              // he has waited for longer than patience
 	next     *look             // what the driver is asked next; nil where nobody waits for that
 	last     []Report          // of the last look that was answered
+	unfit    string            // the Machine's, likewise
 	watched  bool              // there was an attempt to
 	hears    bool              // the driver tells of some devices' failures, at least
 	blind    string            // why failures are not told while a task runs
@@ -175,6 +176,16 @@ func (p *Pool) Fits(ctx context.Context, n Need) error {
 	defer p.mu.Unlock()
 	p.mark(&m)
 	return m.fits(n)
+}
+
+// Seen is what the last look that was answered found, with what the pool knows of it. It asks no driver, and is empty before
+// the first.
+func (p *Pool) Seen() Machine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := Machine{Devices: slices.Clone(p.last), Unfit: p.unfit}
+	p.mark(&m)
+	return m
 }
 
 // Lost is how many devices failures have taken out of service, those included that the driver does not list any more. It

@@ -44,6 +44,12 @@ type Sender struct {
 	Secrets  []string
 	Template *document.Template // makes the bodies; nil is the standard body
 	Log      *slog.Logger
+
+	// Tried, when set, hears of every try: the HTTP status of the answer, 0 where there was none. Delivered hears how long after
+	// the end of its job a callback got through, and GivenUp of one that is not sent any more.
+	Tried     func(status int)
+	Delivered func(after time.Duration)
+	GivenUp   func()
 }
 
 // A Delivery is one callback.
@@ -79,6 +85,9 @@ func (s *Sender) Send(ctx context.Context, d Delivery) (Receipt, error) {
 		r.Tries++
 		var after time.Duration
 		r.Status, after, err = s.try(ctx, d)
+		if s.Tried != nil {
+			s.Tried(r.Status)
+		}
 		if err == nil {
 			return r, nil
 		}

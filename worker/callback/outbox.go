@@ -95,6 +95,9 @@ func (o *Outbox) settle(ctx context.Context, final *record.Record, e record.Entr
 	d := record.Delivery{Time: time.Now().UTC(), Tries: e.Tries, Status: r.Status}
 	if sendErr == nil {
 		log.InfoContext(ctx, "callback delivered", "tries", d.Tries, "status", d.Status)
+		if o.Sender.Delivered != nil {
+			o.Sender.Delivered(time.Since(final.Finished))
+		}
 		if err := o.Records.CallbackDone(ctx, e.Job, d); err != nil || !e.Replay {
 			return err
 		}
@@ -109,6 +112,9 @@ func (o *Outbox) settle(ctx context.Context, final *record.Record, e record.Entr
 	if e.Replay || e.Round >= len(schedule()) || hopeless(e, sendErr) {
 		d.Error = e.Error
 		log.ErrorContext(ctx, "callback exhausted", "tries", d.Tries, "err", d.Error)
+		if o.Sender != nil && o.Sender.GivenUp != nil {
+			o.Sender.GivenUp()
+		}
 		if err := o.Records.CallbackDone(ctx, e.Job, d); err != nil {
 			return err
 		}

@@ -331,6 +331,40 @@ func TestF29F30WhatAReceiverAnswersDecidesWhatFollows(t *testing.T) {
 	require.False(t, followed)
 }
 
+func TestTriesAndTheirEndAreTold(t *testing.T) {
+	store := newStore(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := &shop{answer: func(n int) answer {
+			switch n {
+			case 1, 2, 3:
+				return answer{status: 503}
+			case 4:
+				return answer{status: 204}
+			}
+			return answer{status: 410}
+		}}
+		o := newOutbox(store, s, io.Discard)
+		var tries []int
+		var lags []time.Duration
+		givenUp := 0
+		o.Sender.Tried = func(status int) { tries = append(tries, status) }
+		o.Sender.Delivered = func(after time.Duration) { lags = append(lags, after.Truncate(time.Minute)) }
+		o.Sender.GivenUp = func() { givenUp++ }
+		require.NoError(t, o.CallBack(t.Context(), end(t, store, "j"), target))
+		require.Empty(t, lags)
+		time.Sleep(time.Until(load(t, store, "j").Owed.Next) + time.Second)
+		_, err := o.DeliverDue(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int{503, 503, 503, 204}, tries)
+		require.Len(t, lags, 1)
+		require.GreaterOrEqual(t, lags[0], 5*time.Minute)
+		require.Zero(t, givenUp)
+		require.NoError(t, o.CallBack(t.Context(), end(t, store, "gone"), target))
+		require.Equal(t, 410, tries[4])
+		require.Equal(t, 1, givenUp)
+	})
+}
+
 func TestWithoutASecretACallbackIsListedAsGivenUp(t *testing.T) {
 	store := newStore(t)
 	o := &callback.Outbox{Records: record.New(store, time.Now), Log: quiet}

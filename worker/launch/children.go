@@ -220,10 +220,11 @@ func (p *Pool) bury(c *child) {
 	c.kill()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	proc.SweepOrphans(func(pid int) bool {
+	n := proc.SweepOrphans(func(pid int) bool {
 		_, ours := p.live[pid]
 		return ours || p.cfg.Keep != nil && p.cfg.Keep(pid)
 	})
+	p.reaped.Add(int64(n))
 }
 
 // retire ends a child and removes its folder.

@@ -247,11 +247,12 @@ func TestThereAreNeverMoreChildrenThanSlots(t *testing.T) {
 	wg.Wait()
 	// Those that were used take a moment to end, and the last ones a moment to start.
 	left, deadline := 0, time.Now().Add(5*time.Second)
-	for left != 2 && time.Now().Before(deadline) {
+	for (left != 2 || p.Children() != 2) && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 		left = len(proc.Descendants(os.Getpid()))
 	}
 	require.Equal(t, 2, left)
+	require.Equal(t, 2, p.Children())
 }
 
 func TestACloseEndsWhatIsIdle(t *testing.T) {

@@ -278,6 +278,7 @@ func TestWhatADeadChildStartedIsGone(t *testing.T) {
 	p := newPool(t, nil)
 	launchOne(t, p, request("spawn and crash", "98765"))
 	require.Error(t, exec.Command("pgrep", "-f", "sleep 98765").Run())
+	require.Positive(t, p.Reaped())
 }
 
 func TestNothingOfAJobRunsOnWhenWhatItHadGoesBack(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -47,6 +48,7 @@ type Pool struct {
 	closed   bool             // guarded by mu
 	once     sync.Once        // guards the word on confinement
 	wg       sync.WaitGroup   // children being started or ended behind the caller's back
+	reaped   atomic.Int64     // processes that jobs left behind
 }
 
 var _ Launcher = (*Pool)(nil)
@@ -63,6 +65,16 @@ func NewPool(cfg Config) *Pool {
 	}
 	return p
 }
+
+// Children is how many processes run jobs, or wait for one.
+func (p *Pool) Children() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.live)
+}
+
+// Reaped is how many processes were ended that jobs left behind.
+func (p *Pool) Reaped() int64 { return p.reaped.Load() }
 
 // Close ends the children. No Launch may be under way.
 func (p *Pool) Close() {

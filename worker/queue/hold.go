@@ -58,13 +58,15 @@ func (h *holder) extend(ctx context.Context, ticks chan<- struct{}) {
 		case errors.Is(err, ErrSettled):
 			return
 		case errors.Is(err, ErrLeaseLost):
-			h.lost(err)
+			h.lost(err, func(c *Count) { c.Taken++ })
 			return
 		case err == nil:
+			h.lease.queue.tally.add(func(c *Count) { c.Extended++ })
 			h.lease.queue.trouble.passed(ctx)
 			h.guard.Reset(time.Until(h.lease.safeEnd()))
 			beat, b = h.lease.queue.visibility/3, backoff{}
 		case ctx.Err() == nil:
+			h.lease.queue.tally.add(func(c *Count) { c.Refused++ })
 			h.lease.queue.trouble.failed(ctx, "extend", err)
 			beat = min(b.next(err), h.lease.queue.visibility/12) // often enough to use what is left of the lease
 		}
@@ -91,17 +93,19 @@ func (h *holder) late() {
 	last := h.last
 	h.mu.Unlock()
 	err := fmt.Errorf("%w: it could not be extended in time", ErrLeaseLost)
+	count := func(c *Count) { c.Late++ }
 	switch {
 	case !h.lease.Limit.IsZero() && h.lease.Limit.Sub(h.lease.endsAt()) < time.Second:
 		err = fmt.Errorf("%w: the queue lets no message be held longer", ErrLeaseLost)
+		count = func(c *Count) { c.Limit++ }
 	case last != nil:
 		err = fmt.Errorf("%w: %w", err, last)
 	}
-	h.lost(err)
+	h.lost(err, count)
 }
 
-func (h *holder) lost(err error) {
-	if h.lease.lose(err) {
+func (h *holder) lost(err error, count func(*Count)) {
+	if h.lease.lose(err, count) {
 		h.end(err)
 	}
 }

@@ -87,7 +87,7 @@ func (l *Lease) settle(ctx context.Context, verb string, f func() error) error {
 			l.mu.Unlock()
 			return nil
 		case errors.Is(err, ErrLeaseLost):
-			l.lose(err)
+			l.lose(err, func(c *Count) { c.Taken++ })
 			return err
 		case ctx.Err() != nil, fault.Of(err) == fault.Permanent:
 			return fmt.Errorf("%s message %s: %w", verb, l.ID, err)
@@ -134,8 +134,8 @@ func (l *Lease) Lost() error {
 	return nil
 }
 
-// lose marks the lease as lost for good, unless it was settled; it says whether it did.
-func (l *Lease) lose(err error) bool {
+// lose marks the lease as lost for good, unless it was settled; it says whether it did. The first time is counted.
+func (l *Lease) lose(err error, count func(*Count)) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.settled {
@@ -143,6 +143,7 @@ func (l *Lease) lose(err error) bool {
 	}
 	if l.lost == nil {
 		l.lost = err
+		l.queue.tally.add(count)
 	}
 	return true
 }

@@ -88,6 +88,7 @@ type Queue struct {
 	safety     time.Duration
 	acks       *group.Group[*Lease]
 	trouble    trouble
+	tally      tally
 	answered   atomic.Bool // it has been received from
 }
 
@@ -167,6 +168,9 @@ func (q *Queue) poll(ctx context.Context, max int, wait time.Duration) ([]*Lease
 	ms, err := q.driver.Receive(ctx, max, wait)
 	if fault.Of(err) == fault.Permanent && q.answered.Load() {
 		err = fault.After(refusedRest, err)
+	}
+	if err == nil || ctx.Err() == nil {
+		q.tally.received(len(ms), err)
 	}
 	switch {
 	case err == nil:
