@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -61,6 +62,46 @@ func TestABucketOfGoogleIsReachedAsTheGateSaysAndLetGoOf(t *testing.T) {
 	_, err = g.bucket(t.Context(), modules.BucketRef{Service: cloud.ServiceGCS, Name: "assets", Endpoint: "http://127.0.0.2:1"})
 	require.ErrorContains(t, err, `host "127.0.0.2" is a loopback address; the operator can allow it`)
 }
+
+// A server that lists for ever must not fill the memory of a job.
+func TestAServerOfATasksChoiceListsNoMoreThanAPage(t *testing.T) {
+	contents := "<Contents><Key>" + strings.Repeat("k", 1<<10) + "</Key></Contents>"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const size = 9 << 20
+		if !r.URL.Query().Has("list-type") {
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			_, _ = io.CopyN(w, zeros{}, size)
+			return
+		}
+		fmt.Fprint(w, "<ListBucketResult>")
+		for r.URL.Query().Get("prefix") != "" && r.Context().Err() == nil {
+			_, _ = io.WriteString(w, contents)
+		}
+		fmt.Fprint(w, "</ListBucketResult>")
+	}))
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	g := &gate{egress: egress.Policy{AllowHosts: []string{"127.0.0.1:" + port}}}
+	for _, service := range []cloud.Service{cloud.ServiceAWS, cloud.ServiceCOS} {
+		b, err := g.bucket(t.Context(), modules.BucketRef{Service: service, Name: "assets", Endpoint: server.URL, Keys: &cloud.Keys{ID: "i", Secret: "s"}})
+		require.NoError(t, err)
+		for _, last := range b.List(t.Context(), "a/", "") {
+			err = last
+		}
+		require.ErrorContains(t, err, "answers with more than 8 MiB that are no object; check the endpoint")
+		require.Equal(t, fault.Permanent, fault.Of(err))
+		object, _, err := b.Open(t.Context(), "a/k")
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, object)
+		require.NoError(t, errors.Join(err, object.Close()))
+		require.EqualValues(t, 9<<20, n, "an object has any size")
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestATaskThatActsForItselfReachesOnePortOfTheOperatorsServer(t *testing.T) {
 	for endpoint, want := range map[string]string{

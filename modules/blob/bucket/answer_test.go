@@ -89,6 +89,24 @@ func TestAPartThatNobodyAskedForIsNoObject(t *testing.T) {
 	})
 }
 
+func TestAnObjectThatIsLargerThanAnyIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.Header().Set("Content-Length", fmt.Sprint(math.MaxInt64))
+				return
+			}
+			fmt.Fprint(w, "<ListBucketResult></ListBucketResult>")
+		}))
+		t.Cleanup(server.Close)
+		s := open(t, place{endpoint: server.URL, bucket: "b"}).(blob.Mover)
+		_, err := s.Download(t.Context(), "k", blobtest.File(t, 1), math.MaxInt64)
+		require.ErrorContains(t, err, "more bytes than one can have; check the endpoint")
+		_, err = s.Stat(t.Context(), "k")
+		require.ErrorContains(t, err, "more bytes than one can have")
+	})
+}
+
 func TestAListingIsOfWhatWasAskedFor(t *testing.T) {
 	for name, page := range map[string]string{
 		"a key outside of the prefix": "<Contents><Key>p/b</Key></Contents>",
@@ -96,6 +114,7 @@ func TestAListingIsOfWhatWasAskedFor(t *testing.T) {
 		"more, and nothing":           "<IsTruncated>true</IsTruncated>",
 		"no order":                    "<Contents><Key>p/a/y</Key></Contents><Contents><Key>p/a/x</Key></Contents>",
 		"less than nothing":           "<Contents><Key>p/a/x</Key><Size>-5</Size></Contents>",
+		"more than any disk has":      "<Contents><Key>p/a/x</Key><Size>9223372036854775807</Size></Contents>",
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {

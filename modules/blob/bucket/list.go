@@ -61,7 +61,7 @@ var errNotListed = errors.New("the server lists other objects than it was asked 
 // and at least one where there are more.
 func isAnswer(page []blob.Info, more bool, prefix, after string) error {
 	for _, in := range page {
-		if !strings.HasPrefix(in.Key, prefix) || in.Key <= after || in.Size < 0 {
+		if !strings.HasPrefix(in.Key, prefix) || in.Key <= after || in.Size < 0 || in.Size > maxSize {
 			return errNotListed
 		}
 		after = in.Key

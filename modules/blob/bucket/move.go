@@ -63,10 +63,15 @@ func (s *Store) stat(ctx context.Context, full string) (o *Object, err error) {
 	if isMissing(err) {
 		return nil, blob.ErrNotFound
 	}
-	if err == nil && o.Size < 0 {
-		err = errNoSize
+	switch {
+	case err != nil:
+		return nil, err
+	case o.Size < 0:
+		return nil, errNoSize
+	case o.Size > maxSize:
+		return nil, errHuge
 	}
-	return o, err
+	return o, nil
 }
 
 // Upload implements [blob.Mover].

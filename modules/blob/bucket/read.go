@@ -13,6 +13,9 @@ import (
 	"github.com/millrace/millrace/modules/fault"
 )
 
+// maxSize is more bytes than any service has in one object, and few enough for sums of several.
+const maxSize = 1 << 60
+
 // resumes is how often a transfer that broke off is taken up again.
 const resumes = 3
 
@@ -22,6 +25,7 @@ var (
 	errClosed   = errors.New("the object was closed")
 	errTooLong  = errors.New("more came than the object has")
 	errNotAsked = errors.New("the server sends another part of an object than it was asked for")
+	errHuge     = errors.New("the server says that the object has more bytes than one can have; check the endpoint")
 	errNoSize   = errors.New("the server does not say how large an object is; a proxy that compresses may stand before it")
 )
 

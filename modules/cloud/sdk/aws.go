@@ -23,7 +23,7 @@ type AWS struct {
 	// Keys returns the credentials, each time that the last ones have ended; none at all is anonymous access. nil: those of
 	// the default chain.
 	Keys func(context.Context) (cloud.Keys, error)
-	// HTTP makes the calls, for who may not reach every address; nil is NewHTTPClient's.
+	// HTTP makes the calls, for who may not reach every address, to servers that may be hostile; nil is NewHTTPClient's.
 	HTTP *http.Client
 }
 
@@ -61,7 +61,7 @@ func (a AWS) Load(ctx context.Context) (aws.Config, error) {
 	}
 	c.Credentials = credentials
 	if a.HTTP != nil { // no option: with AWS_CA_BUNDLE Load takes none but its own
-		c.HTTPClient = a.HTTP
+		c.HTTPClient = boundClient{a.HTTP}
 	}
 	if c.Region == "" {
 		if c.BaseEndpoint == nil {

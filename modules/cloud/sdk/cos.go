@@ -35,7 +35,7 @@ type COS struct {
 	// Keys returns the credentials in place of all these, each time that the last ones have ended: an HMAC pair, or a
 	// bearer Token of IAM alone.
 	Keys func(context.Context) (cloud.Keys, error)
-	// HTTP makes the calls, for who may not reach every address; nil is one that reaches all.
+	// HTTP makes the calls, for who may not reach every address, to servers that may be hostile; nil is one that reaches all.
 	HTTP *http.Client
 }
 
@@ -61,7 +61,11 @@ func (c COS) Open(ctx context.Context) (*s3.S3, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the COS client: %w", err)
 	}
-	return s3.New(s), nil
+	api := s3.New(s)
+	if c.HTTP != nil {
+		api.Handlers.Send.PushBack(boundRequest)
+	}
+	return api, nil
 }
 
 // proof is what calls are signed with. Whether it is none at all is asked once: the SDK wants to know beforehand.
