@@ -112,8 +112,8 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 	return a.nack(ctx, delay, released)
 }
 
-// leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did. The job's record
-// says why it waits, and nothing else becomes of that, however often it happens.
+// leave gives a job up before it is claimed that this worker can't run, or not now, and says whether it did. Where it is not sent
+// on, the job's record says why it waits, and nothing else becomes of that, however often it happens.
 func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	if req == nil {
 		return false
@@ -127,7 +127,9 @@ func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 	}
 	stop, ok := errors.AsType[*engine.Stop](why)
 	if !ok || stop.Reason != engine.Unfit {
-		a.wait(ctx, "", why.Error())
+		if begin.Err() == nil { // else it is us who go
+			a.wait(ctx, "", why.Error())
+		}
 		a.handBack(ctx, a.again(begin, maxTrouble), why.Error())
 		return true
 	}
@@ -137,12 +139,20 @@ func (a *attempt) leave(begin, ctx context.Context, req *launch.Request) bool {
 
 // leaveMisfit gives a job up that requires labels which this worker has not, and says whether it did.
 func (a *attempt) leaveMisfit(ctx context.Context) bool {
-	why := misfit(a.job.Requires, a.worker.cfg.Labels)
-	if why == "" || a.decided(ctx) {
+	why := a.misfit()
+	if why == nil || a.decided(ctx) {
 		return false
 	}
-	a.tell(a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why), nil, nil)
+	a.tell(a.release(ctx, a.requiredClass(), a.again(ctx, maxBackoff), why.Error()), nil, nil)
 	return true
+}
+
+// misfit is a *engine.Stop that names a label which the job requires and this worker has not, or nil.
+func (a *attempt) misfit() error {
+	if why := misfit(a.job.Requires, a.worker.cfg.Labels); why != "" {
+		return &engine.Stop{Reason: engine.Unfit, Message: why}
+	}
+	return nil
 }
 
 // decided says whether it is known that the job is not run any more: it has ended, or its next attempt will say how. That can be

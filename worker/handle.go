@@ -104,8 +104,8 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	}
 }
 
-// claim claims the job's next attempt. A job that workers have died of, or that needs more than a slot has, first gets the worker to itself, until release;
-// it waits for that until begin ends.
+// claim claims the job's next attempt. A job that workers have died of, or that needs more than a slot has, first gets the
+// worker to itself, until release; it waits for that until begin ends.
 func (a *attempt) claim(begin, ctx context.Context, req *launch.Request) (release func(), err error) {
 	w := a.worker
 	release = func() {}
@@ -135,13 +135,16 @@ func (a *attempt) claim(begin, ctx context.Context, req *launch.Request) (releas
 func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit error) {
 	a.stand()
 	a.req = req
+	defer a.recover(held)
 	if why := a.refused(); why != nil {
 		unfit = why
 	}
 	if stop := a.canceled(ctx); stop != nil {
 		unfit = stop
 	}
-	defer a.recover(held)
+	if unfit == nil {
+		unfit = a.misfit() // it was claimed to end, and what was to end it can't be read
+	}
 	if unfit != nil {
 		a.conclude(held, nil, unfit)
 		return

@@ -3,12 +3,14 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -66,6 +68,33 @@ func TestAJobThatIsNotRunAnyMoreEndsWhereItCouldNotRun(t *testing.T) {
 	require.Equal(t, record.Cancelled, p.load("canceled").Status)
 	require.Equal(t, queue.Depth{Dead: 1}, p.depth())
 	require.Zero(t, p.runs.Load())
+}
+
+// A secretive store lists cancellations, and does not show them.
+type secretive struct{ blob.Store }
+
+func (s secretive) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
+	if strings.HasSuffix(key, "/cancel") {
+		return nil, blob.Info{}, errors.New("the store is having a moment")
+	}
+	return s.Store.Open(ctx, key)
+}
+
+func TestAJobIsNotRunWhereItCanNotBeThoughItsCancellationCanNotBeRead(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	store, err := dirblob.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { store.Close() })
+	p.cfg.Records = record.New(secretive{store}, time.Now)
+	require.NoError(t, p.cfg.Records.Cancel(t.Context(), "j", "no more"))
+	p.send(map[string]any{"id": "j", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.run()
+	require.Zero(t, p.runs.Load())
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	p.records = record.New(store, time.Now)
+	require.Equal(t, record.Retrying, p.load("j").Status)
+	require.Contains(t, p.load("j").Message, "the job requires gpus=1")
 }
 
 // What the catalogue has now may need more than what the job began with.

@@ -203,7 +203,7 @@ func benchStart(t *testing.T) {
 	ratio, child, empty := startCost(t)
 	plain("start: empty Go program, CPU, p50", ms(empty), "ms")
 	plain("start: child, CPU, p50", ms(child), "ms")
-	figure(t, "start: child / empty program", ratio, "×", "≤", 10) // half of it are tables of the AWS and IBM SDKs
+	figure(t, "start: child / empty program", ratio, "×", "≤", maxStart)
 
 	var took []time.Duration
 	for range 10 {

@@ -55,3 +55,31 @@ func TestFoldersAreLookedThroughOnceASecondAtMost(t *testing.T) {
 		require.Error(t, err, "what has gone again does not count as written and as free")
 	})
 }
+
+// Who wrote what of a disk may be another an hour later, and as much of it free.
+func TestWhatWasWrittenLongAgoIsLookedAtAgainBeforeItIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, 6<<27)
+		job, stranger := t.TempDir(), t.TempDir()
+		release, err := s.Reserve(job, 4<<27)
+		require.NoError(t, err)
+		defer release()
+		write := func(dir string) *os.File {
+			f, err := os.Create(filepath.Join(dir, "out"))
+			require.NoError(t, err)
+			t.Cleanup(func() { f.Close() })
+			require.NoError(t, syscall.Fallocate(int(f.Fd()), 0, 0, 3<<27))
+			return f
+		}
+		gone := write(job)
+		again, err := s.Reserve(t.TempDir(), 1<<27)
+		require.NoError(t, err)
+		again()
+
+		require.NoError(t, gone.Truncate(0))
+		write(stranger)
+		time.Sleep(time.Hour)
+		_, err = s.Reserve(t.TempDir(), 1<<27)
+		require.Error(t, err, "there is less than the first job may still write")
+	})
+}

@@ -23,9 +23,15 @@ type Space struct {
 	accounts map[string]*account // by folder
 	then     int64               // bytes that were free when the folders were looked through last
 
-	counting sync.Mutex // guards counted, and is held by who looks through the folders
-	counted  time.Time  // when somebody did last
+	counting sync.Mutex // held by who looks through the folders
+	counted  time.Time  // when somebody did last; who writes it holds both, who reads it one of them
 }
+
+// Folders are looked through once a second at most, and what was seen there is believed for a moment.
+const (
+	often  = time.Second
+	moment = 2 * often
+)
 
 // New returns the disk that dir lies on. keep is how many bytes of it stay free, whoever asks.
 func New(dir string, keep int64) *Space {
@@ -52,19 +58,23 @@ func (s *Space) free(u usage) int64 {
 	return s.beyond(u)
 }
 
-// beyond is how much is free beyond what is reserved. What had been written of that when somebody looked last goes with what
-// was free then, where that was less: files may have gone since. The caller holds mu.
+// beyond is how much is free beyond what is reserved. What had been written of that when somebody looked last, a moment ago,
+// goes with what was free then, where that was less: files may have gone since. The caller holds mu.
 func (s *Space) beyond(u usage) int64 {
-	counted := min(u.free, s.then)
-	for _, a := range s.accounts {
-		counted += a.written()
+	free := u.free
+	if time.Since(s.counted) < moment {
+		counted := min(u.free, s.then)
+		for _, a := range s.accounts {
+			counted += a.written()
+		}
+		free = max(free, counted)
 	}
-	return max(u.free, counted) - s.keep - s.reserved
+	return free - s.keep - s.reserved
 }
 
 // Reserve keeps n bytes for work in the folder dir until release, which may be called more than once. While another folder
 // has some, one gets three quarters of the disk in all. What the folder grows by meanwhile, up to n, is taken to be part of
-// it where the folder has at most 10,000 entries and as it was at most a second ago; where dir is empty nobody looks. Bytes
+// it where the folder has at most 10,000 entries and as it was at most two seconds ago; where dir is empty nobody looks. Bytes
 // that are not to be had are a *FullError at once, which is transient: other jobs end, and give theirs back.
 func (s *Space) Reserve(dir string, n int64) (release func(), err error) {
 	if n <= 0 {
@@ -132,7 +142,7 @@ func (s *Space) release(dir string, n int64) {
 func (s *Space) count(u usage) {
 	s.counting.Lock()
 	defer s.counting.Unlock()
-	if time.Since(s.counted) < time.Second {
+	if time.Since(s.counted) < often {
 		return
 	}
 	s.mu.Lock()
@@ -186,9 +196,13 @@ type FullError struct {
 // Never says whether it would be refused on an empty disk, too.
 func (e *FullError) Never() bool { return e.Need > e.Size }
 
-// Own says whether what the folder has itself is in the way: it could be had as soon as that is given back, or not before.
+// Own says whether what the folder has itself is in the way: it could be had as soon as that is given back, or not before. A
+// folder within its share, which would have it but for the others, is not in its own way.
 func (e *FullError) Own() bool {
-	return e.own > 0 && !e.Never() && (min(e.beyond+e.own, e.most) >= e.Need || e.own+e.Need > e.Size)
+	if e.own == 0 || e.Never() || e.own+e.Need <= e.most && e.Others() {
+		return false
+	}
+	return min(e.beyond+e.own, e.most) >= e.Need || e.own+e.Need > e.Size
 }
 
 // Others says whether it could be had as soon as the other folders give back what they have.
@@ -204,7 +218,7 @@ func (e *FullError) Error() string {
 }
 
 // megabytes rounds up, so that something is never shown as nothing.
-func megabytes(n int64) int64 { return (n + 1<<20 - 1) >> 20 }
+func megabytes(n int64) int64 { return (n-1)>>20 + 1 }
 
 // Full says whether err is that of a disk on which nothing more can be written: no space, no inode, a quota used up, or a
 // reservation refused.

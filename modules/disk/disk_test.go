@@ -61,6 +61,7 @@ func TestNoTwoTasksGetTheSameSpace(t *testing.T) {
 
 func TestADiskThatCouldNeverHoldItSaysSo(t *testing.T) {
 	_, err := disk.New(t.TempDir(), 0).Reserve("", math.MaxInt64)
+	require.ErrorContains(t, err, "the task needs 8796093022208 MiB of disk, and there are ")
 	require.ErrorContains(t, err, "MiB in all here; it runs on a worker with a larger one")
 	require.Equal(t, fault.Transient, fault.Of(err))
 }
@@ -82,8 +83,36 @@ func TestAJobLeavesTheOthersSomeOfTheDisk(t *testing.T) {
 	require.ErrorAs(t, err, &full, "all its reservations count")
 	part()
 	other()
-	_, err = s.Reserve(job, 1<<49)
-	require.NoError(t, err)
+	_, err = s.Reserve(job, 5<<50>>3)
+	require.NoError(t, err, "nobody else has any")
+}
+
+// What others have is no fault of a job, as long as it asks for no more than its share.
+func TestARefusalSaysWhoIsInTheWay(t *testing.T) {
+	const part = 1 << 50 / 20 // of a disk that is so large that what is in use makes no difference
+	for _, tt := range []struct {
+		name              string
+		others, own, need int64
+		inOwnWay          bool
+	}{
+		{"others, of a job that has none", 10, 0, 12, false},
+		{"others, of a job that has some", 8, 4, 10, false},
+		{"the job, with more than its share", 1, 12, 6, true},
+		{"the job, with more than there is", 1, 4, 19, true},
+		{"nobody, where there is no more", 1, 4, 30, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := open(t, 1<<50)
+			_, err := s.Reserve("others", tt.others*part)
+			require.NoError(t, err)
+			_, err = s.Reserve("job", tt.own*part)
+			require.NoError(t, err)
+			_, err = s.Reserve("job", tt.need*part)
+			full := new(disk.FullError)
+			require.ErrorAs(t, err, &full)
+			require.Equal(t, tt.inOwnWay, full.Own())
+		})
+	}
 }
 
 func TestAReservationOfNothingOutlivesTheOthersOfItsFolder(t *testing.T) {

@@ -89,6 +89,7 @@ func TestAMachineWhoseFailuresAreNotToldIsAskedForThemAgain(t *testing.T) {
 		all <- event{gpu: "GPU-a", xid: 48}
 		time.Sleep(time.Second)
 		require.Len(t, p.Failures(), 2)
+		require.EqualValues(t, 1, freed.Load(), "what tells no more than another is not listened to")
 		p.Close()
 		require.EqualValues(t, 3, freed.Load(), "each that was listened to")
 	})

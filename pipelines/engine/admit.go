@@ -62,7 +62,7 @@ func (s *taskScope) admit(ctx context.Context, m modules.Module, c *modules.Call
 
 // TooMuch refuses a task for good, in MiB. Both numbers are bytes; the larger one is rounded up, so that it is shown as such.
 func TooMuch(format string, is, most int64) error {
-	return fault.As(fault.Permanent, &Stop{Reason: TooLarge, Message: fmt.Sprintf(format, (is+1<<20-1)>>20, most>>20)})
+	return fault.As(fault.Permanent, &Stop{Reason: TooLarge, Message: fmt.Sprintf(format, (is-1)>>20+1, most>>20)})
 }
 
 // named returns the Reason that an error bears in itself, and the kind that goes with it where the error has none.

@@ -89,6 +89,10 @@ func TestWhatIsTooMuchIsRefusedBeforeAnyWork(t *testing.T) {
 			"the input", "{input: 1073741825}",
 			"the input is 1025 MiB, more than the 1024 MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", engine.TooLarge,
 		},
+		{
+			"as large an input as a hostile header claims", "{input: 9223372036854775807}",
+			"the input is 8796093022208 MiB, more than the 1024 MiB that are admitted (MILLRACE_MAX_INPUT); split it or make it smaller", engine.TooLarge,
+		},
 		{"what can't be read", "{fail: probe}", "the file is no picture", ""},
 		{"a probe that panics", "{fail: panic}", "module Weigh panicked: oh (a bug in the module; the stack is in the log)", ""},
 	} {

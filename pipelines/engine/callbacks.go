@@ -106,9 +106,13 @@ func (r *runner) call(ctx context.Context, f firing) {
 	}
 }
 
+// maxFailed is how many callbacks that failed are warnings of their run, which has to stay small: see maxShown. The events
+// tell of all.
+const maxFailed = 100
+
 // fails makes the first failure of a callback a warning of the run; one of lines may fail for each.
 func (c *callbacks) fails(which, msg string) {
-	if c.failed[which] {
+	if c.failed[which] || len(c.failed) >= maxFailed {
 		return
 	}
 	c.failed[which] = true

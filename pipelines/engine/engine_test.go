@@ -140,6 +140,13 @@ tasks: [{module: Do, props: {print: "one\ntwo\nthree\n"}, callbacks: {onStdout: 
 	require.Len(t, run.Warnings, 2, "one of each")
 }
 
+func TestOfCallbacksThatFailAHundredAreWarnings(t *testing.T) {
+	var b bench
+	run := b.run(t, "tasks: [{module: Do}]\ncallbacks:\n  onStart:\n"+strings.Repeat("    - {module: Nobody}\n", 300))
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Len(t, run.Warnings, 100)
+}
+
 func TestAPanicIsTheTasksFailure(t *testing.T) {
 	var b bench
 	run := b.run(t, "tasks: [{module: Do, retry: 2, props: {panic: out of cheese}}]")

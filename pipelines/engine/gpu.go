@@ -136,6 +136,10 @@ func (r *runner) fit(ctx context.Context) *Failure {
 	for _, n := range musts(r.cfg.Modules, r.in.Pipeline, r.in.GPU) {
 		if err := r.in.Host.Fit(ctx, n.Need); err != nil {
 			f, key := Fail(ctx, n.Task, err), "module"
+			if ctx.Err() != nil { // stopped, it was refused nothing
+				f.Message = sentence(r.in.Redact.String(f.Message))
+				return f
+			}
 			if f.Class == GPUClass {
 				key = "gpu"
 			}

@@ -323,3 +323,25 @@ tasks: [{name: draw, module: Do, throw: false, gpu: 1, props: `+tt.props+`}]`)
 		})
 	}
 }
+
+// A slow machine is asked as somebody cancels the job.
+type slow struct {
+	shop
+	stop context.CancelCauseFunc
+}
+
+func (s *slow) Fit(ctx context.Context, _ engine.Need) error {
+	s.stop(&engine.Stop{Reason: engine.Cancel, Message: "no more"})
+	return context.Cause(ctx)
+}
+
+func TestARunThatIsStoppedAsItsMachineIsAskedIsNotTheFaultOfAPlace(t *testing.T) {
+	var b bench
+	ctx, stop := context.WithCancelCause(t.Context())
+	e, in := b.input(t, "tasks: [{module: Do, gpu: 1}]")
+	in.Host = &slow{stop: stop}
+	run := e.Run(ctx, in)
+	require.Equal(t, engine.Cancel, run.Failure.Reason)
+	require.Equal(t, "no more", run.Failure.Message)
+	require.Empty(t, run.Failure.Place)
+}

@@ -60,7 +60,7 @@ func (s *Share) room(n engine.Need) error {
 			"(MILLRACE_JOB_MEMORY, else 80%% of what there is); give it a smaller input or a larger worker", n.Memory, alone)
 	}
 	return &engine.Stop{Reason: engine.Unfit, Busy: true, Alone: true, Message: fmt.Sprintf(
-		"task %q needs about %d MiB of memory, more than the %d MiB of a slot; the job goes back, to have the worker to itself", n.Task, (n.Memory+1<<20-1)>>20, most>>20)}
+		"task %q needs about %d MiB of memory, more than the %d MiB of a slot; the job goes back, to have the worker to itself", n.Task, (n.Memory-1)>>20+1, most>>20)}
 }
 
 // used is at least as much as the child's tree uses, and exact when that is more than it may.

@@ -108,8 +108,8 @@ func (p *partial) endTasks(f *engine.Failure) {
 // believed is the run that a child tells, unless it says that somebody stopped it who did not, or that the machine is unfit
 // which never said so (refusal is what it said): an interruption costs no attempt, so a job could be run for ever. That it
 // was killed for its memory it can't say either. A child that wants to hear a refusal gets one; what that may cost is bounded
-// by who counts attempts. Its words for it are kept, which show no secret. Once ctx has ended, what ended it is why the job
-// is over. What fails when its GPU does has not failed.
+// by who counts attempts, but where other jobs had what it asked for. Its words for it are kept, which show no secret. Once
+// ctx has ended, what ended it is why the job is over. What fails when its GPU does has not failed.
 func believed(ctx context.Context, run *engine.Run, refusal func(task string) *engine.Stop) *engine.Run {
 	f := run.Failure
 	if f == nil {

@@ -3,6 +3,8 @@ package record_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,6 +76,24 @@ func TestAJobThatHadBegunSaysWhyItWaits(t *testing.T) {
 	require.Contains(t, r.Message, "there is no GPU")
 }
 
+// Its message came to another worker all the same.
+func TestAJobThatRunsOnDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := record.New(newStore(t), time.Now)
+		log := claim(t, b, "j").NewLog(t.Context())
+		time.Sleep(time.Second)
+		wait(t, b, newJob("j"), 2)
+		require.Equal(t, record.Retrying, mustLoad(t, b, "j").Status)
+		time.Sleep(time.Second)
+		log.Report(t.Context(), engine.Event{Kind: engine.TaskStarted, Name: "render"})
+		time.Sleep(time.Minute)
+		r := mustLoad(t, b, "j")
+		require.Equal(t, record.Running, r.Status)
+		require.Empty(t, r.Message)
+		require.NoError(t, log.Close())
+	})
+}
+
 func TestAWaitChangesNothingOfAJobThatIsOver(t *testing.T) {
 	b := newBook(newStore(t))
 	before, err := b.Past(t.Context(), "j")
@@ -103,9 +123,11 @@ func TestThePastOfAJobIsWhatItsAttemptsHaveLeft(t *testing.T) {
 
 // A message may ask for a label of any length.
 func TestWhatAWaitSaysIsBounded(t *testing.T) {
-	b := newBook(newStore(t))
+	store := newStore(t)
+	b := newBook(store)
 	p, err := b.Past(t.Context(), "j")
 	require.NoError(t, err)
 	require.NoError(t, b.Wait(t.Context(), &job.Job{ID: "j"}, p, record.Wait{Message: strings.Repeat("é", 1<<20)}))
 	require.Less(t, len(mustLoad(t, b, "j").Message), 5<<10)
+	require.Empty(t, keysOf(t, store, "index/"), "nobody knows when it was sent")
 }
