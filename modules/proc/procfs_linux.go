@@ -25,6 +25,18 @@ type process struct {
 // thread alone has ended looks like one, but has more threads.
 func (p process) alive() bool { return p.state != 'Z' && p.state != 'X' || p.threads > 1 }
 
+// LastStarted returns the number that was last given to a process or thread in our PID namespace; 0 where it can't be told. While
+// it stays the same nothing was started.
+func LastStarted() int {
+	var buf [128]byte
+	f := bytes.Fields(readSmall("/proc/loadavg", buf[:])) // proc_loadavg(5): three averages, running/all, the last pid
+	if len(f) != 5 {
+		return 0
+	}
+	n, _ := strconv.Atoi(string(f[4]))
+	return n
+}
+
 // processes returns the process table as far as we may see it; it is empty without /proc.
 func processes() []process {
 	dir, err := os.Open("/proc")
