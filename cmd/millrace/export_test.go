@@ -36,3 +36,6 @@ func ConfigTable() string {
 
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
+
+// CollectLate is what a child does with its garbage.
+var CollectLate = collectLate

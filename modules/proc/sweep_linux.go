@@ -16,8 +16,8 @@ func BecomeSubreaper() error {
 	return nil
 }
 
-// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns how many of these it killed. They
-// are dead then; the child itself may take a moment, but runs no more. Reaping the child is its starter's, and descendants that
+// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns how many these were. They are
+// dead then; the child itself may take a moment, but runs no more. Reaping the child is its starter's, and descendants that
 // are re-parented to us are SweepOrphans'.
 func KillTree(pid int) (descendants int) {
 	t, ok := newTree(pid, "")
@@ -28,16 +28,12 @@ func KillTree(pid int) (descendants int) {
 	// subreaper. So it goes last.
 	t.root.signal(unix.SIGSTOP)
 	until(killWithin, func() bool { return stopped(pid) })
-	until(killWithin, func() bool {
-		n := t.strike(pid)
-		descendants += n
-		return n == 0
-	})
+	until(killWithin, func() bool { return t.strike(pid) == 0 })
 	t.root.signal(unix.SIGKILL)
-	if descendants > 0 { // one of them may have had it go on
+	if len(t.seen) > 1 { // one of them may have had it go on
 		until(killWithin, func() bool { return t.strike(0) == 0 })
 	}
-	return descendants
+	return len(t.seen) - 1
 }
 
 // stopped says whether our child pid has stopped, with all its threads, or has exited.
