@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -58,11 +59,18 @@ func prepareChild(s launch.Setup) (launch.Runner, string, error) {
 	r.tools = &tool.Set{Path: os.Getenv("PATH"), Folder: s.Tools.Folder, Known: s.Tools.Found, Exec: r.exec, Limits: s.Tools.Limits}
 	r.exec.Scoped = s.Confine // its programs can't signal the worker, nor other jobs' processes
 	r.warm()
-	debug.SetGCPercent(100) // what the start has left is collected once the job needs room
+	collectLate()
 	run := func(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
 		// Programs are gone when their task ends; what slipped through is gone when the job does.
 		defer proc.SweepOrphans(nil)
 		return r.run(ctx, dir, req, rep)
 	}
 	return run, confined, nil
+}
+
+// collectLate has nothing collected until the heap has 24 MiB, which few jobs need, and then as ever: that would be half of what
+// a short job costs. The child was started with launch.StartEnv.
+func collectLate() {
+	runtime.AddCleanup(new([64]byte), func(struct{}) { debug.SetGCPercent(100) }, struct{}{}) // after the first collection
+	debug.SetGCPercent(600)                                                                   // of the runtime's 4 MiB
 }

@@ -37,6 +37,7 @@ func ConfigTable() string {
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
 
+<<<<<<< HEAD
 // WorkSettings is the variables of all that `millrace work` can be told, ScalerSettings of `millrace scaler`.
 func WorkSettings() []string   { return variables(&workConfig{}, &logConfig{}) }
 func ScalerSettings() []string { return variables(&scalerConfig{}, &logConfig{}) }
@@ -50,3 +51,7 @@ func variables(configs ...any) []string {
 	}
 	return names
 }
+=======
+// CollectLate is what a child does with its garbage.
+var CollectLate = collectLate
+>>>>>>> main

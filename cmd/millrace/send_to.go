@@ -29,9 +29,10 @@ func (g *gate) sends(catalogue bool) func(to string) error {
 func checkSendTo(text string) error {
 	scheme, rest, _ := strings.Cut(text, "://")
 	host, path, _ := strings.Cut(rest, "/")
+	server := strings.TrimSuffix(host, ":443")
 	switch {
-	case scheme == "sqs" && cloud.QueueHost(host) != host:
-		return fmt.Errorf("%q: a queue of AWS's is listed by the host of its region; write sqs://%s/%s", text, cloud.QueueHost(host), path)
+	case scheme == "sqs" && cloud.IsAWS(server) && cloud.QueueHost(server) != host:
+		return fmt.Errorf("%q: a queue of AWS's is listed by the host of its region; write sqs://%s/%s", text, cloud.QueueHost(server), path)
 	case scheme == "sqs" && host != "" && path != "" && host == strings.ToLower(host):
 		return nil
 	case scheme == "kafka" && host != "" && !strings.Contains(rest, "/"):

@@ -62,6 +62,15 @@ func TestOnlyTheCatalogueSendsWithTheOperatorsKeys(t *testing.T) {
 	jobs = run("--send-to", "kafka://other")
 	require.Empty(t, sent())
 	require.Contains(t, p.succeeds("jobs", "logs", jobs[0]), "is none of those that jobs may send to; the operator can list it with MILLRACE_SEND_TO")
+	replay := []string{"dlq", "replay", "--local", jobs[0], "--pipelines", p.dir + "/catalogue", "--workspace"}
+	r := p.millrace(append(replay, p.dir+"/1")...)
+	require.Contains(t, r.stdout+r.stderr, "sqs://"+place+": what a message brings, or is replayed without --trust, may send nowhere")
+	require.Empty(t, sent())
+	p.succeeds(append(replay, p.dir+"/2", "--send-to", "sqs://"+place)...)
+	p.succeeds(append(replay, p.dir+"/3", "--trust")...)
+	require.Equal(t, []string{"own", "own"}, sent())
 	require.Contains(t, p.millrace("work", "--send-to", "payroll").stderr, `"payroll" is no queue or topic; write sqs://`)
-	require.Contains(t, p.millrace("work", "--send-to", "sqs://vpce-0a.sqs.eu-west-1.vpce.amazonaws.com/1/q").stderr, `write sqs://sqs.eu-west-1.amazonaws.com/1/q`)
+	for _, host := range []string{"vpce-0a.sqs.eu-west-1.vpce.amazonaws.com", "sqs.eu-west-1.amazonaws.com:443"} {
+		require.Contains(t, p.millrace("work", "--send-to", "sqs://"+host+"/1/q").stderr, `write sqs://sqs.eu-west-1.amazonaws.com/1/q`)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +22,9 @@ func sleeper(t *testing.T) (pid int, began string) {
 	cmd := exec.Command("sleep", "300")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Kill(), "it was gone")
+		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait() // it was killed
+		require.Equal(t, syscall.SIGKILL, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), "somebody had ended it")
 	})
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 	require.NoError(t, err)

@@ -106,6 +106,7 @@ type Pool struct {
 	watched  bool              // there was an attempt to
 	hears    bool              // the driver tells of some devices' failures, at least
 	blind    string            // why failures are not told while a task runs
+	blinds   []string          // all that blind ever was
 	failures []failure         // of devices that are out of service for good
 	trials   map[string]*trial // of encoders, by UUID
 	leases   map[*Lease]bool

@@ -77,7 +77,6 @@ func (p *Pool) listen(drv *driver) {
 func (p *Pool) hear(drv *driver) (all bool) {
 	ev, err := drv.listen()
 	p.mu.Lock()
-	before := p.blind
 	switch {
 	case err == nil:
 		p.blind = ev.blind
@@ -85,19 +84,23 @@ func (p *Pool) hear(drv *driver) (all bool) {
 		p.blind = err.Error()
 	}
 	blind := p.blind
+	first := !slices.Contains(p.blinds, blind)
+	if first {
+		p.blinds = append(p.blinds, blind)
+	}
 	p.hears = p.hears || err == nil
 	p.mu.Unlock()
-	if blind != "" && blind != before && p.cfg.Blind != nil {
+	if blind != "" && first && p.cfg.Blind != nil {
 		p.cfg.Blind(blind)
 	}
 	switch {
 	case err != nil:
-	case blind == "" || blind != before:
+	case first:
 		p.wg.Go(func() {
 			defer ev.free()
 			p.watch(ev)
 		})
-	default: // it is no more than is told already
+	default: // no more than was told before
 		ev.free()
 	}
 	return blind == ""

@@ -6,7 +6,8 @@ import (
 )
 
 // A ledger adds up the processor time of a tree, that of processes which are gone too. The kernel adds to a process what it
-// has waited for. Of what nobody waits for, as where a parent ignores SIGCHLD or has died, as much counts as was ever seen.
+// has waited for. Of what nobody waits for, as where a parent ignores SIGCHLD or has died, as much counts as was ever seen. Where
+// a process has children of both kinds the larger of the two sums counts: at least half of the time.
 type ledger struct {
 	known   map[int]*account // by pid, of those that were there at the last sample
 	orphans int64            // ticks of those that are gone and were ours to reap

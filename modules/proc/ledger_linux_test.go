@@ -28,6 +28,7 @@ func TestALedgerCountsTheTimeOfEachProcessOnce(t *testing.T) {
 		{"that was waited for by what nobody waited for", [][]process{{root(5, 0), child(7, 0), grandchild(2)}, {root(5, 0), child(7, 2)}, {root(5, 0)}}, []int64{14, 14, 14}},
 		{"that goes with its parent", [][]process{{root(5, 0), child(7, 0), grandchild(2)}, {root(5, 0)}}, []int64{14, 14}},
 		{"that goes after its parent", [][]process{{root(5, 0), child(7, 0), grandchild(2)}, {root(5, 7), orphan(3)}, {root(5, 7)}}, []int64{14, 15, 15}},
+		{"that nobody waited for, of a parent that has waited for more", [][]process{{root(5, 100), child(7, 0)}, {root(5, 100)}, {root(8, 101)}}, []int64{112, 112, 112}},
 		{"that nobody has seen", [][]process{{root(5, 0)}, {root(5, 8)}}, []int64{5, 13}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -70,10 +70,14 @@ func AwaitExit(pid int) bool { return false }
 func BecomeSubreaper() error { return nil }
 
 // KillTree kills pid and its group, if it leads one; without /proc its other descendants are unknown.
-func KillTree(pid int) {
+func KillTree(pid int) (descendants int) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 	_ = syscall.Kill(pid, syscall.SIGKILL)
+	return 0
 }
+
+// LastStarted returns 0: it can't be told.
+func LastStarted() int { return 0 }
 
 // Descendants returns nil: there is no /proc to find them in.
 func Descendants(pid int) []int { return nil }

@@ -16,20 +16,31 @@ func BecomeSubreaper() error {
 	return nil
 }
 
-// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns once they
-// are dead or a second has passed. It reaps nothing: pid's wait status is its starter's, the others
-// are SweepOrphans'.
-func KillTree(pid int) {
+// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns how many these were. They are
+// dead then; the child itself may take a moment, but runs no more. Reaping the child is its starter's, and descendants that
+// are re-parented to us are SweepOrphans'.
+func KillTree(pid int) (descendants int) {
 	t, ok := newTree(pid, "")
 	if !ok {
-		return
+		return 0
 	}
 	// Stopped, it starts nothing new; alive, it keeps its orphans where they are found, if it is a
 	// subreaper. So it goes last.
 	t.root.signal(unix.SIGSTOP)
+	until(killWithin, func() bool { return stopped(pid) })
 	until(killWithin, func() bool { return t.strike(pid) == 0 })
 	t.root.signal(unix.SIGKILL)
-	until(killWithin, func() bool { return t.strike(0) == 0 })
+	if len(t.seen) > 1 { // one of them may have had it go on
+		until(killWithin, func() bool { return t.strike(0) == 0 })
+	}
+	return len(t.seen) - 1
+}
+
+// stopped says whether our child pid has stopped, with all its threads, or has exited.
+func stopped(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err != nil && err != unix.EINTR || err == nil && info.Signo != 0
 }
 
 // strike sends SIGKILL to every member that is alive except the one with pid spare, and returns how

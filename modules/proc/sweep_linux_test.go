@@ -55,12 +55,26 @@ func TestKillTreeKillsDescendantsToo(t *testing.T) {
 	cmd, r := startSelf(t, "hasty", 2)
 	require.Len(t, proc.Descendants(cmd.Process.Pid), 1)
 	require.Greater(t, proc.TreeRSS(cmd.Process.Pid), int64(1<<20))
-	proc.KillTree(cmd.Process.Pid)
+	require.Equal(t, 1, proc.KillTree(cmd.Process.Pid))
 	require.Zero(t, proc.TreeRSS(cmd.Process.Pid), "zombies hold no memory")
 	err := cmd.Wait()
 	require.True(t, err != nil && strings.Contains(err.Error(), "killed"), "Wait still gets the status: %v", err)
 	proc.SweepOrphans(nil)
 	requireNothingLeft(t, r, 2)
+}
+
+func TestKillTreeOfOneWithoutDescendantsCountsNone(t *testing.T) {
+	cmd := exec.Command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	require.Zero(t, proc.KillTree(cmd.Process.Pid))
+	require.ErrorContains(t, cmd.Wait(), "signal: killed")
+}
+
+func TestWhatIsStartedIsSeenByTheNumberThatWasGivenLast(t *testing.T) {
+	before := proc.LastStarted()
+	require.Positive(t, before)
+	require.NoError(t, exec.Command("true").Run())
+	require.NotEqual(t, before, proc.LastStarted())
 }
 
 func TestSharedPagesCountOnce(t *testing.T) {

@@ -356,6 +356,7 @@ func TestAChildThatAsksForNonsenseIsEnded(t *testing.T) {
 		{"more GPUs than there are anywhere", `{"ask":{"id":1,"reserve":{"task":"x","gpu":{"use":"required","count":65}}}}`, "it asked for what makes no sense"},
 		{"a use that is none", `{"ask":{"id":1,"fit":{"task":"x","gpu":{"use":"please"}}}}`, "it asked for what makes no sense"},
 		{"less than nothing", `{"ask":{"id":1,"reserve":{"task":"x","disk":-1}}}`, "it asked for what makes no sense"},
+		{"less memory than none", `{"ask":{"id":1,"reserve":{"task":"x","memory":-1}}}`, "it asked for what makes no sense"},
 		{"the same twice", many[0] + "\n" + many[0], "it asked for what makes no sense"},
 		{"two things at once", `{"ask":{"id":1,"keys":"aws","fit":{"task":"x"}}}`, "it asked for what makes no sense"},
 		{"to give back what it asks for", `{"ask":{"id":1,"keys":"aws","release":true}}`, "it asked for what makes no sense"},

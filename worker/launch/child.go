@@ -41,7 +41,9 @@ type child struct {
 	confined string        // what confines it, in its own words
 	memory   int64         // resident bytes that its present job's tree may use; 0 is no limit
 	began    bool          // it has told something of its present job
+	started  int           // proc.LastStarted when it was last known to have no descendants
 	left     bool          // its last job left processes behind
+	dying    bool          // it was killed after its last job, and may not be gone yet
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
 }
@@ -145,6 +147,9 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 	defer counter.close(c.cfg.Grace, c.kill)
 
 	c.began = false
+	if c.jobs == 0 { // until now nothing of a job's was in it
+		c.started = proc.LastStarted()
+	}
 	partial := startRun(req)
 	err := c.to.write(toChild{Request: req})
 	for err == nil {
@@ -163,7 +168,7 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 		case m.Ask != nil:
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
-			c.rest(m.Done)
+			c.rest(m.Done, share.lent())
 			return share.judged(believed(ctx, m.Done, counter.refusal)), false
 		default:
 			err = errOutOfTurn
@@ -177,13 +182,29 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 	return partial.end(ctx, f), true
 }
 
-// rest ends a child whose job is over, so that nothing of the job uses what goes back now, but for one that has left nothing
-// behind and may have another.
-func (c *child) rest(run *engine.Run) {
+// rest ends a child whose job is over, so that nothing of the job runs on, but for one that has left nothing behind and may have
+// another. lent says that what the process itself holds goes to others.
+func (c *child) rest(run *engine.Run, lent bool) {
 	c.jobs++
-	c.left = len(proc.Descendants(c.pid())) > 0
-	if c.left || run.Status != engine.Succeeded || c.jobs >= c.cfg.Reuse {
-		c.kill()
+	before := c.started
+	c.started = proc.LastStarted()
+	quiet := before != 0 && before == c.started && !lent // nothing was started, so nobody need be looked for
+	again := run.Status == engine.Succeeded && c.jobs < c.cfg.Reuse
+	if again && (quiet || len(proc.Descendants(c.pid())) == 0) {
+		return
+	}
+	c.dying = true
+	c.reaping.Lock()
+	switch {
+	case c.gone():
+	case quiet:
+		_ = c.cmd.Process.Kill()
+	default:
+		c.left = proc.KillTree(c.pid()) > 0
+	}
+	c.reaping.Unlock()
+	if lent {
+		<-c.exited
 	}
 }
 

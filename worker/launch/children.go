@@ -119,7 +119,7 @@ func reuseKey(req *Request) string { return req.Digest + " " + req.Job.Customer 
 // giveBack returns a child after a job: to the idle ones if it is alive, else it is replaced.
 func (p *Pool) giveBack(c *child) {
 	defer func() { p.free <- struct{}{} }()
-	again := !c.gone()
+	again := !c.dying && !c.gone()
 	if again {
 		if err := c.dir.wipe(); err != nil {
 			p.cfg.Log.Warn("child not reused", "err", err)

@@ -114,6 +114,13 @@ func (s *Share) Close() {
 	s.stop(nil)
 }
 
+// lent says whether the job has had anything of the machine.
+func (s *Share) lent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last > 0
+}
+
 // GPUSeconds is how long the job has had GPUs, times how many.
 func (s *Share) GPUSeconds() float64 {
 	s.mu.Lock()

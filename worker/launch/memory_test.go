@@ -35,6 +35,7 @@ func TestF25AJobThatTheKernelKillsForMemoryIsNamed(t *testing.T) {
 		{"a program", "claim", "killed", 1, engine.OOM, "sure: memory ran out, and the kernel killed for it;"},
 		{"a program, by somebody else", "claim", "killed", 0, engine.Killed, "sure"},
 		{"another job's, while this one crashed", "crash", "", 1, engine.Crash, "panic: out of cheese"},
+		{"another job's, while we killed this one", "say", `{"ask":{"id":1}}`, 1, engine.Crash, "(signal: killed): it asked for what makes no sense"},
 		{"another job's, while this one lied", "claim", "oom", 1, "", "sure"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -49,7 +49,8 @@ func TestWhatAnInterruptionCostsDoesNotGrowWithTheirNumber(t *testing.T) {
 		require.Less(t, store.bytes, 10<<10, "bounce %d", n)
 	}
 	r := mustLoad(t, b, "j")
-	require.Equal(t, 100, r.Attempts[len(r.Attempts)-1].N)
+	require.Len(t, r.Attempts, 11, "the newest ten of what was folded, and the last")
+	require.Equal(t, 100, r.Attempts[10].N)
 	require.Equal(t, 100, r.Tried())
 }
 
