@@ -37,7 +37,6 @@ func ConfigTable() string {
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
 
-<<<<<<< HEAD
 // WorkSettings is the variables of all that `millrace work` can be told, ScalerSettings of `millrace scaler`.
 func WorkSettings() []string   { return variables(&workConfig{}, &logConfig{}) }
 func ScalerSettings() []string { return variables(&scalerConfig{}, &logConfig{}) }
@@ -51,7 +50,6 @@ func variables(configs ...any) []string {
 	}
 	return names
 }
-=======
+
 // CollectLate is what a child does with its garbage.
 var CollectLate = collectLate
->>>>>>> main
