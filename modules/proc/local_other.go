@@ -70,11 +70,14 @@ func AwaitExit(pid int) bool { return false }
 func BecomeSubreaper() error { return nil }
 
 // KillTree kills pid and its group, if it leads one; without /proc its other descendants are unknown.
-func KillTree(pid int) (descendants int) {
+func KillTree(pid int) (alone bool) {
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	return 0
+	return false
 }
+
+// IsAlone returns true: there is no /proc to find descendants in.
+func IsAlone(pid int) bool { return true }
 
 // LastStarted returns 0: it can't be told.
 func LastStarted() int { return 0 }

@@ -26,7 +26,7 @@ type process struct {
 func (p process) alive() bool { return p.state != 'Z' && p.state != 'X' || p.threads > 1 }
 
 // LastStarted returns the number that was last given to a process or thread in our PID namespace; 0 where it can't be told. While
-// it stays the same nothing was started.
+// it stays the same nothing was started, unless that was so much that the numbers came round: there are 32,768 at least.
 func LastStarted() int {
 	fd, err := unix.Open("/proc/loadavg", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

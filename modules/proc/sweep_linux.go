@@ -16,31 +16,34 @@ func BecomeSubreaper() error {
 	return nil
 }
 
-// KillTree kills pid, an unreaped child of the caller's, and all its descendants, and returns how many these were. They are
-// dead then; the child itself may take a moment, but runs no more. Reaping the child is its starter's, and descendants that
-// are re-parented to us are SweepOrphans'.
-func KillTree(pid int) (descendants int) {
+// KillTree kills pid, an unreaped child of the caller's, and all its descendants. alone says for certain that it was alive until
+// then and had none. Else these are dead too, but for what withstands SIGKILL for a second, and those that are re-parented to us
+// are SweepOrphans' to reap, as are any that could not be found. Reaping the child, which may take a moment to be gone, is its
+// starter's.
+func KillTree(pid int) (alone bool) {
 	t, ok := newTree(pid, "")
 	if !ok {
-		return 0
+		_ = unix.Kill(pid, unix.SIGKILL)
+		return false
 	}
 	// Stopped, it starts nothing new; alive, it keeps its orphans where they are found, if it is a
 	// subreaper. So it goes last.
 	t.root.signal(unix.SIGSTOP)
-	until(killWithin, func() bool { return stopped(pid) })
+	until(killWithin, func() bool { return came(pid, unix.WSTOPPED|unix.WEXITED) })
 	until(killWithin, func() bool { return t.strike(pid) == 0 })
+	alone = len(t.seen) == 1 && came(pid, unix.WSTOPPED) && !came(pid, unix.WEXITED)
 	t.root.signal(unix.SIGKILL)
-	if len(t.seen) > 1 { // one of them may have had it go on
+	if !alone { // something may have had it go on
 		until(killWithin, func() bool { return t.strike(0) == 0 })
 	}
-	return len(t.seen) - 1
+	return alone
 }
 
-// stopped says whether our child pid has stopped, with all its threads, or has exited.
-func stopped(pid int) bool {
+// came says whether our child pid has come to one of the states: stopped, with all its threads, or exited.
+func came(pid, states int) bool {
 	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err != nil && err != unix.EINTR || err == nil && info.Signo != 0
+	err := unix.Waitid(unix.P_PID, pid, &info, states|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0 || err == unix.ECHILD
 }
 
 // strike sends SIGKILL to every member that is alive except the one with pid spare, and returns how
@@ -64,6 +67,13 @@ func Descendants(pid int) []int {
 		pids = append(pids, p.pid)
 	}
 	return pids
+}
+
+// IsAlone says for certain that our child pid is alive and has no descendants.
+func IsAlone(pid int) bool {
+	table := processes()
+	found := closure(table, func(p process) bool { return p.pid == pid })
+	return len(found) == 1 && !came(pid, unix.WEXITED) // had it, they would be children of ours by now
 }
 
 // TreeRSS returns the resident memory of pid and its descendants, in bytes. Pages they share count

@@ -55,7 +55,8 @@ func TestKillTreeKillsDescendantsToo(t *testing.T) {
 	cmd, r := startSelf(t, "hasty", 2)
 	require.Len(t, proc.Descendants(cmd.Process.Pid), 1)
 	require.Greater(t, proc.TreeRSS(cmd.Process.Pid), int64(1<<20))
-	require.Equal(t, 1, proc.KillTree(cmd.Process.Pid))
+	require.False(t, proc.IsAlone(cmd.Process.Pid))
+	require.False(t, proc.KillTree(cmd.Process.Pid))
 	require.Zero(t, proc.TreeRSS(cmd.Process.Pid), "zombies hold no memory")
 	err := cmd.Wait()
 	require.True(t, err != nil && strings.Contains(err.Error(), "killed"), "Wait still gets the status: %v", err)
@@ -63,11 +64,19 @@ func TestKillTreeKillsDescendantsToo(t *testing.T) {
 	requireNothingLeft(t, r, 2)
 }
 
-func TestKillTreeOfOneWithoutDescendantsCountsNone(t *testing.T) {
-	cmd := exec.Command("sleep", "600")
-	require.NoError(t, cmd.Start())
-	require.Zero(t, proc.KillTree(cmd.Process.Pid))
-	require.ErrorContains(t, cmd.Wait(), "signal: killed")
+func TestAProcessIsAloneWhileItLivesAndHasNoDescendants(t *testing.T) {
+	for _, die := range []bool{false, true} {
+		cmd := exec.Command("sleep", "600")
+		require.NoError(t, cmd.Start())
+		require.True(t, proc.IsAlone(cmd.Process.Pid))
+		if die {
+			require.NoError(t, cmd.Process.Kill())
+			require.True(t, proc.AwaitExit(cmd.Process.Pid))
+			require.False(t, proc.IsAlone(cmd.Process.Pid), "what it had may be our child by now")
+		}
+		require.Equal(t, !die, proc.KillTree(cmd.Process.Pid))
+		require.ErrorContains(t, cmd.Wait(), "signal: killed")
+	}
 }
 
 func TestWhatIsStartedIsSeenByTheNumberThatWasGivenLast(t *testing.T) {

@@ -41,8 +41,9 @@ type child struct {
 	confined string        // what confines it, in its own words
 	memory   int64         // resident bytes that its present job's tree may use; 0 is no limit
 	began    bool          // it has told something of its present job
-	started  int           // proc.LastStarted when it was last known to have no descendants
-	left     bool          // its last job left processes behind
+	started  int           // proc.LastStarted when it was last looked at, and had no descendants
+	looked   time.Time     // when that was
+	left     bool          // its last job may have left processes behind
 	dying    bool          // it was killed after its last job, and may not be gone yet
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
@@ -72,12 +73,12 @@ func startChild(cfg Config, dir Dir, devices []string) (*child, error) {
 		return nil, errors.Join(err, events.Close())
 	}
 	go func() { // ends with the process: end and kill wait for exited
-		defer close(c.exited)
 		if proc.AwaitExit(c.pid()) {
 			c.reaping.Lock()
 			defer c.reaping.Unlock()
 		}
 		_ = cmd.Wait() // how it ended is in ProcessState
+		close(c.exited)
 	}()
 	return c, nil
 }
@@ -148,7 +149,7 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 
 	c.began = false
 	if c.jobs == 0 { // until now nothing of a job's was in it
-		c.started = proc.LastStarted()
+		c.started, c.looked = proc.LastStarted(), time.Now()
 	}
 	partial := startRun(req)
 	err := c.to.write(toChild{Request: req})
@@ -168,7 +169,7 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 		case m.Ask != nil:
 			err = counter.take(ctx, *m.Ask)
 		case m.Done != nil:
-			c.rest(m.Done, share.lent())
+			c.rest(m.Done, share.lent() || req.Alone)
 			return share.judged(believed(ctx, m.Done, counter.refusal)), false
 		default:
 			err = errOutOfTurn
@@ -182,28 +183,33 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 	return partial.end(ctx, f), true
 }
 
-// rest ends a child whose job is over, so that nothing of the job runs on, but for one that has left nothing behind and may have
-// another. lent says that what the process itself holds goes to others.
-func (c *child) rest(run *engine.Run, lent bool) {
+// roundTrip is too short a time for a machine to give out all numbers of processes.
+const roundTrip = 50 * time.Millisecond
+
+// rest ends a child whose job is over, and what that has started, but for a child that has left nothing behind and may have
+// another job. wait says that what the process itself holds goes to others: it is gone then, if it was ended.
+func (c *child) rest(run *engine.Run, wait bool) {
 	c.jobs++
-	before := c.started
-	c.started = proc.LastStarted()
-	quiet := before != 0 && before == c.started && !lent // nothing was started, so nobody need be looked for
-	again := run.Status == engine.Succeeded && c.jobs < c.cfg.Reuse
-	if again && (quiet || len(proc.Descendants(c.pid())) == 0) {
+	before, since := c.started, c.looked
+	c.started, c.looked = proc.LastStarted(), time.Now()
+	// Most jobs start nothing: then nobody need be looked for.
+	quiet := before != 0 && before == c.started && c.looked.Sub(since) < roundTrip && !wait
+	if run.Status == engine.Succeeded && c.jobs < c.cfg.Reuse && (quiet || proc.IsAlone(c.pid())) {
 		return
 	}
 	c.dying = true
 	c.reaping.Lock()
 	switch {
 	case c.gone():
+		c.left = !quiet
 	case quiet:
 		_ = c.cmd.Process.Kill()
+		c.left = proc.LastStarted() != c.started
 	default:
-		c.left = proc.KillTree(c.pid()) > 0
+		c.left = !proc.KillTree(c.pid())
 	}
 	c.reaping.Unlock()
-	if lent {
+	if wait {
 		<-c.exited
 	}
 }

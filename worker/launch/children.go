@@ -116,10 +116,14 @@ func (p *Pool) await(ctx context.Context, next chan *child) (*child, error) {
 // reuseKey is what two jobs must share to run in one process: the very same pipeline, and the same customer.
 func reuseKey(req *Request) string { return req.Digest + " " + req.Job.Customer }
 
-// giveBack returns a child after a job: to the idle ones if it is alive, else it is replaced.
+// giveBack returns a child after a job: to the idle ones if it may have another, else it is replaced.
 func (p *Pool) giveBack(c *child) {
 	defer func() { p.free <- struct{}{} }()
-	again := !c.dying && !c.gone()
+	again := !c.dying
+	if again && c.gone() { // what it has started since is ours by now
+		p.bury(c)
+		again = false
+	}
 	if again {
 		if err := c.dir.wipe(); err != nil {
 			p.cfg.Log.Warn("child not reused", "err", err)
@@ -193,7 +197,7 @@ func (p *Pool) spawn(ctx context.Context, devices []string) (*child, error) {
 	p.mu.Lock() // so that bury's sweep can't take a child that is not in live yet
 	c, err := startChild(p.cfg, dir, devices)
 	if err == nil {
-		p.live[c.pid()] = struct{}{}
+		p.live[c.pid()] = c
 	}
 	p.mu.Unlock()
 	if err == nil {
@@ -221,8 +225,7 @@ func (p *Pool) bury(c *child) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := proc.SweepOrphans(func(pid int) bool {
-		_, ours := p.live[pid]
-		return ours || p.cfg.Keep != nil && p.cfg.Keep(pid)
+		return p.live[pid] != nil || p.cfg.Keep != nil && p.cfg.Keep(pid)
 	})
 	p.reaped.Add(int64(n))
 }
@@ -231,7 +234,9 @@ func (p *Pool) bury(c *child) {
 func (p *Pool) retire(c *child) {
 	c.end()
 	p.mu.Lock()
-	delete(p.live, c.pid())
+	if p.live[c.pid()] == c { // it may be another's pid by now
+		delete(p.live, c.pid())
+	}
 	p.mu.Unlock()
 	if err := Remove(c.dir.Path); err != nil {
 		p.cfg.Log.Warn("remove job folder", "err", err)

@@ -113,6 +113,9 @@ func behave(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine
 		run.Result["hoarded"] = len(all)
 	case "spawn":
 		_ = exec.Command("setsid", "sleep", arg).Start()
+	case "spawn and exit": // just about when it has said that its job is over
+		_ = exec.Command("setsid", "sleep", arg).Start()
+		time.AfterFunc(time.Millisecond, func() { os.Exit(0) })
 	case "spawn and crash":
 		_ = exec.Command("setsid", "sleep", arg).Start()
 		time.Sleep(200 * time.Millisecond)
@@ -285,13 +288,27 @@ func TestNothingOfAJobRunsOnWhenWhatItHadGoesBack(t *testing.T) {
 	for reuse, do := range map[int]string{1: "write", 3: "spawn"} {
 		t.Run(do, func(t *testing.T) {
 			p := newPool(t, func(c *launch.Config) { c.Reuse = reuse })
-			out, err := p.Launch(t.Context(), request(do, "98766"), new(lines))
+			req := request(do, "98766")
+			req.Alone = true // so that its memory is the next one's
+			out, err := p.Launch(t.Context(), req, new(lines))
+			require.NoDirExists(t, fmt.Sprintf("/proc/%v", out.Run.Result["pid"]))
 			require.NoError(t, err)
 			defer out.Close()
 			require.Equal(t, engine.Succeeded, out.Run.Status)
 			require.Error(t, exec.Command("pgrep", "-f", "sleep 98766").Run())
-			require.NoDirExists(t, fmt.Sprintf("/proc/%v", out.Run.Result["pid"]))
 		})
+	}
+}
+
+func TestNothingOfAJobRunsOnWhoseProcessDiesAsItEnds(t *testing.T) {
+	for _, reuse := range []int{1, 100} {
+		p := newPool(t, func(c *launch.Config) { c.Reuse = reuse })
+		for range 15 {
+			out, err := p.Launch(t.Context(), request("spawn and exit", "98767"), new(lines))
+			require.NoError(t, err)
+			out.Close()
+			require.Error(t, exec.Command("pgrep", "-f", "sleep 98767").Run())
+		}
 	}
 }
 

@@ -40,15 +40,15 @@ type Pool struct {
 	free chan struct{} // one token a slot
 
 	mu       sync.Mutex
-	idle     []*child         // guarded by mu
-	starting int              // children that warm starts, guarded by mu; with idle and busy at most Slots
-	busy     int              // Launches that have a child, until Close, guarded by mu
-	waiting  []chan *child    // takes that wait for one of starting, no more than those; guarded by mu
-	live     map[int]struct{} // pids of our own children, guarded by mu
-	closed   bool             // guarded by mu
-	once     sync.Once        // guards the word on confinement
-	wg       sync.WaitGroup   // children being started or ended behind the caller's back
-	reaped   atomic.Int64     // processes that jobs left behind
+	idle     []*child       // guarded by mu
+	starting int            // children that warm starts, guarded by mu; with idle and busy at most Slots
+	busy     int            // Launches that have a child, until Close, guarded by mu
+	waiting  []chan *child  // takes that wait for one of starting, no more than those; guarded by mu
+	live     map[int]*child // our own children by pid, guarded by mu
+	closed   bool           // guarded by mu
+	once     sync.Once      // guards the word on confinement
+	wg       sync.WaitGroup // children being started or ended behind the caller's back
+	reaped   atomic.Int64   // processes that jobs left behind
 }
 
 var _ Launcher = (*Pool)(nil)
@@ -58,7 +58,7 @@ func NewPool(cfg Config) *Pool {
 	cfg.Slots = max(cfg.Slots, 1)
 	cfg.Reuse = max(cfg.Reuse, 1)
 	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
-	p := &Pool{cfg: cfg, free: make(chan struct{}, cfg.Slots), live: map[int]struct{}{}}
+	p := &Pool{cfg: cfg, free: make(chan struct{}, cfg.Slots), live: map[int]*child{}}
 	for range cfg.Slots {
 		p.free <- struct{}{}
 		p.warm()
