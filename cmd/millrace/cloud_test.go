@@ -177,10 +177,15 @@ func TestF45ARedriveOfAThousandThatIsKilledLosesNoneAndKeepsItsRate(t *testing.T
 	sent, left := int(row["visible"].(float64)), int(row["dead"].(float64))
 	require.LessOrEqual(t, left, 50, "what one page has hidden")
 	jobs, orders := map[string]bool{}, map[string]bool{}
-	for _, m := range decoded[[]map[string]any](t, p.succeeds("queue", "peek", "--json", "--limit", "1000")) {
-		order, _, again := strings.Cut(fmt.Sprint(m["body"]), "-retry-")
-		require.True(t, again)
-		jobs[fmt.Sprint(m["body"])], orders[order] = true, true
+	for range 10 { // a look at SQS need not show all, and on a busy machine shows some twice instead
+		for _, m := range decoded[[]map[string]any](t, p.succeeds("queue", "peek", "--json", "--limit", "1000")) {
+			order, _, again := strings.Cut(fmt.Sprint(m["body"]), "-retry-")
+			require.True(t, again)
+			jobs[fmt.Sprint(m["body"])], orders[order] = true, true
+		}
+		if len(orders)+left >= 1000 {
+			break
+		}
 	}
 	require.GreaterOrEqual(t, len(orders)+left, 1000, "none is lost")
 	require.Contains(t, []int{0, 1}, sent+left-1000, "one may have been sent, and not yet deleted")
