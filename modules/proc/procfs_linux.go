@@ -11,10 +11,14 @@ import (
 // ticksPerSecond is USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that Go runs on.
 const ticksPerSecond = 100
 
+// pfExiting is PF_EXITING of the kernel's include/linux/sched.h: a flag of a task from the beginning of its exit on.
+const pfExiting = 0x4
+
 // A process is one line of the process table.
 type process struct {
 	pid, ppid, group, session int
 	state                     byte
+	exiting                   bool // the main thread has begun to
 	threads                   int
 	start                     uint64 // ticks since boot: with pid it names a process for good
 	ticks, waited             int64  // CPU of it, and of the children it has waited for with theirs
@@ -92,6 +96,7 @@ func readProcess(pid int) (process, bool) {
 	return process{
 		pid:     pid,
 		state:   f[0][0],
+		exiting: number(9)&pfExiting != 0 || f[0][0] == 'Z' || f[0][0] == 'X',
 		ppid:    int(number(4)),
 		group:   int(number(5)),
 		session: int(number(6)),

@@ -71,9 +71,10 @@ func Descendants(pid int) []int {
 
 // IsAlone says for certain that our child pid is alive and has no descendants.
 func IsAlone(pid int) bool {
-	table := processes()
-	found := closure(table, func(p process) bool { return p.pid == pid })
-	return len(found) == 1 && !came(pid, unix.WEXITED) // had it, they would be children of ours by now
+	found := closure(processes(), func(p process) bool { return p.pid == pid })
+	// What it had becomes a child of ours as its last thread goes, which is before it can be waited for.
+	now, ok := readProcess(pid)
+	return len(found) == 1 && ok && !now.exiting
 }
 
 // TreeRSS returns the resident memory of pid and its descendants, in bytes. Pages they share count
