@@ -156,9 +156,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err := stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult())
-	for cluster.Annotations(name)["millrace/busy"] == "" {
-		<-cluster.Changed()
-	}
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	metrics, err := client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{ScaledObjectRef: light(), MetricName: "m"})
 	require.NoError(t, err)
 	require.EqualValues(t, 5, metrics.GetMetricValues()[0].GetMetricValue())
@@ -170,6 +168,24 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err = stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult(), "and brings it back when it is due")
+}
+
+func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {
+	cluster := podstest.New(t)
+	busy := podstest.NewWorker(t)
+	busy.Has(1, time.Minute)
+	cluster.Add("light", busy)
+	cluster.Refuse("patch", podstest.Hangs)
+	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	require.NoError(t, err)
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{}), Pods: w})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // a mark is given up after 5
+	defer cancel()
+	active, err := client.IsActive(ctx, light())
+	require.NoError(t, err)
+	require.True(t, active.GetResult())
+	cluster.Await(t, func() bool { return cluster.Requests("patch") == 1 })
 }
 
 // pair is a certificate for 127.0.0.1 and for clients, its own authority.

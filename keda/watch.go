@@ -137,7 +137,9 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	counted := time.Now()
 	var census pods.Census
 	if w.pods != nil {
-		census = w.pods.Census(ctx, w.queue.Name)
+		var mark func(context.Context)
+		census, mark = w.pods.Census(ctx, w.queue.Name)
+		defer mark(ctx)
 	}
 	if ctx.Err() != nil {
 		return load.Requests, ctx.Err()

@@ -42,14 +42,17 @@ type pod struct {
 		} `json:"containers"`
 	} `json:"spec"`
 	Status struct {
-		Phase      string `json:"phase"`
-		IP         string `json:"podIP"`
-		Containers []struct {
-			State struct {
-				Running *struct{} `json:"running"`
-			} `json:"state"`
-		} `json:"containerStatuses"`
+		Phase      string            `json:"phase"`
+		IP         string            `json:"podIP"`
+		Containers []containerStatus `json:"containerStatuses"`
 	} `json:"status"`
+}
+
+type containerStatus struct {
+	Started *bool `json:"started"` // false until the startup probe has passed
+	State   struct {
+		Running *struct{} `json:"running"`
+	} `json:"state"`
 }
 
 // lean drops what others have written to the pod, which may be long.
@@ -76,6 +79,17 @@ func (p *pod) works() bool {
 	}
 	for _, c := range p.Status.Containers {
 		if c.State.Running != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// started says whether the pod's worker had begun to answer. One that has not has no job: a pod that ends before it answers,
+// again and again, keeps no replica.
+func (p *pod) started() bool {
+	for _, c := range p.Status.Containers {
+		if c.State.Running != nil && (c.Started == nil || *c.Started) {
 			return true
 		}
 	}
@@ -119,6 +133,7 @@ func (w *Watch) list(ctx context.Context) (version string, err error) {
 	for _, p := range l.Items {
 		w.pods[p.Metadata.Name] = p.lean()
 	}
+	maps.DeleteFunc(w.denied, func(name string, _ time.Time) bool { return w.pods[name] == nil })
 	if !w.listed {
 		w.listed = true
 		close(w.known)
@@ -178,6 +193,7 @@ func (w *Watch) keep(event string, p *pod) {
 		w.pods[p.Metadata.Name] = p.lean()
 	case "DELETED":
 		delete(w.pods, p.Metadata.Name)
+		delete(w.denied, p.Metadata.Name)
 	}
 }
 
