@@ -35,6 +35,7 @@ type watch struct {
 	pods  *pods.Watch // nil: nothing is known of pods
 	log   *slog.Logger
 	wake  chan struct{} // holds a token when somebody has begun to ask
+	met   bool          // a pod of the queue's class was seen, or it was said that none is; run's own
 
 	mu       sync.Mutex
 	streams  int           // guarded by mu: who is to be told of changes
@@ -168,7 +169,20 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	case err == nil && was:
 		w.log.InfoContext(ctx, "queue counted again", "queue", w.queue.Name)
 	}
+	w.miss(ctx, load.InFlight, census)
 	return load.Requests, err
+}
+
+// miss says once that messages are in flight while no pod was ever seen that may have them: they do not count then. They are
+// hidden for back-off, or the queue is not called as the class of its workers.
+func (w *watch) miss(ctx context.Context, inFlight int, c pods.Census) {
+	switch {
+	case w.met, !c.Complete, c.Pods == 0 && inFlight == 0:
+		return
+	case c.Pods == 0:
+		w.log.WarnContext(ctx, "in flight without pods", "queue", w.queue.Name, "label", pods.ClassLabel+"="+w.queue.Name)
+	}
+	w.met = true
 }
 
 // ask notes that somebody wants to know.

@@ -74,6 +74,9 @@ func New(c Config) (*Watch, error) {
 	}, nil
 }
 
+// Namespace is where the pods are looked for.
+func (w *Watch) Namespace() string { return w.namespace }
+
 // Errors is how often the API server did not do what it was asked for.
 func (w *Watch) Errors() int64 { return w.errors.Load() }
 
