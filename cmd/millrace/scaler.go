@@ -209,7 +209,7 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 	if kc.Pods, err = cfg.watchPods(log); err != nil {
 		return err
 	}
-	if kc.TLS, err = cfg.tls(); err != nil {
+	if kc.TLS, err = cfg.tls(log); err != nil {
 		return err
 	}
 	s, err := keda.New(kc)

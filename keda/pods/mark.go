@@ -36,6 +36,12 @@ const (
 	deniedRest = time.Minute
 )
 
+// Marked says whether a pod of a class is marked as busy.
+func (w *Watch) Marked(class string) bool {
+	ps, _ := w.of(class)
+	return slices.ContainsFunc(ps, func(p *pod) bool { return p.Metadata.Annotations[busyMark] != "" })
+}
+
 // mark has the pod's annotations say what s says, where they do not yet.
 func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 	want := annotations(p.Metadata.Annotations, s, time.Now())
