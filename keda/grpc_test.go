@@ -168,6 +168,15 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err = stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult(), "and brings it back when it is due")
+	b.says(queue.Load{}, nil)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.False(t, r.GetResult())
+	b.says(queue.Load{}, errors.New("an outage"))
+	busy.Has(1, 0)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "pods are asked though the broker does not answer")
 }
 
 func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {

@@ -30,6 +30,7 @@ func TestWork(t *testing.T) {
 		{"a silent pod may have all its slots busy", queue.Load{InFlight: 9}, pods.Census{Complete: true, Pods: 1, Silent: 1}, trigger{target: 1, slots: 4}, 4},
 		{"but no more than are in flight", queue.Load{InFlight: 2}, pods.Census{Complete: true, Pods: 1, Silent: 1}, trigger{target: 1, slots: 4}, 2},
 		{"a broker that lags does not make a job vanish", queue.Load{}, pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 3}, trigger{target: 1, slots: 4}, 3},
+		{"nor count as one that waits", queue.Load{Visible: 2}, pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 3}, trigger{target: 1, slots: 4}, 5},
 		{"nor where pods may be missing", queue.Load{InFlight: 1}, pods.Census{Pods: 1, Busy: 1, Jobs: 3}, trigger{target: 1, slots: 4}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

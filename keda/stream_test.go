@@ -3,6 +3,7 @@ package keda
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,25 @@ func TestAStreamEndsWellNowAndThen(t *testing.T) {
 		require.NoError(t, answerer{Scaler: s}.StreamIsActive(ref, pushed))
 		require.Equal(t, 5*time.Minute, time.Since(began))
 		require.Equal(t, []bool{true}, pushed.sent)
+	})
+}
+
+func TestAStreamKeepsALongQueueLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		s, err := New(Config{Queues: []Queue{{Name: "light", Count: func(context.Context) (queue.Load, error) {
+			return queue.Load{Visible: int(looks.Add(1)) % 2, Requests: 120}, nil // two minutes until the next
+		}}}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.Run(ctx)
+		pushed := &stream{ctx: ctx}
+		ref := &externalscaler.ScaledObjectRef{ScalerMetadata: map[string]string{"queue": "light"}}
+		require.NoError(t, answerer{Scaler: s}.StreamIsActive(ref, pushed))
+		require.Equal(t, []bool{true, false, true}, pushed.sent)
+		time.Sleep(time.Hour)
+		require.EqualValues(t, 3, looks.Load(), "after it nobody wants to know")
 	})
 }
 
