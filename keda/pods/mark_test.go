@@ -97,5 +97,9 @@ func TestPodsThatDoNotAnswerHoldUpACensusForSeconds(t *testing.T) {
 		c, _ := w.Census(t.Context(), "gpu")
 		require.Equal(t, Census{Complete: true, Pods: 5 * atOnce, Silent: 5 * atOnce}, c)
 		require.Equal(t, askAllFor, time.Since(began))
+
+		began = time.Now()
+		knows(t, 1, io.Discard).Census(t.Context(), "gpu")
+		require.Equal(t, askFor, time.Since(began))
 	})
 }
