@@ -156,6 +156,9 @@ func TestABusyPodIsMarkedAndAnIdleOneIsMarkedNoMore(t *testing.T) {
 	worker.Has(2, 100*24*time.Hour)
 	census(t, w, "gpu")
 	require.Equal(t, "2440", c.Annotations(name)[cost])
+	worker.Has(2, -time.Hour) // its clock is ahead
+	census(t, w, "gpu")
+	require.Equal(t, "1000", c.Annotations(name)[cost])
 	worker.Has(0, 0)
 	census(t, w, "gpu")
 	require.Equal(t, map[string]string{cost: "0"}, c.Annotations(name))
