@@ -154,7 +154,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()
-	defer cfg.sweep(ctx, s.records, log)()
+	defer cfg.sweep(ctx, cfg.store, s.records, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}
