@@ -61,7 +61,12 @@ func (b *broker) asked() int {
 // start has a scaler of one queue, light, look at b while f runs.
 func start(t *testing.T, b *broker, f func(s *keda.Scaler)) {
 	t.Helper()
-	s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: b.Count}}})
+	startQueue(t, keda.Queue{Name: "light", Count: b.Count}, f)
+}
+
+func startQueue(t *testing.T, q keda.Queue, f func(s *keda.Scaler)) {
+	t.Helper()
+	s, err := keda.New(keda.Config{Queues: []keda.Queue{q}})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -68,6 +68,7 @@ type Config struct {
 	Fit func(ctx context.Context, req *launch.Request) error
 
 	Settled func(Settlement)      // hears of every attempt that is over, once the broker was answered; nil: nobody does
+	Bereft  func()                // hears of every job that a worker died of, or with, once the job's next attempt is this worker's; nil: nobody does
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
@@ -127,6 +128,9 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if cfg.Settled == nil {
 		cfg.Settled = func(Settlement) {}
+	}
+	if cfg.Bereft == nil {
+		cfg.Bereft = func() {}
 	}
 	if cfg.Machine == nil {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }

@@ -100,6 +100,8 @@ func (o *order) bind(cmd *cobra.Command) {
 		"externalId": f.String("external-id", "", "ID that another system knows the job by"),
 		"entry":      f.String("entry", "", "which of the document's entries to run (its own tasks)"),
 		"deadline":   f.String("deadline", "", "longest run, like 20m (the worker's)"),
+
+		"keep_outputs": f.String("keep-outputs", "", "how long its outputs are kept after its end, like 36h (the store's)"),
 	}
 	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")

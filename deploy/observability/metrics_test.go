@@ -98,7 +98,7 @@ func read(text string) map[string]metric {
 // kube-state-metrics.yaml.
 var foreign = []string{
 	"keda_scaled_object_errors_total", "keda_scaler_detail_errors_total", "kube_pod_container_status_restarts_total",
-	"kube_customresource_scaledobject_condition",
+	"kube_customresource_scaledobject_condition_info",
 }
 
 // series are the names under which Prometheus keeps them.
