@@ -119,7 +119,9 @@ func TestTheChartWritesSettingsAsTheyAreMeant(t *testing.T) {
 	objects := helm(t, map[string]any{"settings": map[string]any{
 		"MILLRACE_PAYLOAD_MAX": 10485760.0, "MILLRACE_SHELL": "none", "MILLRACE_KAFKA_TLS": true, "MILLRACE_NAME": `a "b": <c>`,
 	}})
-	i := slices.IndexFunc(objects, func(o *object) bool { return o.GetKind() == "ConfigMap" && o.Object["data"].(map[string]any)["MILLRACE_STORE"] != nil })
+	i := slices.IndexFunc(objects, func(o *object) bool {
+		return o.GetKind() == "ConfigMap" && o.Object["data"].(map[string]any)["MILLRACE_STORE"] != nil
+	})
 	data := objects[i].Object["data"].(map[string]any)
 	require.Equal(t, "10485760", data["MILLRACE_PAYLOAD_MAX"])
 	require.Equal(t, "none", data["MILLRACE_SHELL"])
