@@ -66,9 +66,12 @@ func TestAWorkerSaysWhereItStandsUntilItEnds(t *testing.T) {
 	for _, line := range []string{
 		"millrace_slots 2", "millrace_slots_busy 1", "millrace_jobs_in_progress 1", "millrace_child_processes 2", "millrace_receiving 1",
 		`millrace_receive_messages_total{queue="` + "local" + `"} 1`,
+		`millrace_jobs_total{outcome="dead",pipeline="inline"} 0`,
 	} {
 		require.Contains(t, text, "\n"+line+"\n")
 	}
+
+	require.Contains(t, text, `millrace_cold_start_seconds{phase="first_job"} `)
 
 	w.signal()
 	w.until("draining")

@@ -130,7 +130,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Settled: countJobs(counted),
+		Fit: fits.of, Begun: beginJobs(counted), Settled: func(s worker.Settlement) { counted.Job(metrics.Job(s)) },
 	})
 	if err != nil {
 		return err
