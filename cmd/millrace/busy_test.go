@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +85,10 @@ func TestAWorkerSaysWhereItStandsUntilItEnds(t *testing.T) {
 	require.True(t, busy.Draining)
 	require.Equal(t, 1, busy.Busy)
 	release()
+	w.until("job settled")
+	for !strings.Contains(text, "\n"+`millrace_jobs_total{outcome="succeeded",pipeline="inline"} 1`+"\n") {
+		_, text = statusOf(t, addr, "/metrics") // it waits for who has read before
+	}
 	w.end()
 	_, err := http.Get("http://" + addr + "/healthz")
 	require.Error(t, err)

@@ -79,6 +79,14 @@ func beginJobs(m *metrics.Metrics) func(pipeline string) {
 	}
 }
 
+// countJobs returns what counts what becomes of attempts.
+func countJobs(m *metrics.Metrics, read *readings) func(worker.Settlement) {
+	return func(s worker.Settlement) {
+		m.Job(metrics.Job(s))
+		read.count()
+	}
+}
+
 // countCallbacks has a sender's callbacks counted; nil stays nil.
 func countCallbacks(s *callback.Sender, m *metrics.Metrics) *callback.Sender {
 	if s != nil {
