@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 // What others read off a pod. They are written while it has a job, and taken back when it has none.
@@ -43,7 +45,7 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	body, err := w.client.call(ctx, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
+	body, err := w.client.Do(ctx, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
 	if err == nil {
 		var now pod
 		err = json.NewDecoder(body).Decode(&now)
@@ -52,7 +54,7 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 			return
 		}
 	}
-	switch refusedWith(err) {
+	switch kubernetes.Refused(err) {
 	case http.StatusNotFound, http.StatusConflict: // it is gone; the watch will say so
 	default:
 		if ctx.Err() == nil {
