@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -75,7 +76,7 @@ func (api *API) tls() (*tls.Config, error) {
 	if len(pem) > 0 || api.CAFile != "" {
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate of the Kubernetes API server", strings.TrimSpace(api.CAFile+" (its CA)"))
+			return nil, fmt.Errorf("%s holds no certificate of the Kubernetes API server", cmp.Or(api.CAFile, "what is given as its authority"))
 		}
 	}
 	if len(api.Certificate) > 0 {
