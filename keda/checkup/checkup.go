@@ -58,6 +58,7 @@ type survey struct {
 	jobs        []scaledObject // ScaledJobs, as far as they have the same fields
 	hpas        []autoscaler
 	budgets     []budget
+	nodes       []node
 	configMaps  map[string]map[string]string // by name; nil is none. Those that were asked for
 	secrets     map[string]map[string]keyOnly
 	unseen      map[string]bool                // what could not be looked at
@@ -92,7 +93,6 @@ func Look(ctx context.Context, c Config) []Finding {
 		}
 	}
 	s.lookAtImages()
-	s.lookAtGPUs(ctx)
 	s.lookAtScaler(ctx)
 	s.lookAtPods()
 	return s.found
@@ -127,6 +127,7 @@ func (s *survey) gather(ctx context.Context) {
 	s.jobs = list[scaledObject](ctx, s, "ScaledJobs", "/apis/keda.sh/v1alpha1"+in+"scaledjobs", ours)
 	s.hpas = list[autoscaler](ctx, s, "HorizontalPodAutoscalers", "/apis/autoscaling/v2"+in+"horizontalpodautoscalers", "")
 	s.budgets = list[budget](ctx, s, "PodDisruptionBudgets", "/apis/policy/v1"+in+"poddisruptionbudgets", ours)
+	s.gatherNodes(ctx)
 }
 
 // list returns the objects of a path; none where they can't be listed, which is said. A kind that the cluster does not know has
@@ -200,11 +201,12 @@ func (s *survey) add(of, check string, level queue.Level, text, remedy string) {
 type verdict struct {
 	survey    *survey
 	of, check string
-	wrong     bool
+	wrong     bool // anything is said, or can't be told
+	failed    bool // an error is
 }
 
 func (v *verdict) bad(remedy, format string, args ...any) {
-	v.wrong = true
+	v.wrong, v.failed = true, true
 	v.survey.add(v.of, v.check, queue.Bad, fmt.Sprintf(format, args...), remedy)
 }
 

@@ -36,6 +36,7 @@ func (s *survey) lookAtDeployment(d *deployment) {
 			v.warn("Apply one: `millrace gen keda --class "+d.class()+"`.", "no ScaledObject is for it: nobody starts or ends its pods")
 		})
 	}
+	s.lookAtNodes(d)
 	s.check(of, "disruptions", "", func(v *verdict) {
 		for _, b := range s.budgets {
 			if b.Spec.Selector.Labels[classLabel] == d.class() && (fmt.Sprint(b.Spec.Most) == "0" || fmt.Sprint(b.Spec.Most) == "0%" || fmt.Sprint(b.Spec.Least) == "100%") {

@@ -13,23 +13,10 @@ import (
 // gpuName is what NVIDIA's device plugin calls a GPU.
 const gpuName = "nvidia.com/gpu"
 
-// lookAtGPUs holds what pods ask for against the nodes they may go to.
-func (s *survey) lookAtGPUs(ctx context.Context) {
-	var wanting []*deployment
-	for i := range s.deployments {
-		if gpusOf(&s.deployments[i]) > 0 {
-			wanting = append(wanting, &s.deployments[i])
-		}
-	}
-	if len(wanting) == 0 {
-		return
-	}
-	nodes := list[node](ctx, s, "Nodes", "/api/v1/nodes", "")
-	if s.unseen["Nodes"] {
-		return
-	}
-	for _, d := range wanting {
-		s.lookAtNodes(d, nodes)
+// gatherNodes lists the nodes, where pods of any Deployment ask for GPUs.
+func (s *survey) gatherNodes(ctx context.Context) {
+	if slices.ContainsFunc(s.deployments, func(d deployment) bool { return gpusOf(&d) > 0 }) {
+		s.nodes = list[node](ctx, s, "Nodes", "/api/v1/nodes", "")
 	}
 }
 
@@ -47,14 +34,17 @@ func number(v any) int {
 	return n
 }
 
-// lookAtNodes looks for nodes that the pods of a Deployment can go to.
-func (s *survey) lookAtNodes(d *deployment, nodes []node) {
+// lookAtNodes looks for nodes that pods of a Deployment which ask for GPUs can go to.
+func (s *survey) lookAtNodes(d *deployment) {
+	if gpusOf(d) == 0 || s.unseen["Nodes"] {
+		return
+	}
 	of, spec := "Deployment "+d.Metadata.Name, &d.Spec.Template.Spec
 	each, most := gpusOf(d), s.most(d)
 	labels := selectorText(spec.NodeSelector)
 	chosen, with, pods := 0, 0, 0
 	refused := map[string]bool{}
-	for _, n := range nodes {
+	for _, n := range s.nodes {
 		if !hasAll(n.Metadata.Labels, spec.NodeSelector) {
 			continue
 		}

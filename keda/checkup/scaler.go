@@ -59,7 +59,7 @@ func (s *survey) lookAtAddress(ctx context.Context, of string, t *trigger) {
 			v.warn("Write NAME.NAMESPACE.svc: KEDA runs in another namespace.", "ScaledObject %s asks %s, which is no whole name of a Service", of, host)
 		}
 		way := s.lookAtTLS(ctx, v, of, t)
-		if s.Inside && !v.wrong {
+		if s.Inside && !v.failed {
 			if err := way.try(ctx, address); err != nil {
 				v.bad("Check the Service, the NetworkPolicy, DNS and the certificate.", "%s can't be reached from here: %v", address, err)
 			}
@@ -95,6 +95,9 @@ func (s *survey) lookAtService(ctx context.Context, v *verdict, of, name, namesp
 
 // lookAtQueues looks whether the scaler watches the queues that workers take from.
 func (s *survey) lookAtQueues(d *deployment) {
+	if s.unseen["ConfigMaps"] {
+		return
+	}
 	watched := map[string]string{}
 	for part := range strings.SplitSeq(s.vars[d.Metadata.Name]["MILLRACE_QUEUE"].value, ",") {
 		name, ref, _ := strings.Cut(strings.TrimSpace(part), "=")

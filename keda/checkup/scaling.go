@@ -131,10 +131,14 @@ func (s *survey) sum(t *trigger, slots int) string {
 	if target(t) == 0 {
 		return t.Type + ": it is not known here, and was not looked at"
 	}
-	if slots == 0 {
-		return fmt.Sprintf("%s: a pod for each %d of its messages", t.Type, target(t))
+	each := "every message"
+	if n := target(t); n > 1 {
+		each = fmt.Sprintf("every %d messages", n)
 	}
-	return fmt.Sprintf("%s: a pod for each %d of its messages, of which it runs %d at once", t.Type, target(t), slots)
+	if slots == 0 {
+		return fmt.Sprintf("%s: one pod for %s", t.Type, each)
+	}
+	return fmt.Sprintf("%s: one pod for %s, and it runs %d at once", t.Type, each, slots)
 }
 
 func (s *survey) lookAtTrigger(ctx context.Context, v *verdict, so *scaledObject, t *trigger, slots int) {

@@ -41,6 +41,10 @@ func (s *survey) lookAtSettings(ctx context.Context, of string, d *deployment, c
 				v.warn("Correct its name, or take it out: `millrace work --help` lists what there is.", "%s is no setting, and nobody reads it", name)
 			}
 		}
+		if s.unseen["ConfigMaps"] || s.unseen["Secrets"] {
+			v.wrong = true // what is not there may be in what can't be seen
+			return
+		}
 		if !d.isScaler() && d.class() != "" {
 			s.lookAtStore(v, vars)
 		}
