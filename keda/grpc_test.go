@@ -29,6 +29,7 @@ import (
 
 	"github.com/millrace/millrace/keda"
 	"github.com/millrace/millrace/keda/externalscaler"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/worker/queue"
@@ -146,7 +147,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	name := cluster.Add("light", busy)
 	cluster.Add("light", idle)
 	cluster.Add("gpu", busy)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	b := &broker{load: queue.Load{InFlight: 30}} // all but one hidden for back-off
 	addr, _ := serve(t, keda.Config{Queues: queues(b), Pods: w})

@@ -30,9 +30,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
-	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
@@ -112,7 +112,7 @@ func New(cfg Config) (*Worker, error) {
 		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
 	}
 	for name := range cfg.Labels {
-		if !job.IsLabel(name) {
+		if !pipelines.IsLabel(name) {
 			errs = append(errs, fmt.Errorf("worker: %q is no name of a label: it has letters, digits, \".\", \"_\", \"-\" and \"/\"", name))
 		}
 	}
