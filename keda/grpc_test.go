@@ -182,7 +182,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 
 func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
 	cluster := podstest.New(t)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	var log bytes.Buffer
 	addr, stop := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w, Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -237,7 +237,7 @@ func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {
 	busy.Has(1, time.Minute)
 	cluster.Add("light", busy)
 	cluster.Refuse("patch", podstest.Hangs)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	addr, _ := serve(t, keda.Config{Queues: queues(&broker{}), Pods: w})
 	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
