@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/record"
 )
 
 // quick lets a class go soon after its last work, so that stories are short. All else is as it ships.
@@ -147,7 +149,7 @@ func (m *mill) running(ids []string, attempt int) bool {
 	m.t.Helper()
 	n := 0
 	for _, r := range m.records(ids) {
-		if r.Status.Final() || r.Tried() > attempt || (r.Tried() == attempt && r.Status == "RUNNING") {
+		if r.Status.Final() || r.Tried() > attempt || (r.Tried() == attempt && r.Status == record.Running) {
 			n++
 		}
 	}
