@@ -13,10 +13,12 @@ type reading struct {
 	counted time.Time   // when the broker last said so; zero: it never has
 	then    pods.Census // what the pods said at that time
 	census  pods.Census // what they said last
+	due     bool        // there is something besides messages to do
 }
 
 // work is how many messages there are for workers: those that wait, those that were sent with a delay, and those that run. It
-// is never less than what keeps as many replicas as there are busy pods.
+// is never less than what keeps as many replicas as there are busy pods, nor than 1 while something else is due: whichever worker
+// is idle then does it.
 //
 // How many run, the pods know: the broker counts as in flight what is only hidden for back-off, too. A pod that does not answer
 // may have as many jobs as it has slots, but all of them together no more than are in flight. While the broker says nothing, what
@@ -31,7 +33,11 @@ func (r reading) work(t trigger) int {
 		running = min(running, then.Jobs+then.Silent*t.slots)
 	}
 	running = max(running, then.Jobs)
-	return max(r.load.Visible+r.load.Delayed+running, now.Jobs, (now.Busy+now.Silent)*t.target)
+	least := 0
+	if r.due {
+		least = 1
+	}
+	return max(least, r.load.Visible+r.load.Delayed+running, now.Jobs, (now.Busy+now.Silent)*t.target)
 }
 
 // age is for how long the broker has not said anything newer.

@@ -39,6 +39,12 @@ func TestWork(t *testing.T) {
 	}
 }
 
+func TestWhatIsDueBesidesMessagesKeepsOneReplica(t *testing.T) {
+	five := trigger{target: 5, slots: 5}
+	require.Equal(t, 1, reading{due: true, census: pods.Census{Complete: true}}.work(five))
+	require.Equal(t, 3, reading{due: true, load: queue.Load{Visible: 3}}.work(five), "those workers do it")
+}
+
 func TestInAnOutageWhatBeganSinceIsNotCountedTwice(t *testing.T) {
 	r := reading{load: queue.Load{Visible: 4}, then: pods.Census{Complete: true, Pods: 2}, census: pods.Census{Complete: true, Pods: 2, Busy: 2, Jobs: 4}}
 	require.Equal(t, 4, r.work(trigger{target: 2, slots: 4}))

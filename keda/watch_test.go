@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +66,12 @@ func (b *broker) asked() int {
 // start has a scaler of one queue, light, look at b while f runs.
 func start(t *testing.T, b *broker, f func(s *keda.Scaler)) {
 	t.Helper()
-	s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: b.Count}}, Log: slog.New(slog.NewTextHandler(&b.log, nil))})
+	startQueue(t, keda.Queue{Name: "light", Count: b.Count}, &b.log, f)
+}
+
+func startQueue(t *testing.T, q keda.Queue, log io.Writer, f func(s *keda.Scaler)) {
+	t.Helper()
+	s, err := keda.New(keda.Config{Queues: []keda.Queue{q}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

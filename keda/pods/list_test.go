@@ -35,7 +35,7 @@ func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestOfAPodLittleIsKept(t *testing.T) {
-	w := knows(t, 0, io.Discard)
+	w := knows(t, 0, io.Discard, hangs)
 	p := &pod{}
 	p.Metadata.Name = "a"
 	p.Metadata.Labels = map[string]string{ClassLabel: "gpu", "other": "x"}
@@ -47,13 +47,12 @@ func TestOfAPodLittleIsKept(t *testing.T) {
 
 func TestAnAPIServerThatFailsIsAskedRarelyAndBelievedForHalfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := knows(t, 1, io.Discard)
-		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{}`) })
 		asked := 0
-		w.client.http.Transport = wire(func(*http.Request) (*http.Response, error) {
+		w := knows(t, 1, io.Discard, func(*http.Request) (*http.Response, error) {
 			asked++
 			return nil, errors.New("no route to host")
 		})
+		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{}`) })
 		complete := func() bool {
 			c, _ := w.Census(t.Context(), "gpu")
 			return c.Complete

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 // A wire is a network of which a test says how it answers.
@@ -39,9 +41,9 @@ func hangs(r *http.Request) (*http.Response, error) {
 }
 
 // knows is a watch, in a bubble, of n pods of class gpu; none is heard of.
-func knows(t *testing.T, n int, log io.Writer) *Watch {
+func knows(t *testing.T, n int, log io.Writer, api wire) *Watch {
 	t.Helper()
-	w, err := New(Config{API: API{URL: "http://api"}, Namespace: "jobs", Log: slog.New(slog.NewTextHandler(log, nil))})
+	w, err := New(Config{API: kubernetes.API{URL: "http://api", Transport: api}, Namespace: "jobs", Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	w.listed = true
 	w.busy.Transport = wire(hangs)
@@ -59,11 +61,9 @@ func knows(t *testing.T, n int, log io.Writer) *Watch {
 func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		w := knows(t, 3, &log)
-		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"slots":1,"busy":1}`) })
 		var mu sync.Mutex
 		asked := map[string]int{} // guarded by mu: patches of pods by name
-		w.client.http.Transport = wire(func(r *http.Request) (*http.Response, error) {
+		api := wire(func(r *http.Request) (*http.Response, error) {
 			name := path.Base(r.URL.Path)
 			mu.Lock()
 			asked[name]++
@@ -73,6 +73,8 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 			}
 			return saysPod(r)
 		})
+		w := knows(t, 3, &log, func(r *http.Request) (*http.Response, error) { return api(r) })
+		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"slots":1,"busy":1}`) })
 		look := func() time.Duration {
 			began := time.Now()
 			_, mark := w.Census(t.Context(), "gpu")
@@ -89,11 +91,11 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 		require.Equal(t, 2, asked["0"])
 		require.Equal(t, 1, strings.Count(log.String(), "busy pod not marked"), log.String())
 
-		w.client.http.Transport = wire(saysPod)
+		api = wire(saysPod)
 		time.Sleep(deniedRest)
 		look()
 		require.Empty(t, w.denied)
-		w.client.http.Transport = wire(hangs)
+		api = wire(hangs)
 		look()
 		require.Len(t, w.denied, 3)
 		require.Equal(t, 2, strings.Count(log.String(), "busy pod not marked"), log.String())
@@ -101,7 +103,7 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 		w.keep("DELETED", w.pods["0"])
 		w.notMarked(t.Context(), &pod{}, context.DeadlineExceeded)
 		require.Len(t, w.denied, 2, "nothing is kept of a pod that is gone")
-		w.client.http.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"items":[{"metadata":{"name":"1"}}]}`) })
+		api = wire(func(*http.Request) (*http.Response, error) { return says(`{"items":[{"metadata":{"name":"1"}}]}`) })
 		_, err := w.list(t.Context())
 		require.NoError(t, err)
 		require.Len(t, w.denied, 1)
@@ -110,36 +112,35 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 
 func TestPodsThatDoNotAnswerHoldUpACensusForSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := knows(t, 5*atOnce, io.Discard)
+		w := knows(t, 5*atOnce, io.Discard, hangs)
 		began := time.Now()
 		c, _ := w.Census(t.Context(), "gpu")
 		require.Equal(t, Census{Complete: true, Pods: 5 * atOnce, Silent: 5 * atOnce}, c)
 		require.Equal(t, askAllFor, time.Since(began))
 
 		began = time.Now()
-		knows(t, 1, io.Discard).Census(t.Context(), "gpu")
+		knows(t, 1, io.Discard, hangs).Census(t.Context(), "gpu")
 		require.Equal(t, askFor, time.Since(began))
 	})
 }
 
 func TestAPodThatHasGoneIsMarkedNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := knows(t, 1, io.Discard)
-		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"busy":1}`) })
 		for _, status := range []int{http.StatusNotFound, http.StatusConflict} {
-			w.client.http.Transport = wire(func(*http.Request) (*http.Response, error) {
+			w := knows(t, 1, io.Discard, func(*http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: status, Body: http.NoBody}, nil
 			})
+			w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"busy":1}`) })
 			_, mark := w.Census(t.Context(), "gpu")
 			mark(t.Context())
+			require.Zero(t, w.Errors())
+			require.Empty(t, w.denied)
 		}
-		require.Zero(t, w.Errors())
-		require.Empty(t, w.denied)
 	})
 }
 
 func TestWhatTheWatchSaysIsNewerThanWhatAMarkDid(t *testing.T) {
-	w := knows(t, 1, io.Discard)
+	w := knows(t, 1, io.Discard, hangs)
 	was, newer, now := w.pods["0"], &pod{}, &pod{}
 	newer.Metadata.Name = "0"
 	w.keep("MODIFIED", newer)
