@@ -139,6 +139,12 @@ func TestWhatCannotBeAnsweredIsSaidInASentence(t *testing.T) {
 	}
 	_, err := client.GetMetricSpec(t.Context(), light())
 	require.NoError(t, err, "the target is known whatever the broker does")
+	stream, err := client.StreamIsActive(t.Context(), light())
+	require.NoError(t, err)
+	b.says(queue.Load{Visible: 1}, nil)
+	r, err := stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "nothing is pushed of what is not known")
 }
 
 func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
