@@ -83,10 +83,10 @@ func start(ctx context.Context) (ours bool, err error) {
 		limit time.Duration
 		argv  []string
 	}{
-		{buildTime, []string{"./cluster", "build", "kubernetes"}},
+		{buildTime, []string{"./cluster", "build"}},
 		{buildTime, []string{"../image/build", class()}},
 		{upTime, []string{"buildah", "push", "--quiet", image(), "docker-archive:" + tar + ":" + image()}},
-		{upTime, []string{"./cluster", "up", "kubernetes"}},
+		{upTime, []string{"./cluster", "up"}},
 		{upTime, []string{"./cluster", "load", tar}},
 	} {
 		if step.argv[0] == "../image/build" && os.Getenv("MILLRACE_E2E_IMAGE") != "" {
@@ -174,7 +174,7 @@ func (p pod) start(t *testing.T) {
 
 func (p pod) spec() object {
 	return object{
-		"hostNetwork": true, "restartPolicy": "Never", "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 30,
+		"restartPolicy": "Never", "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 30,
 		"securityContext": object{
 			"runAsUser": 1000680000, "runAsGroup": 0, "runAsNonRoot": true, "seccompProfile": object{"type": "RuntimeDefault"},
 		},

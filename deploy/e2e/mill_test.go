@@ -1,0 +1,323 @@
+//go:build e2e && linux
+
+package e2e_test
+
+// How to add a story: a test in a file of its own, story_NOUN_test.go, with the build line above.
+//
+//	func TestMessagesAreRun(t *testing.T) {
+//		m := newMill(t, "greets", plan{overlay: "dev", queue: "sqs"})    // its own namespace, queues and bucket
+//		m.apply()                                                        // the overlay; returns when the scaler answers
+//		m.idle(time.Minute)                                              // nothing of class light runs
+//		ids := m.send(3, "hello", nil)
+//		took := m.await(time.Minute, "three final records", func() bool { return len(m.finals(ids)) == 3 })
+//		mustHold(t, "three messages are run", took < 30*time.Second, "%s", took)
+//	}
+//
+// Every wait is an await with a limit: it fails with a picture of the namespace. What a story promises it prints by
+// mustHold. The namespace goes when the test ends. One test after the other has the cluster: no t.Parallel.
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/s3blob"
+	"github.com/millrace/millrace/modules/cloud"
+	"github.com/millrace/millrace/modules/cloud/sdk"
+	"github.com/millrace/millrace/modules/servertest"
+	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/cosqueue"
+	"github.com/millrace/millrace/worker/queue/sqsqueue"
+	"github.com/millrace/millrace/worker/record"
+)
+
+// A plan is how a mill differs from its overlay.
+type plan struct {
+	overlay    string            // below deploy/overlays
+	queue      string            // where the messages of class light are: sqs or cos
+	gpu        bool              // class gpu is there too, run by the image of class light; its queue is of the same kind
+	components []string          // below deploy/components
+	pipelines  map[string]string // by name; hello is there always
+	settings   []string          // MILLRACE_…=… of workers and scaler
+	patches    []object          // more patches of kustomize: {"target": …, "patch": …}
+	resources  []string          // more manifests, as text
+}
+
+// A mill is one deployment of ours in a namespace, with the brokers that it speaks to.
+type mill struct {
+	t         *testing.T
+	plan      plan
+	name      string                  // of the namespace, the bucket, and in those of the queues
+	sqs, s3   *door                   // the brokers, as pods reach them
+	scaler    *door                   // gRPC of the scaler's Service, as KEDA reaches it
+	refs      map[string]string       // of the queues, by class, as --queue has them
+	urls      map[string]string       // of the queues in SQS, by class
+	queues    map[string]queue.Broker // by class
+	store     blob.Store
+	book      *record.Book
+	sent      map[string]time.Time // when, by job
+	client    *s3.Client
+	sqsClient *sqs.Client
+}
+
+// newMill makes the queues and the bucket, and nothing in the cluster yet.
+func newMill(t *testing.T, name string, p plan) *mill {
+	t.Helper()
+	sqsServer, s3Server := servertest.Fauxqs(t), servertest.Versitygw(t)
+	name = "e2e-" + name
+	m := &mill{
+		t: t, plan: p, name: name, sqs: doorTo(t, sqsServer), s3: doorTo(t, s3Server),
+		refs: map[string]string{}, urls: map[string]string{}, queues: map[string]queue.Broker{}, sent: map[string]time.Time{},
+	}
+	m.scaler = serviceDoor(t, name, "millrace-scaler", 9090)
+	keys := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servertest.AccessKey, servertest.SecretKey, "")}
+	m.client = s3.NewFromConfig(keys, func(o *s3.Options) { o.BaseEndpoint, o.UsePathStyle = &s3Server, true })
+	m.sqsClient = sqs.NewFromConfig(keys, func(o *sqs.Options) { o.BaseEndpoint = &sqsServer })
+	_, err := m.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name})
+	require.NoError(t, err)
+	store, err := s3blob.Open(t.Context(), s3blob.Config{AWS: access(s3Server), Bucket: name, Prefix: "store"})
+	require.NoError(t, err)
+	m.store, m.book = store, record.New(store, time.Now)
+	for _, class := range m.classes() {
+		m.createQueue(class, sqsServer, s3Server)
+	}
+	return m
+}
+
+func (m *mill) classes() []string {
+	if m.plan.gpu {
+		return []string{"light", "gpu"}
+	}
+	return []string{"light"}
+}
+
+// access is to a server on this machine.
+func access(endpoint string) sdk.AWS {
+	return sdk.AWS{Region: "us-east-1", Endpoint: endpoint, Keys: func(context.Context) (cloud.Keys, error) {
+		return cloud.Keys{ID: servertest.AccessKey, Secret: servertest.SecretKey}, nil
+	}}
+}
+
+func (m *mill) createQueue(class, sqsServer, s3Server string) {
+	m.t.Helper()
+	var err error
+	if m.plan.queue == "cos" {
+		m.refs[class] = "cos://" + m.name + "/queue-" + class
+		m.queues[class], err = cosqueue.Open(m.t.Context(), cosqueue.Config{
+			COS:    sdk.COS{Endpoint: s3Server, AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
+			Bucket: m.name, Prefix: "queue-" + class,
+		})
+	} else {
+		dead, name := m.name+"-"+class+"-dead", m.name+"-"+class
+		_, err = m.sqsClient.CreateQueue(m.t.Context(), &sqs.CreateQueueInput{QueueName: &dead})
+		require.NoError(m.t, err)
+		out, created := m.sqsClient.CreateQueue(m.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{
+			"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:%s","maxReceiveCount":"100"}`, dead),
+		}})
+		require.NoError(m.t, created)
+		m.refs[class], m.urls[class] = "sqs:"+name, *out.QueueUrl
+		m.queues[class], err = sqsqueue.Open(m.t.Context(), sqsqueue.Config{Queue: name, AWS: access(sqsServer)})
+	}
+	require.NoError(m.t, err)
+	m.t.Cleanup(func() { require.NoError(m.t, m.queues[class].Close()) })
+}
+
+// send puts n messages into the queue of class light; state may be nil. It returns the jobs' IDs.
+func (m *mill) send(n int, pipeline string, state map[string]any) []string {
+	m.t.Helper()
+	return m.sendTo("light", n, pipeline, state)
+}
+
+func (m *mill) sendTo(class string, n int, pipeline string, state map[string]any) []string {
+	m.t.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%s-%s-%03d", pipeline, strings.ReplaceAll(strconv.FormatInt(time.Now().UnixNano(), 36), "-", ""), i)
+		body, err := json.Marshal(map[string]any{"id": ids[i], "pipeline": pipeline, "state": state})
+		require.NoError(m.t, err)
+		m.sent[ids[i]] = time.Now()
+		_, err = m.queues[class].Send(m.t.Context(), queue.Draft{Body: body})
+		require.NoError(m.t, err)
+	}
+	return ids
+}
+
+// finals returns the records of those jobs that are over.
+func (m *mill) finals(ids []string) []*record.Record {
+	var over []*record.Record
+	for _, r := range m.records(ids) {
+		if r.Status.Final() {
+			over = append(over, r)
+		}
+	}
+	return over
+}
+
+// records returns the jobs as they stand, those that anybody has begun.
+func (m *mill) records(ids []string) []*record.Record {
+	m.t.Helper()
+	var found []*record.Record
+	for _, id := range ids {
+		r, err := m.book.Load(m.t.Context(), id)
+		if err == record.ErrNotFound {
+			continue
+		}
+		require.NoError(m.t, err)
+		found = append(found, r)
+	}
+	return found
+}
+
+// started waits for a job's first attempt, and returns how long after its sending that began.
+func (m *mill) started(limit time.Duration, id string) time.Duration {
+	m.t.Helper()
+	var began time.Time
+	m.await(limit, "job "+id+" to begin", func() bool {
+		for _, r := range m.records([]string{id}) {
+			began = r.Started
+		}
+		return !began.IsZero()
+	})
+	return began.Sub(m.sent[id])
+}
+
+// pods returns those of a class that are not ending.
+func (m *mill) pods(class string) []kubePod {
+	m.t.Helper()
+	var alive []kubePod
+	for _, p := range m.allPods("millrace/class=" + class) {
+		if p.alive() {
+			alive = append(alive, p)
+		}
+	}
+	return alive
+}
+
+func (m *mill) allPods(labels string) []kubePod {
+	m.t.Helper()
+	all, err := listPods(m.t.Context(), m.name, labels)
+	require.NoError(m.t, err)
+	return all
+}
+
+// idle waits until no pod of a class is left, ending ones neither.
+func (m *mill) idle(limit time.Duration, classes ...string) {
+	m.t.Helper()
+	for _, class := range append(classes, "light")[:max(1, len(classes))] {
+		m.await(limit, "class "+class+" to be idle", func() bool { return len(m.allPods("millrace/class="+class)) == 0 })
+	}
+}
+
+// await looks ten times a second until a condition holds, and says how long that took. After limit the test fails, with a
+// picture of the namespace.
+func (m *mill) await(limit time.Duration, what string, holds func() bool) time.Duration {
+	m.t.Helper()
+	began := time.Now()
+	for !holds() {
+		if time.Since(began) > limit {
+			m.t.Fatalf("waited %s in vain for %s\n%s", limit, what, m.picture())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// picture is what there is in the namespace, for whoever reads why a story failed.
+func (m *mill) picture() string {
+	var text strings.Builder
+	for _, args := range [][]string{
+		{"get", "pods,deployments,scaledobjects,hpa", "-o", "wide"},
+		{"get", "events", "--sort-by=.lastTimestamp"},
+		{"logs", "-l", "app.kubernetes.io/component=scaler", "--tail=20", "--prefix"},
+		{"logs", "-l", "app.kubernetes.io/component=worker", "--tail=20", "--prefix"},
+	} {
+		out, err := kubectl(m.t, nil, append([]string{"-n", m.name}, args...)...)
+		fmt.Fprintf(&text, "--- kubectl %s\n%s", strings.Join(args, " "), last(out, 6000))
+		if err != nil {
+			fmt.Fprintln(&text, err)
+		}
+	}
+	for class, q := range m.queues {
+		d, err := q.Depth(m.t.Context())
+		fmt.Fprintf(&text, "--- queue %s: %+v %v\n", class, d, err)
+	}
+	return text.String()
+}
+
+// mustHold prints a promise, whether it holds and what was measured; the test fails where it does not.
+func mustHold(t *testing.T, promise string, holds bool, measured string, args ...any) {
+	t.Helper()
+	verdict := "holds"
+	if !holds {
+		verdict = "DOES NOT HOLD"
+	}
+	fmt.Printf("MUST HOLD: %s: %s: measured %s\n", promise, verdict, fmt.Sprintf(measured, args...))
+	require.True(t, holds, promise)
+}
+
+// figure prints what was measured beside a promise.
+func figure(what, measured string, args ...any) {
+	fmt.Printf("figure: %s: %s\n", what, fmt.Sprintf(measured, args...))
+}
+
+// apply creates the namespace with all of the overlay, and waits until the scaler's replicas are ready.
+func (m *mill) apply() {
+	m.t.Helper()
+	m.t.Cleanup(m.remove)
+	mustKubectl(m.t, []byte(m.manifests()), "apply", "--server-side", "-f", "-")
+	mustKubectl(m.t, nil, "-n", m.name, "rollout", "status", "deployment/millrace-scaler", "--timeout=80s")
+}
+
+// manifests is what kustomize makes of the overlay and the plan.
+func (m *mill) manifests() string {
+	m.t.Helper()
+	dir := m.t.TempDir()
+	write := func(name, text string) {
+		require.NoError(m.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	kustomization := m.kustomization(dir)
+	for name, text := range m.plan.pipelines {
+		write(name+".yaml", text)
+	}
+	for i, text := range m.plan.resources {
+		write("more-"+strconv.Itoa(i)+".yaml", text)
+	}
+	text, err := json.Marshal(kustomization)
+	require.NoError(m.t, err)
+	write("kustomization.yaml", string(text))
+	return mustKubectl(m.t, nil, "kustomize", dir)
+}
+
+// remove takes the namespace away, and gives its pods no time: what they had to do the story has looked at.
+func (m *mill) remove() {
+	if m.t.Failed() {
+		fmt.Fprintln(os.Stderr, "e2e: removing", m.name)
+	}
+	ctx := context.WithoutCancel(m.t.Context())
+	for _, args := range [][]string{
+		{"delete", "scaledobjects,scaledjobs", "--all", "-n", m.name, "--timeout=20s"},
+		{"delete", "deployments,pods", "--all", "-n", m.name, "--grace-period=1", "--timeout=30s"},
+		{"delete", "namespace", m.name, "--timeout=40s"},
+	} {
+		config, err := command(ctx, time.Minute, "./cluster", "kubeconfig")
+		if err == nil {
+			_, err = command(ctx, time.Minute, append([]string{"kubectl", "--kubeconfig", strings.TrimSpace(config)}, args...)...)
+		}
+		if err != nil {
+			m.t.Errorf("remove %s: %v", m.name, err)
+		}
+	}
+}
