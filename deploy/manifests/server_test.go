@@ -278,11 +278,12 @@ func TestTheAPIServerRefusesNothing(t *testing.T) {
 		}
 	}
 	require.Greater(t, pods, 20)
-	t.Logf("MUST HOLD: the API server and KEDA's webhook refuse nothing, and warn of nothing: %d manifests, %d distinct objects, %d pods of them as UID %d under `restricted`, in %v",
+	t.Logf("MUST HOLD: the API server and KEDA's webhooks refuse nothing, and warn of nothing: holds: measured %d manifests, %d distinct objects, of which %d are pods as UID %d under `restricted`, in %v",
 		len(made), sent, pods, anyUID, time.Since(began).Round(100*time.Millisecond))
 }
 
-// prepare makes the namespaces as the overlays have them, and the accounts that pods name: a pod without its own is refused.
+// prepare makes the namespaces as the overlays have them, and what pods name and are refused without: the accounts, and the
+// runtime class that NVIDIA's operator brings.
 func (s *server) prepare(t *testing.T, made map[string][]*object) {
 	t.Helper()
 	for _, kind := range []string{"Namespace", "ServiceAccount"} {
@@ -297,6 +298,9 @@ func (s *server) prepare(t *testing.T, made map[string][]*object) {
 		}
 		require.NotEmpty(t, done, kind)
 	}
+	nvidia := &object{Object: map[string]any{"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "nvidia"}}
+	nvidia.SetName("nvidia")
+	require.NoError(t, s.send(t.Context(), nvidia, true))
 }
 
 // What a server lets through shows nothing, unless it stops what is wrong.
@@ -345,6 +349,6 @@ func TestKubectlAppliesTheOverlaysDry(t *testing.T) {
 		require.NotContains(t, warned.String(), "would violate")
 		lines := slices.Collect(bytes.Lines(out))
 		require.Len(t, lines, len(every(t)["overlays/"+overlay]))
-		t.Logf("kubectl apply -k deploy/overlays/%s --dry-run=server: %d objects", overlay, len(lines))
+		t.Logf("figure: kubectl apply -k deploy/overlays/%s --dry-run=server: %d objects", overlay, len(lines))
 	}
 }
