@@ -142,6 +142,17 @@ func mustKubectl(t *testing.T, stdin []byte, args ...string) string {
 	return out
 }
 
+// afterwards is kubectl for clean-ups, when the test's own context is over.
+func afterwards(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	config, err := command(ctx, time.Minute, "./cluster", "kubeconfig")
+	if err != nil {
+		return "", err
+	}
+	return command(ctx, podTime, append([]string{"kubectl", "--kubeconfig", strings.TrimSpace(config)}, args...)...)
+}
+
 // object is one of Kubernetes', as JSON.
 type object = map[string]any
 
@@ -165,9 +176,7 @@ func (p pod) start(t *testing.T) {
 	mustKubectl(t, text, "apply", "--validate=strict", "-f", "-")
 	t.Cleanup(func() {
 		if t.Failed() {
-			config, _ := command(context.Background(), time.Minute, "./cluster", "kubeconfig")
-			out, err := command(context.Background(), podTime, "kubectl", "--kubeconfig", strings.TrimSpace(config), "describe", "pod", p.name)
-			t.Log(out, err)
+			t.Log(afterwards(t, "describe", "pod", p.name))
 		}
 	})
 }

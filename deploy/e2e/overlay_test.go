@@ -96,15 +96,15 @@ func (m *mill) images() []object {
 func (m *mill) patches() []object {
 	patches := []object{
 		gone("millrace/class=heavy"),
-		deployments("app.kubernetes.io/component=scaler", `[{op: add, path: /spec/replicas, value: 2}]`),
-		deployments("", `[
-			{op: add, path: /spec/template/spec/containers/0/imagePullPolicy, value: IfNotPresent},
-			{op: replace, path: /spec/template/spec/containers/0/resources/requests, value: {cpu: 10m, memory: 64Mi}},
-			{op: add, path: /spec/template/spec/securityContext/runAsUser, value: 1000680000},
-			{op: add, path: /spec/template/spec/securityContext/runAsGroup, value: 0}]`),
+		deployments("app.kubernetes.io/component=scaler", `{op: add, path: /spec/replicas, value: 2}`),
+		deployments("",
+			`{op: add, path: /spec/template/spec/containers/0/imagePullPolicy, value: IfNotPresent}`,
+			`{op: replace, path: /spec/template/spec/containers/0/resources/requests, value: {cpu: 10m, memory: 64Mi}}`,
+			`{op: add, path: /spec/template/spec/securityContext/runAsUser, value: 1000680000}`,
+			`{op: add, path: /spec/template/spec/securityContext/runAsGroup, value: 0}`),
 		{
 			"target": object{"kind": "ScaledObject", "labelSelector": "millrace/trigger=external-push"},
-			"patch":  `[{op: replace, path: /spec/triggers/0/metadata/scalerAddress, value: "` + m.scaler.address + `"}]`,
+			"patch":  operations(`{op: replace, path: /spec/triggers/0/metadata/scalerAddress, value: "` + m.scaler.address + `"}`),
 		},
 	}
 	if !m.plan.gpu && m.plan.overlay != "dev" {
@@ -113,19 +113,20 @@ func (m *mill) patches() []object {
 	return patches
 }
 
-func deployments(labels, patch string) object {
+// operations are a JSON patch.
+func operations(each ...string) string { return "- " + strings.Join(each, "\n- ") + "\n" }
+
+func deployments(labels string, patch ...string) object {
 	target := object{"kind": "Deployment"}
 	if labels != "" {
 		target["labelSelector"] = labels
 	}
-	return object{"target": target, "patch": strings.ReplaceAll(patch, "\t", " ")}
+	return object{"target": target, "patch": operations(patch...)}
 }
 
 // scaledObjects patches those of class light.
-func scaledObjects(patch string) object {
-	return object{
-		"target": object{"kind": "ScaledObject", "labelSelector": "millrace/class=light"}, "patch": strings.ReplaceAll(patch, "\t", " "),
-	}
+func scaledObjects(patch ...string) object {
+	return object{"target": object{"kind": "ScaledObject", "labelSelector": "millrace/class=light"}, "patch": operations(patch...)}
 }
 
 // gone removes everything with a label.
