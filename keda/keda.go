@@ -73,7 +73,7 @@ func New(c Config) (*Scaler, error) {
 	return s, errors.Join(errs...)
 }
 
-// Run looks at queues and pods until ctx ends.
+// Run looks at queues and pods until ctx ends, for who is answered by Handler alone.
 func (s *Scaler) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, w := range s.watches {

@@ -24,16 +24,20 @@ type reading struct {
 // may have as many jobs as it has slots, but all of them together no more than are in flight. While the broker says nothing, what
 // waited when it last did and runs now is not counted twice.
 func (r reading) work(t trigger) int {
-	running := r.load.InFlight
-	if r.then.Complete {
-		running = min(running, r.then.Jobs+r.then.Silent*t.slots)
+	then, now := r.then, r.census
+	if t.elsewhere {
+		then, now = pods.Census{}, pods.Census{}
 	}
-	running = max(running, r.then.Jobs)
+	running := r.load.InFlight
+	if then.Complete {
+		running = min(running, then.Jobs+then.Silent*t.slots)
+	}
+	running = max(running, then.Jobs)
 	least := 0
 	if r.due {
 		least = 1
 	}
-	return max(least, r.load.Visible+r.load.Delayed+running, r.census.Jobs, (r.census.Busy+r.census.Silent)*t.target)
+	return max(least, r.load.Visible+r.load.Delayed+running, now.Jobs, (now.Busy+now.Silent)*t.target)
 }
 
 // age is for how long the broker has not said anything newer.

@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -217,7 +216,7 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 	if kc.Pods, err = cfg.watchPods(log); err != nil {
 		return err
 	}
-	if kc.TLS, err = cfg.tls(); err != nil {
+	if kc.TLS, err = cfg.tls(log); err != nil {
 		return err
 	}
 	s, err := keda.New(kc)
@@ -234,12 +233,6 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 	}
 	defer stop()
 	log.InfoContext(ctx, "scaler ready", "queue", strings.Join(cfg.Queue, ","), "pods", cfg.Pods, "tls", kc.TLS != nil, "duration", sinceStart())
-	running, end := context.WithCancel(ctx)
-	defer end()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { s.Run(running) })
-	defer end()
 	return s.Serve(ctx, l)
 }
 

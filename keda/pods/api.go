@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// An API is the Kubernetes API server, as a pod reaches it: by a URL, and files that Kubernetes keeps current.
+// An API is the Kubernetes API server, as a pod reaches it: by a URL, and files that Kubernetes makes.
 type API struct {
 	URL       string // like https://10.0.0.1:443; plain http is kubectl proxy's
 	TokenFile string // read at every request, for it is replaced every hour; empty is none
-	CAFile    string // empty: the system's certificates
+	CAFile    string // read once; empty: the system's certificates
 }
 
 // A client makes the three calls that are needed: list, watch, patch. client-go would decode pods whole, at a hundred times the
