@@ -29,6 +29,7 @@ import (
 
 	"github.com/millrace/millrace/keda"
 	"github.com/millrace/millrace/keda/externalscaler"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/worker/queue"
@@ -146,7 +147,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	name := cluster.Add("light", busy)
 	cluster.Add("light", idle)
 	cluster.Add("gpu", busy)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	b := &broker{load: queue.Load{InFlight: 30}} // all but one hidden for back-off
 	addr, _ := serve(t, keda.Config{Queues: queues(b), Pods: w})
@@ -181,7 +182,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 
 func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
 	cluster := podstest.New(t)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	var log bytes.Buffer
 	addr, stop := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w, Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -236,7 +237,7 @@ func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {
 	busy.Has(1, time.Minute)
 	cluster.Add("light", busy)
 	cluster.Refuse("patch", podstest.Hangs)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	addr, _ := serve(t, keda.Config{Queues: queues(&broker{}), Pods: w})
 	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/millrace/millrace/keda/externalscaler"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/worker/queue"
@@ -72,7 +73,7 @@ func TestAMarkIsTakenBackThoughNobodyAsksAnyMore(t *testing.T) {
 	worker := podstest.NewWorker(t)
 	worker.Has(1, 0)
 	name := cluster.Add("light", worker)
-	known, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	known, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -145,6 +145,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 	a.stand()
 	a.req = req
 	defer a.recover(held)
+	a.worker.cfg.Begun(a.pipelineLabel())
 	if why := a.refused(); why != nil {
 		unfit = why
 	}

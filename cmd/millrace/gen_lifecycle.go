@@ -153,6 +153,8 @@ func (l *lifecycle) places() (store *storeRef, queue *queueRef, err error) {
 		return nil, nil, usage("name what lies in the bucket: --store s3://bucket/prefix, --queue cos://bucket/prefix, or both")
 	case store != nil && queue != nil && store.bucket != queue.bucket:
 		return nil, nil, usage("--store and --queue are in different buckets: each has rules of its own, so write them one by one")
+	case store != nil && queue != nil && (within(store.prefix, queue.prefix) || within(queue.prefix, store.prefix)):
+		return nil, nil, usage("%s and %s overlap: the rules of the one would remove what waits in the other; give each a prefix of its own", store.text, queue.text)
 	}
 	return store, queue, nil
 }

@@ -55,6 +55,10 @@ func TestLifecyclesThatWouldLoseSomethingAreRefused(t *testing.T) {
 		`--store: "local" is no bucket`:                        {"--store", "local"},
 		`--queue: "sqs:jobs" is no queue in a bucket`:          {"--queue", "sqs:jobs"},
 		"days can't be below 0, and those of --unfinished not": {"--store", "s3://b/p", "--unfinished", "0"},
+		"cos://b and cos://b/jobs overlap":                     {"--store", "cos://b", "--queue", "cos://b/jobs"},
+		"s3://b and cos://b/jobs overlap":                      {"--store", "s3://b", "--queue", "cos://b/jobs"},
+		"cos://b/m and cos://b/m/index overlap":                {"--store", "cos://b/m", "--queue", "cos://b/m/index"},
+		"cos://b/m/q and cos://b/m overlap":                    {"--store", "cos://b/m/q", "--queue", "cos://b/m"},
 	} {
 		r := p.millrace(append([]string{"gen", "lifecycle"}, args...)...)
 		require.Equal(t, 2, r.code, want)

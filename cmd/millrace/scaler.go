@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/keda"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
@@ -191,7 +192,7 @@ func (c *scalerConfig) watchPods(log *slog.Logger) (*pods.Watch, error) {
 	if c.Pods != "kubernetes" {
 		return nil, nil
 	}
-	api := pods.API{URL: c.KubernetesAPI}
+	api := kubernetes.API{URL: c.KubernetesAPI}
 	if _, err := os.Stat(inCluster + "token"); err == nil && strings.HasPrefix(api.URL, "https:") {
 		api.TokenFile, api.CAFile = inCluster+"token", inCluster+"ca.crt"
 	}

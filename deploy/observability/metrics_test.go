@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/keda"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -51,7 +52,7 @@ func scalerMetrics(t *testing.T) string {
 	t.Helper()
 	cluster := podstest.New(t)
 	cluster.Add("light", podstest.NewWorker(t))
-	watch, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	watch, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	count := func(context.Context) (queue.Load, error) { return queue.Load{Visible: 3, Requests: 1}, nil }
 	s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: count}}, Pods: watch})

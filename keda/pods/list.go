@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 const (
@@ -113,7 +115,7 @@ func (w *Watch) list(ctx context.Context) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	// any version will do: the API server answers from its memory
-	body, err := w.client.call(ctx, http.MethodGet, w.path(""), url.Values{"labelSelector": {w.selector}, "resourceVersion": {"0"}}, nil)
+	body, err := w.client.Do(ctx, http.MethodGet, w.path(""), url.Values{"labelSelector": {w.selector}, "resourceVersion": {"0"}}, nil)
 	if err != nil {
 		return "", fmt.Errorf("list pods of %s: %w", w.namespace, err)
 	}
@@ -189,12 +191,12 @@ var errOld = errors.New("the watch of pods can't go on from where it was")
 func (w *Watch) follow(ctx context.Context, version string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchFor+30*time.Second)
 	defer cancel()
-	body, err := w.client.call(ctx, http.MethodGet, w.path(""), url.Values{
+	body, err := w.client.Do(ctx, http.MethodGet, w.path(""), url.Values{
 		"labelSelector": {w.selector}, "resourceVersion": {version}, "watch": {"1"}, "allowWatchBookmarks": {"true"},
 		"timeoutSeconds": {strconv.Itoa(int(watchFor.Seconds()))},
 	}, nil)
 	if err != nil {
-		if refusedWith(err) == http.StatusGone {
+		if kubernetes.Refused(err) == http.StatusGone {
 			err = errOld
 		}
 		return version, err

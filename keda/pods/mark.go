@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 // What others read off a pod. They are written while it has a job, and taken back when it has none.
@@ -54,7 +56,7 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 	}
 	limited, cancel := context.WithTimeout(ctx, markFor)
 	defer cancel()
-	body, err := w.client.call(limited, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
+	body, err := w.client.Do(limited, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
 	if err == nil {
 		var now pod
 		err = json.NewDecoder(body).Decode(&now)
@@ -63,7 +65,7 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 			return
 		}
 	}
-	switch refusedWith(err) {
+	switch kubernetes.Refused(err) {
 	case http.StatusNotFound, http.StatusConflict: // it is gone; the watch will say so
 	default:
 		if ctx.Err() == nil {

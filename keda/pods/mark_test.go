@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 // A wire is a network of which a test says how it answers.
@@ -33,9 +35,9 @@ func hangs(r *http.Request) (*http.Response, error) {
 }
 
 // knows is a watch, in a bubble, of n pods of class gpu; none is heard of.
-func knows(t *testing.T, n int, log io.Writer) *Watch {
+func knows(t *testing.T, n int, log io.Writer, api wire) *Watch {
 	t.Helper()
-	w, err := New(Config{API: API{URL: "http://api"}, Namespace: "jobs", Log: slog.New(slog.NewTextHandler(log, nil))})
+	w, err := New(Config{API: kubernetes.API{URL: "http://api", Transport: api}, Namespace: "jobs", Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	w.listed = true
 	w.busy.Transport = wire(hangs)
@@ -53,11 +55,9 @@ func knows(t *testing.T, n int, log io.Writer) *Watch {
 func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		w := knows(t, 3, &log)
-		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"slots":1,"busy":1}`) })
 		var mu sync.Mutex
 		asked := map[string]int{} // guarded by mu: patches of pods by name
-		w.client.http.Transport = wire(func(r *http.Request) (*http.Response, error) {
+		w := knows(t, 3, &log, func(r *http.Request) (*http.Response, error) {
 			name := path.Base(r.URL.Path)
 			mu.Lock()
 			asked[name]++
@@ -67,6 +67,7 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 			}
 			return says(`{"metadata":{"name":"` + name + `"}}`)
 		})
+		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"slots":1,"busy":1}`) })
 		look := func() time.Duration {
 			began := time.Now()
 			_, mark := w.Census(t.Context(), "gpu")
@@ -92,7 +93,7 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 
 func TestPodsThatDoNotAnswerHoldUpACensusForSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := knows(t, 5*atOnce, io.Discard)
+		w := knows(t, 5*atOnce, io.Discard, hangs)
 		began := time.Now()
 		c, _ := w.Census(t.Context(), "gpu")
 		require.Equal(t, Census{Complete: true, Pods: 5 * atOnce, Silent: 5 * atOnce}, c)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 
 // Config says which pods.
 type Config struct {
-	API       API
+	API       kubernetes.API
 	Namespace string       // required
 	Selector  string       // of labels; default DefaultSelector
 	Log       *slog.Logger // default: nothing is logged
@@ -41,7 +43,7 @@ type Config struct {
 
 // A Watch knows the pods of workers while its Run goes on.
 type Watch struct {
-	client    *client
+	client    *kubernetes.Client
 	busy      *http.Client
 	namespace string
 	selector  string
@@ -58,7 +60,7 @@ type Watch struct {
 
 // New makes no request.
 func New(c Config) (*Watch, error) {
-	client, err := newClient(c.API)
+	client, err := kubernetes.New(c.API)
 	if err == nil && c.Namespace == "" {
 		err = errors.New("no namespace is given, and this is no pod of Kubernetes, which would say its own")
 	}
@@ -85,7 +87,7 @@ func (w *Watch) Known() <-chan struct{} { return w.known }
 
 // Run keeps the list current until ctx ends. An API server that fails is asked again, more and more slowly.
 func (w *Watch) Run(ctx context.Context) {
-	defer w.client.http.CloseIdleConnections()
+	defer w.client.Close()
 	defer w.busy.CloseIdleConnections()
 	var version string
 	pause := time.Second

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 )
@@ -27,7 +28,7 @@ const (
 // watch knows the pods of a cluster until the test ends.
 func watch(t *testing.T, c *podstest.Cluster) *pods.Watch {
 	t.Helper()
-	w, err := pods.New(pods.Config{API: pods.API{URL: c.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: c.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -197,11 +198,11 @@ func TestWithoutTheAPIServerACensusIsNotComplete(t *testing.T) {
 }
 
 func TestNewSaysWhatIsWrong(t *testing.T) {
-	_, err := pods.New(pods.Config{API: pods.API{URL: "cluster"}, Namespace: "jobs"})
+	_, err := pods.New(pods.Config{API: kubernetes.API{URL: "cluster"}, Namespace: "jobs"})
 	require.ErrorContains(t, err, `"cluster" is not the URL of a Kubernetes API server`)
-	_, err = pods.New(pods.Config{API: pods.API{URL: "https://10.0.0.1"}})
+	_, err = pods.New(pods.Config{API: kubernetes.API{URL: "https://10.0.0.1"}})
 	require.ErrorContains(t, err, "no namespace is given")
-	_, err = pods.New(pods.Config{API: pods.API{URL: "https://10.0.0.1", CAFile: "/nowhere"}, Namespace: "jobs"})
+	_, err = pods.New(pods.Config{API: kubernetes.API{URL: "https://10.0.0.1", CAFile: "/nowhere"}, Namespace: "jobs"})
 	require.ErrorContains(t, err, "read the certificates of the Kubernetes API server")
 }
 
@@ -219,7 +220,7 @@ func TestTheTokenIsReadAnewAndTheCertificateIsTheClusters(t *testing.T) {
 	t.Cleanup(s.Close)
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
 	require.NoError(t, os.WriteFile(token, []byte("first\n"), 0o600))
-	w, err := pods.New(pods.Config{API: pods.API{URL: s.URL, TokenFile: token, CAFile: ca}, Namespace: "jobs"})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: s.URL, TokenFile: token, CAFile: ca}, Namespace: "jobs"})
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	defer wg.Wait()

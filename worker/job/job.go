@@ -39,7 +39,7 @@ type Job struct {
 	Debug     bool      `json:"debug,omitzero"`
 	DryRun    bool      `json:"dry_run,omitzero"`
 	Enqueued  time.Time `json:"enqueued,omitzero"`
-	Forwarded string    `json:"-"` // the class of worker that it was sent on to, see Forward; empty when it was not
+	Forwarded []string  `json:"-"` // the classes of workers that it was sent on to, see Forward
 }
 
 // A Callback is where the worker posts a job's outcome.

@@ -122,12 +122,27 @@ func (m *Metrics) countRest() {
 	m.moved = add(m, prometheus.NewCounterVec(counter("transfer_bytes_total", "Bytes that tasks fetched from buckets (in), that they sent there and that were stored as outputs (out)."), []string{"dir"}))
 	m.moved.WithLabelValues("in")
 	m.callbackTries = add(m, prometheus.NewCounterVec(counter("callback_attempts_total", "Tries at completion callbacks, by the class of the answer; none is no answer."), []string{"code_class"}))
+	for _, class := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		m.callbackTries.WithLabelValues(class)
+	}
 	m.callbackLag = add(m, prometheus.NewHistogram(histogram("callback_lag_seconds", "From the end of a job to the delivery of its completion callback.",
 		[]float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600})))
 	m.callbacksGivenUp = add(m, prometheus.NewCounter(counter("callbacks_given_up_total", "Completion callbacks that are not sent any more.")))
 	m.coldStart = add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "millrace_cold_start_seconds", Help: "From the start of the process to the end of a phase of it.",
 	}, []string{"phase"}))
+}
+
+// Begin has a series for all that may become of an attempt at a pipeline's job, by these outcomes. A pod may run one job and go:
+// of what begins at 1 when the attempt is over, Prometheus would see no increase.
+func (m *Metrics) Begin(pipeline string, outcomes []string) {
+	label := m.label(pipeline)
+	for _, o := range outcomes {
+		m.jobs.WithLabelValues(label, o)
+	}
+	for _, h := range []*prometheus.HistogramVec{m.duration, m.waited, m.latency} {
+		h.WithLabelValues(label)
+	}
 }
 
 // Job counts an attempt.

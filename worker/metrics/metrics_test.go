@@ -81,6 +81,20 @@ func TestWhatTasksMoveIsCountedWhateverTheySay(t *testing.T) {
 	)
 }
 
+func TestAnAttemptHasItsSeriesFromItsBeginningOn(t *testing.T) {
+	m := newMetrics(metrics.State{})
+	m.Begin("render", []string{"succeeded", "dead"})
+	has(t, scrape(t, m),
+		`millrace_jobs_total{outcome="succeeded",pipeline="render"} 0`,
+		`millrace_jobs_total{outcome="dead",pipeline="render"} 0`,
+		`millrace_job_duration_seconds_count{pipeline="render"} 0`,
+		`millrace_job_queue_age_seconds_bucket{pipeline="render",le="1800"} 0`,
+		`millrace_job_latency_seconds_count{pipeline="render"} 0`,
+		`millrace_callback_attempts_total{code_class="5xx"} 0`,
+		`millrace_callback_attempts_total{code_class="none"} 0`,
+	)
+}
+
 func TestATaskIsCountedByItsModuleAndWhyItFailed(t *testing.T) {
 	m := newMetrics(metrics.State{})
 	begin := time.Now()
