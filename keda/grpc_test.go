@@ -1,6 +1,7 @@
 package keda_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,8 +11,10 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,13 +44,10 @@ func serve(t *testing.T, c keda.Config) (addr string, stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { s.Run(ctx) })
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		wg.Wait()
 		require.NoError(t, <-served)
 	})
 	t.Cleanup(stop)
@@ -157,9 +157,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err := stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult())
-	for cluster.Annotations(name)["millrace/busy"] == "" {
-		<-cluster.Changed()
-	}
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	metrics, err := client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{ScaledObjectRef: light(), MetricName: "m"})
 	require.NoError(t, err)
 	require.EqualValues(t, 5, metrics.GetMetricValues()[0].GetMetricValue())
@@ -171,6 +169,84 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err = stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult(), "and brings it back when it is due")
+	b.says(queue.Load{}, nil)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.False(t, r.GetResult())
+	b.says(queue.Load{}, errors.New("an outage"))
+	busy.Has(1, 0)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "pods are asked though the broker does not answer")
+}
+
+func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
+	cluster := podstest.New(t)
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	require.NoError(t, err)
+	var log bytes.Buffer
+	addr, stop := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	for namespace, active := range map[string]bool{podstest.Namespace: false, "": false, "media": true} {
+		ref := light()
+		ref.Namespace = namespace
+		r, err := client.IsActive(t.Context(), ref)
+		require.NoError(t, err)
+		require.Equal(t, active, r.GetResult(), namespace)
+	}
+	stop()
+	require.Equal(t, 1, strings.Count(log.String(), `"in flight without pods" queue=light label="millrace/class=light"`), log.String())
+}
+
+func TestWhatWasAskedBeforeTheEndIsAnswered(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	addr, stop := serve(t, keda.Config{Queues: []keda.Queue{{Name: "light", Count: func(context.Context) (queue.Load, error) {
+		select {
+		case asked <- struct{}{}:
+			time.Sleep(500 * time.Millisecond) // until the end has begun
+		default:
+		}
+		return queue.Load{Visible: 1, Requests: 1}, nil
+	}}}})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := client.IsActive(t.Context(), light())
+		answered <- err
+	}()
+	<-asked
+	stop()
+	require.NoError(t, <-answered)
+}
+
+func TestAScalerThatEndsAsItBeginsEndsWell(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		s, err := keda.New(keda.Config{Queues: queues(&broker{})})
+		require.NoError(t, err)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.NoError(t, s.Serve(ended, l))
+	}
+}
+
+func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {
+	cluster := podstest.New(t)
+	busy := podstest.NewWorker(t)
+	busy.Has(1, time.Minute)
+	cluster.Add("light", busy)
+	cluster.Refuse("patch", podstest.Hangs)
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	require.NoError(t, err)
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{}), Pods: w})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // a mark is given up after 5
+	defer cancel()
+	active, err := client.IsActive(ctx, light())
+	require.NoError(t, err)
+	require.True(t, active.GetResult())
+	cluster.Await(t, func() bool { return cluster.Requests("patch") == 1 })
 }
 
 // pair is a certificate for 127.0.0.1 and for clients, its own authority.

@@ -26,6 +26,9 @@ import (
 type Queue struct {
 	Name  string // what triggers call it, and the class of the workers that serve it
 	Count func(ctx context.Context) (queue.Load, error)
+	// Due says whether there is something besides messages that one of the workers must do. It is called once a minute at most, while
+	// somebody asks for the queue; nil: there never is.
+	Due func(ctx context.Context) (bool, error)
 }
 
 // Config is what a Scaler needs.
@@ -70,11 +73,14 @@ func New(c Config) (*Scaler, error) {
 	return s, errors.Join(errs...)
 }
 
-// Run looks at queues and pods until ctx ends.
+// Run looks at queues and pods until ctx ends, for who is answered by Handler alone.
 func (s *Scaler) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, w := range s.watches {
 		wg.Go(func() { w.run(ctx) })
+		if w.queue.Due != nil {
+			wg.Go(func() { w.runDue(ctx) })
+		}
 	}
 	if s.cfg.Pods != nil {
 		wg.Go(func() { s.cfg.Pods.Run(ctx) })

@@ -101,6 +101,8 @@ func (o *order) bind(cmd *cobra.Command) {
 		"entry":      f.String("entry", "", "which of the document's entries to run (its own tasks)"),
 		"class":      f.String("class", "", "class of workers that it requires, like gpu (what its pipeline needs)"),
 		"deadline":   f.String("deadline", "", "longest run, like 20m (the worker's)"),
+
+		"keep_outputs": f.String("keep-outputs", "", "how long its outputs are kept after its end, like 36h (the store's)"),
 	}
 	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")

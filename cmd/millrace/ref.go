@@ -116,17 +116,19 @@ func apart(queues []queueRef, store storeRef) (errs []error) {
 	for _, q := range queues {
 		places = append(places, storeRef{q.text, q.kind, q.bucket, q.prefix})
 	}
-	within := func(a, b storeRef) bool {
-		return b.prefix == "" || a.prefix == b.prefix || strings.HasPrefix(a.prefix, b.prefix+"/")
-	}
 	for i, a := range places {
 		for _, b := range places[:i] {
-			if a.kind == kindCOS && b.kind == kindCOS && a.bucket == b.bucket && (within(a, b) || within(b, a)) {
+			if a.kind == kindCOS && b.kind == kindCOS && a.bucket == b.bucket && (within(a.prefix, b.prefix) || within(b.prefix, a.prefix)) {
 				errs = append(errs, fmt.Errorf("%s and %s overlap; give each queue and the store a prefix of its own, like cos://%s/queue and cos://%[3]s/records", b.text, a.text, a.bucket))
 			}
 		}
 	}
 	return errs
+}
+
+// within says whether what lies below a lies below b too.
+func within(a, b string) bool {
+	return b == "" || a == b || strings.HasPrefix(a, b+"/")
 }
 
 // A storeRef names a store as --store does: local, s3://bucket/prefix, cos://bucket/prefix.

@@ -259,9 +259,7 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	require.NoError(t, onSQS.Nack(t.Context(), ms[0].Receipt, 10*time.Minute))
 	worker.Has(2, time.Minute)
 	name := cluster.Add("gpu", worker)
-	for cluster.Annotations(name)["millrace/busy"] == "" {
-		<-cluster.Changed()
-	}
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	s.comesTo("gpu", 3)   // one waits, two run
 	s.comesTo("light", 0) // one is hidden for back-off, and no pod has it
 

@@ -154,6 +154,35 @@ func TestClassesHaveTheirFigures(t *testing.T) {
 	require.Empty(t, want)
 }
 
+// Who asks a queue has all that may open it: the keys of AWS and of COS, and COS' API key, which is the only thing that the scaler
+// has of what the workers' Secret holds.
+func TestWhoAsksAQueueHasItsKeys(t *testing.T) {
+	want := []string{
+		"aws-credentials access-key-id", "aws-credentials secret-access-key", "cos-credentials access_key_id", "cos-credentials secret_access_key",
+	}
+	for _, w := range workloads(t) {
+		var keys, whole []string
+		for _, e := range w.container().Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				require.True(t, *e.ValueFrom.SecretKeyRef.Optional, "%s: %s", w.name, e.Name)
+				keys = append(keys, e.ValueFrom.SecretKeyRef.Name+" "+e.ValueFrom.SecretKeyRef.Key)
+			}
+		}
+		for _, from := range w.container().EnvFrom {
+			if from.SecretRef != nil {
+				whole = append(whole, from.SecretRef.Name)
+			}
+		}
+		if w.is("scaler") {
+			require.Equal(t, append(want, "millrace MILLRACE_COS_API_KEY"), keys, w.name)
+			require.Empty(t, whole, w.name)
+			continue
+		}
+		require.Equal(t, want, keys, w.name)
+		require.Equal(t, []string{"millrace"}, whole, w.name)
+	}
+}
+
 func TestGPUWorkersGoWhereGPUsAre(t *testing.T) {
 	selectors := map[string]map[string]string{}
 	for _, w := range workloads(t) {

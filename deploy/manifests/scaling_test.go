@@ -184,14 +184,5 @@ func listens(w workload, port intstr.IntOrString) bool {
 
 func policiesOf(t *testing.T, w workload) []*network.NetworkPolicy {
 	t.Helper()
-	var all []*network.NetworkPolicy
-	for _, o := range of(every(t)[w.where], "NetworkPolicy") {
-		decoded, err := decode(t, o)
-		require.NoError(t, err)
-		p := decoded.(*network.NetworkPolicy)
-		if selects(t, &p.Spec.PodSelector, w.template.Labels) {
-			all = append(all, p)
-		}
-	}
-	return all
+	return slices.DeleteFunc(policies(t, w.where), func(p *network.NetworkPolicy) bool { return !selects(t, &p.Spec.PodSelector, w.template.Labels) })
 }

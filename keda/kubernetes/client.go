@@ -19,11 +19,11 @@ import (
 	"time"
 )
 
-// An API is a Kubernetes API server, and who asks it. As a pod reaches it: by a URL, and files that Kubernetes keeps current.
+// An API is a Kubernetes API server, and who asks it. As a pod reaches it: by a URL, and files that Kubernetes makes.
 type API struct {
 	URL       string // like https://10.0.0.1:443; plain http is kubectl proxy's
 	TokenFile string // read at every request, for it is replaced every hour; empty is none
-	CAFile    string // empty: CA
+	CAFile    string // read once; empty: CA
 
 	CA         []byte // PEM; empty: the system's certificates
 	ServerName string // that its certificate must bear; empty is the URL's
@@ -32,6 +32,8 @@ type API struct {
 	Certificate, Key []byte
 	// Token is asked for one at every request; nil is TokenFile's.
 	Token func(ctx context.Context) (string, error)
+	// Transport carries the requests; nil is HTTP with the certificates above.
+	Transport http.RoundTripper
 }
 
 // A Client makes requests.
@@ -52,6 +54,9 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s (%d)", r.Text, r.Statu
 func New(api API) (*Client, error) {
 	if u, err := url.Parse(api.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, fmt.Errorf("%q is not the URL of a Kubernetes API server", api.URL)
+	}
+	if api.Transport != nil {
+		return &Client{api: api, http: &http.Client{Transport: api.Transport}}, nil
 	}
 	conf, err := api.tls()
 	if err != nil {

@@ -52,10 +52,10 @@ type Watch struct {
 	known     chan struct{} // closed when pods were listed for the first time
 
 	mu     sync.Mutex
-	pods   map[string]*pod // guarded by mu; by name. A pod is replaced, never changed
-	listed bool            // guarded by mu
-	deaf   time.Time       // guarded by mu: since when the API server is not heard; zero: it is
-	denied time.Time       // guarded by mu: when a pod could not be marked last; zero: it could
+	pods   map[string]*pod      // guarded by mu; by name. A pod is replaced, never changed
+	listed bool                 // guarded by mu
+	deaf   time.Time            // guarded by mu: since when the API server is not heard; zero: it is
+	denied map[string]time.Time // guarded by mu: when pods, by name, could not be marked
 }
 
 // New makes no request.
@@ -72,9 +72,12 @@ func New(c Config) (*Watch, error) {
 	}
 	return &Watch{
 		client: client, busy: newAsker(), namespace: c.Namespace, selector: cmp.Or(c.Selector, DefaultSelector), log: c.Log,
-		known: make(chan struct{}), pods: map[string]*pod{},
+		known: make(chan struct{}), pods: map[string]*pod{}, denied: map[string]time.Time{},
 	}, nil
 }
+
+// Namespace is where the pods are looked for.
+func (w *Watch) Namespace() string { return w.namespace }
 
 // Errors is how often the API server did not do what it was asked for.
 func (w *Watch) Errors() int64 { return w.errors.Load() }

@@ -40,12 +40,20 @@ func watch(t *testing.T, c *podstest.Cluster) *pods.Watch {
 	return w
 }
 
+// census asks for one, and marks pods by it.
+func census(t *testing.T, w *pods.Watch, class string) pods.Census {
+	t.Helper()
+	c, mark := w.Census(t.Context(), class)
+	mark(t.Context())
+	return c
+}
+
 // comes asks for a census until it is want: the API server tells of a pod when it likes.
 func comes(t *testing.T, w *pods.Watch, class string, want pods.Census) {
 	t.Helper()
 	var got pods.Census
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
-		if got = w.Census(t.Context(), class); got == want {
+		if got = census(t, w, class); got == want {
 			return
 		}
 	}
@@ -99,20 +107,56 @@ func TestABusyPodIsMarkedAndAnIdleOneIsMarkedNoMore(t *testing.T) {
 
 	comes(t, second, "gpu", want)
 	for range 20 {
-		w.Census(t.Context(), "gpu")
-		second.Census(t.Context(), "gpu")
+		census(t, w, "gpu")
+		census(t, second, "gpu")
 	}
 	require.LessOrEqual(t, c.Requests("patch"), 2, "each wrote once at most, and they agree")
 
 	worker.Has(1, 45*time.Minute)
-	w.Census(t.Context(), "gpu")
+	census(t, w, "gpu")
 	require.Equal(t, "1045", c.Annotations(name)[cost], "the longer it runs, the dearer it is")
 	worker.Has(2, 100*24*time.Hour)
-	w.Census(t.Context(), "gpu")
+	census(t, w, "gpu")
 	require.Equal(t, "2440", c.Annotations(name)[cost])
 	worker.Has(0, 0)
-	w.Census(t.Context(), "gpu")
+	census(t, w, "gpu")
 	require.Equal(t, map[string]string{cost: "0"}, c.Annotations(name))
+}
+
+func TestWhatStoodThereBeforeAPodWasMarkedStays(t *testing.T) {
+	c := podstest.New(t)
+	worker := podstest.NewWorker(t)
+	name := c.Add("gpu", worker)
+	theirs := map[string]string{keep: "true", evict: "true", cost: "7"}
+	c.Annotate(name, theirs)
+	for range 2 { // the second time by a scaler that knows of the first what the pod says
+		w := watch(t, c)
+		worker.Has(1, time.Minute)
+		comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 1})
+		require.Equal(t, map[string]string{
+			keep: "true", evict: "true", cost: "1001", "millrace/busy": "true," + keep + "," + evict,
+		}, c.Annotations(name))
+		patches := c.Requests("patch")
+		census(t, w, "gpu")
+		require.Equal(t, patches, c.Requests("patch"))
+		worker.Has(0, 0)
+		census(t, watch(t, c), "gpu")
+		comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1})
+		require.Equal(t, map[string]string{keep: "true", evict: "true", cost: "0"}, c.Annotations(name))
+	}
+}
+
+func TestAPodThatHasNotStartedIsSilentForNoJob(t *testing.T) {
+	c := podstest.New(t)
+	worker := podstest.NewWorker(t)
+	name := c.Add("gpu", worker)
+	worker.Says("")
+	w := watch(t, c)
+	comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Silent: 1})
+	c.Starting(name)
+	comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1})
+	worker.Has(1, 0)
+	comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 1})
 }
 
 func TestAScalerWithoutTheRightToMarkCountsAllTheSame(t *testing.T) {
@@ -124,7 +168,7 @@ func TestAScalerWithoutTheRightToMarkCountsAllTheSame(t *testing.T) {
 	w := watch(t, c)
 	comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Busy: 1, Jobs: 1})
 	for range 10 {
-		w.Census(t.Context(), "gpu")
+		census(t, w, "gpu")
 	}
 	require.Equal(t, 1, c.Requests("patch"), "it is tried again once a minute")
 	require.EqualValues(t, 1, w.Errors())
@@ -149,10 +193,8 @@ func TestWithoutTheAPIServerACensusIsNotComplete(t *testing.T) {
 	c.Add("gpu", podstest.NewWorker(t))
 	c.Refuse("list", http.StatusForbidden)
 	w := watch(t, c)
-	for c.Requests("list") == 0 {
-		<-c.Changed()
-	}
-	require.Equal(t, pods.Census{}, w.Census(t.Context(), "gpu"))
+	c.Await(t, func() bool { return c.Requests("list") > 0 })
+	require.Equal(t, pods.Census{}, census(t, w, "gpu"))
 }
 
 func TestNewSaysWhatIsWrong(t *testing.T) {

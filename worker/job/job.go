@@ -30,6 +30,8 @@ type Job struct {
 	Callback    *Callback      `json:"callback,omitzero"` // the completion callback
 	MaxAttempts int            `json:"max_attempts,omitzero"`
 	Deadline    time.Duration  `json:"deadline,omitzero"`
+	// KeepOutputs is how long its outputs are kept from its end on, at most MaxKeep; nil is for as long as the operator says.
+	KeepOutputs *time.Duration `json:"keep_outputs,omitzero"`
 	// Requires are the labels that a worker must have: name → value. "class" among them names the class of worker.
 	Requires map[string]string `json:"requires,omitzero"`
 	// Priority is 0 to 9, as the producer says. It tells people; the order of work is that of the queues it was sent to.
@@ -50,6 +52,9 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	type plain Job // without this method
 	return modules.UnmarshalJSON(b, (*plain)(j))
 }
+
+// MaxKeep is the longest that a message may have outputs kept.
+const MaxKeep = 365 * 24 * time.Hour
 
 // maxID is how long a job's ID may be, in bytes.
 const maxID = 128
