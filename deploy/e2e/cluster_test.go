@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,6 +46,10 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	code := 1
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait more than they compute
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(code)
+	}
 	ours, err := start(ctx)
 	if err == nil {
 		done := make(chan int, 1)

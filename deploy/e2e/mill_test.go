@@ -14,7 +14,8 @@ package e2e_test
 //	}
 //
 // Every wait is an await with a limit: it fails with a picture of the namespace. What a story promises it prints by
-// mustHold. The namespace goes when the test ends. One test after the other has the cluster: no t.Parallel.
+// mustHold. The namespace goes when the test ends. A story that waits more than it computes, and measures no moment, begins
+// with t.Parallel: those run side by side when the others are over.
 
 import (
 	"context"
@@ -22,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -54,6 +56,9 @@ type plan struct {
 	patches    []object          // more patches of kustomize: {"target": …, "patch": …}
 	resources  []string          // more manifests, as text
 }
+
+// hasScaler says that ours is there: the component of KEDA's own trigger takes it away.
+func (p plan) hasScaler() bool { return !slices.Contains(p.components, "sqs-trigger") }
 
 // A mill is one deployment of ours in a namespace, with the brokers that it speaks to.
 type mill struct {
@@ -139,7 +144,12 @@ func (m *mill) apply() {
 	m.t.Helper()
 	m.t.Cleanup(m.remove)
 	mustKubectl(m.t, []byte(m.manifests()), "apply", "--server-side", "-f", "-")
-	mustKubectl(m.t, nil, "-n", m.name, "rollout", "status", "deployment/millrace-scaler", "--timeout=80s")
+	if m.plan.hasScaler() {
+		_, err := kubectl(m.t, nil, "-n", m.name, "rollout", "status", "deployment/millrace-scaler", "--timeout=80s")
+		if err != nil {
+			m.t.Fatalf("the scaler is not ready: %v\n%s", err, m.picture())
+		}
+	}
 }
 
 // manifests is what kustomize makes of the overlay and the plan.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/record"
 )
 
 // quick lets a class go soon after its last work, so that stories are short. All else is as it ships.
@@ -44,6 +46,7 @@ func TestKEDAsOwnTriggerWakesAClassToo(t *testing.T) {
 }
 
 func TestThirtyMessagesRaisePodsByTheAutoscalerAndLeaveNone(t *testing.T) {
+	t.Parallel()
 	m := newMill(t, "thirty", plan{overlay: "dev", queue: "cos", pipelines: map[string]string{"sleeper": naps}})
 	m.apply()
 	m.idle(2 * time.Minute)
@@ -60,6 +63,7 @@ func TestThirtyMessagesRaisePodsByTheAutoscalerAndLeaveNone(t *testing.T) {
 }
 
 func TestLoadThatIsScaledAndRolledLosesNothing(t *testing.T) {
+	t.Parallel()
 	const jobs, seconds = 60, 20
 	m := newMill(t, "load", plan{
 		overlay: "kubernetes", queue: "sqs", pipelines: map[string]string{"sleeper": naps},
@@ -113,6 +117,7 @@ var faster = scaledObjects(`{op: replace, path: /spec/advanced/horizontalPodAuto
 // Three jobs that may be tried once are interrupted twice each, by a rolling update and by a drop to zero, with less grace
 // than they need.
 func TestPodsThatAreStoppedWithTooLittleGraceHandTheirJobsBack(t *testing.T) {
+	t.Parallel()
 	const jobs, seconds = 3, 40
 	m := newMill(t, "stopped", plan{ // the grace is 15 s there
 		overlay: "dev", queue: "cos", pipelines: map[string]string{"sleeper": naps}, patches: append(slots(1), faster),
@@ -144,7 +149,7 @@ func (m *mill) running(ids []string, attempt int) bool {
 	m.t.Helper()
 	n := 0
 	for _, r := range m.records(ids) {
-		if r.Status.Final() || r.Tried() > attempt || (r.Tried() == attempt && r.Status == "RUNNING") {
+		if r.Status.Final() || r.Tried() > attempt || (r.Tried() == attempt && r.Status == record.Running) {
 			n++
 		}
 	}
