@@ -143,9 +143,11 @@ func TestKEDAFindsTheScalerInItsNamespace(t *testing.T) {
 			decoded, err := decode(t, o)
 			require.NoError(t, err)
 			for _, trigger := range triggersOf(decoded) {
-				if trigger.Type != "external-push" {
+				if trigger.Metadata["scalerAddress"] == "" {
 					continue
 				}
+				want := map[string]string{"ScaledObject": "external-push", "ScaledJob": "external"}[o.GetKind()]
+				require.Equal(t, want, trigger.Type, "%s: %s: KEDA takes no push for a ScaledJob, and warns of each", where, name(o))
 				require.Equal(t, "millrace-scaler."+o.GetNamespace()+".svc:9090", trigger.Metadata["scalerAddress"], "%s: %s", where, name(o))
 				service := of(objects, "Service")[0]
 				require.Equal(t, service.GetAnnotations() != nil, trigger.Metadata["enableTLS"] == "true", "%s: %s: TLS on one side only", where, name(o))
