@@ -131,7 +131,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Begun: beginJobs(counted), Settled: countJobs(counted, read),
+		Fit: fits.of, Begun: beginJobs(counted), Settled: countJobs(counted, read), Bereft: counted.WorkerDied,
 	})
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()
-	defer cfg.sweep(ctx, s.records, log)()
+	defer cfg.sweep(ctx, cfg.store, s.records, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
@@ -20,11 +21,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// strict reads objects as the API server and KEDA do, and refuses fields that they do not know.
+// strict reads objects as the API server, KEDA and Prometheus' operator do, and refuses fields that they do not know.
 var strict = sync.OnceValue(func() runtime.Decoder {
 	s := runtime.NewScheme()
 	utilruntime.Must(scheme.AddToScheme(s))
 	utilruntime.Must(keda.AddToScheme(s))
+	utilruntime.Must(monitoring.AddToScheme(s))
 	return serializer.NewCodecFactory(s, serializer.EnableStrict).UniversalDeserializer()
 })
 
@@ -50,6 +52,7 @@ func TestAFieldThatNobodyKnowsIsFound(t *testing.T) {
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replica: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {cooldown: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {triggers: [{typ: cron}]}\n",
+		"apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: a}\nspec: {podMetricsEndpoints: [{ports: status}]}\n",
 	} {
 		objects, err := read([]byte(text))
 		require.NoError(t, err)
@@ -128,6 +131,11 @@ func namedBy(t *testing.T, o *object) []string {
 		}
 		for _, c := range d.Spec.ConfigMapTargetRef {
 			names["ConfigMap "+c.Name] = true
+		}
+	case *rbac.ClusterRoleBinding:
+		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
+		for _, s := range d.Subjects {
+			names[s.Kind+" "+s.Name] = true
 		}
 	case *rbac.RoleBinding:
 		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true

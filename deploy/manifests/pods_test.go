@@ -88,7 +88,7 @@ func TestPodsAreRestrictedAndBelongToNobody(t *testing.T) {
 		require.Empty(t, c.SecurityContext.Capabilities.Add, w.name)
 		require.False(t, spec.HostNetwork || spec.HostPID || spec.HostIPC, w.name)
 		require.False(t, *spec.EnableServiceLinks, w.name)
-		require.Equal(t, w.is("scaler"), *spec.AutomountServiceAccountToken, "%s: the scaler alone has a token", w.name)
+		require.Equal(t, w.is("scaler") || w.is("doctor"), *spec.AutomountServiceAccountToken, "%s: who asks the API server alone has a token", w.name)
 		for _, v := range spec.Volumes {
 			require.Nil(t, v.HostPath, w.name)
 		}
@@ -121,7 +121,7 @@ func TestEveryContainerHasRequestsLimitsAndProbes(t *testing.T) {
 			require.False(t, request.IsZero() || limit.IsZero(), "%s: %s", w.name, r)
 			require.LessOrEqual(t, request.Cmp(limit), 0, "%s: %s", w.name, r)
 		}
-		if w.is("callbacks") {
+		if w.is("callbacks") || w.is("doctor") {
 			continue // it ends by itself
 		}
 		require.Equal(t, "/healthz", c.LivenessProbe.HTTPGet.Path, w.name)
@@ -297,9 +297,9 @@ func selects(t *testing.T, s *meta.LabelSelector, of map[string]string) bool {
 	return selector.Matches(labels.Set(of))
 }
 
-func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
+func TestTheScalersRoleIsTheOnlyOneThatChangesAnything(t *testing.T) {
 	for where, objects := range every(t) {
-		roles := of(objects, "Role", "ClusterRole")
+		roles := slices.DeleteFunc(of(objects, "Role", "ClusterRole"), func(o *object) bool { return o.GetName() == "millrace-doctor" })
 		if strings.Contains(where, "sqs-trigger") {
 			require.Empty(t, roles, where)
 			continue
@@ -309,4 +309,36 @@ func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}}}, decoded.(*rbac.Role).Rules, where)
 	}
+}
+
+func TestTheDoctorReadsAndReadsNoSecret(t *testing.T) {
+	found := 0
+	for where, objects := range every(t) {
+		for _, o := range of(objects, "Role", "ClusterRole") {
+			if o.GetName() != "millrace-doctor" {
+				continue
+			}
+			found++
+			decoded, err := decode(t, o)
+			require.NoError(t, err)
+			for _, r := range rulesOf(decoded) {
+				require.NotContains(t, append(r.Resources, r.APIGroups...), "*", where)
+				require.NotContains(t, r.Resources, "secrets", where)
+				if slices.Equal(r.Resources, []string{"localsubjectaccessreviews"}) {
+					continue // it is a question
+				}
+				for _, verb := range r.Verbs {
+					require.Contains(t, []string{"get", "list"}, verb, "%s: %v", where, r)
+				}
+			}
+		}
+	}
+	require.NotZero(t, found)
+}
+
+func rulesOf(role any) []rbac.PolicyRule {
+	if whole, ok := role.(*rbac.ClusterRole); ok {
+		return whole.Rules
+	}
+	return role.(*rbac.Role).Rules
 }
