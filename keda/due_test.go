@@ -28,7 +28,7 @@ func TestWhatIsDueIsWorkAndAskedForOnceAMinuteAtMost(t *testing.T) {
 			}
 			return due.Load(), nil
 		}}
-		startQueue(t, q, func(s *keda.Scaler) {
+		startQueue(t, q, &b.log, func(s *keda.Scaler) {
 			time.Sleep(time.Hour)
 			require.Zero(t, asks.Load(), "nobody wants to know")
 			watched := func(d time.Duration) keda.Answer {

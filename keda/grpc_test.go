@@ -1,7 +1,6 @@
 package keda_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,9 +10,9 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +100,7 @@ func TestKEDAIsToldHowMuchThereIsAndWhenThatBegins(t *testing.T) {
 	metrics, err := client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{ScaledObjectRef: light(), MetricName: "millrace-light"})
 	require.NoError(t, err)
 	require.Len(t, metrics.GetMetricValues(), 1)
+	require.Equal(t, "millrace-light", metrics.GetMetricValues()[0].GetMetricName())
 	require.EqualValues(t, 7, metrics.GetMetricValues()[0].GetMetricValue())
 	require.InDelta(t, 7, metrics.GetMetricValues()[0].GetMetricValueFloat(), 0)
 	b.says(queue.Load{}, errors.New("an outage"))
@@ -126,6 +126,7 @@ func TestWhatCannotBeAnsweredIsSaidInASentence(t *testing.T) {
 		{"a queue that nobody named", &externalscaler.ScaledObjectRef{ScalerMetadata: map[string]string{"queue": "https://sqs.eu-west-1.amazonaws.com/1/theirs"}}, codes.NotFound, "metadata.queue must be one of light"},
 		{"no queue", &externalscaler.ScaledObjectRef{}, codes.NotFound, "metadata.queue must be one of light"},
 		{"a key that is misspelt", light("slot", "3"), codes.InvalidArgument, `there is no key "slot"`},
+		{"metadata without end", light("queue", strings.Repeat("x", 64<<10)), codes.ResourceExhausted, "larger than max"},
 		{"a queue that never answered", light(), codes.Unavailable, "find queue jobs: no answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,6 +139,12 @@ func TestWhatCannotBeAnsweredIsSaidInASentence(t *testing.T) {
 	}
 	_, err := client.GetMetricSpec(t.Context(), light())
 	require.NoError(t, err, "the target is known whatever the broker does")
+	stream, err := client.StreamIsActive(t.Context(), light())
+	require.NoError(t, err)
+	b.says(queue.Load{Visible: 1}, nil)
+	r, err := stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "nothing is pushed of what is not known")
 }
 
 func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
@@ -184,8 +191,7 @@ func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
 	cluster := podstest.New(t)
 	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
-	var log bytes.Buffer
-	addr, stop := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w})
 	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
 	for namespace, active := range map[string]bool{podstest.Namespace: false, "": false, "media": true} {
 		ref := light()
@@ -194,8 +200,6 @@ func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, active, r.GetResult(), namespace)
 	}
-	stop()
-	require.Equal(t, 1, strings.Count(log.String(), `"in flight without pods" queue=light label="millrace/class=light"`), log.String())
 }
 
 func TestWhatWasAskedBeforeTheEndIsAnswered(t *testing.T) {
@@ -227,8 +231,36 @@ func TestAScalerThatEndsAsItBeginsEndsWell(t *testing.T) {
 		require.NoError(t, err)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
+		code, _ := get(t, s, "/readyz")
+		require.Equal(t, http.StatusOK, code)
 		require.NoError(t, s.Serve(ended, l))
+		code, _ = get(t, s, "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, code)
 	}
+}
+
+func TestAnAnswerThatDoesNotComeHoldsUpTheEndForSeconds(t *testing.T) {
+	asked := make(chan struct{})
+	addr, stop := serve(t, keda.Config{Queues: []keda.Queue{{Name: "light", Count: func(ctx context.Context) (queue.Load, error) {
+		close(asked)
+		<-ctx.Done()
+		return queue.Load{}, ctx.Err()
+	}}}})
+	stream, err := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials())).StreamIsActive(t.Context(), light())
+	require.NoError(t, err)
+	<-asked
+	began := time.Now()
+	stop()
+	require.Less(t, time.Since(began), 5*time.Second)
+	_, err = stream.Recv()
+	require.Error(t, err)
+}
+
+func TestOneMessageIsWork(t *testing.T) {
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{Visible: 1}})})
+	active, err := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials())).IsActive(t.Context(), light())
+	require.NoError(t, err)
+	require.True(t, active.GetResult())
 }
 
 func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {

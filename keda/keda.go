@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +43,7 @@ type Config struct {
 type Scaler struct {
 	cfg     Config
 	watches map[string]*watch
-	names   []string // of queues, in order
+	names   []string // of queues, in the order of the configuration
 	ending  chan struct{}
 }
 
@@ -69,7 +68,6 @@ func New(c Config) (*Scaler, error) {
 	if len(c.Queues) == 0 {
 		errs = append(errs, errors.New("scaler: no queue is given"))
 	}
-	slices.Sort(s.names)
 	return s, errors.Join(errs...)
 }
 

@@ -67,6 +67,7 @@ func TestParseTrigger(t *testing.T) {
 		{"a key that is misspelt", map[string]string{"queue": "light", "traget": "8"}, trigger{}, `there is no key "traget"; there are queue, target and slots`},
 		{"a key that is there twice", map[string]string{"queue": "light", "queueFromEnv": "gpu"}, trigger{}, "there is both queue and queueFromEnv"},
 		{"no number", map[string]string{"queue": "light", "target": "many"}, trigger{}, `target must be 1 to 10000, got "many"`},
+		{"too much", map[string]string{"queue": "light", "slots": "10001"}, trigger{}, `slots must be 1 to 10000, got "10001"`},
 		{"nothing", map[string]string{"queue": "light", "slots": "0"}, trigger{}, `slots must be 1 to 10000, got "0"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

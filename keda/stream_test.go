@@ -1,7 +1,10 @@
 package keda
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,6 +90,27 @@ func TestAMarkIsTakenBackThoughNobodyAsksAnyMore(t *testing.T) {
 	_, mark := known.Census(ctx, "light")
 	mark(ctx)
 	worker.Has(0, 0)
-	w.tidy(ctx)
-	require.NotContains(t, cluster.Annotations(name), "millrace/busy")
+	wg.Go(func() { w.run(ctx) })
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] == "" })
+}
+
+func TestThatNoPodMayHaveWhatIsInFlightIsSaidOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		censuses []pods.Census
+		said     int
+	}{
+		{"no pod was ever seen", []pods.Census{{Complete: true}, {Complete: true}}, 1},
+		{"one was", []pods.Census{{Complete: true, Pods: 1}, {Complete: true}}, 0},
+		{"it is not known which there are", []pods.Census{{}, {}}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			w := newWatch(Queue{Name: "light"}, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			for _, c := range tt.censuses {
+				w.miss(t.Context(), 1, c)
+			}
+			require.Equal(t, tt.said, strings.Count(log.String(), `"in flight without pods" queue=light label="millrace/class=light"`), log.String())
+		})
+	}
 }

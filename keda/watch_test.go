@@ -1,12 +1,16 @@
 package keda_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +29,7 @@ type broker struct {
 	err  error
 	slow time.Duration
 	asks []time.Time
+	log  bytes.Buffer // of the scaler that start starts
 }
 
 func (b *broker) Count(ctx context.Context) (queue.Load, error) {
@@ -61,12 +66,12 @@ func (b *broker) asked() int {
 // start has a scaler of one queue, light, look at b while f runs.
 func start(t *testing.T, b *broker, f func(s *keda.Scaler)) {
 	t.Helper()
-	startQueue(t, keda.Queue{Name: "light", Count: b.Count}, f)
+	startQueue(t, keda.Queue{Name: "light", Count: b.Count}, &b.log, f)
 }
 
-func startQueue(t *testing.T, q keda.Queue, f func(s *keda.Scaler)) {
+func startQueue(t *testing.T, q keda.Queue, log io.Writer, f func(s *keda.Scaler)) {
 	t.Helper()
-	s, err := keda.New(keda.Config{Queues: []keda.Queue{q}})
+	s, err := keda.New(keda.Config{Queues: []keda.Queue{q}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -153,6 +158,9 @@ func TestInAnOutageTheLastValueStandsWithItsAge(t *testing.T) {
 			time.Sleep(8 * time.Second)
 			require.Equal(t, 1, answer(t, s).Work, "it is noticed soon that it is over")
 		})
+		for _, once := range []string{"queue not counted", "queue counted again"} {
+			require.Equal(t, 1, strings.Count(b.log.String(), once), b.log.String())
+		}
 	})
 }
 

@@ -42,6 +42,9 @@ func TestACallbackThatIsDueWakesTheClass(t *testing.T) {
 	again := startScaler(t, p.env, "--queue", "light="+p.queue+",heavy="+p.queue+"2", "--pods", "none", "--callbacks", "light")
 	again.comesTo("light", 1)
 	require.Zero(t, again.work("heavy"))
+	took := again.residentAnon()
+	t.Logf("%d KiB", took>>10)
+	require.Less(t, took, 20<<20)
 }
 
 func TestAScalerMustKnowWhereCallbacksAreDue(t *testing.T) {

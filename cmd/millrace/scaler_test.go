@@ -261,6 +261,9 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	name := cluster.Add("gpu", worker)
 	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	s.comesTo("gpu", 3)   // one waits, two run
+	for state, n := range map[string]float64{"idle": 0, "busy": 1, "silent": 0} {
+		require.InDelta(t, n, s.metric(`millrace_scaler_pods{queue="gpu",state="`+state+`"}`), 0, state)
+	}
 	s.comesTo("light", 0) // one is hidden for back-off, and no pod has it
 
 	cosToll.closed.Store(true)

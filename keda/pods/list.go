@@ -73,10 +73,10 @@ func (p *pod) lean() *pod {
 	return p
 }
 
-// works says whether the pod may have a job that nobody takes from it: its containers run, and it is not on its way out. The
-// jobs of one that is are done there, or come back: no replica is needed for them.
+// works says whether the pod may have a job that nobody takes from it: a container of it runs, be others still to come, and
+// it is not on its way out. The jobs of one that is are done there, or come back: no replica is needed for them.
 func (p *pod) works() bool {
-	if p.Metadata.Deletion != "" || p.Status.Phase != "Running" || p.Status.IP == "" {
+	if p.Metadata.Deletion != "" || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" || p.Status.IP == "" {
 		return false
 	}
 	for _, c := range p.Status.Containers {

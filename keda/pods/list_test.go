@@ -1,8 +1,15 @@
 package pods
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,4 +32,43 @@ func TestAListIsReadWholeOrNotAtAll(t *testing.T) {
 	pods, _, err = readList(strings.NewReader(`{"items":null,"metadata":{"resourceVersion":"7"}}`))
 	require.NoError(t, err)
 	require.Empty(t, pods)
+}
+
+func TestOfAPodLittleIsKept(t *testing.T) {
+	w := knows(t, 0, io.Discard, hangs)
+	p := &pod{}
+	p.Metadata.Name = "a"
+	p.Metadata.Labels = map[string]string{ClassLabel: "gpu", "other": "x"}
+	p.Metadata.Annotations = map[string]string{busyMark: "true", "last-applied": "x"}
+	w.keep("ADDED", p)
+	require.Equal(t, map[string]string{ClassLabel: "gpu"}, w.pods["a"].Metadata.Labels)
+	require.Equal(t, map[string]string{busyMark: "true"}, w.pods["a"].Metadata.Annotations)
+}
+
+func TestAnAPIServerThatFailsIsAskedRarelyAndBelievedForHalfAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		w := knows(t, 1, io.Discard, func(*http.Request) (*http.Response, error) {
+			asked++
+			return nil, errors.New("no route to host")
+		})
+		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{}`) })
+		complete := func() bool {
+			c, _ := w.Census(t.Context(), "gpu")
+			return c.Complete
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { w.Run(ctx) })
+		synctest.Wait()
+		require.True(t, complete())
+		time.Sleep(patience)
+		require.False(t, complete())
+		time.Sleep(time.Hour)
+		cancel()
+		wg.Wait()
+		require.InDelta(t, 125, asked, 5)
+		w.heard(nil)
+		require.True(t, complete())
+	})
 }

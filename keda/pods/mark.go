@@ -103,7 +103,7 @@ func annotations(have map[string]string, s state, now time.Time) map[string]*str
 		age = min(max(now.Sub(s.Oldest), 0), maxAge)
 	}
 	cost := busyCost + int(age.Minutes())
-	if known, err := strconv.Atoi(have[deletionCost]); err != nil || known < busyCost || max(cost-known, known-cost) >= coarse {
+	if known, err := strconv.Atoi(have[deletionCost]); err != nil || max(cost-known, known-cost) >= coarse {
 		want[deletionCost] = new(strconv.Itoa(cost))
 	}
 	return want

@@ -28,6 +28,12 @@ func says(text string) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(text))}, nil
 }
 
+// saysPod is the answer to a patch.
+func saysPod(r *http.Request) (*http.Response, error) {
+	return says(`{"metadata":{"name":"` + path.Base(r.URL.Path) + `","labels":{"millrace/class":"gpu"}},
+		"status":{"podIP":"10.0.0.1","containerStatuses":[{"state":{"running":{}}}]}}`)
+}
+
 // hangs answers when nobody waits any more.
 func hangs(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
@@ -57,7 +63,7 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 		var log bytes.Buffer
 		var mu sync.Mutex
 		asked := map[string]int{} // guarded by mu: patches of pods by name
-		w := knows(t, 3, &log, func(r *http.Request) (*http.Response, error) {
+		api := wire(func(r *http.Request) (*http.Response, error) {
 			name := path.Base(r.URL.Path)
 			mu.Lock()
 			asked[name]++
@@ -65,8 +71,9 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 			if name == "0" {
 				return hangs(r)
 			}
-			return says(`{"metadata":{"name":"` + name + `"}}`)
+			return saysPod(r)
 		})
+		w := knows(t, 3, &log, func(r *http.Request) (*http.Response, error) { return api(r) })
 		w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"slots":1,"busy":1}`) })
 		look := func() time.Duration {
 			began := time.Now()
@@ -84,10 +91,22 @@ func TestAPodThatCannotBeMarkedKeepsNoOtherFromIt(t *testing.T) {
 		require.Equal(t, 2, asked["0"])
 		require.Equal(t, 1, strings.Count(log.String(), "busy pod not marked"), log.String())
 
-		w.keep("DELETED", w.pods["0"])
+		api = wire(saysPod)
+		time.Sleep(deniedRest)
+		look()
 		require.Empty(t, w.denied)
+		api = wire(hangs)
+		look()
+		require.Len(t, w.denied, 3)
+		require.Equal(t, 2, strings.Count(log.String(), "busy pod not marked"), log.String())
+
+		w.keep("DELETED", w.pods["0"])
 		w.notMarked(t.Context(), &pod{}, context.DeadlineExceeded)
-		require.Empty(t, w.denied, "nothing is kept of a pod that is gone")
+		require.Len(t, w.denied, 2, "nothing is kept of a pod that is gone")
+		api = wire(func(*http.Request) (*http.Response, error) { return says(`{"items":[{"metadata":{"name":"1"}}]}`) })
+		_, err := w.list(t.Context())
+		require.NoError(t, err)
+		require.Len(t, w.denied, 1)
 	})
 }
 
@@ -98,5 +117,35 @@ func TestPodsThatDoNotAnswerHoldUpACensusForSeconds(t *testing.T) {
 		c, _ := w.Census(t.Context(), "gpu")
 		require.Equal(t, Census{Complete: true, Pods: 5 * atOnce, Silent: 5 * atOnce}, c)
 		require.Equal(t, askAllFor, time.Since(began))
+
+		began = time.Now()
+		knows(t, 1, io.Discard, hangs).Census(t.Context(), "gpu")
+		require.Equal(t, askFor, time.Since(began))
 	})
+}
+
+func TestAPodThatHasGoneIsMarkedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{http.StatusNotFound, http.StatusConflict} {
+			w := knows(t, 1, io.Discard, func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Body: http.NoBody}, nil
+			})
+			w.busy.Transport = wire(func(*http.Request) (*http.Response, error) { return says(`{"busy":1}`) })
+			_, mark := w.Census(t.Context(), "gpu")
+			mark(t.Context())
+			require.Zero(t, w.Errors())
+			require.Empty(t, w.denied)
+		}
+	})
+}
+
+func TestWhatTheWatchSaysIsNewerThanWhatAMarkDid(t *testing.T) {
+	w := knows(t, 1, io.Discard, hangs)
+	was, newer, now := w.pods["0"], &pod{}, &pod{}
+	newer.Metadata.Name = "0"
+	w.keep("MODIFIED", newer)
+	w.marked(was, now)
+	require.Same(t, newer, w.pods["0"])
+	w.marked(newer, now)
+	require.Same(t, now, w.pods["0"])
 }

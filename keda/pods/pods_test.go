@@ -3,12 +3,14 @@ package pods_test
 import (
 	"context"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,9 +89,46 @@ func TestAnswersThatCannotBeTrueAreNone(t *testing.T) {
 	worker := podstest.NewWorker(t)
 	c.Add("gpu", worker)
 	w := watch(t, c)
-	for _, says := range []string{`{"slots":4,"busy":-1}`, `{"slots":4,"busy":1000000}`, `{"busy":"all"}`, "<html>", strings.Repeat(" ", 8<<10) + "{}"} {
+	for _, says := range []string{`{"slots":4,"busy":-1}`, `{"slots":4,"busy":1000000}`, `{"slots":-1}`, `{"slots":1000000}`, `{"busy":"all"}`, "<html>", strings.Repeat(" ", 8<<10) + "{}"} {
 		worker.Says(says)
 		comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Silent: 1})
+	}
+}
+
+func TestAPodLeadsNowhereElse(t *testing.T) {
+	c := podstest.New(t)
+	worker := podstest.NewWorker(t)
+	c.Add("gpu", worker)
+	w := watch(t, c)
+	var asked atomic.Int64
+	for name, as := range map[string]http.HandlerFunc{
+		"it refuses":   func(rw http.ResponseWriter, r *http.Request) { http.Error(rw, `{"slots":4}`, http.StatusForbidden) },
+		"it redirects": func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/busy", http.StatusFound) },
+		"a long header": func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("X-Long", strings.Repeat("x", 32<<10))
+			fmt.Fprint(rw, `{"slots":4}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			worker.Answers(func(rw http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				as(rw, r)
+			})
+			comes(t, w, "gpu", pods.Census{Complete: true, Pods: 1, Silent: 1})
+			asked.Store(0)
+			census(t, w, "gpu")
+			require.EqualValues(t, 1, asked.Load())
+		})
+	}
+}
+
+func TestAPodCountsWhileAContainerOfItRuns(t *testing.T) {
+	c := podstest.New(t)
+	name := c.Add("gpu", podstest.NewWorker(t))
+	w := watch(t, c)
+	for phase, n := range map[string]int{"Pending": 1, "Unknown": 1, "Failed": 0, "Succeeded": 0} {
+		c.Phase(name, phase)
+		comes(t, w, "gpu", pods.Census{Complete: true, Pods: n})
 	}
 }
 
@@ -118,6 +157,9 @@ func TestABusyPodIsMarkedAndAnIdleOneIsMarkedNoMore(t *testing.T) {
 	worker.Has(2, 100*24*time.Hour)
 	census(t, w, "gpu")
 	require.Equal(t, "2440", c.Annotations(name)[cost])
+	worker.Has(2, -time.Hour) // its clock is ahead
+	census(t, w, "gpu")
+	require.Equal(t, "1000", c.Annotations(name)[cost])
 	worker.Has(0, 0)
 	census(t, w, "gpu")
 	require.Equal(t, map[string]string{cost: "0"}, c.Annotations(name))
@@ -186,6 +228,14 @@ func TestPodsAreKnownAgainAfterTheAPIServerHasForgottenAWatch(t *testing.T) {
 	c.Forget()
 	c.Refuse("watch", 0)
 	comes(t, w, "gpu", pods.Census{Complete: true, Pods: 2})
+}
+
+func TestAnAPIServerThatHasForgottenHasNotFailed(t *testing.T) {
+	c := podstest.New(t)
+	c.Refuse("watch", http.StatusGone)
+	w := watch(t, c)
+	c.Await(t, func() bool { return c.Requests("list") == 2 })
+	require.Zero(t, w.Errors())
 }
 
 func TestWithoutTheAPIServerACensusIsNotComplete(t *testing.T) {

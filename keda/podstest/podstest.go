@@ -88,7 +88,7 @@ func (c *Cluster) Add(class string, w *Worker) (name string) {
 	if w != nil {
 		host, port, _ := net.SplitHostPort(strings.TrimPrefix(w.server.URL, "http://"))
 		n, _ := strconv.Atoi(port)
-		ports = []any{object{"name": "status", "containerPort": n}}
+		ports = []any{object{"name": "other", "containerPort": 1}, object{"name": "status", "containerPort": n}}
 		status = object{"phase": "Running", "podIP": host, "containerStatuses": []any{object{"state": object{"running": object{"startedAt": "2026-01-01T00:00:00Z"}}}}}
 	}
 	c.mu.Lock()
@@ -114,6 +114,11 @@ func (c *Cluster) Starting(name string) {
 	c.change(name, func(pod object) {
 		pod["status"].(object)["containerStatuses"].([]any)[0].(object)["started"] = false
 	})
+}
+
+// Phase changes a pod's phase.
+func (c *Cluster) Phase(name, phase string) {
+	c.change(name, func(pod object) { pod["status"].(object)["phase"] = phase })
 }
 
 // Remove removes a pod.

@@ -14,7 +14,8 @@ type Worker struct {
 	server *httptest.Server
 
 	mu   sync.Mutex
-	says string // guarded by mu
+	says string       // guarded by mu
+	as   http.Handler // guarded by mu: in place of it
 }
 
 // NewWorker returns an idle worker of 4 slots.
@@ -24,6 +25,10 @@ func NewWorker(t testing.TB) *Worker {
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if w.as != nil {
+			w.as.ServeHTTP(rw, r)
+			return
+		}
 		if r.Method != http.MethodGet || r.URL.Path != "/busy" || w.says == "" {
 			http.Error(rw, "no", http.StatusNotFound)
 			return
@@ -49,4 +54,11 @@ func (w *Worker) Says(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.says = text
+}
+
+// Answers has the worker answer as a handler does.
+func (w *Worker) Answers(as http.HandlerFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.as = as
 }

@@ -107,7 +107,7 @@ func (b *Book) sweepKept(ctx context.Context, owed map[string]bool, n *Swept) (f
 			if owed[id] {
 				continue
 			}
-			if err := b.sweepOutputs(ctx, id, n); err != nil {
+			if err := b.sweepOutputs(ctx, prefix+id+"/", id, n); err != nil {
 				failed = cmp.Or(failed, fmt.Errorf("job %s: %w", id, err))
 			}
 			if ctx.Err() != nil {
@@ -130,14 +130,19 @@ func (b *Book) nextJob(ctx context.Context, prefix, after string) (id string, er
 	return "", nil
 }
 
-// sweepOutputs removes the outputs of a job that has said for how long they are kept, and is over so long.
-func (b *Book) sweepOutputs(ctx context.Context, id string, n *Swept) error {
+// sweepOutputs removes the outputs of a job that has said for how long they are kept, and is over so long. In dir lies what is left
+// of others too: a job whose messages did not say the same has outputs in two folders, and a record that knows of one.
+func (b *Book) sweepOutputs(ctx context.Context, dir, id string, n *Swept) error {
 	if checkID(id) != nil {
 		return nil // not ours
 	}
 	final, err := b.read(ctx, finalKey(id))
 	if errors.Is(err, blob.ErrNotFound) {
-		return nil
+		if left, err := b.keys(ctx, jobDir(id)); err != nil || len(left) > 0 {
+			return err // it is not over
+		}
+		_, err := b.removeAll(ctx, dir, "")
+		return err
 	}
 	if err != nil || final.Expire.IsZero() || b.now().Before(final.Expire) {
 		return err

@@ -98,6 +98,8 @@ func TestAJobThatSaysHowLongItsOutputsAreKeptIsTakenAtItsWord(t *testing.T) {
 	require.ElementsMatch(t, []string{oneDay, month, other, begun}, left(61*time.Minute, record.Keep{}))
 	require.ElementsMatch(t, []string{month, begun}, left(2*day, record.Keep{Outputs: day}), "the operator's age is for those that don't say")
 	require.NoDirExists(t, filepath.Join(dir, "artifacts-1d/hour"))
+	_, err = store.Put(t.Context(), "artifacts-3d/swept/1/out", strings.NewReader("of a job that is not there any more"), blob.PutOptions{})
+	require.NoError(t, err)
 	require.ElementsMatch(t, []string{begun}, left(16*day, record.Keep{Records: 15 * day}), "with its record, whatever it says")
 }
 
