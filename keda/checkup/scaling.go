@@ -154,7 +154,7 @@ func (s *survey) lookAtTrigger(ctx context.Context, v *verdict, so *scaledObject
 	case t.Type == "aws-sqs-queue":
 		lookAtSQS(v, t)
 		if t.Auth != nil && cmp.Or(t.Auth.Kind, kindAuth) == kindAuth {
-			s.lookAtAuth(ctx, v, so.Metadata.Name, t.Auth.Name, new(way))
+			s.lookAtAuth(ctx, v, "ScaledObject "+so.Metadata.Name, t.Auth.Name, new(way))
 		}
 	case t.isOurs():
 		if n, _ := strconv.Atoi(t.Metadata["slots"]); n != slots && n > 0 && slots > 0 {
