@@ -100,6 +100,15 @@ func TestWhatIsWrittenIsReadAgainAsItWas(t *testing.T) {
 		require.Equal(t, before, after, file)
 		require.NoError(t, written.Write(&again))
 		require.True(t, bytes.Equal(b.Bytes(), again.Bytes()), file)
+
+		b.Reset()
+		require.NoError(t, d.Prune())
+		require.NoError(t, d.WriteText(&b))
+		written, err = glb.Read(&b, glb.Source{})
+		require.NoError(t, err, file)
+		after, err = written.Measure(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []any{before.Triangles, before.Bounds, before.Materials}, []any{after.Triangles, after.Bounds, after.Materials}, file)
 	}
 	require.Greater(t, read, 25)
 }

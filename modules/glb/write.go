@@ -3,9 +3,9 @@ package glb
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -17,7 +17,7 @@ import (
 // Write writes d as one GLB. Bytes that no view names are left out.
 func (d *Document) Write(w io.Writer) error {
 	out := *d
-	parts, err := out.lay()
+	parts, size, err := out.lay()
 	if err != nil {
 		return err
 	}
@@ -28,31 +28,45 @@ func (d *Document) Write(w io.Writer) error {
 	for text.Len()%4 != 0 {
 		text.WriteByte(' ')
 	}
-	bin := 0
-	for _, p := range parts {
-		bin += len(p)
-	}
 	const header, chunkHeader = 12, 8
-	all := header + chunkHeader + text.Len()
-	if bin > 0 {
-		all += chunkHeader + bin
+	all := header + chunkHeader + int64(text.Len())
+	if size > 0 {
+		all += chunkHeader + size
 	}
-	if int64(all) > math.MaxUint32 {
+	if all > math.MaxUint32 {
 		return malformed("it would be %d bytes, and a GLB can't be larger than 4 GiB", all)
 	}
 	head := binary.LittleEndian.AppendUint32([]byte("glTF\x02\x00\x00\x00"), uint32(all))
 	head = append(binary.LittleEndian.AppendUint32(head, uint32(text.Len())), "JSON"...)
-	_, err = w.Write(append(head, text.Bytes()...))
-	if bin > 0 {
-		_, werr := w.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(bin)), "BIN\x00"...))
-		err = errors.Join(err, werr)
+	head = append(head, text.Bytes()...)
+	if size > 0 {
+		head = append(binary.LittleEndian.AppendUint32(head, uint32(size)), "BIN\x00"...)
 	}
-	for _, p := range parts {
-		if err != nil {
+	for _, p := range append([][]byte{head}, parts...) {
+		if _, err := w.Write(p); err != nil {
 			return err
 		}
-		_, err = w.Write(p)
 	}
+	return nil
+}
+
+// WriteText writes d as one .gltf that holds all it needs, its bytes as text (base64).
+func (d *Document) WriteText(w io.Writer) error {
+	out := *d
+	parts, size, err := out.lay()
+	if err != nil {
+		return err
+	}
+	if size > 0 {
+		text := []byte(`"data:application/octet-stream;base64,`)
+		text = append(base64.StdEncoding.AppendEncode(text, bytes.Join(parts, nil)), '"')
+		out.Buffers[0].Rest = Rest{"uri": text}
+	}
+	var text bytes.Buffer
+	if err := encode(&text, reflect.ValueOf(&out).Elem()); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	_, err = w.Write(text.Bytes())
 	return err
 }
 
@@ -65,14 +79,14 @@ type span struct {
 
 // lay makes one buffer of all that views need, and returns it in parts whose lengths are multiples of four. Buffers that are
 // fallbacks of compressed views stay as they are, behind it. d's lists are replaced, not changed.
-func (d *Document) lay() ([][]byte, error) {
+func (d *Document) lay() (parts [][]byte, size int64, err error) {
 	var spans []span
 	for i := range d.BufferViews {
 		v := &d.BufferViews[i]
 		c, packed, err := v.compressed()
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("bufferView %d: %w", i, err)
+			return nil, 0, fmt.Errorf("bufferView %d: %w", i, err)
 		case packed:
 			spans = append(spans, span{buffer: c.Buffer, start: c.Offset, end: c.Offset + c.Length})
 		}
@@ -81,8 +95,6 @@ func (d *Document) lay() ([][]byte, error) {
 		}
 	}
 	spans = merge(spans)
-	var parts [][]byte
-	size := int64(0)
 	for i := range spans {
 		s := &spans[i]
 		s.at = size
@@ -99,7 +111,7 @@ func (d *Document) lay() ([][]byte, error) {
 		parts = append(parts, make([]byte, size))
 	}
 	d.point(spans, size)
-	return parts, nil
+	return parts, size, nil
 }
 
 // hollow says whether the buffer lacks bytes that it promises.
