@@ -146,3 +146,13 @@ func add(sum *int64, each, n int64) {
 	}
 	*sum += each * n
 }
+
+// Size is how many bytes the document's views cover, each byte once: near to what it takes as a file.
+func (d *Document) Size() (n int64) {
+	out := *d
+	_, n, err := out.lay()
+	if err != nil {
+		return 0
+	}
+	return n
+}
