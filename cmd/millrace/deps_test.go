@@ -21,7 +21,7 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
+	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...", "modules/gltfpack/...",
 	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
 	"modules/show/...", "modules/tool/...", "modules/workspace/...",
 }
@@ -121,6 +121,7 @@ var owners = []struct {
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
 	{"golang.org/x/sync", []string{"modules/cloud/sdk"}, "who asks for keys must not wait for a call that has no end"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
+	{"github.com/tetratelabs/wazero", []string{"modules/gltfpack"}, "WebAssembly is run in one place, with no system but the one it is given"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
 	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
+	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
@@ -38,6 +39,7 @@ func Modules() []modules.Module {
 		httpcall.Module,
 		imagemagick.Module,
 		kafka.Module,
+		meshoptimizer.Module,
 		now.Module,
 		s3.Module,
 		screenshot.Module,
@@ -65,7 +67,6 @@ func PlannedNames() []string {
 		"GlTFConverter",
 		"GlbHtmlEmbed",
 		"ImageInfer",
-		"MeshOptimizer",
 		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",
