@@ -2,12 +2,15 @@
 package gltfcheck
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +21,11 @@ import (
 
 // Limits of one check.
 const (
-	maxBytes  = 1 << 30  // of the file, and of each that it refers to
-	maxReport = 64 << 20 // bytes
-	maxIssues = 10_000   // that a report lists
-	maxTime   = 10 * time.Minute
+	MaxBytes       = 1 << 30  // of the file, and of each that it refers to
+	maxBytesWithin = 64 << 20 // of the same, where this process does the work, at some three seconds a MiB
+	maxReport      = 64 << 20 // bytes
+	maxIssues      = 10_000   // that a report lists
+	maxTime        = 10 * time.Minute
 )
 
 // A Validator is what checks need of a machine; a module's call has all of it.
@@ -34,9 +38,11 @@ type Validator struct {
 // A File is what to check.
 type File struct {
 	Path string // real and absolute
-	// Root is the folder that what it refers to must lie in; empty is that of the file. Other references are errors of the report.
-	Root string
-	Name string // in the report; empty is the file's own
+	// Root is the real folder that what the file refers to must lie in; empty is that of the file. Other references are errors
+	// of the report.
+	Root  string
+	Alone bool   // what it refers to is not looked at
+	Name  string // in the report; empty is the file's own
 }
 
 // Options are the validator's own; the zero value checks everything.
@@ -58,7 +64,9 @@ type Result struct {
 // A request is what check.js and node.js are told.
 type request struct {
 	File     string  `json:"file"`
+	Alone    bool    `json:"alone"`
 	Root     string  `json:"root"`
+	RootName string  `json:"rootName"` // as people know it
 	MaxBytes int64   `json:"maxBytes"`
 	Options  options `json:"options"`
 }
@@ -73,36 +81,62 @@ type options struct {
 func (v Validator) Check(ctx context.Context, f File, o Options) (Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fault.As(fault.Permanent, fmt.Errorf("it takes longer than %v", maxTime)))
 	defer cancel()
+	f.Name = cmp.Or(f.Name, filepath.Base(f.Path))
 	if o.MaxIssues <= 0 || o.MaxIssues > maxIssues {
 		o.MaxIssues = maxIssues
 	}
-	r := request{File: f.Path, Root: f.Root, MaxBytes: maxBytes, Options: options{o, f.Name}}
-	if f.Root == "" {
-		r.Root = filepath.Dir(f.Path)
+	if f.Alone && o.OnlyIssues == nil {
+		o.IgnoredIssues = append(slices.Clone(o.IgnoredIssues), "IO_ERROR")
 	}
-	if f.Name == "" {
-		r.Options.URI = filepath.Base(f.Path)
+	r := request{File: f.Path, Alone: f.Alone, Root: f.Root, RootName: "the workspace", MaxBytes: MaxBytes, Options: options{o, f.Name}}
+	if f.Root == "" {
+		r.Root, r.RootName = filepath.Dir(f.Path), "the folder of the file"
 	}
 	text, stats, err := v.run(ctx, r)
 	if err != nil {
-		return Result{}, fmt.Errorf("validate %s: %w", r.Options.URI, err)
+		return Result{}, fmt.Errorf("validate %s: %w", f.Name, err)
 	}
 	result := Result{JSON: text, Stats: stats}
 	if err := json.Unmarshal(text, &result.Report); err != nil {
-		return Result{}, fmt.Errorf("read the report on %s: %w", r.Options.URI, err)
+		return Result{}, fmt.Errorf("read the report on %s: %w", f.Name, err)
 	}
 	if result.ValidatorVersion == "" {
-		return Result{}, fmt.Errorf("read the report on %s: it is none", r.Options.URI)
+		return Result{}, fmt.Errorf("read the report on %s: it is none", f.Name)
 	}
 	return result, nil
 }
 
 func (v Validator) run(ctx context.Context, r request) ([]byte, proc.Stats, error) {
 	found, err := v.Tools.Find(ctx, tool.GLTFValidator())
-	if err == nil {
-		return v.inNode(ctx, found, r)
+	_, lacks := errors.AsType[*tool.MissingError](err)
+	if err != nil && !lacks {
+		return nil, proc.Stats{}, err
 	}
-	return nil, proc.Stats{}, err
+	if lacks {
+		r.MaxBytes = maxBytesWithin
+	}
+	if err := r.check(); err != nil {
+		return nil, proc.Stats{}, err
+	}
+	if lacks {
+		text, err := inProcess(ctx, r)
+		return text, proc.Stats{}, err
+	}
+	return v.inNode(ctx, found, r)
+}
+
+// check says why the file can't be read.
+func (r request) check() error {
+	info, err := os.Stat(r.File)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fault.As(fault.Permanent, errors.New("it is not a regular file"))
+	case info.Size() > r.MaxBytes:
+		return fault.As(fault.Permanent, fmt.Errorf("it has %d MiB, more than the %d that are read here", info.Size()>>20, r.MaxBytes>>20))
+	}
+	return nil
 }
 
 // verdict sorts what the validator throws: it does so for what is no glTF at all.

@@ -2,18 +2,24 @@
 const fs = require('fs'), path = require('path')
 const request = JSON.parse(fs.readFileSync(0, 'utf8'))
 
-// read returns the file, or what a URI in it names: a regular file below the request's root, wherever links lead.
+// read is check.js's. What a URI names must be a regular file below the request's root, wherever links lead.
 function read(uri) {
-  let name = request.file
-  if (uri !== null) {
-    if (/^[a-z][a-z0-9+.-]*:/i.test(uri) || uri.startsWith('//')) throw new Error('it is not in the workspace')
-    name = path.resolve(path.dirname(request.file), decodeURIComponent(uri.replace(/[?#].*$/, '')))
+  const outside = 'it is outside of ' + request.rootName
+  let real
+  try {
+    let name = request.file
+    if (uri !== null) {
+      if (/^[a-z][a-z0-9+.-]*:/i.test(uri) || uri.startsWith('//')) return outside
+      name = path.resolve(path.dirname(request.file), decodeURIComponent(uri.replace(/[?#].*$/, '')))
+    }
+    real = fs.realpathSync(name)
+  } catch {
+    return 'there is no such file'
   }
-  const real = fs.realpathSync(name)
-  if (uri !== null && !real.startsWith(request.root.replace(/\/*$/, '/'))) throw new Error('it is not in the workspace')
+  if (uri !== null && !real.startsWith(request.root.replace(/\/*$/, '/'))) return outside
   const stat = fs.statSync(real)
-  if (!stat.isFile()) throw new Error('it is not a regular file')
-  if (stat.size > request.maxBytes) throw new Error('it is larger than ' + request.maxBytes + ' bytes')
+  if (!stat.isFile()) return 'it is not a regular file'
+  if (stat.size > request.maxBytes) return 'it is larger than ' + request.maxBytes + ' bytes'
   return new Uint8Array(fs.readFileSync(real))
 }
 
