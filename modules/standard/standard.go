@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
+	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
@@ -35,6 +36,7 @@ func Modules() []modules.Module {
 		curl.Module,
 		debug.Module,
 		findasset.Module,
+		gltfvalidator.Module,
 		httpcall.Module,
 		imagemagick.Module,
 		kafka.Module,
@@ -70,7 +72,6 @@ func PlannedNames() []string {
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",
-		"glTF-Validator",
 		"usdchecker",
 	}
 }
