@@ -21,7 +21,7 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...",
+	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
 	"modules/gltfcheck/...", "modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
 	"modules/show/...", "modules/tool/...", "modules/workspace/...",
 }
