@@ -9,6 +9,7 @@ import (
 	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/fbx2gltf"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
@@ -35,6 +36,7 @@ func Modules() []modules.Module {
 		cos.Module,
 		curl.Module,
 		debug.Module,
+		fbx2gltf.Module,
 		findasset.Module,
 		gltfvalidator.Module,
 		httpcall.Module,
@@ -62,7 +64,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"FBX2glTF",
 		"FFmpeg",
 		"GlTFConverter",
 		"GlbHtmlEmbed",
