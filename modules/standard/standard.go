@@ -26,6 +26,7 @@ import (
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
 	"github.com/millrace/millrace/modules/unzip"
+	"github.com/millrace/millrace/modules/usdchecker"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -53,6 +54,7 @@ func Modules() []modules.Module {
 		stl2obj.Module,
 		template.Module,
 		unzip.Module,
+		usdchecker.Module,
 		zip.Module,
 	}
 }
@@ -73,6 +75,5 @@ func PlannedNames() []string {
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",
-		"usdchecker",
 	}
 }
