@@ -21,8 +21,8 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...", "modules/gltfpack/...",
-	"modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
+	"modules/argv/...", "modules/blender/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
+	"modules/gltfcheck/...", "modules/gltfpack/...", "modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
 	"modules/show/...", "modules/tool/...", "modules/workspace/...",
 }
 
@@ -115,6 +115,7 @@ var owners = []struct {
 	{"gopkg.in/yaml.v3", []string{"pipelines", "modules/show", "modules/document"}, "pipelines/yaml.go and yaml_scalar.go alone read YAML and modules/show alone writes it; documents are proved by reading them"},
 	{"modernc.org/sqlite", []string{"worker/queue/localqueue"}, "SQLite is the local queue's alone; children never open it"},
 	{"github.com/dlclark/regexp2", []string{"pipelines/nunjucks"}, "JavaScript's regular expressions are the template language's alone"},
+	{"github.com/dop251/goja", []string{"modules/gltfcheck"}, "Khronos' validator is JavaScript, and runs without Node.js too; nothing else is"},
 	{"github.com/landlock-lsm/go-landlock", []string{"worker/launch"}, "a child confines itself, in one place"},
 	{"kernel.org/pub/linux/libs/security/libcap/psx", []string{"worker/launch"}, "a child drops its privileges on all its threads"},
 	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},

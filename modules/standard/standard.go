@@ -9,7 +9,9 @@ import (
 	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/fbx2gltf"
 	"github.com/millrace/millrace/modules/findasset"
+	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
@@ -25,6 +27,7 @@ import (
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
 	"github.com/millrace/millrace/modules/unzip"
+	"github.com/millrace/millrace/modules/usdchecker"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -35,7 +38,9 @@ func Modules() []modules.Module {
 		cos.Module,
 		curl.Module,
 		debug.Module,
+		fbx2gltf.Module,
 		findasset.Module,
+		gltfvalidator.Module,
 		httpcall.Module,
 		imagemagick.Module,
 		kafka.Module,
@@ -51,6 +56,7 @@ func Modules() []modules.Module {
 		stl2obj.Module,
 		template.Module,
 		unzip.Module,
+		usdchecker.Module,
 		zip.Module,
 	}
 }
@@ -62,7 +68,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"FBX2glTF",
 		"FFmpeg",
 		"GlTFConverter",
 		"GlbHtmlEmbed",
@@ -71,7 +76,5 @@ func PlannedNames() []string {
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",
-		"glTF-Validator",
-		"usdchecker",
 	}
 }
