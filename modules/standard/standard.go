@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/fbx2gltf"
+	"github.com/millrace/millrace/modules/ffmpeg"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
@@ -39,6 +40,7 @@ func Modules() []modules.Module {
 		curl.Module,
 		debug.Module,
 		fbx2gltf.Module,
+		ffmpeg.Module,
 		findasset.Module,
 		gltfvalidator.Module,
 		httpcall.Module,
@@ -68,7 +70,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"FFmpeg",
 		"GlTFConverter",
 		"GlbHtmlEmbed",
 		"ImageInfer",

@@ -39,6 +39,19 @@ func FFmpeg() Tool {
 	}
 }
 
+// FFprobe is ffprobe, which comes with ffmpeg.
+func FFprobe() Tool {
+	return Tool{
+		Name:     "FFprobe",
+		Programs: []string{"ffprobe"},
+		Version:  []string{"-version"},
+		Pattern:  `^ffprobe version \D{0,2}(\d+(?:\.\d+)*)`,
+		Least:    "4.3",
+		Get:      fromDebian + "ffmpeg",
+		Memory:   4 << 30,
+	}
+}
+
 // Assimp is the assimp command.
 func Assimp() Tool {
 	return Tool{
@@ -137,7 +150,7 @@ func GLTFValidator() Tool {
 
 // All returns the tools above, by name.
 func All() []Tool {
-	all := []Tool{Assimp(), Blender(), Chromium(), FBX2glTF(), FFmpeg(), GLTFValidator(), ImageMagick(), Node(), OpenUSD()}
+	all := []Tool{Assimp(), Blender(), Chromium(), FBX2glTF(), FFmpeg(), FFprobe(), GLTFValidator(), ImageMagick(), Node(), OpenUSD()}
 	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return all
 }
