@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/record"
 )
 
 // A gate keeps jobs busy: those of its pipeline ask it, and go on when it answers. By the address that a job asks from, a
@@ -116,6 +118,17 @@ func (g *gate) release(pods ...string) {
 			close(open)
 		}
 	}
+}
+
+// busy waits until n jobs are held. One that is over by then has failed.
+func (m *mill) busy(limit time.Duration, g *gate, n int, ids []string) {
+	m.t.Helper()
+	m.await(limit, fmt.Sprintf("%d busy pods", n), func() bool {
+		for _, r := range m.finals(ids) {
+			require.Equal(m.t, record.Succeeded, r.Status, r.Message)
+		}
+		return len(g.holding()) == n
+	})
 }
 
 // lasts waits d for what must not happen; it says so as soon as it does.

@@ -13,8 +13,8 @@ package e2e_test
 //		mustHold(t, "three messages are run", took < 30*time.Second, "%s", took)
 //	}
 //
-// Every wait is an await with a limit: it fails with a picture of the namespace. What a story promises it prints by
-// mustHold. The namespace goes when the test ends. A story that waits more than it computes, and measures no moment, begins
+// Every wait is an await with a limit. What a story promises it prints by mustHold. One that fails shows a picture of its
+// namespace. The namespace goes when the test ends. A story that waits more than it computes, and measures no moment, begins
 // with t.Parallel: those run side by side when the others are over.
 
 import (
@@ -147,7 +147,7 @@ func (m *mill) apply() {
 	if m.plan.hasScaler() {
 		_, err := kubectl(m.t, nil, "-n", m.name, "rollout", "status", "deployment/millrace-scaler", "--timeout=80s")
 		if err != nil {
-			m.t.Fatalf("the scaler is not ready: %v\n%s", err, m.picture())
+			m.t.Fatalf("the scaler is not ready: %v", err)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (m *mill) manifests() string {
 // remove takes the namespace away, and gives its pods no time: what they had to do the story has looked at.
 func (m *mill) remove() {
 	if m.t.Failed() {
-		fmt.Fprintln(os.Stderr, "e2e: removing", m.name)
+		m.t.Log(m.picture())
 	}
 	for _, args := range [][]string{
 		{"delete", "scaledobjects,scaledjobs", "--all", "-n", m.name, "--timeout=20s"},

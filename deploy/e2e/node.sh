@@ -7,9 +7,11 @@ containerd_ctl() {
 }
 
 # network makes the bridge that pods are on: they reach this machine at $gateway and it reaches them. They reach nothing else.
-# The API server has the first address of the services on it, where every pod is told to look for it.
+# The API server has the first address of the services on it, where every pod is told to look for it. The bridge has an address of
+# its own: else it takes the lowest of its pods', and with the pod that has it all others lose their way for half a minute.
 network() {
   ip link add "$bridge" type bridge 2>/dev/null || ip link show "$bridge" >/dev/null
+  ip link set "$bridge" address 0a:58:0a:d5:61:01
   ip addr replace "$gateway/24" dev "$bridge"
   ip addr replace "${api#https://}/32" dev "$bridge"
   ip link set "$bridge" up

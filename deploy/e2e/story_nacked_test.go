@@ -27,9 +27,10 @@ func nackedFor(t *testing.T) time.Duration {
 }
 
 // soon has KEDA ask every 5 s and stop after 5 s without work.
-const soon = `[
-	{op: replace, path: /spec/pollingInterval, value: 5},
-	{op: replace, path: /spec/cooldownPeriod, value: 5}]`
+var soon = object{"target": object{"kind": "ScaledObject"}, "patch": operations(
+	`{op: replace, path: /spec/pollingInterval, value: 5}`,
+	`{op: replace, path: /spec/cooldownPeriod, value: 5}`,
+)}
 
 // A nacked is a mill whose worker hands its message back for long.
 type nacked struct {
@@ -52,14 +53,14 @@ func TestAMessageHandedBackForLongLetsItsClassGoToZero(t *testing.T) {
 	ours, theirs := newGate(t), newGate(t)
 	o := &nacked{gate: ours, class: "gpu", mill: newMill(t, "nacked", plan{
 		overlay: "kubernetes", queue: "sqs", gpu: true, pipelines: map[string]string{gated: ours.pipeline()}, settings: []string{ours.allowed()},
-		patches: []object{{"target": object{"kind": "ScaledObject"}, "patch": soon}},
+		patches: []object{soon},
 	})}
 	o.apply()
 	k := &nacked{gate: theirs, class: "light", mill: newMill(t, "nacked-keda", plan{
 		overlay: "kubernetes", queue: "sqs", components: []string{"sqs-trigger"}, pipelines: map[string]string{gated: theirs.pipeline()},
 		settings: []string{theirs.allowed()},
 	})}
-	k.plan.patches = []object{{"target": object{"kind": "ScaledObject"}, "patch": soon}, k.kedasOwn("light")}
+	k.plan.patches = []object{soon, k.kedasOwn()}
 	k.create()
 	both := []*nacked{o, k}
 	for _, n := range both {
@@ -100,15 +101,10 @@ func (n *nacked) look() {
 	n.least = min(n.least, pods)
 }
 
-// kedasOwn has KEDA's own trigger ask the emulator, by the address that this machine knows it by.
-func (m *mill) kedasOwn(class string) object {
-	server, err := m.sqs.to(m.t.Context())
-	require.NoError(m.t, err)
-	return object{
-		"target": object{"kind": "ScaledObject", "labelSelector": "millrace/class=" + class},
-		"patch": fmt.Sprintf(`[
-  {op: replace, path: /spec/triggers/0/metadata/queueURL, value: %q},
-  {op: replace, path: /spec/triggers/0/metadata/awsRegion, value: us-east-1},
-  {op: add, path: /spec/triggers/0/metadata/awsEndpoint, value: "http://%s"}]`, m.urls[class], server),
-	}
+// kedasOwn has KEDA's own trigger ask the emulator for class light.
+func (m *mill) kedasOwn() object {
+	return scaledObjects(
+		fmt.Sprintf(`{op: replace, path: /spec/triggers/0/metadata/queueURL, value: %q}`, m.urls["light"]),
+		`{op: replace, path: /spec/triggers/0/metadata/awsRegion, value: us-east-1}`,
+		fmt.Sprintf(`{op: add, path: /spec/triggers/0/metadata/awsEndpoint, value: %q}`, m.sqs.url()))
 }

@@ -27,12 +27,12 @@ func TestABrokerThatDoesNotAnswerScalesNothing(t *testing.T) {
 	g := newGate(t)
 	m := newMill(t, "outage", plan{
 		overlay: "dev", queue: "sqs", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed(), "MILLRACE_VISIBILITY=2m"},
-		patches: []object{scaledObjects(oneByOne), scaledObjects(`[{op: replace, path: /spec/maxReplicaCount, value: 2}]`), oneSlot},
+		patches: []object{oneByOne, atMostTwo, oneSlot},
 	})
 	m.apply()
 	m.idle(2 * time.Minute)
 	ids := m.send(queued, gated, nil)
-	m.await(90*time.Second, "two busy pods", func() bool { return len(g.holding()) == 2 })
+	m.busy(90*time.Second, g, 2, ids)
 	m.await(30*time.Second, "both scalers to know", func() bool {
 		for _, p := range m.scalers() {
 			if ask(t, p, "light").Work != queued {

@@ -14,13 +14,17 @@ import (
 )
 
 // oneByOne has a pod for each message, as many at once as there are, and lets the autoscaler take them away at once.
-const oneByOne = `[
-	{op: replace, path: /spec/triggers/0/metadata/slots, value: "1"},
-	{op: replace, path: /spec/triggers/0/metadata/target, value: "1"},
-	{op: replace, path: /spec/cooldownPeriod, value: 5},
-	{op: replace, path: /spec/advanced/horizontalPodAutoscalerConfig/behavior, value: {
-		scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 10, periodSeconds: 1}]},
-		scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 1}]}}}]`
+var oneByOne = scaledObjects(
+	`{op: replace, path: /spec/triggers/0/metadata/slots, value: "1"}`,
+	`{op: replace, path: /spec/triggers/0/metadata/target, value: "1"}`,
+	`{op: replace, path: /spec/cooldownPeriod, value: 5}`,
+	`{op: replace, path: /spec/advanced/horizontalPodAutoscalerConfig/behavior, value: {`+
+		`scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 10, periodSeconds: 1}]}, `+
+		`scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 1}]}}}`,
+)
+
+// atMostTwo is for stories in which messages wait while two pods are busy.
+var atMostTwo = scaledObjects(`{op: replace, path: /spec/maxReplicaCount, value: 2}`)
 
 // oneSlot has the workers take one message at a time.
 var oneSlot = object{
@@ -41,7 +45,7 @@ func newScaleIn(t *testing.T, name string) *scaleIn {
 	g := newGate(t)
 	return &scaleIn{gate: g, mill: newMill(t, name, plan{
 		overlay: "dev", queue: "sqs", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed()},
-		patches: []object{scaledObjects(oneByOne), oneSlot},
+		patches: []object{oneByOne, oneSlot},
 	})}
 }
 
@@ -62,7 +66,7 @@ func TestBusyPodsSurviveAScaleIn(t *testing.T) {
 			s.ids = s.send(pods, gated, nil)
 		}
 		for _, s := range sides {
-			s.await(90*time.Second, "five busy pods", func() bool { return len(s.gate.holding()) == pods })
+			s.busy(90*time.Second, s.gate, pods, s.ids)
 		}
 		sides[0].lasts(t.Context(), busyFor, "all pods are busy", func() bool {
 			return !slices.ContainsFunc(sides, func(s *scaleIn) bool { return len(s.gate.holding()) != pods })

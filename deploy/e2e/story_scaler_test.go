@@ -46,7 +46,7 @@ func TestTwoScalersAnswerTheSame(t *testing.T) {
 	g := newGate(t)
 	m := newMill(t, "same", plan{
 		overlay: "dev", queue: "sqs", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed()},
-		patches: []object{scaledObjects(oneByOne), scaledObjects(`[{op: replace, path: /spec/maxReplicaCount, value: 2}]`), oneSlot},
+		patches: []object{oneByOne, atMostTwo, oneSlot},
 	})
 	m.apply()
 	m.idle(2 * time.Minute)
@@ -73,7 +73,7 @@ func TestTwoScalersAnswerTheSame(t *testing.T) {
 	}
 	same(0)
 	ids := m.send(4, gated, nil)
-	m.await(90*time.Second, "two busy pods", func() bool { return len(g.holding()) == 2 })
+	m.busy(90*time.Second, g, 2, ids)
 	same(4) // two run, two wait
 	m.await(time.Minute, "all four to be run", func() bool {
 		g.release(g.holding()...)
@@ -87,7 +87,7 @@ func TestAnIdleScalerCostsNothing(t *testing.T) {
 	const watching = 30 * time.Second
 	m := newMill(t, "idle", plan{
 		overlay: "dev", queue: "sqs",
-		settings: []string{}, patches: []object{scaledObjects(`[{op: replace, path: /spec/cooldownPeriod, value: 5}]`)},
+		patches: []object{quick},
 	})
 	unasked := m.name + "-nobodys"
 	m.plan.patches = append(m.plan.patches, alsoWatch(m.refs["light"], unasked))

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,17 +77,16 @@ func (m *mill) records(ids []string) []*record.Record {
 	return found
 }
 
-// started waits for a job's first attempt, and returns how long after its sending that began.
-func (m *mill) started(limit time.Duration, id string) time.Duration {
+// started waits for a job's first attempt, and returns how long after its sending that began, and in which pod.
+func (m *mill) started(limit time.Duration, id string) (after time.Duration, pod string) {
 	m.t.Helper()
-	var began time.Time
 	m.await(limit, "job "+id+" to begin", func() bool {
 		for _, r := range m.records([]string{id}) {
-			began = r.Started
+			after, pod = r.Started.Sub(m.sent[id]), r.PodName
 		}
-		return !began.IsZero()
+		return pod != ""
 	})
-	return began.Sub(m.sent[id])
+	return after, pod
 }
 
 // pods returns those of a class that are not ending.
@@ -123,14 +123,13 @@ func (m *mill) idle(limit time.Duration, classes ...string) {
 	}
 }
 
-// await looks ten times a second until a condition holds, and says how long that took. After limit the test fails, with a
-// picture of the namespace.
+// await looks ten times a second until a condition holds, and says how long that took. After limit the test fails.
 func (m *mill) await(limit time.Duration, what string, holds func() bool) time.Duration {
 	m.t.Helper()
 	began := time.Now()
 	for !holds() {
 		if time.Since(began) > limit {
-			m.t.Fatalf("waited %s in vain for %s\n%s", limit, what, m.picture())
+			m.t.Fatalf("waited %s in vain for %s", limit, what)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -146,14 +145,14 @@ func (m *mill) picture() string {
 		{"logs", "-l", "app.kubernetes.io/component=scaler", "--tail=20", "--prefix"},
 		{"logs", "-l", "app.kubernetes.io/component=worker", "--tail=20", "--prefix"},
 	} {
-		out, err := kubectl(m.t, nil, append([]string{"-n", m.name}, args...)...)
+		out, err := afterwards(m.t, append([]string{"-n", m.name}, args...)...)
 		fmt.Fprintf(&text, "--- kubectl %s\n%s", strings.Join(args, " "), last(out, 6000))
 		if err != nil {
 			fmt.Fprintln(&text, err)
 		}
 	}
 	for class, q := range m.queues {
-		d, err := q.Depth(m.t.Context())
+		d, err := q.Depth(context.WithoutCancel(m.t.Context()))
 		fmt.Fprintf(&text, "--- queue %s: %+v %v\n", class, d, err)
 	}
 	return text.String()

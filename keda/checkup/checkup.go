@@ -168,7 +168,11 @@ func (s *survey) unsee(what string, err error) {
 	}
 	s.unseen[what] = true
 	remedy := "Look again in a minute."
-	if kubernetes.Refused(err) == http.StatusForbidden {
+	switch {
+	case kubernetes.Refused(err) != http.StatusForbidden:
+	case what == "Secrets":
+		remedy = "Look as somebody who may get them: millrace doctor --namespace " + s.Namespace + ", from a laptop."
+	default:
 		remedy = "Look as somebody who may get and list them, or give the right: deploy/components/doctor is a Role for it."
 	}
 	s.add("the cluster", "not looked at", queue.Warning, fmt.Sprintf("%s: %s", what, strings.ReplaceAll(err.Error(), "\n", "; ")), remedy)

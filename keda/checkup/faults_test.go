@@ -223,20 +223,25 @@ func TestEveryFaultOfTheScalerIsNamed(t *testing.T) {
 func TestPodsThatAreStuckAreNamed(t *testing.T) {
 	t.Parallel()
 	tell(t, []fault{
-		{"no image", func(c *cluster) { addPod(c, "p", waiting("ImagePullBackOff", "unauthorized")) }, "Pods", queue.Bad, "p: the image registry/x:1 can't be had: ImagePullBackOff: unauthorized"},
-		{"no secret", func(c *cluster) { addPod(c, "p", waiting("CreateContainerConfigError", `secret "x" not found`)) }, "Pods", queue.Bad, `p can't be started: CreateContainerConfigError: secret "x" not found`},
+		{"no image", func(c *cluster) { addPod(c, "p", waiting("ImagePullBackOff", "unauthorized")) }, "Pods", queue.Bad, "1 can't get the image registry/x:1 (p): ImagePullBackOff: unauthorized"},
+		{"no secret", func(c *cluster) { addPod(c, "p", waiting("CreateContainerConfigError", `secret "x" not found`)) }, "Pods", queue.Bad, `1 can't be started (p): CreateContainerConfigError: secret "x" not found`},
 		{"it dies", func(c *cluster) {
 			s := waiting("CrashLoopBackOff", "")
 			at(s, "containerStatuses", 0)["lastState"] = object{"terminated": object{"exitCode": 137, "reason": "OOMKilled"}}
 			addPod(c, "p", s)
-		}, "Pods", queue.Bad, "p ends again and again, last with exit code 137 (OOMKilled)"},
+		}, "Pods", queue.Bad, "1 ends again and again (p): exit code 137, OOMKilled"},
 		{"no node", func(c *cluster) {
 			addPod(c, "p", object{"phase": "Pending", "conditions": []any{object{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}}})
-		}, "Pods", queue.Warning, "p has no node: 0/3 nodes are available"},
+		}, "Pods", queue.Warning, "1 has no node (p): 0/3 nodes are available"},
+		{"three that have no node", func(c *cluster) {
+			for _, name := range []string{"p", "q", "r"} {
+				addPod(c, name, object{"phase": "Pending", "conditions": []any{object{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}}})
+			}
+		}, "Pods", queue.Warning, "3 have no node (p, …): 0/3 nodes are available"},
 		{"a wide SCC", func(c *cluster) {
 			c.add("Pod", "p", object{"metadata": object{"annotations": object{"openshift.io/scc": "anyuid"}}})
 			c.add("Pod", "q", object{"metadata": object{"annotations": object{"openshift.io/scc": "restricted-v2"}}})
-		}, "Pods", queue.Warning, "1 pods were admitted by the SCC anyuid"},
+		}, "Pods", queue.Warning, "admitted by the SCC anyuid, which lets them do more than they need (1)"},
 	})
 }
 
@@ -277,7 +282,7 @@ func TestWhatMayNotBeSeenIsSaid(t *testing.T) {
 		found := c.look()
 		require.NotEmpty(t, found, what)
 		require.Contains(t, found[0].Text, what+": refused: "+path, what)
-		require.Contains(t, found[0].Remedy, "deploy/components/doctor")
+		require.Contains(t, found[0].Remedy, map[bool]string{true: "from a laptop", false: "deploy/components/doctor"}[what == "Secrets"])
 		for _, f := range found {
 			require.Equal(t, queue.Warning, f.Level, "%s: %s", what, f.Text)
 		}

@@ -5,22 +5,55 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/worker/queue"
 )
 
-// lookAtPods looks at the pods that there are.
+// A plight is what keeps pods from running.
+type plight struct {
+	level        queue.Level
+	what, plural string // "has no node", "have no node"
+	why, remedy  string
+}
+
+// lookAtPods looks at the pods that there are. Those that have the same plight are told of together.
 func (s *survey) lookAtPods() {
-	sccs := map[string]int{}
 	s.check("Pods", "state", fmt.Sprintf("%d, and none is stuck", len(s.pods)), func(v *verdict) {
+		stuck, order := map[plight][]string{}, []plight{}
 		for i := range s.pods {
 			p := &s.pods[i]
-			if scc := p.Metadata.Annotations["openshift.io/scc"]; scc != "" {
-				sccs[scc]++
+			if p.Metadata.Deletion != "" {
+				continue
 			}
-			if p.Metadata.Deletion == "" {
-				lookAtPod(v, p)
+			for _, is := range plights(p) {
+				if stuck[is] == nil {
+					order = append(order, is)
+				}
+				stuck[is] = append(stuck[is], p.Metadata.Name)
 			}
 		}
+		for _, is := range order {
+			tell, what, names := v.bad, is.what, stuck[is][0]
+			if is.level == queue.Warning {
+				tell = v.warn
+			}
+			if len(stuck[is]) > 1 {
+				what, names = is.plural, names+", …"
+			}
+			tell(is.remedy, "%d %s (%s): %s", len(stuck[is]), what, names, is.why)
+		}
 	})
+	s.lookAtSCCs()
+}
+
+// lookAtSCCs looks at what OpenShift has admitted the pods by.
+func (s *survey) lookAtSCCs() {
+	sccs := map[string]int{}
+	for i := range s.pods {
+		if scc := s.pods[i].Metadata.Annotations["openshift.io/scc"]; scc != "" {
+			sccs[scc]++
+		}
+	}
 	if len(sccs) == 0 {
 		return
 	}
@@ -29,18 +62,18 @@ func (s *survey) lookAtPods() {
 		names = append(names, fmt.Sprintf("%s (%d)", name, sccs[name]))
 	}
 	s.check("Pods", "SCC", "admitted by "+strings.Join(names, ", "), func(v *verdict) {
-		for name := range sccs {
+		for _, name := range slices.Sorted(maps.Keys(sccs)) {
 			if !strings.HasPrefix(name, "restricted") {
-				v.warn("Take the service account out of that SCC (`oc adm policy`): restricted-v2 is enough.", "%d pods were admitted by the SCC %s, which lets them do more than they need", sccs[name], name)
+				v.warn("Take the service account out of that SCC (`oc adm policy`): restricted-v2 is enough.", "admitted by the SCC %s, which lets them do more than they need (%d)", name, sccs[name])
 			}
 		}
 	})
 }
 
-// lookAtPod says why a pod does not run, where that is for something to mend.
-func lookAtPod(v *verdict, p *pod) {
+// plights are why a pod does not run, where that is for something to mend.
+func plights(p *pod) (all []plight) {
 	if c := conditionOf(p.Status.Conditions, "PodScheduled"); c != nil && c.Status == "False" {
-		v.warn("Make room: more nodes, smaller requests, or a lower maxReplicaCount.", "%s has no node: %s", p.Metadata.Name, c.Message)
+		all = append(all, plight{queue.Warning, "has no node", "have no node", c.Message, "Make room: more nodes, smaller requests, or a lower maxReplicaCount."})
 	}
 	for _, c := range append(p.Status.Init[:len(p.Status.Init):len(p.Status.Init)], p.Status.Containers...) {
 		w := c.State.Waiting
@@ -49,17 +82,19 @@ func lookAtPod(v *verdict, p *pod) {
 		}
 		switch w.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable":
-			v.bad("Correct the image's name and tag, or give a Secret to pull with (components/pull-secret).", "%s: the image %s can't be had: %s", p.Metadata.Name, c.Image, text(w))
+			what := "can't get the image " + c.Image
+			all = append(all, plight{queue.Bad, what, what, text(w), "Correct the image's name and tag, or give a Secret to pull with (components/pull-secret)."})
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-			v.bad("Mend what the text says.", "%s can't be started: %s", p.Metadata.Name, text(w))
+			all = append(all, plight{queue.Bad, "can't be started", "can't be started", text(w), "Mend what the text says."})
 		case "CrashLoopBackOff":
-			why := ""
+			why := "CrashLoopBackOff"
 			if t := c.Last.Terminated; t != nil {
-				why = fmt.Sprintf(", last with exit code %d (%s)", t.Code, t.Reason)
+				why = fmt.Sprintf("exit code %d, %s", t.Code, t.Reason)
 			}
-			v.bad("`kubectl logs --previous` has its last lines; exit codes are in the README.", "%s ends again and again%s", p.Metadata.Name, why)
+			all = append(all, plight{queue.Bad, "ends again and again", "end again and again", why, "`kubectl logs --previous` has its last lines; exit codes are in the README."})
 		}
 	}
+	return all
 }
 
 func text(c *condition) string {

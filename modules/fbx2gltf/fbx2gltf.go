@@ -3,14 +3,13 @@ package fbx2gltf
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/fbx"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -62,97 +61,24 @@ func (p *Props) dest() string {
 // isText says whether a .gltf is written.
 func (p *Props) isText() bool { return strings.EqualFold(path.Ext(p.Dest), ".gltf") }
 
-// Limits of what is read.
-const (
-	maxBytes    = 1 << 30       // of the file
-	maxUnpacked = 4 << 30       // bytes of its arrays
-	maxCorners  = 3 * 100 << 20 // of its polygons: 100 Mi triangles
-)
-
 // Probe refuses what is no FBX, and one that is too large, before any of it is unpacked.
 func (p *Props) Probe(_ context.Context, c *modules.Call) (modules.Demand, error) {
-	m, err := look(c, p.Src)
-	if err != nil {
-		return modules.Demand{}, fmt.Errorf("read %s: %w", p.Src, err)
-	}
-	// FBX2glTF holds what the FBX holds, what it makes of it, and the file that it writes.
-	return modules.Demand{Input: m.bytes, Disk: m.bytes + m.unpacked, Memory: 64<<20 + 4*max(m.bytes, m.unpacked)}, nil
-}
-
-// look measures an FBX.
-func look(c *modules.Call, name string) (measures, error) {
-	f, err := c.Workspace.Open(name)
-	if err != nil {
-		return measures{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return measures{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return measures{}, fault.As(fault.Permanent, errors.New("it is not a regular file"))
-	}
-	m, err := measure(f, info.Size())
-	switch {
-	case err != nil:
-		return measures{}, err
-	case m.bytes > maxBytes:
-		err = fmt.Errorf("it has %d MiB, more than the %d that are read", m.bytes>>20, maxBytes>>20)
-	case m.unpacked > maxUnpacked:
-		err = fmt.Errorf("its arrays have %d MiB when they are unpacked, more than the %d that are read", m.unpacked>>20, maxUnpacked>>20)
-	case m.corners > maxCorners:
-		err = fmt.Errorf("its polygons have %d corners, more than the %d that are read", m.corners, maxCorners)
-	}
-	return m, fault.As(fault.Permanent, err)
+	return fbx.Demand(c, p.Src)
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	if _, err := look(c, p.Src); err != nil {
-		return Output{}, fmt.Errorf("read %s: %w", p.Src, err)
-	}
 	options, warnings := options(p)
-	w, err := newWork(c, p)
+	made, stats, err := fbx.Convert(ctx, c, fbx.Job{Src: p.Src, Dest: p.dest(), Options: options, Verbose: p.Config["verbose"] == true})
 	if err != nil {
-		return Output{}, fmt.Errorf("prepare %s: %w", path.Base(p.Src), err)
+		return Output{}, err
 	}
-	defer w.remove()
-	quiet := *c
-	if p.Config["verbose"] != true {
-		quiet.Stdout = w // it says every node and mesh
-	}
-	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FBX2glTF(), Args: w.args(options), Stdout: &w.said, Reason: reason})
-	if err != nil {
-		return Output{}, fmt.Errorf("convert %s: %w", p.Src, err)
-	}
-	if err := w.said.foreign(c, w.dir); err != nil {
-		return Output{}, fmt.Errorf("convert %s: %w", p.Src, err)
-	}
-	made, err := w.verify(ctx, c)
-	if err != nil {
-		return Output{}, fmt.Errorf("check what came of %s: %w", p.Src, err)
-	}
-	size, err := w.publish(c, p.dest())
-	if err != nil {
-		return Output{}, fmt.Errorf("write %s: %w", p.dest(), err)
-	}
-	warnings = append(append(warnings, w.said.missing...), made.warnings...)
+	warnings = append(warnings, made.Warnings...)
 	for _, text := range warnings {
 		fmt.Fprintln(c.Stderr, text)
 	}
 	return Output{
-		ToolOutput: modules.ToolOutput{Src: p.Src, Dest: p.dest(), Config: p.Config, Size: strconv.FormatInt(size, 10), Stats: stats},
+		ToolOutput: modules.ToolOutput{Src: p.Src, Dest: p.dest(), Config: p.Config, Size: strconv.FormatInt(made.Size, 10), Stats: stats},
 		Triangles:  made.Triangles, Vertices: made.Vertices, Materials: made.Materials, Textures: len(made.Pictures), Animations: made.Animations,
 		Warnings: warnings,
 	}, nil
-}
-
-// reason is the line of what it printed that says what is wrong: what follows is of less use.
-func reason(lines []string) string {
-	for _, line := range lines {
-		if what, ok := strings.CutPrefix(line, "ERROR:: "); ok {
-			return what
-		}
-	}
-	return lines[len(lines)-1]
 }

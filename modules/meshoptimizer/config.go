@@ -170,18 +170,27 @@ func newPlan(c Config) (plan, []modules.Problem) {
 			check(n.key, fmt.Errorf("is %v, and must be at least 1", n.v))
 		}
 	}
+	return p, problems
+}
+
+// refuse names what this version can't do and must not leave out in silence: a file that somebody waits for.
+func (c *Config) refuse() error {
+	var all []string
 	for _, o := range []struct {
 		key  string
-		want bool
-		get  string
+		on   bool
+		what string
 	}{
 		{"output_fbx", c.OutputFBX, "FBX"}, {"output_usdz", c.OutputUSDZ, "USDZ"}, {"output_obj", c.OutputOBJ, "OBJ"},
 	} {
-		if o.want {
-			check(o.key, fmt.Errorf("asks for %s, which this module does not write yet; let an AssetConverter task make it of dest", o.get))
+		if o.on {
+			all = append(all, fmt.Sprintf("config.%s asks for %s", o.key, o.what))
 		}
 	}
-	return p, problems
+	if all == nil {
+		return nil
+	}
+	return permanent("%s, which this version of MeshOptimizer does not write; let an AssetConverter task make it of dest", strings.Join(all, ", "))
 }
 
 func centerOf(v any) (axes [3]string, err error) {

@@ -21,6 +21,9 @@ const (
 
 // Probe reads the model, and refuses one that is too large.
 func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
+	if err := p.Config.refuse(); err != nil {
+		return d, err
+	}
 	w := &work{}
 	if p.doc, err = w.load(ctx, c, p.Src); err != nil {
 		return d, fmt.Errorf("read %s: %w", p.Src, err)

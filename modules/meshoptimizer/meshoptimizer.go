@@ -94,9 +94,12 @@ func (p *Props) Validate() error {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) {
+	if err := p.Config.refuse(); err != nil {
+		return out, err
+	}
 	measured := modules.Measure()
 	plan, _ := newPlan(p.Config)
-	w := &work{plan: plan, doc: p.doc, size: p.size, warnings: append(p.warnings, plan.warnings()...)}
+	w := &work{plan: plan, compiled: c.Tools.Compiled, doc: p.doc, size: p.size, warnings: append(p.warnings, plan.warnings()...)}
 	defer func() { err = errors.Join(err, w.close(ctx)) }()
 	if w.doc == nil {
 		if w.doc, err = w.load(ctx, c, p.Src); err != nil {
@@ -104,7 +107,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 		}
 	}
 	before := w.doc.Count()
-	if err := w.optimize(ctx); err != nil {
+	if err := w.optimize(ctx, c); err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
 	}
 	file, after, err := w.finish(ctx, before)

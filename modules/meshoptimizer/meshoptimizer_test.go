@@ -1,6 +1,7 @@
 package meshoptimizer_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -14,8 +15,11 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/gltfpack"
 	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/moduletest"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 const (
@@ -25,6 +29,22 @@ const (
 	morphed = samples + "glTF-Sample-Models/AnimatedMorphCube-glTF/AnimatedMorphCube.gltf"
 	box     = samples + "BoxTextured-glTF/BoxTextured.gltf"
 )
+
+// compiled is the folder of what TestMain compiled.
+var compiled string
+
+func TestMain(m *testing.M) {
+	var err error
+	if compiled, err = os.MkdirTemp("", "compiled-"); err == nil {
+		err = gltfpack.Compile(context.Background(), compiled)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(compiled)
+	os.Exit(code)
+}
 
 // profile is a model of the WebXR input profiles, of `make tools`.
 func profile(t *testing.T, name string) string {
@@ -47,6 +67,8 @@ func optimize(t *testing.T, file string, config map[string]any) result {
 	t.Helper()
 	c, _ := moduletest.Call(t)
 	c.Tools = moduletest.Tools(t)
+	c.Tools.Compiled = compiled
+	c.Exec = &proc.Local{}
 	at := c.Workspace.Real()
 	if filepath.Ext(file) == ".gltf" {
 		require.NoError(t, os.CopyFS(at, os.DirFS(filepath.Dir(file))))
@@ -126,11 +148,20 @@ func TestTheSceneDrawsAsManyTrianglesAsWereAskedFor(t *testing.T) {
 }
 
 func TestAModelThatStopsShortSaysSo(t *testing.T) {
-	r := optimize(t, engine, map[string]any{"tris": 10})
-	require.Greater(t, r.after.Triangles, int64(10))
-	require.Contains(t, fmt.Sprint(r.out["warnings"]), fmt.Sprintf("config.tris asks for 10 triangles, and the scene draws %d: no ratio", r.after.Triangles))
-	forced := optimize(t, engine, map[string]any{"tris": 10, "force_poly_count": true})
-	require.LessOrEqual(t, forced.after.Triangles, r.after.Triangles)
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	d, _ := open(t, c, filepath.Base(box))
+	mesh := 0
+	for range 99 { // a hundred boxes of one mesh: they lose a triangle all or none
+		d.Nodes = append(d.Nodes, glb.Node{Name: fmt.Sprint("box ", len(d.Nodes)), Mesh: &mesh})
+		d.Scenes[0].Nodes = append(d.Scenes[0].Nodes, len(d.Nodes)-1)
+	}
+	f, err := c.Workspace.Create("boxes.glb")
+	require.NoError(t, err)
+	require.NoError(t, d.Write(f))
+	require.NoError(t, f.Close())
+	r := optimize(t, f.Name(), map[string]any{"tris": 950})
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), fmt.Sprintf("config.tris asks for 950 triangles, and the scene draws %d: no ratio", r.after.Triangles))
 }
 
 func TestNoConfigLosesNothing(t *testing.T) {
@@ -264,4 +295,30 @@ func TestAFileKeepsItsLimit(t *testing.T) {
 	require.Empty(t, r.out["warnings"])
 	r = optimize(t, hp, map[string]any{"file_size_limit": "100kB"})
 	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.file_size_limit asks for 100000 bytes, and")
+}
+
+func TestDracoIsReadAndWritten(t *testing.T) {
+	r := optimize(t, samples+"draco/2CylinderEngine.gltf", map[string]any{"tris": 20000})
+	require.InDelta(t, 20000, r.after.Triangles, 400)
+	require.NotContains(t, r.after.Used, "KHR_draco_mesh_compression")
+
+	plain := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64})
+	packed := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64, "draco_encode": true})
+	require.Contains(t, packed.after.Required, "KHR_draco_mesh_compression")
+	require.Equal(t, plain.after.Triangles, packed.after.Triangles)
+	require.Less(t, packed.doc.Size(), plain.doc.Size()/2)
+	near(t, plain.after.Bounds.Min, packed.after.Bounds.Min, 1e-3)
+}
+
+func TestDracoThatIsNotThereIsASentence(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	c.Tools = &tool.Set{Path: "/nowhere", Folder: t.TempDir(), Compiled: compiled}
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(samples+"draco")))
+	props := map[string]any{"src": "2CylinderEngine.gltf", "dest": "out.glb"}
+	_, err := meshoptimizer.Module.Run(t.Context(), c, props)
+	require.ErrorContains(t, err, "Draco is missing: it needs Node.js")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	props["config"] = map[string]any{"allow_draco_decode": false}
+	_, err = meshoptimizer.Module.Run(t.Context(), c, props)
+	require.ErrorContains(t, err, "its geometry is packed with Draco, and config.allow_draco_decode is false")
 }

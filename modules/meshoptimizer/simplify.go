@@ -50,6 +50,12 @@ func (w *work) simplify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.doc.Count().Triangles-want < want-best.triangles { // it came too far below to be better than nothing
+		if err := w.pack(ctx); err != nil {
+			return err
+		}
+		best = try{w.doc, w.doc.Count().Triangles}
+	}
 	w.doc = best.doc
 	if off := best.off(want); off > bound {
 		why := "no ratio brings its meshes closer; force_poly_count: true looks less at the look"
@@ -76,7 +82,7 @@ func (w *work) seek(ctx context.Context, want, have int64, more []string) (best 
 			return best, err
 		}
 		w.trace("simplify to "+strconv.FormatFloat(ratio, 'f', 5, 64), t)
-		if t.off(want) < best.off(want) {
+		if t.triangles > 0 && t.off(want) < best.off(want) {
 			best = t
 		}
 		if best.off(want) <= near {
@@ -141,8 +147,35 @@ func (w *work) run(ctx context.Context, in []byte, options []string) (t try, err
 	if t.doc, err = glb.Read(bytes.NewReader(r.GLB), glb.Source{}); err != nil {
 		return t, fmt.Errorf("read what gltfpack wrote: %w", err)
 	}
+	if err := straightenTargets(t.doc); err != nil {
+		return t, err
+	}
 	t.triangles = t.doc.Count().Triangles
 	return t, nil
+}
+
+// straightenTargets gives the tangents of morph targets three components, as glTF wants them: gltfpack writes four.
+func straightenTargets(d *glb.Document) error {
+	for i := range d.Meshes {
+		for _, p := range d.Meshes[i].Primitives {
+			for _, target := range p.Targets {
+				a, ok := target["TANGENT"]
+				if !ok || d.Accessors[a].Type != "VEC4" {
+					continue
+				}
+				list, err := d.Floats(a)
+				if err != nil {
+					return err
+				}
+				three := make([]float32, 0, len(list)/4*3)
+				for k := 0; k+4 <= len(list); k += 4 {
+					three = append(three, list[k:k+3]...)
+				}
+				target["TANGENT"] = d.AddFloats(three, "VEC3")
+			}
+		}
+	}
+	return nil
 }
 
 // unknown is an extension of the document that gltfpack drops; empty is none.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/gltfpack"
@@ -69,9 +70,9 @@ func (w *work) close(ctx context.Context) error {
 }
 
 // optimize does all that the plan says.
-func (w *work) optimize(ctx context.Context) error {
+func (w *work) optimize(ctx context.Context, c *modules.Call) error {
 	w.began = time.Now()
-	if err := w.unpack(ctx); err != nil {
+	if err := w.unpack(ctx, c); err != nil {
 		return err
 	}
 	if err := w.remove(); err != nil {
@@ -106,7 +107,10 @@ func (w *work) optimize(ctx context.Context) error {
 	if err := w.normals(); err != nil {
 		return err
 	}
-	return w.doc.Prune()
+	if err := w.doc.Prune(); err != nil || !w.plan.DracoEncode {
+		return err
+	}
+	return w.step("Draco", func() error { return w.encodeDraco(ctx, c) })
 }
 
 // lost says whether an extension that is gone meant something: not those of how data is packed.
@@ -119,9 +123,21 @@ func (w *work) lost(name string) bool {
 }
 
 // unpack makes compressed geometry plain.
-func (w *work) unpack(ctx context.Context) error {
-	if w.doc.Uses("KHR_draco_mesh_compression") {
-		return permanent("its geometry is compressed with Draco, which this module can't read yet; convert it by AssetConverter first")
+func (w *work) unpack(ctx context.Context, c *modules.Call) error {
+	if w.doc.Uses(dracoExtension) {
+		if allow := w.plan.AllowDracoDecode; allow != nil && !*allow {
+			return permanent("its geometry is packed with Draco, and config.allow_draco_decode is false")
+		}
+		err := w.step("unpack Draco", func() (err error) {
+			plain, err := draco(ctx, c, "decode", w.doc)
+			if err == nil {
+				w.doc = plain
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if !w.doc.Uses("EXT_meshopt_compression") && !w.doc.Uses("KHR_meshopt_compression") {
 		return nil

@@ -1,4 +1,4 @@
-package fbx2gltf
+package fbx
 
 import (
 	"context"
@@ -25,8 +25,8 @@ type work struct {
 	said said
 }
 
-func newWork(c *modules.Call, p Props) (*work, error) {
-	real, err := c.Workspace.Path(p.Src)
+func newWork(c *modules.Call, j Job) (*work, error) {
+	real, err := c.Workspace.Path(j.Src)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func newWork(c *modules.Call, p Props) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{dir: dir, src: real, text: p.isText()}
+	w := &work{dir: dir, src: real, text: j.isText()}
 	err = os.Mkdir(filepath.Join(dir, "unpacked"), 0o700)
 	if !strings.EqualFold(filepath.Ext(real), ".fbx") {
 		// What is an FBX is told by what it holds, here; FBX2glTF goes by the name.
@@ -72,22 +72,23 @@ func (w *work) made() string {
 	return filepath.Join(w.dir, "out.glb")
 }
 
-// A product is what was made.
-type product struct {
+// A Product is what was made.
+type Product struct {
 	glb.Measures
-	warnings []string
+	Size     int64 // bytes
+	Warnings []string
 }
 
 // verify opens what was made, as its reader will, and asks Khronos' validator.
-func (w *work) verify(ctx context.Context, c *modules.Call) (product, error) {
+func (w *work) verify(ctx context.Context, c *modules.Call) (Product, error) {
 	doc, err := w.read()
 	if errors.Is(err, fs.ErrNotExist) {
-		return product{}, fault.As(fault.Permanent, errors.New("FBX2glTF wrote nothing"))
+		return Product{}, fault.As(fault.Permanent, errors.New("FBX2glTF wrote nothing"))
 	}
 	if err != nil {
-		return product{}, err
+		return Product{}, err
 	}
-	p := product{Measures: doc.Count()}
+	p := Product{Measures: doc.Count()}
 	if p.Triangles == 0 {
 		return p, fault.As(fault.Permanent, errors.New("it draws no triangle: is there a mesh in it?"))
 	}

@@ -1,4 +1,4 @@
-package fbx2gltf
+package fbx
 
 import (
 	"bytes"
