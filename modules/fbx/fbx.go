@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -72,12 +73,38 @@ func (j *Job) isText() bool { return strings.EqualFold(path.Ext(j.Dest), ".gltf"
 
 // Convert runs FBX2glTF. Textures that lie outside the workspace are a permanent error.
 func Convert(ctx context.Context, c *modules.Call, j Job) (Product, modules.Stats, error) {
+	var made Product
+	stats, err := turn(ctx, c, j, func(w *work) (err error) {
+		if made, err = w.verify(ctx, c); err != nil {
+			return fmt.Errorf("check what came of %s: %w", j.Src, err)
+		}
+		made.Warnings = append(made.Warnings, w.said.missing...)
+		if made.Size, err = w.publish(c, j.Dest); err != nil {
+			return fmt.Errorf("write %s: %w", j.Dest, err)
+		}
+		return nil
+	})
+	return made, stats, err
+}
+
+// Read is what FBX2glTF makes of an FBX, which nobody has validated, and a sentence on each texture that is not there.
+func Read(ctx context.Context, c *modules.Call, j Job) (doc *glb.Document, warnings []string, stats modules.Stats, err error) {
+	stats, err = turn(ctx, c, j, func(w *work) (err error) {
+		warnings = w.said.missing
+		doc, _, err = w.open()
+		return err
+	})
+	return doc, warnings, stats, err
+}
+
+// turn runs FBX2glTF, and then use, while what it made is there.
+func turn(ctx context.Context, c *modules.Call, j Job, use func(*work) error) (modules.Stats, error) {
 	if _, err := look(c, j.Src); err != nil {
-		return Product{}, modules.Stats{}, fmt.Errorf("read %s: %w", j.Src, err)
+		return modules.Stats{}, fmt.Errorf("read %s: %w", j.Src, err)
 	}
 	w, err := newWork(c, j)
 	if err != nil {
-		return Product{}, modules.Stats{}, fmt.Errorf("prepare %s: %w", path.Base(j.Src), err)
+		return modules.Stats{}, fmt.Errorf("prepare %s: %w", path.Base(j.Src), err)
 	}
 	defer w.remove()
 	quiet := *c
@@ -85,21 +112,13 @@ func Convert(ctx context.Context, c *modules.Call, j Job) (Product, modules.Stat
 		quiet.Stdout = w
 	}
 	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FBX2glTF(), Args: w.args(j.Options), Stdout: &w.said, Reason: reason})
+	if err == nil {
+		err = w.said.foreign(c, w.dir)
+	}
 	if err != nil {
-		return Product{}, stats, fmt.Errorf("convert %s: %w", j.Src, err)
+		return stats, fmt.Errorf("convert %s: %w", j.Src, err)
 	}
-	if err := w.said.foreign(c, w.dir); err != nil {
-		return Product{}, stats, fmt.Errorf("convert %s: %w", j.Src, err)
-	}
-	made, err := w.verify(ctx, c)
-	if err != nil {
-		return Product{}, stats, fmt.Errorf("check what came of %s: %w", j.Src, err)
-	}
-	made.Warnings = append(made.Warnings, w.said.missing...)
-	if made.Size, err = w.publish(c, j.Dest); err != nil {
-		return Product{}, stats, fmt.Errorf("write %s: %w", j.Dest, err)
-	}
-	return made, stats, nil
+	return stats, use(w)
 }
 
 // reason is the line of what it printed that says what is wrong: what follows is of less use.

@@ -79,20 +79,29 @@ type Product struct {
 	Warnings []string
 }
 
-// verify opens what was made, as its reader will, and asks Khronos' validator.
-func (w *work) verify(ctx context.Context, c *modules.Call) (Product, error) {
-	doc, err := w.read()
+// open opens what was made, as its reader will, and takes away what FBX2glTF gets wrong; skins are those that it touched.
+func (w *work) open() (doc *glb.Document, skins []int, err error) {
+	doc, err = w.read()
 	if errors.Is(err, fs.ErrNotExist) {
-		return Product{}, fault.As(fault.Permanent, errors.New("FBX2glTF wrote nothing"))
+		return nil, nil, fault.As(fault.Permanent, errors.New("FBX2glTF wrote nothing"))
 	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if doc.Count().Triangles == 0 {
+		return nil, nil, fault.As(fault.Permanent, errors.New("it draws no triangle: is there a mesh in it?"))
+	}
+	return doc, mend(doc), nil
+}
+
+// verify opens what was made, and asks Khronos' validator.
+func (w *work) verify(ctx context.Context, c *modules.Call) (Product, error) {
+	doc, mended, err := w.open()
 	if err != nil {
 		return Product{}, err
 	}
 	p := Product{Measures: doc.Count()}
-	if p.Triangles == 0 {
-		return p, fault.As(fault.Permanent, errors.New("it draws no triangle: is there a mesh in it?"))
-	}
-	if mended := mend(doc); len(mended) > 0 {
+	if len(mended) > 0 {
 		if err := w.rewrite(doc, mended); err != nil {
 			return p, err
 		}

@@ -58,16 +58,13 @@ func (p *Props) dest() string {
 	return p.Dest
 }
 
-// isText says whether a .gltf is written.
-func (p *Props) isText() bool { return strings.EqualFold(path.Ext(p.Dest), ".gltf") }
-
 // Probe refuses what is no FBX, and one that is too large, before any of it is unpacked.
 func (p *Props) Probe(_ context.Context, c *modules.Call) (modules.Demand, error) {
 	return fbx.Demand(c, p.Src)
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	options, warnings := options(p)
+	options, warnings := fbx.Options(p.Config, p.dest())
 	made, stats, err := fbx.Convert(ctx, c, fbx.Job{Src: p.Src, Dest: p.dest(), Options: options, Verbose: p.Config["verbose"] == true})
 	if err != nil {
 		return Output{}, err

@@ -1,4 +1,4 @@
-package fbx2gltf
+package fbx
 
 import (
 	"fmt"
@@ -25,10 +25,12 @@ func short(letter string) string {
 	return map[string]string{"v": "verbose", "e": "embed", "b": "binary", "k": "keep-attribute", "d": "draco", "i": "input", "o": "output"}[letter]
 }
 
-// options are the arguments that p's config comes to, and a sentence on each key that has no effect.
-func options(p Props) (args, warnings []string) {
+// Options are the arguments that the config of a task comes to whose file to write is dest, and a sentence on each key that has no
+// effect.
+func Options(given map[string]any, dest string) (args, warnings []string) {
+	isText := (&Job{Dest: dest}).isText()
 	config := map[string]any{}
-	for _, key := range slices.Sorted(maps.Keys(p.Config)) {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
 		name := strings.ReplaceAll(strings.TrimLeft(key, "-"), "_", "-")
 		if long := short(name); long != "" {
 			name = long
@@ -36,14 +38,14 @@ func options(p Props) (args, warnings []string) {
 		switch {
 		case name == "verbose": // it always is: what it says of textures is looked at
 		case name == "embed":
-			if p.Config[key] == false || !p.isText() {
+			if given[key] == false || !isText {
 				warnings = append(warnings, fmt.Sprintf("config.%s changes nothing: what is written has its geometry in itself", key))
 			}
 		case slices.Contains(takes(), name):
-			config[name] = p.Config[key]
+			config[name] = given[key]
 		case name == "binary":
-			if wanted := p.Config[key] != false; wanted == p.isText() {
-				warnings = append(warnings, fmt.Sprintf("config.%s changes nothing: what is written is what dest says, %s", key, p.dest()))
+			if wanted := given[key] != false; wanted == isText {
+				warnings = append(warnings, fmt.Sprintf("config.%s changes nothing: what is written is what dest says, %s", key, dest))
 			}
 		case name == "input" || name == "output" || name == "fbx-temp-dir":
 			warnings = append(warnings, fmt.Sprintf("config.%s changes nothing: what is read and written is said by src and dest", key))
