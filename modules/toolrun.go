@@ -58,7 +58,7 @@ func (c *Call) RunTool(ctx context.Context, r ToolRun) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("run %s: %w", r.Tool.Name, err)
 	}
-	return StatsOf(exit.Stats), ExitError(r.Tool.Name, exit, cmd.Limits, r.reason(errs.lines(), out.lines()))
+	return StatsOf(exit.Stats), exit.Failure(r.Tool.Name, cmd.Limits, r.reason(errs.lines(), out.lines()))
 }
 
 // reason is a line of what it printed, of standard error where there is any.
@@ -83,30 +83,6 @@ func (c *Call) unalias(list []string) []string {
 		real[i] = c.Workspace.Unalias(s)
 	}
 	return real
-}
-
-// ExitError is nil for a program that ended well, else a sentence on how it ended; line is the last that it printed. One over a
-// limit is a *proc.OverError, one that somebody else killed a *proc.KilledError.
-func ExitError(name string, exit proc.Exit, limits proc.Limits, line string) error {
-	var how string
-	switch {
-	case exit.Over != "":
-		return &proc.OverError{Program: name, Over: exit.Over, Limits: limits}
-	case exit.Signal != "":
-		how = fmt.Sprintf("was ended by signal %q", exit.Signal)
-	case exit.Code != 0:
-		how = fmt.Sprintf("exited with code %d", exit.Code)
-	default:
-		return nil
-	}
-	how = name + " " + how
-	if line != "" {
-		how += ": " + line
-	}
-	if exit.Killed() {
-		return &proc.KilledError{Message: how}
-	}
-	return errors.New(how)
 }
 
 // A tail keeps the last maxSaid bytes.

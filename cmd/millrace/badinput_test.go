@@ -63,7 +63,7 @@ var badMessages = []struct {
 	{"no tasks", `{"pipeline": {"name": "x"}}`, []string{"tasks"}},
 	{"tasks of a wrong type", `{"pipeline": {"tasks": "Shell"}}`, []string{"tasks", "list"}},
 	{"an unknown module", task("  - {module: Shel, props: {command: ls}}\n"), []string{"message:3:", `"Shel"`, `did you mean "Shell"?`}},
-	{"a module of a later version", task("  - {module: FFmpeg}\n"), []string{"message:3:", "millrace modules"}},
+	{"a module of a later version", task("  - {module: VntanaMetrics}\n"), []string{"message:3:", "millrace modules"}},
 	{"an unknown prop", task("  - {name: it, module: Shell, props: {comand: ls}}\n"), []string{"message:3:", `"comand"`, `"command"`}},
 	{"a missing prop", task("  - {name: it, module: Zip, props: {src: x}}\n"), []string{"message:3:", `"dest"`}},
 	{"a prop of a wrong type", task("  - {name: it, module: Shell, props: {command: ls, args: {a: 1}}}\n"), []string{"message:3:", `"args"`, "list"}},

@@ -56,7 +56,7 @@ func prepareChild(s launch.Setup) (launch.Runner, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	r.tools = &tool.Set{Path: os.Getenv("PATH"), Folder: s.Tools.Folder, Known: s.Tools.Found, Exec: r.exec, Limits: s.Tools.Limits}
+	r.tools = &tool.Set{Path: os.Getenv("PATH"), Folder: s.Tools.Folder, Compiled: s.Tools.Compiled, Known: s.Tools.Found, Exec: r.exec, Limits: s.Tools.Limits}
 	r.exec.Scoped = s.Confine // its programs can't signal the worker, nor other jobs' processes
 	r.warm()
 	collectLate()

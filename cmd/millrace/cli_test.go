@@ -156,7 +156,7 @@ func TestWhatCannotBeRunIsOneSentenceAndACode(t *testing.T) {
 		{"no job at all", []string{"jobs", "logs"}, 2, "JOB_ID"},
 		{"a time that is none", []string{"jobs", "list", "--from", "yesteryear"}, 2, "12 hours ago"},
 		{"a module's description that is not there", []string{"modules", "Shel"}, 1, `"Shell"`},
-		{"a module of a later version", []string{"modules", "FFmpeg"}, 1, "later version"},
+		{"a module of a later version", []string{"modules", "VntanaMetrics"}, 1, "later version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := p.millrace(tt.args...)

@@ -92,7 +92,7 @@ func TestLintReadsTheDocumentsOfAFolder(t *testing.T) {
 
 func TestLintFailsOnWhatItIsToldTo(t *testing.T) {
 	p := newPlace(t)
-	p.write("later.yaml", "tasks: [{module: FFmpeg, props: {a: 1}}]\n")
+	p.write("later.yaml", "tasks: [{module: VntanaMetrics, props: {a: 1}}]\n")
 	p.write("noted.yaml", "state: {file: a.b}\ntasks: [{module: StdOut, props: {msg: \"{{ file.split('.')[-1] }}\"}}]\n")
 	require.Equal(t, 0, p.millrace("lint", "later.yaml").code)
 	require.Equal(t, 1, p.millrace("lint", "--fail-on", "warning", "later.yaml").code)

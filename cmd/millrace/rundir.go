@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/millrace/millrace/modules/gltfpack"
 	"github.com/millrace/millrace/worker/launch"
 )
 
@@ -46,6 +50,23 @@ func openRun(root string) (*workerRun, error) {
 		return nil, fmt.Errorf("make run folder: %w", err)
 	}
 	return r, nil
+}
+
+// compile compiles the WebAssembly that modules run, in the background, into a folder that jobs may read: a child that comes
+// before it is there compiles it for itself, which takes half a second. stop ends it.
+func (r *workerRun) compile(log *slog.Logger) (folder string, stop func(), err error) {
+	folder = filepath.Join(r.dir, "compiled")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", nil, fmt.Errorf("make folder of what is compiled: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := gltfpack.Compile(ctx, folder); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "gltfpack not compiled", "err", err)
+		}
+	})
+	return folder, func() { cancel(); wg.Wait() }, nil
 }
 
 // close removes the folder.

@@ -199,14 +199,19 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		Limits: engine.Limits{Input: int64(c.MaxInput)},
 	}
 	env := allowedEnv(c.AllowEnv)
+	compiled, stop, err := run.compile(log)
+	if err != nil {
+		return nil, nil, err
+	}
 	if c.Isolation == "none" {
 		r, err := newRunner(env, policy, log)
 		if err != nil {
 			return nil, nil, err
 		}
+		machine.Tools.Compiled = compiled
 		r.tools = machine.Tools
 		r.exec.Keep = machine.Tools.Exec.Owns
-		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, func() {}, nil
+		return &launch.Inline{Root: run.dir, Run: r.run, Machine: machine}, stop, nil
 	}
 	specs, err := allSpecs()
 	if err != nil {
@@ -225,11 +230,11 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Machine: machine, Log: log,
 		Keep: machine.Tools.Exec.Owns, Devices: c.devices(specs),
 		Setup: launch.Setup{
-			Read: c.readPaths(), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
-			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Limits: machine.Tools.Limits},
+			Read: append(c.readPaths(), compiled), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
+			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Compiled: compiled, Limits: machine.Tools.Limits},
 		},
 	})
-	return p, p.Close, nil
+	return p, func() { p.Close(); stop() }, nil
 }
 
 // allowedEnv is the part of our environment that the operator lets templates read.

@@ -4,6 +4,7 @@ package proc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -43,6 +44,30 @@ type Exit struct {
 	Signal string // "killed", "terminated", …; empty when it exited by itself
 	Over   Limit  // the limit that it was killed for; empty is none
 	Stats  Stats
+}
+
+// Failure is nil for a program that ended well, else a sentence on how it ended; line is the last that it printed. One over a
+// limit is a *OverError, one that somebody else killed a *KilledError.
+func (e Exit) Failure(program string, limits Limits, line string) error {
+	var how string
+	switch {
+	case e.Over != "":
+		return &OverError{Program: program, Over: e.Over, Limits: limits}
+	case e.Signal != "":
+		how = fmt.Sprintf("was ended by signal %q", e.Signal)
+	case e.Code != 0:
+		how = fmt.Sprintf("exited with code %d", e.Code)
+	default:
+		return nil
+	}
+	how = program + " " + how
+	if line != "" {
+		how += ": " + line
+	}
+	if e.Killed() {
+		return &KilledError{Message: how}
+	}
+	return errors.New(how)
 }
 
 // Stats is what a program and everything it started used.

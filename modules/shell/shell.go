@@ -66,7 +66,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	out := Output{Stdout: stdout.kept.text.String(), Stderr: stderr.kept.text.String(), Stats: modules.StatsOf(exit.Stats)}
 	out.StdoutLines, out.StderrLines = show.Lines(out.Stdout), show.Lines(out.Stderr)
 	out.Truncated = stdout.kept.cut || stderr.kept.cut
-	return out, modules.ExitError(p.Command, exit, proc.Limits{}, lastLine(out.StderrLines))
+	return out, exit.Failure(p.Command, proc.Limits{}, lastLine(out.StderrLines))
 }
 
 // lastLine is the last line that is not blank.

@@ -9,10 +9,14 @@ import (
 	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/curl"
 	"github.com/millrace/millrace/modules/debug"
+	"github.com/millrace/millrace/modules/fbx2gltf"
+	"github.com/millrace/millrace/modules/ffmpeg"
 	"github.com/millrace/millrace/modules/findasset"
+	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
+	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/now"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
@@ -24,6 +28,7 @@ import (
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/template"
 	"github.com/millrace/millrace/modules/unzip"
+	"github.com/millrace/millrace/modules/usdchecker"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -34,10 +39,14 @@ func Modules() []modules.Module {
 		cos.Module,
 		curl.Module,
 		debug.Module,
+		fbx2gltf.Module,
+		ffmpeg.Module,
 		findasset.Module,
+		gltfvalidator.Module,
 		httpcall.Module,
 		imagemagick.Module,
 		kafka.Module,
+		meshoptimizer.Module,
 		now.Module,
 		s3.Module,
 		screenshot.Module,
@@ -49,6 +58,7 @@ func Modules() []modules.Module {
 		stl2obj.Module,
 		template.Module,
 		unzip.Module,
+		usdchecker.Module,
 		zip.Module,
 	}
 }
@@ -60,17 +70,12 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
-		"FBX2glTF",
-		"FFmpeg",
 		"GlTFConverter",
 		"GlbHtmlEmbed",
 		"ImageInfer",
-		"MeshOptimizer",
 		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",
-		"glTF-Validator",
-		"usdchecker",
 	}
 }

@@ -39,6 +39,19 @@ func FFmpeg() Tool {
 	}
 }
 
+// FFprobe is ffprobe, which comes with ffmpeg.
+func FFprobe() Tool {
+	return Tool{
+		Name:     "FFprobe",
+		Programs: []string{"ffprobe"},
+		Version:  []string{"-version"},
+		Pattern:  `^ffprobe version \D{0,2}(\d+(?:\.\d+)*)`,
+		Least:    "4.3",
+		Get:      fromDebian + "ffmpeg",
+		Memory:   4 << 30,
+	}
+}
+
 // Assimp is the assimp command.
 func Assimp() Tool {
 	return Tool{
@@ -135,9 +148,24 @@ func GLTFValidator() Tool {
 	}
 }
 
+// Draco is the npm package of Google's Draco for glTF: what Find returns is its module, for scripts to load.
+func Draco() Tool {
+	node := Node()
+	return Tool{
+		Name:     "Draco",
+		Programs: []string{"npm/node_modules/draco3dgltf/draco3dgltf.js"},
+		Runner:   &node,
+		Version:  []string{"-p", "require(require('path').join(process.argv[1], '..', 'package.json')).version"},
+		Pattern:  `^(\d+\.\d+\.\d+)`,
+		Least:    "1.5.7",
+		Get:      fromTools,
+		Memory:   4 << 30,
+	}
+}
+
 // All returns the tools above, by name.
 func All() []Tool {
-	all := []Tool{Assimp(), Blender(), Chromium(), FBX2glTF(), FFmpeg(), GLTFValidator(), ImageMagick(), Node(), OpenUSD()}
+	all := []Tool{Assimp(), Blender(), Chromium(), Draco(), FBX2glTF(), FFmpeg(), FFprobe(), GLTFValidator(), ImageMagick(), Node(), OpenUSD()}
 	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return all
 }

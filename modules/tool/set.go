@@ -22,6 +22,9 @@ type Set struct {
 	Path string
 	// Folder holds the tools that no package of the system has, as deploy/tools/install lays them out. Empty is none.
 	Folder string
+	// Compiled is a folder of WebAssembly that was compiled for this machine; modules that run some read it there. Nobody but the
+	// worker may write to it. Empty is none.
+	Compiled string
 	// Override names a program by hand, by the tool's name; empty is none. nil has none. It must be the tool: no other is
 	// looked for then.
 	Override func(name string) string

@@ -69,9 +69,11 @@ type Setup struct {
 
 // Tools are what a child is told of the machine's external programs.
 type Tools struct {
-	Found  []tool.Found           `json:"found,omitzero"` // the child does not look for them again
-	Folder string                 `json:"folder,omitzero"`
-	Limits map[string]proc.Limits `json:"limits,omitzero"` // the operator's, by the tool's name
+	Found  []tool.Found `json:"found,omitzero"` // the child does not look for them again
+	Folder string       `json:"folder,omitzero"`
+	// Compiled is the folder of WebAssembly that the worker compiled; Setup.Read must have it.
+	Compiled string                 `json:"compiled,omitzero"`
+	Limits   map[string]proc.Limits `json:"limits,omitzero"` // the operator's, by the tool's name
 }
 
 // A Policy is what the operator allows jobs.

@@ -1,0 +1,186 @@
+// Package meshoptimizer is the MeshOptimizer task: it makes a glTF model smaller, and says what came of it.
+package meshoptimizer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/glb"
+)
+
+// Module is the MeshOptimizer task.
+var Module = modules.Define(modules.Spec{
+	Name:    "MeshOptimizer",
+	Summary: "Makes a glTF model smaller: fewer triangles, smaller textures, no animations, its centre at the origin.",
+	Example: "- module: MeshOptimizer\n  props:\n    src: in.glb\n    dest: small.glb\n    config: {tris: 50000, max_tex_size: 2048, reset_center: center}\n  register: optimized",
+}, run)
+
+// Props are what a task writes under props.
+type Props struct {
+	Src    string `json:"src" doc:"Model to read: GLB, or glTF with its buffers and pictures, or an OBJ without its materials; told by what it holds."`
+	Dest   string `json:"dest" aliases:"dst" doc:"Model to write, .glb or .gltf, which holds all it needs; it appears when it is complete and was read again. What was done lies beside it, as .json."`
+	Config Config `json:"config,omitzero" doc:"What to do; without it the model is only put in the order that GPUs like."`
+
+	// What Probe found.
+	doc      *glb.Document
+	size     int64
+	warnings []string
+}
+
+// Output is what register stores.
+type Output struct {
+	modules.ToolOutput
+	JSON              Path     `json:"json" doc:"The file beside dest that says what was done, in parts."`
+	Tracing           []Step   `json:"tracing" doc:"What was done, in order."`
+	Log               string   `json:"log" doc:"What gltfpack printed last."`
+	OriginalSize      string   `json:"originalSize" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
+	Triangles         int64    `json:"triangles" doc:"Triangles that the scene draws now, instances counted."`
+	OriginalTriangles int64    `json:"originalTriangles" doc:"Triangles that it drew."`
+	Vertices          int64    `json:"vertices" doc:"Vertices that it draws now."`
+	Materials         int      `json:"materials" doc:"Materials it has now."`
+	Animations        int      `json:"animations" doc:"Animations it has now."`
+	Textures          []string `json:"textures" doc:"Its pictures: format and size in pixels."`
+	FBXDest           string   `json:"fbxDest" doc:"The FBX; empty, since this module writes none."`
+	FBXSize           string   `json:"fbxSize" default:"0" doc:"Size of the FBX."`
+	USDZDest          string   `json:"usdzDest" doc:"The USDZ; empty, since this module writes none."`
+	USDDest           string   `json:"usdDest" doc:"The same as usdzDest."`
+	USDZSize          string   `json:"usdzSize" default:"0" doc:"Size of the USDZ."`
+	OBJDest           string   `json:"objDest" doc:"The OBJ, zipped; empty, since this module writes none."`
+	OBJSize           string   `json:"objSize" default:"0" doc:"Size of the zipped OBJ."`
+	Warnings          []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
+}
+
+// A Path is a file's path in parts, as Node's path.parse gives it.
+type Path struct {
+	Root string `json:"root" doc:"/ or nothing."`
+	Dir  string `json:"dir" doc:"The folder it lies in."`
+	Base string `json:"base" doc:"Its name."`
+	Ext  string `json:"ext" doc:"Its extension, with the dot."`
+	Name string `json:"name" doc:"Its name without the extension."`
+}
+
+func pathOf(name string) Path {
+	p := Path{Base: path.Base(name), Ext: path.Ext(name)}
+	p.Name = strings.TrimSuffix(p.Base, p.Ext)
+	if path.IsAbs(name) {
+		p.Root = "/"
+	}
+	if dir := path.Dir(name); dir != "." {
+		p.Dir = dir
+	}
+	return p
+}
+
+// Validate says everything that is wrong with the options at once.
+func (p *Props) Validate() error {
+	_, problems := newPlan(p.Config)
+	if ext := strings.ToLower(path.Ext(p.Dest)); ext != ".glb" && ext != ".gltf" {
+		problems = append(problems, modules.Problem{
+			Path: "dest", Msg: fmt.Sprintf("prop \"dest\" must end in .glb or .gltf, which is what is written, got %q", p.Dest),
+		})
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &modules.PropError{Problems: problems}
+}
+
+func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) {
+	if err := p.Config.refuse(); err != nil {
+		return out, err
+	}
+	measured := modules.Measure()
+	plan, _ := newPlan(p.Config)
+	w := &work{plan: plan, compiled: c.Tools.Compiled, doc: p.doc, size: p.size, warnings: append(p.warnings, plan.warnings()...)}
+	defer func() { err = errors.Join(err, w.close(ctx)) }()
+	if w.doc == nil {
+		if w.doc, err = w.load(ctx, c, p.Src); err != nil {
+			return out, fmt.Errorf("read %s: %w", p.Src, err)
+		}
+	}
+	before := w.doc.Count()
+	if err := w.optimize(ctx, c); err != nil {
+		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
+	}
+	file, after, err := w.finish(ctx, before)
+	if err != nil {
+		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
+	}
+	if strings.EqualFold(path.Ext(p.Dest), ".gltf") {
+		var b bytes.Buffer
+		if err := w.doc.WriteText(&b); err != nil {
+			return out, err
+		}
+		file = b.Bytes()
+	}
+	config, err := p.Config.asMap()
+	if err != nil {
+		return out, err
+	}
+	out = Output{
+		ToolOutput: modules.ToolOutput{
+			Src: p.Src, Dest: p.Dest, Config: config, Size: strconv.Itoa(len(file)), Stats: measured(),
+		},
+		JSON: pathOf(strings.TrimSuffix(p.Dest, path.Ext(p.Dest)) + ".json"), Tracing: w.steps, Log: w.said,
+		OriginalSize: strconv.FormatInt(w.size, 10), OriginalTriangles: before.Triangles,
+		Triangles: after.Triangles, Vertices: after.Vertices, Materials: after.Materials, Animations: after.Animations,
+		FBXSize: "0", USDZSize: "0", OBJSize: "0", Warnings: w.warnings,
+	}
+	for _, t := range after.Pictures {
+		out.Textures = append(out.Textures, fmt.Sprintf("%s %d×%d", t.MIMEType, t.Width, t.Height))
+	}
+	return out, publish(c, out, file)
+}
+
+// finish writes the model, reads it again, and holds it against what it was.
+func (w *work) finish(ctx context.Context, before glb.Measures) (file []byte, after glb.Measures, err error) {
+	var b bytes.Buffer
+	if err := w.doc.Write(&b); err != nil {
+		return nil, after, err
+	}
+	if file, err = w.fit(ctx, b.Bytes()); err != nil {
+		return nil, after, err
+	}
+	written, err := glb.Read(bytes.NewReader(file), glb.Source{})
+	if err != nil {
+		return nil, after, fmt.Errorf("read what was written: %w", err)
+	}
+	if after, err = written.Measure(ctx); err != nil {
+		return nil, after, fmt.Errorf("measure what was written: %w", err)
+	}
+	switch {
+	case before.Triangles > 0 && after.Triangles == 0:
+		err = permanent("no triangle of %d is left", before.Triangles)
+	case after.Triangles > before.Triangles:
+		err = permanent("it draws %d triangles, and drew %d", after.Triangles, before.Triangles)
+	case after.Animations < before.Animations && !w.plan.RemoveAnimations && !w.plan.RemoveMorphAnimations:
+		w.warn("%d of %d animations are left: the others moved nothing", after.Animations, before.Animations)
+	}
+	return file, after, err
+}
+
+// publish puts the model and what is said of it into the workspace.
+func publish(c *modules.Call, out Output, file []byte) error {
+	said, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	put := func(name string, data []byte) error {
+		return c.Workspace.Replace(name, func(f *os.File) error {
+			_, err := f.Write(data)
+			return err
+		})
+	}
+	if err := put(path.Join(out.JSON.Dir, out.JSON.Base), said); err != nil {
+		return err
+	}
+	return put(out.Dest, file)
+}

@@ -1,0 +1,324 @@
+package meshoptimizer_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/gltfpack"
+	"github.com/millrace/millrace/modules/meshoptimizer"
+	"github.com/millrace/millrace/modules/moduletest"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
+)
+
+const (
+	samples = "/usr/share/assimp/models/glTF2/"
+	engine  = samples + "2CylinderEngine-glTF-Binary/2CylinderEngine.glb"
+	skinned = samples + "simple_skin/simple_skin.gltf"
+	morphed = samples + "glTF-Sample-Models/AnimatedMorphCube-glTF/AnimatedMorphCube.gltf"
+	box     = samples + "BoxTextured-glTF/BoxTextured.gltf"
+)
+
+// compiled is the folder of what TestMain compiled.
+var compiled string
+
+func TestMain(m *testing.M) {
+	var err error
+	if compiled, err = os.MkdirTemp("", "compiled-"); err == nil {
+		err = gltfpack.Compile(context.Background(), compiled)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(compiled)
+	os.Exit(code)
+}
+
+// profile is a model of the WebXR input profiles, of `make tools`.
+func profile(t *testing.T, name string) string {
+	t.Helper()
+	return filepath.Join(moduletest.Tools(t).Folder, "npm/node_modules/@webxr-input-profiles/assets/dist/profiles", name, "left.glb")
+}
+
+func TestConformance(t *testing.T) { moduletest.Conform(t, meshoptimizer.Module) }
+
+// A result is what a run gave and wrote.
+type result struct {
+	out           map[string]any
+	doc           *glb.Document
+	before, after glb.Measures
+}
+
+// optimize runs the module over a file and what lies beside it, and holds what it says against what it wrote, which Khronos'
+// validator finds no error in.
+func optimize(t *testing.T, file string, config map[string]any) result {
+	t.Helper()
+	c, _ := moduletest.Call(t)
+	c.Tools = moduletest.Tools(t)
+	c.Tools.Compiled = compiled
+	c.Exec = &proc.Local{}
+	at := c.Workspace.Real()
+	if filepath.Ext(file) == ".gltf" {
+		require.NoError(t, os.CopyFS(at, os.DirFS(filepath.Dir(file))))
+	} else {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(at, filepath.Base(file)), data, 0o600))
+	}
+	w, err := modules.Probe(t.Context(), meshoptimizer.Module, c, map[string]any{
+		"src": filepath.Base(file), "dest": "out/model.glb", "config": config,
+	})
+	require.NoError(t, err)
+	require.Positive(t, w.Memory)
+	r := result{}
+	r.out, err = w.Run(t.Context())
+	require.NoError(t, err)
+	_, r.before = open(t, c, filepath.Base(file))
+	r.doc, r.after = open(t, c, "out/model.glb")
+	info, err := c.Workspace.Stat("out/model.glb")
+	require.NoError(t, err)
+	require.Equal(t, []any{r.before.Triangles, r.after.Triangles, int64(r.after.Animations), fmt.Sprint(info.Size())},
+		[]any{r.out["originalTriangles"], r.out["triangles"], r.out["animations"], r.out["size"]})
+	require.FileExists(t, filepath.Join(at, "out/model.json"))
+	require.Empty(t, validate(t, filepath.Join(at, "out/model.glb")))
+	return r
+}
+
+func open(t *testing.T, c *modules.Call, name string) (*glb.Document, glb.Measures) {
+	t.Helper()
+	d, err := glb.Open(c.Workspace, name, glb.Limits{})
+	require.NoError(t, err)
+	m, err := d.Measure(t.Context())
+	require.NoError(t, err)
+	return d, m
+}
+
+// validate returns the errors that Khronos' validator has.
+func validate(t *testing.T, file string) (errs []string) {
+	t.Helper()
+	const script = `require('./.tools/npm/node_modules/gltf-validator').validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))` +
+		`.then(r => console.log(JSON.stringify(r.issues.messages.filter(m => m.severity == 0).map(m => m.code + ' ' + m.pointer))))`
+	cmd := exec.CommandContext(t.Context(), "node", "-e", script, file)
+	cmd.Dir = filepath.Dir(moduletest.Tools(t).Folder)
+	said, err := cmd.Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(said, &errs))
+	return errs
+}
+
+func near(t *testing.T, want, got glb.Vec, tolerance float64) {
+	t.Helper()
+	for k := range want {
+		require.InDelta(t, want[k], got[k], tolerance)
+	}
+}
+
+func TestTheSceneDrawsAsManyTrianglesAsWereAskedFor(t *testing.T) {
+	for _, tt := range []struct {
+		file string
+		tris int64
+	}{
+		{profile(t, "hp-mixed-reality"), 1000},
+		{profile(t, "hp-mixed-reality"), 3000},
+		{engine, 20000},
+		{profile(t, "generic-hand"), 1000},
+	} {
+		t.Run(fmt.Sprint(filepath.Base(filepath.Dir(tt.file)), tt.tris), func(t *testing.T) {
+			r := optimize(t, tt.file, map[string]any{"tris": tt.tris})
+			require.InDelta(t, tt.tris, r.after.Triangles, 0.02*float64(tt.tris))
+			require.Empty(t, r.out["warnings"])
+			long := r.before.Bounds.Size()
+			near(t, r.before.Bounds.Min, r.after.Bounds.Min, 0.05*max(long[0], long[1], long[2]))
+			near(t, r.before.Bounds.Max, r.after.Bounds.Max, 0.05*max(long[0], long[1], long[2]))
+			require.Equal(t, []int{r.before.Skins, r.before.Animations, len(r.before.Pictures)}, []int{r.after.Skins, r.after.Animations, len(r.after.Pictures)})
+		})
+	}
+}
+
+func TestAModelThatStopsShortSaysSo(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	d, _ := open(t, c, filepath.Base(box))
+	mesh := 0
+	for range 99 { // a hundred boxes of one mesh: they lose a triangle all or none
+		d.Nodes = append(d.Nodes, glb.Node{Name: fmt.Sprint("box ", len(d.Nodes)), Mesh: &mesh})
+		d.Scenes[0].Nodes = append(d.Scenes[0].Nodes, len(d.Nodes)-1)
+	}
+	f, err := c.Workspace.Create("boxes.glb")
+	require.NoError(t, err)
+	require.NoError(t, d.Write(f))
+	require.NoError(t, f.Close())
+	r := optimize(t, f.Name(), map[string]any{"tris": 950})
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), fmt.Sprintf("config.tris asks for 950 triangles, and the scene draws %d: no ratio", r.after.Triangles))
+}
+
+func TestNoConfigLosesNothing(t *testing.T) {
+	for _, file := range []string{box, skinned, morphed, profile(t, "generic-hand"), profile(t, "hp-mixed-reality")} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			r := optimize(t, file, nil)
+			require.Equal(t, []any{r.before.Triangles, r.before.Materials, r.before.Animations, r.before.Skins, r.before.Morphs, len(r.before.Pictures)},
+				[]any{r.after.Triangles, r.after.Materials, r.after.Animations, r.after.Skins, r.after.Morphs, len(r.after.Pictures)})
+			near(t, r.before.Bounds.Min, r.after.Bounds.Min, 1e-5)
+			near(t, r.before.Bounds.Max, r.after.Bounds.Max, 1e-5)
+			require.Empty(t, r.out["warnings"])
+		})
+	}
+}
+
+func TestTexturesAreMadeSmaller(t *testing.T) {
+	hp := profile(t, "hp-mixed-reality")
+	for _, tt := range []struct {
+		name   string
+		config map[string]any
+		want   string
+	}{
+		{"to a size", map[string]any{"max_tex_size": 100}, "image/png 100×100"},
+		{"to a power of two", map[string]any{"max_tex_size": 100, "pot_textures": true}, "image/png 64×64"},
+		{"to JPEG", map[string]any{"max_tex_size": 128, "tex_opt_compression": "medium", "norm_opt_compression": 70}, "image/jpeg 128×128"},
+		{"not to JPEG where nothing may be lost", map[string]any{"max_tex_size": 128, "tex_opt_compression": true, "norm_opt_compression": true, "lossless_tex_opt": true}, "image/png 128×128"},
+		{"not at all", map[string]any{"max_tex_size": 128, "skip_tex_opt": true}, "image/png 1024×1024"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := optimize(t, hp, tt.config)
+			for _, got := range r.out["textures"].([]any) {
+				require.Equal(t, tt.want, got)
+			}
+			require.Len(t, r.after.Pictures, len(r.before.Pictures))
+		})
+	}
+}
+
+func TestATextureHasNoMorePixelsThanItsSurfaceNeeds(t *testing.T) {
+	r := optimize(t, box, map[string]any{"target_tex_density": 50}) // a box of 1 m, whose sides show the whole picture
+	require.Equal(t, "[image/png 50×50]", fmt.Sprint(r.out["textures"]))
+	r = optimize(t, box, map[string]any{"target_tex_density": 50, "skip_texel_density": true})
+	require.Equal(t, "[image/png 211×211]", fmt.Sprint(r.out["textures"]))
+}
+
+func TestTheModelIsTurnedScaledAndMoved(t *testing.T) {
+	hp := profile(t, "hp-mixed-reality")
+	for _, op := range []int{1, 2} {
+		t.Run(fmt.Sprint("transform_op ", op), func(t *testing.T) {
+			r := optimize(t, hp, map[string]any{"transform_op": op, "reset_center": "center"})
+			near(t, glb.Vec{}, r.after.Bounds.Center(), 1e-4)
+			near(t, r.before.Bounds.Size(), r.after.Bounds.Size(), 1e-4)
+			require.Empty(t, r.out["warnings"])
+
+			r = optimize(t, hp, map[string]any{"transform_op": op, "reset_center": []any{"none", "min", "max"}, "scale_size": 2, "rotation": "90 0 0"})
+			size := r.before.Bounds.Size()
+			long := max(size[0], size[1], size[2])
+			near(t, glb.Vec{2 * size[0] / long, 2 * size[2] / long, 2 * size[1] / long}, r.after.Bounds.Size(), 1e-3)
+			require.InDelta(t, 0, r.after.Bounds.Min[1], 1e-4)
+			require.InDelta(t, 0, r.after.Bounds.Max[2], 1e-4)
+			require.InDelta(t, 2*r.before.Bounds.Min[0]/long, r.after.Bounds.Min[0], 1e-3)
+		})
+	}
+}
+
+func TestNoNodeScalesAnyMore(t *testing.T) {
+	for _, file := range []string{engine, profile(t, "hp-mixed-reality")} {
+		r := optimize(t, file, map[string]any{"reset_scaling": true})
+		size := r.before.Bounds.Size()
+		near(t, r.before.Bounds.Min, r.after.Bounds.Min, 1e-4*max(size[0], size[1], size[2]))
+		near(t, r.before.Bounds.Max, r.after.Bounds.Max, 1e-4*max(size[0], size[1], size[2]))
+		_, world := r.doc.Worlds()
+		for i, m := range world {
+			for c := range 3 {
+				require.InDelta(t, 1, math.Hypot(math.Hypot(m[4*c], m[4*c+1]), m[4*c+2]), 1e-4, "node %d", i)
+			}
+			require.InDelta(t, 1, m.Det(), 1e-4, "node %d", i)
+		}
+		require.Empty(t, r.out["warnings"])
+	}
+}
+
+func TestWhatMovesIsMovedByANodeAboveIt(t *testing.T) {
+	r := optimize(t, skinned, map[string]any{"reset_scaling": true, "transform_op": 2, "reset_center": true})
+	near(t, glb.Vec{}, r.after.Bounds.Center(), 1e-4)
+	require.Equal(t, r.before.Animations, r.after.Animations)
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.transform_op: 2 was not applied to the vertices: it has animations (remove_animations removes them)")
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.reset_scaling was not applied to the vertices")
+}
+
+func TestAnimationsAreRemoved(t *testing.T) {
+	r := optimize(t, skinned, map[string]any{"remove_animations": true})
+	require.Equal(t, []int{1, 0, 1}, []int{r.before.Animations, r.after.Animations, r.after.Skins})
+	r = optimize(t, morphed, map[string]any{"remove_morph_animations": true})
+	require.Equal(t, []int{1, 2, 0, 0}, []int{r.before.Animations, r.before.Morphs, r.after.Animations, r.after.Morphs})
+}
+
+func TestGeometryIsRemovedByItsMaterial(t *testing.T) {
+	r := optimize(t, engine, map[string]any{"remove_geometry_material_regex": "^Black"})
+	require.Less(t, r.after.Triangles, r.before.Triangles)
+	c, _ := moduletest.Call(t)
+	data, err := os.ReadFile(engine)
+	require.NoError(t, err)
+	require.NoError(t, c.Workspace.WriteFile("in.glb", data))
+	_, err = meshoptimizer.Module.Run(t.Context(), c, map[string]any{"src": "in.glb", "dest": "out.glb", "config": map[string]any{"remove_geometry_material_regex": "."}})
+	require.ErrorContains(t, err, "nothing would be left to draw")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
+func TestNormalsAreMadeGood(t *testing.T) {
+	file := samples + "BoxBadNormals-glTF-Binary/BoxBadNormals.glb"
+	require.NotEmpty(t, validate(t, file))
+	r := optimize(t, file, map[string]any{"sanitize_normals": true})
+	require.Equal(t, r.before.Triangles, r.after.Triangles)
+}
+
+func TestFlatNormalsAndTangentsAreLeftOut(t *testing.T) {
+	r := optimize(t, box, map[string]any{"dont_export_flat_normals": true, "dont_export_tangents": true})
+	for _, m := range r.doc.Meshes {
+		for _, p := range m.Primitives {
+			require.NotContains(t, p.Attributes, "NORMAL")
+			require.NotContains(t, p.Attributes, "TANGENT")
+		}
+	}
+}
+
+func TestAFileKeepsItsLimit(t *testing.T) {
+	hp := profile(t, "hp-mixed-reality")
+	r := optimize(t, hp, map[string]any{"file_size_limit": "700kB"})
+	require.LessOrEqual(t, r.out["size"], "700000")
+	require.Empty(t, r.out["warnings"])
+	r = optimize(t, hp, map[string]any{"file_size_limit": "100kB"})
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.file_size_limit asks for 100000 bytes, and")
+}
+
+func TestDracoIsReadAndWritten(t *testing.T) {
+	r := optimize(t, samples+"draco/2CylinderEngine.gltf", map[string]any{"tris": 20000})
+	require.InDelta(t, 20000, r.after.Triangles, 400)
+	require.NotContains(t, r.after.Used, "KHR_draco_mesh_compression")
+
+	plain := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64})
+	packed := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64, "draco_encode": true})
+	require.Contains(t, packed.after.Required, "KHR_draco_mesh_compression")
+	require.Equal(t, plain.after.Triangles, packed.after.Triangles)
+	require.Less(t, packed.doc.Size(), plain.doc.Size()/2)
+	near(t, plain.after.Bounds.Min, packed.after.Bounds.Min, 1e-3)
+}
+
+func TestDracoThatIsNotThereIsASentence(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	c.Tools = &tool.Set{Path: "/nowhere", Folder: t.TempDir(), Compiled: compiled}
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(samples+"draco")))
+	props := map[string]any{"src": "2CylinderEngine.gltf", "dest": "out.glb"}
+	_, err := meshoptimizer.Module.Run(t.Context(), c, props)
+	require.ErrorContains(t, err, "Draco is missing: it needs Node.js")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	props["config"] = map[string]any{"allow_draco_decode": false}
+	_, err = meshoptimizer.Module.Run(t.Context(), c, props)
+	require.ErrorContains(t, err, "its geometry is packed with Draco, and config.allow_draco_decode is false")
+}
