@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,6 +46,10 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	code := 1
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait more than they compute
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(code)
+	}
 	ours, err := start(ctx)
 	if err == nil {
 		done := make(chan int, 1)
@@ -83,10 +88,10 @@ func start(ctx context.Context) (ours bool, err error) {
 		limit time.Duration
 		argv  []string
 	}{
-		{buildTime, []string{"./cluster", "build", "kubernetes"}},
+		{buildTime, []string{"./cluster", "build"}},
 		{buildTime, []string{"../image/build", class()}},
 		{upTime, []string{"buildah", "push", "--quiet", image(), "docker-archive:" + tar + ":" + image()}},
-		{upTime, []string{"./cluster", "up", "kubernetes"}},
+		{upTime, []string{"./cluster", "up"}},
 		{upTime, []string{"./cluster", "load", tar}},
 	} {
 		if step.argv[0] == "../image/build" && os.Getenv("MILLRACE_E2E_IMAGE") != "" {
@@ -142,6 +147,17 @@ func mustKubectl(t *testing.T, stdin []byte, args ...string) string {
 	return out
 }
 
+// afterwards is kubectl for clean-ups, when the test's own context is over.
+func afterwards(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	config, err := command(ctx, time.Minute, "./cluster", "kubeconfig")
+	if err != nil {
+		return "", err
+	}
+	return command(ctx, podTime, append([]string{"kubectl", "--kubeconfig", strings.TrimSpace(config)}, args...)...)
+}
+
 // object is one of Kubernetes', as JSON.
 type object = map[string]any
 
@@ -165,16 +181,14 @@ func (p pod) start(t *testing.T) {
 	mustKubectl(t, text, "apply", "--validate=strict", "-f", "-")
 	t.Cleanup(func() {
 		if t.Failed() {
-			config, _ := command(context.Background(), time.Minute, "./cluster", "kubeconfig")
-			out, err := command(context.Background(), podTime, "kubectl", "--kubeconfig", strings.TrimSpace(config), "describe", "pod", p.name)
-			t.Log(out, err)
+			t.Log(afterwards(t, "describe", "pod", p.name))
 		}
 	})
 }
 
 func (p pod) spec() object {
 	return object{
-		"hostNetwork": true, "restartPolicy": "Never", "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 30,
+		"restartPolicy": "Never", "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 30,
 		"securityContext": object{
 			"runAsUser": 1000680000, "runAsGroup": 0, "runAsNonRoot": true, "seccompProfile": object{"type": "RuntimeDefault"},
 		},

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# KEDA's operator and metrics adapter, run as programs beside the cluster instead of in it. Sourced by cluster.
+# KEDA's operator, metrics adapter and admission webhooks, run as programs beside the cluster instead of in it. Sourced by cluster.
 # shellcheck disable=SC2154
 
 start_keda() {
@@ -28,7 +28,32 @@ start_keda() {
     --authorization-kubeconfig="$conf" --client-ca-file="$certs/ca.crt" --tls-cert-file="$certs/tls.crt" --tls-private-key-file="$certs/tls.key" \
     --cert-dir="$certs" --zap-log-level=info
   await 60 "KEDA's operator" curl -sf 127.0.0.1:18081/readyz
+  start_webhooks "$conf" "$certs"
   await 60 'the external metrics API' kubectl wait --for=condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout=1s
+}
+
+# start_webhooks has KEDA look at what it is to scale by before the API server keeps it. Where KEDA does not answer it is
+# refused; KEDA's own manifests let it through then.
+start_webhooks() { # KUBECONFIG CERTIFICATES
+  start keda-webhooks env KUBECONFIG="$1" POD_NAMESPACE=keda WATCH_NAMESPACE= "$bin/keda-webhooks" --port=19443 --cert-dir="$2" \
+    --metrics-bind-address=127.0.0.1:18083 --health-probe-bind-address=127.0.0.1:18084 --zap-log-level=info
+  await 60 "KEDA's webhooks" curl -sf 127.0.0.1:18084/readyz
+  local kind hooks=
+  for kind in scaledobject scaledjob triggerauthentication; do
+    hooks+="
+- name: v$kind.kb.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  clientConfig: {url: 'https://127.0.0.1:19443/validate-keda-sh-v1alpha1-$kind', caBundle: $(base64 -w0 <"$pki/ca.crt")}
+  rules: [{apiGroups: [keda.sh], apiVersions: [v1alpha1], operations: [CREATE, UPDATE], resources: [${kind}s]}]"
+  done
+  kubectl apply -f - >/dev/null <<EOM
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: keda-admission}
+webhooks:$hooks
+EOM
 }
 
 # register_metrics tells the API server where the adapter answers: on this machine, not in a pod.

@@ -7,9 +7,13 @@ containerd_ctl() {
 }
 
 # network makes the bridge that pods are on: they reach this machine at $gateway and it reaches them. They reach nothing else.
+# The API server has the first address of the services on it, where every pod is told to look for it. The bridge has an address of
+# its own: else it takes the lowest of its pods', and with the pod that has it all others lose their way for half a minute.
 network() {
   ip link add "$bridge" type bridge 2>/dev/null || ip link show "$bridge" >/dev/null
+  ip link set "$bridge" address 0a:58:0a:d5:61:01
   ip addr replace "$gateway/24" dev "$bridge"
+  ip addr replace "${api#https://}/32" dev "$bridge"
   ip link set "$bridge" up
   cat >"$node/cni/10-pods.conflist" <<EOM
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
@@ -65,8 +69,8 @@ stop_containerd() {
 start_control_plane() {
   start etcd etcd --data-dir "$run/etcd" --listen-client-urls http://127.0.0.1:23790 --advertise-client-urls http://127.0.0.1:23790 \
     --listen-peer-urls http://127.0.0.1:23800 --initial-advertise-peer-urls http://127.0.0.1:23800 --initial-cluster default=http://127.0.0.1:23800
-  start apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:23790 --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
-    --endpoint-reconciler-type=none --secure-port=16443 --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
+  start apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:23790 --bind-address="${api#https://}" --advertise-address="${api#https://}" \
+    --endpoint-reconciler-type=none --secure-port=443 --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
     --client-ca-file="$pki/ca.crt" --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$pki/accounts.pub" \
     --service-account-signing-key-file="$pki/accounts.key" --service-cluster-ip-range=10.96.0.0/16 --authorization-mode=Node,RBAC \
     --enable-admission-plugins=NodeRestriction --allow-privileged=true --requestheader-client-ca-file="$pki/ca.crt" \

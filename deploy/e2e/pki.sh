@@ -2,7 +2,7 @@
 # The cluster's certificates, and the kubeconfigs made of them. Sourced by cluster, which sets run and pki.
 # shellcheck disable=SC2154
 
-api=https://127.0.0.1:16443
+api=https://10.96.0.1
 
 certificates() {
   mkdir -p "$pki"

@@ -2,11 +2,18 @@
 # Starting, awaiting and stopping the cluster's programs. Sourced by cluster, which sets run.
 # shellcheck disable=SC2154
 
-# start NAME COMMAND...: in a session of its own; its log and pid lie in $run.
+# start NAME COMMAND...: in a session of its own; its log and pid lie in $run. It has no other file of ours open: one may be a
+# lock that somebody waits for.
 start() {
-  local name=$1
+  local name=$1 fd
   shift
-  setsid nohup "$@" >"$run/$name.log" 2>&1 </dev/null &
+  (
+    for fd in /proc/self/fd/*; do
+      fd=${fd##*/}
+      ((fd <= 2 || fd == 255)) || eval "exec $fd>&-"
+    done
+    exec setsid nohup "$@"
+  ) >"$run/$name.log" 2>&1 </dev/null &
   echo "$!" "$(began $!)" >"$run/$name.pid"
 }
 
