@@ -194,6 +194,10 @@ func TestWhatReachesForOthersIsRefused(t *testing.T) {
 	}
 	_, err = ffmpeg.Module.Run(t.Context(), c, props("clip.mp4", "out.mp4", nil, map[string]any{"vf": "subtitles=/home/workspace/words.srt"}))
 	require.NoError(t, err, "the job's own files may be named")
+	_, err = ffmpeg.Module.Run(t.Context(), c, props("clip.mp4", "out.mp4", nil, map[string]any{"vf": "drawtext=fontfile=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:text='50/50'"}))
+	require.NoError(t, err, "and the machine's fonts")
+	_, err = ffmpeg.Module.Run(t.Context(), c, props("clip.mp4", "out.mp4", nil, map[string]any{"vf": "drawtext=fontfile=/usr/share/fonts/../../../etc/passwd:text=x"}))
+	require.ErrorContains(t, err, "is outside the workspace")
 }
 
 func TestAKilledFFmpegPublishesNothing(t *testing.T) {
