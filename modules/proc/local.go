@@ -127,12 +127,13 @@ func (l *Local) command(c Cmd) (*exec.Cmd, []*stream, error) {
 		env = []string{"PATH=" + l.searchPath()}
 	}
 	cmd := &exec.Cmd{
-		Path:      path,
-		Args:      append([]string{c.Path}, c.Args...),
-		Env:       append(env[:len(env):len(env)], marker+"="+rand.Text()),
-		Dir:       c.Dir,
-		Stdin:     c.Stdin,
-		WaitDelay: drain,
+		Path:       path,
+		Args:       append([]string{c.Path}, c.Args...),
+		Env:        append(env[:len(env):len(env)], marker+"="+rand.Text()),
+		Dir:        c.Dir,
+		Stdin:      c.Stdin,
+		ExtraFiles: c.Files,
+		WaitDelay:  drain,
 	}
 	var streams []*stream
 	if c.Stdout != nil {

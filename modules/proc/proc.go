@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Cmd struct {
 	Stdin  io.Reader
 	Stdout io.Writer     // nil discards
 	Stderr io.Writer     // nil discards
+	Files  []*os.File    // its descriptors 3, 4 and so on; they stay open here
 	Grace  time.Duration // between SIGTERM and SIGKILL once ctx ends; 0 is 5 s
 	Limits Limits
 }
