@@ -1,0 +1,232 @@
+// What draws a GLB in a browser: the page of modules/chromium and the viewer that GlbHtmlEmbed writes share it.
+import {
+  ACESFilmicToneMapping, AgXToneMapping, AmbientLight, Color, DirectionalLight, LinearToneMapping, LoadingManager, Matrix4,
+  NeutralToneMapping, NoToneMapping, PerspectiveCamera, PMREMGenerator, ReinhardToneMapping, Scene, Texture, Vector3, WebGLRenderer,
+} from 'three';
+import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
+import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
+import { MeshoptDecoder } from 'three/addons/libs/meshopt_decoder.module.js';
+import { DRACOLoader } from 'three/addons/loaders/DRACOLoader.js';
+import { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
+import { KTX2Loader } from 'three/addons/loaders/KTX2Loader.js';
+
+const toneMappings = {
+  neutral: NeutralToneMapping, aces: ACESFilmicToneMapping, agx: AgXToneMapping, reinhard: ReinhardToneMapping,
+  linear: LinearToneMapping, none: NoToneMapping,
+};
+
+// studio is the light that stands beside the room's: a key, a fill and a rim.
+const studio = [
+  { color: '#fff6ea', intensity: 1.6, position: [-0.68, 0.62, 0.78] },
+  { color: '#dbe8ff', intensity: 0.35, position: [0.95, 0.15, 0.55] },
+  { color: '#eef4ff', intensity: 0.8, position: [0.35, 0.75, -0.9] },
+];
+
+// named is what the graphics driver calls itself.
+function named(gl) {
+  return gl.getParameter(gl.getExtension('WEBGL_debug_renderer_info')?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER);
+}
+
+// load reads a GLB. decoders are files by name, as ArrayBuffers. What it can't read is an error, textures too.
+async function load(renderer, bytes, decoders) {
+  const files = {};
+  for (const [name, data] of Object.entries(decoders)) files[name] = URL.createObjectURL(new Blob([data]));
+  // Software takes some thirty times as long for it.
+  Texture.DEFAULT_ANISOTROPY = /llvmpipe|softpipe|SwiftShader/.test(named(renderer.getContext())) ? 1 : 8;
+  const failed = [];
+  const manager = new LoadingManager();
+  manager.setURLModifier((url) => files[url] ?? url);
+  manager.onError = (url) => failed.push(url);
+  const draco = new DRACOLoader(manager).setDecoderPath('draco/');
+  const ktx2 = new KTX2Loader(manager).setTranscoderPath('basis/').detectSupport(renderer);
+  const loader = new GLTFLoader(manager).setMeshoptDecoder(MeshoptDecoder).setDRACOLoader(draco).setKTX2Loader(ktx2);
+  try {
+    const gltf = await loader.parseAsync(bytes, '');
+    if (failed.length > 0) throw new Error('a texture of it can\'t be read');
+    return gltf;
+  } finally {
+    draco.dispose();
+    ktx2.dispose();
+    Object.values(files).forEach((url) => URL.revokeObjectURL(url));
+  }
+}
+
+// stage puts a model into light. look: {environment, environmentIntensity, exposure, toneMapping, lights, background}.
+function stage(renderer, model, look) {
+  renderer.toneMapping = toneMappings[look.toneMapping] ?? NeutralToneMapping;
+  renderer.toneMappingExposure = look.exposure ?? 1;
+  const scene = new Scene();
+  if (look.environment !== 'none') {
+    const maker = new PMREMGenerator(renderer);
+    scene.environment = maker.fromScene(new RoomEnvironment(), 0.04).texture;
+    scene.environmentIntensity = look.environmentIntensity ?? 0.65;
+    maker.dispose();
+  }
+  if (look.background) scene.background = new Color(look.background);
+  scene.rig = (look.lights ?? studio).map((l) => {
+    const light = l.type === 'ambient' ? new AmbientLight(l.color, l.intensity) : new DirectionalLight(l.color, l.intensity);
+    light.toward = new Vector3(...(l.position ?? [0, 0, 1])); // in the camera's own axes: right, up, towards it
+    scene.add(light);
+    return light;
+  });
+  scene.add(model);
+  scene.updateMatrixWorld(true);
+  return scene;
+}
+
+// cloud is every point that the model's triangles use (its points and lines where it has no triangles), moved and scaled into the
+// unit sphere around the middle of their box: {points, center, radius}.
+function cloud(model) {
+  const drawn = [];
+  model.traverseVisible((o) => { if (o.isMesh) drawn.push(o); });
+  if (drawn.length === 0) model.traverseVisible((o) => { if (o.isPoints || o.isLine) drawn.push(o); });
+  const list = [];
+  const v = new Vector3(), m = new Matrix4();
+  for (const o of drawn) {
+    const n = o.geometry.attributes.position?.count ?? 0;
+    const used = new Uint8Array(n).fill(o.geometry.index ? 0 : 1);
+    if (o.geometry.index) for (const i of o.geometry.index.array) used[i] = 1;
+    const points = [];
+    for (let i = 0; i < n; i++) {
+      if (!used[i]) continue;
+      if (o.getVertexPosition) o.getVertexPosition(i, v); else v.fromBufferAttribute(o.geometry.attributes.position, i);
+      points.push(v.x, v.y, v.z);
+    }
+    for (let k = 0; k < (o.isInstancedMesh ? o.count : 1); k++) {
+      if (o.isInstancedMesh) o.getMatrixAt(k, m); else m.identity();
+      m.premultiply(o.matrixWorld);
+      for (let i = 0; i < points.length; i += 3) {
+        v.set(points[i], points[i + 1], points[i + 2]).applyMatrix4(m);
+        if (Number.isFinite(v.x) && Number.isFinite(v.y) && Number.isFinite(v.z)) list.push(v.x, v.y, v.z);
+      }
+    }
+  }
+  if (list.length === 0) throw new Error('it draws nothing');
+  const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+  list.forEach((x, i) => { low[i % 3] = Math.min(low[i % 3], x); high[i % 3] = Math.max(high[i % 3], x); });
+  const center = low.map((x, i) => (x + high[i]) / 2);
+  const radius = Math.hypot(...low.map((x, i) => (high[i] - x) / 2));
+  if (!(radius > 0)) throw new Error('it has no extent');
+  return { points: Float64Array.from(list, (x, i) => (x - center[i % 3]) / radius), center: new Vector3(...center), radius };
+}
+
+const halfField = 14 * Math.PI / 180, filled = 0.84, nearest = 0.1; // as modules/raster/camera.go has them
+
+// camera stands where all points of a cloud just fill the picture: the arithmetic of modules/raster/camera.go.
+function camera(c, view, aspect) {
+  const a = view.azimuth * Math.PI / 180, e = view.elevation * Math.PI / 180;
+  const right = new Vector3(Math.cos(a), 0, -Math.sin(a));
+  const back = new Vector3(Math.sin(a) * Math.cos(e), Math.sin(e), Math.cos(a) * Math.cos(e));
+  const up = new Vector3().crossVectors(back, right);
+  const half = Math.tan(halfField) * Math.max(aspect, 1), focal = 0.5 / half;
+  const wide = 1 / (half * filled), high = aspect / (half * filled);
+  const n = c.points.length / 3, own = new Float64Array(c.points.length); // the points in the camera's axes
+  const p = new Vector3();
+  for (let i = 0; i < n; i++) {
+    p.fromArray(c.points, 3 * i);
+    own[3 * i] = p.dot(right); own[3 * i + 1] = p.dot(up); own[3 * i + 2] = p.dot(back);
+  }
+  let x = 0, y = 0;
+  const distance = () => {
+    let d = 0;
+    for (let i = 0; i < own.length; i += 3) {
+      const z = own[i + 2];
+      d = Math.max(d, z + nearest, z + Math.abs(own[i] - x) * wide, z + Math.abs(own[i + 1] - y) * high);
+    }
+    return d;
+  };
+  for (let turn = 0; turn < 3; turn++) {
+    const d = distance();
+    let l = 0, r = 0, t = 0, b = 0;
+    for (let i = 0; i < own.length; i += 3) {
+      const w = 1 / (d - own[i + 2]), sx = (own[i] - x) * focal * w, sy = -(own[i + 1] - y) * focal * w;
+      l = Math.min(l, sx); r = Math.max(r, sx); t = Math.min(t, sy); b = Math.max(b, sy);
+    }
+    x += (l + r) / 2 / focal * d;
+    y -= (t + b) / 2 / focal * d;
+  }
+  const d = distance();
+  let near = Infinity, far = 0;
+  for (let i = 2; i < own.length; i += 3) { near = Math.min(near, d - own[i]); far = Math.max(far, d - own[i]); }
+  const cam = new PerspectiveCamera(2 * Math.atan(half / aspect) * 180 / Math.PI, aspect, near * 0.9 * c.radius, far * 1.1 * c.radius);
+  const eye = new Vector3().addScaledVector(right, x).addScaledVector(up, y).addScaledVector(back, d);
+  cam.matrixAutoUpdate = false;
+  cam.matrix.makeBasis(right, up, back).setPosition(eye.multiplyScalar(c.radius).add(c.center));
+  cam.updateMatrixWorld(true);
+  cam.updateProjectionMatrix();
+  return cam;
+}
+
+// light turns the light with the camera, so that every side is shown well.
+function light(scene, cam, azimuth) {
+  scene.environmentRotation.set(0, azimuth * Math.PI / 180, 0);
+  for (const l of scene.rig) l.position.copy(l.toward).transformDirection(cam.matrixWorld);
+}
+
+// Painter is the page of modules/chromium: one model, pictures of any size, tile by tile.
+class Painter {
+  constructor(width, height) {
+    this.renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: 'high-performance' });
+    this.renderer.setPixelRatio(1);
+    this.renderer.setSize(width, height, false);
+    const gl = this.gl = this.renderer.getContext();
+    this.width = gl.drawingBufferWidth;
+    this.height = gl.drawingBufferHeight;
+    this.pixels = new Uint8Array(4 * this.width * this.height);
+    this.name = named(gl);
+  }
+
+  async open(bytes, decoders, look) {
+    const gltf = await load(this.renderer, bytes, decoders);
+    this.scene = stage(this.renderer, gltf.scene, look);
+    this.cloud = cloud(gltf.scene);
+    return { renderer: this.name, width: this.width, height: this.height };
+  }
+
+  // paint draws the part of a picture that begins at x, y, and returns its pixels as base64: rows from below, RGBA, with the
+  // colours multiplied by alpha.
+  paint({ width, height, azimuth, elevation, x, y }) {
+    const cam = camera(this.cloud, { azimuth, elevation }, width / height);
+    light(this.scene, cam, azimuth);
+    cam.setViewOffset(width, height, x, y, this.width, this.height);
+    this.renderer.render(this.scene, cam);
+    if (this.gl.isContextLost()) throw new Error('the graphics driver gave up');
+    this.gl.readPixels(0, 0, this.width, this.height, this.gl.RGBA, this.gl.UNSIGNED_BYTE, this.pixels);
+    return { triangles: this.renderer.info.render.triangles, matrix: cam.matrix.elements, pixels: this.pixels.toBase64() };
+  }
+}
+
+// view shows a model in an element, to be turned by hand.
+async function view(element, bytes, decoders, look) {
+  const renderer = new WebGLRenderer({ antialias: true, alpha: true });
+  renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+  element.append(renderer.domElement);
+  const gltf = await load(renderer, bytes, decoders);
+  const scene = stage(renderer, gltf.scene, look), c = cloud(gltf.scene);
+  const aspect = () => Math.max(element.clientWidth, 1) / Math.max(element.clientHeight, 1);
+  const cam = camera(c, { azimuth: look.azimuth ?? 32, elevation: look.elevation ?? 22 }, aspect());
+  cam.matrix.decompose(cam.position, cam.quaternion, cam.scale);
+  cam.matrixAutoUpdate = true;
+  cam.near = c.radius / 100;
+  cam.far = c.radius * 100;
+  const controls = new OrbitControls(cam, renderer.domElement);
+  controls.target.copy(c.center);
+  controls.enableDamping = true;
+  controls.autoRotate = look.autoRotate ?? false;
+  controls.autoRotateSpeed = look.autoRotateSpeed ?? 2;
+  const fit = () => {
+    renderer.setSize(element.clientWidth, element.clientHeight);
+    cam.aspect = aspect();
+    cam.updateProjectionMatrix();
+  };
+  new ResizeObserver(fit).observe(element);
+  fit();
+  renderer.setAnimationLoop(() => {
+    controls.update();
+    light(scene, cam, controls.getAzimuthalAngle() * 180 / Math.PI);
+    renderer.render(scene, cam);
+  });
+  return { triangles: () => renderer.info.render.triangles };
+}
+
+globalThis.Millrace = { Painter, view };
