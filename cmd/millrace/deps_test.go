@@ -21,9 +21,9 @@ const modulePath = "github.com/millrace/millrace"
 
 // mechanisms know nothing of modules: a module, the engine and the worker all stand on them.
 var mechanisms = []string{
-	"modules/argv/...", "modules/blender/...", "modules/blob/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
+	"modules/argv/...", "modules/blender/...", "modules/blob/...", "modules/chromium/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
 	"modules/gltfcheck/...", "modules/gltfpack/...", "modules/gpu/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/threejs/...", "modules/tool/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
