@@ -89,6 +89,22 @@ func newCamera(ctx context.Context, v View, points []vec, width, height int) (*c
 	return c, nil
 }
 
+// Camera is where the camera of a picture stands in the space of the mesh: its axes to the right, up and back, and its place,
+// columns of a matrix.
+func (s *Scene) Camera(ctx context.Context, o Options) ([16]float64, error) {
+	c, err := newCamera(ctx, o.View, s.points, o.Width, o.Height)
+	if err != nil {
+		return [16]float64{}, err
+	}
+	wide := func(x float32, k int) float64 { return float64(x)*s.radius + s.middle[k] }
+	return [16]float64{
+		float64(c.right.x), float64(c.right.y), float64(c.right.z), 0,
+		float64(c.up.x), float64(c.up.y), float64(c.up.z), 0,
+		float64(c.back.x), float64(c.back.y), float64(c.back.z), 0,
+		wide(c.eye.x, 0), wide(c.eye.y, 1), wide(c.eye.z, 2), 1,
+	}, nil
+}
+
 // distance is how far back a camera at x, y must stand to see all points; half is the tangent of half its field.
 func (c *camera) distance(points []vec, x, y, half float32) float32 {
 	d := float32(0)

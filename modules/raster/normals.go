@@ -104,3 +104,14 @@ func facesAround(faces [][3]uint32, points int) *neighbours {
 	}
 	return n
 }
+
+// Normals are those at the corners of each triangle, as they are drawn.
+func (s *Scene) Normals() [][3]mesh.Vec {
+	all := make([][3]mesh.Vec, len(s.normals))
+	for i, face := range s.normals {
+		for k, n := range face {
+			all[i][k] = mesh.Vec{n.x, n.y, n.z}
+		}
+	}
+	return all
+}

@@ -164,7 +164,8 @@ func round(x float32) uint8 { return uint8(x + 0.5) }
 func (p *picture) surface(face uint32, at spot) vec {
 	s, c := p.scene, p.studio.camera
 	f := s.faces[face]
-	wa, wb, wc := weights(c.project(s.points[f[0]]), c.project(s.points[f[1]]), c.project(s.points[f[2]]), at)
+	corners := [3]spot{c.project(s.points[f[0]]), c.project(s.points[f[1]]), c.project(s.points[f[2]])}
+	wa, wb, wc := weights(corners[0], corners[1], corners[2], at)
 	blend := func(a, b, c vec) vec { return a.times(wa).add(b.times(wb)).add(c.times(wc)) }
 
 	position := blend(s.points[f[0]], s.points[f[1]], s.points[f[2]])
@@ -173,6 +174,9 @@ func (p *picture) surface(face uint32, at spot) vec {
 		normal = normal.times(-1)
 	}
 	albedo := steel()
+	if s.skins != nil {
+		albedo = s.paint(face, wa, wb, wc, p.span(face, corners[0], corners[1], corners[2]))
+	}
 	if s.albedo != nil {
 		albedo = blend(s.albedo[f[0]], s.albedo[f[1]], s.albedo[f[2]])
 	}

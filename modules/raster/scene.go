@@ -18,6 +18,12 @@ type Scene struct {
 	normals [][3]vec // at the corners of each face, of length 1
 	albedo  []vec    // linear, one per point; nil without colours
 	floor   float32  // the lowest y of points
+	middle  [3]float64
+	radius  float64 // of the mesh's box around its middle
+
+	skins  []skin          // nil: there are none
+	look   []uint32        // of each face, into skins
+	places [][3][2]float32 // of the corners of each face in its skin's picture
 }
 
 // NewScene prepares m, whose y axis points up, and keeps parts of it. Where m has no normals, edges between faces that
@@ -36,6 +42,10 @@ func NewScene(ctx context.Context, m *mesh.Mesh) (*Scene, error) {
 	if radius == 0 {
 		return nil, fault.As(fault.Permanent, errors.New("the mesh has no extent"))
 	}
+	s.radius = radius
+	for k := range low {
+		s.middle[k] = (low[k] + high[k]) / 2
+	}
 	err := inChunks(ctx, len(s.points), func(from, to int) {
 		for i := from; i < to; i++ {
 			s.points[i] = normalize(m.Positions[i], low, high, radius)
@@ -48,9 +58,13 @@ func NewScene(ctx context.Context, m *mesh.Mesh) (*Scene, error) {
 	if m.Colors != nil {
 		s.albedo = make([]vec, len(m.Colors))
 		for i, c := range m.Colors {
-			s.albedo[i] = vec{linear(c[0]), linear(c[1]), linear(c[2])}
+			s.albedo[i] = vec{Linear(c[0]), Linear(c[1]), Linear(c[2])}
 		}
 	}
+	for _, p := range m.Paints {
+		s.skins = append(s.skins, newSkin(p))
+	}
+	s.look, s.places = m.Looks, m.Places
 	s.normals, err = cornerNormals(ctx, s.faces, s.points, m.Normals)
 	return s, err
 }
@@ -82,8 +96,8 @@ func normalize(v mesh.Vec, low, high [3]float64, radius float64) vec {
 	return fromMesh(p)
 }
 
-// linear undoes the sRGB curve.
-func linear(c float32) float32 {
+// Linear undoes the sRGB curve, of 0 to 1.
+func Linear(c float32) float32 {
 	if c <= 0.04045 {
 		return c / 12.92
 	}

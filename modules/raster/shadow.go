@@ -13,7 +13,7 @@ const (
 	groundTexels = 256
 	groundReach  = 1.7  // the ground's map covers this much to each side of the middle
 	groundHeight = 0.55 // what is higher above the ground casts no shadow on it
-	groundDark   = 0.62
+	groundDark   = 0.45
 )
 
 // A shadowMap is the scene as a light far away sees it.

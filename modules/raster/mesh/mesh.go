@@ -6,6 +6,7 @@ package mesh
 
 import (
 	"fmt"
+	"image"
 	"math"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -21,6 +22,18 @@ type Mesh struct {
 	Normals   [][3]Vec    // one per corner of each triangle, any length; nil when the file has none
 	Colors    []Vec       // one per position, sRGB from 0 to 1; nil when the file has none
 	Materials bool        // the file names materials, which are not read
+
+	// What a mesh of a GLB has beside that. Where there are Paints, Looks has one of their indices for each triangle, and Places
+	// where its corners lie in the paint's picture, which repeats: 0, 0 is its top left, 1, 1 its bottom right.
+	Paints []Paint
+	Looks  []uint32
+	Places [][3][2]float32
+}
+
+// A Paint is how a surface looks.
+type Paint struct {
+	Color   Vec          // linear; the picture is multiplied by it
+	Picture *image.NRGBA // nil is none
 }
 
 // finite reports whether v has neither NaN nor an infinity in it.
