@@ -36,7 +36,7 @@ func write(dir *workspace.Dir, name string, img *image.RGBA) (int64, error) {
 		return check(f, name, img.Rect.Size())
 	})
 	if err != nil {
-		return 0, fmt.Errorf("write %s: %w", name, err)
+		return 0, err
 	}
 	info, err := dir.Stat(name)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/argv"
+	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/raster"
 )
 
@@ -24,37 +25,66 @@ type plan struct {
 	background    color.NRGBA
 	backgroundSet bool
 	pattern       string // of the names; %d stands for the number
+	renderer      string
+	gpu           bool
+	look          chromium.Look
+	orbit         *raster.View // of the viewer's settings
 	warnings      []string
 	problems      []modules.Problem
 }
 
 // newPlan reads the props; the plan is good when there are no problems.
 func newPlan(p *Props) (*plan, []modules.Problem) {
-	pl := &plan{width: p.Config.Width, height: p.Config.Height}
-	if p.Config.UseGPU {
-		pl.later("config.use_gpu", `prop "config.use_gpu" is true, and this version draws in software, without a GPU; `+
-			"leave it out, the renderers that use one (three.js, Cycles) come with a later version")
-	}
+	pl := &plan{width: p.Config.Width, height: p.Config.Height, gpu: p.Config.UseGPU, renderer: p.Renderer}
 	if p.Config.Samples != 0 {
-		pl.warn("config.samples was not used; this renderer always takes 16 samples per pixel")
-	}
-	if p.ViewerConfig != "" {
-		pl.warn("viewerConfig was not used; this renderer has its own light and camera")
+		pl.warn("config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own")
 	}
 	if p.Timeout < 0 {
 		pl.refuse("timeout", `prop "timeout" is %s, and must be more than nothing`, p.Timeout)
 	}
-	pl.source(p.Src)
+	if p.ViewerConfig != nil {
+		pl.viewer("viewerConfig", p.ViewerConfig)
+	}
 	pl.args(p.Args)
+	pl.renders(p.Config.Renderer)
 	pl.size()
 	if len(pl.views) == 0 {
 		pl.views = []raster.View{raster.ThreeQuarter()}
+		if pl.orbit != nil {
+			pl.views[0] = *pl.orbit
+		}
 	}
 	if len(pl.views) > maxViews {
 		pl.refuse("args", "--camera-angles ask for %d pictures; one task draws at most %d", len(pl.views), maxViews)
 	}
 	pl.dest(p.Dest)
 	return pl, pl.problems
+}
+
+// The renderers.
+const (
+	auto   = "auto"
+	three  = "three"
+	raw    = "raster"
+	cycles = "cycles"
+)
+
+// renders settles what draws; config names a renderer as config does, or none.
+func (pl *plan) renders(config string) {
+	if config != "" && pl.renderer == auto {
+		pl.renderer = config
+	}
+	switch pl.renderer {
+	case auto, three, raw:
+	case cycles:
+		pl.later("renderer", `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`)
+	default:
+		pl.refuse("renderer", `the renderer is %q; write auto, three or raster`, pl.renderer)
+	}
+	if pl.gpu && pl.renderer == raw {
+		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three`)
+		pl.depends("renderer")
+	}
 }
 
 func (pl *plan) refuse(at, format string, args ...any) {
@@ -76,19 +106,6 @@ func (pl *plan) warn(format string, args ...any) {
 	pl.warnings = append(pl.warnings, fmt.Sprintf(format, args...))
 }
 
-func (pl *plan) source(src string) {
-	extension := strings.ToLower(path.Ext(src))
-	switch extension {
-	case ".obj", ".stl":
-	case "":
-		pl.refuse("src", `prop "src" must end in .obj or .stl, got %q`, src)
-	case ".glb", ".gltf":
-		pl.later("src", `prop "src" is %q, and this version draws .obj and .stl, not %s, which comes with a later version; convert it first`, src, extension)
-	default:
-		pl.refuse("src", `prop "src" is %q, and this version draws .obj and .stl, not %s; convert it first`, src, extension)
-	}
-}
-
 // args reads the options of the command-line form.
 func (pl *plan) args(list []any) {
 	words, err := argv.Args(list)
@@ -105,9 +122,15 @@ func (pl *plan) args(list []any) {
 				pl.refuse("args", "option %s takes no value", flag)
 			}
 			continue
-		case "-w", "--width", "-h", "--height", "--background", "--camera-angles", "--viewer-config":
+		case "-w", "--width", "-h", "--height", "--background", "--camera-angles", "--viewer-config", "--renderer":
+		case "-r", "-c": // older pipelines have them, and nothing says what they mean
+			pl.warn("option %s was not used; nothing is known of what it means", flag)
+			if !attached && len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+				words = words[1:]
+			}
+			continue
 		default:
-			pl.refuse("args", "option %q is not known; there are -w, -h, --width, --height, --background, --camera-angles, --poster and --verbose", flag)
+			pl.refuse("args", "option %q is not known; there are -w, -h, --width, --height, --background, --camera-angles, --viewer-config, --renderer, --poster and --verbose", flag)
 			continue
 		}
 		if !attached {
@@ -138,7 +161,9 @@ func (pl *plan) option(flag, value string) {
 			pl.angle(strings.TrimSpace(name))
 		}
 	case "--viewer-config":
-		pl.warn("--viewer-config was not used; this renderer has its own light and camera")
+		pl.viewer("args", value)
+	case "--renderer":
+		pl.renderer = value
 	}
 }
 
@@ -195,7 +220,7 @@ func (pl *plan) dest(dest string) {
 		pl.intoFolder(dest)
 		return
 	default:
-		pl.refuse("dest", `prop "dest" is %q, and this version writes .png and .jpg`, dest)
+		pl.refuse("dest", `prop "dest" is %q, and pictures are .png or .jpg`, dest)
 	}
 	if isJPEG(dest) {
 		pl.opaque()

@@ -1,53 +1,51 @@
-// Package screenshot is the ScreenshotGenerator task: pictures of a model, drawn in software.
+// Package screenshot is the ScreenshotGenerator task: pictures of a model.
 package screenshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"image"
-	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/fault"
-	"github.com/millrace/millrace/modules/raster"
-	"github.com/millrace/millrace/modules/raster/mesh"
 )
 
-// Module is the ScreenshotGenerator task.
+// Module is the ScreenshotGenerator task. It names no tool: without Chromium it draws by itself.
 var Module = modules.Define(modules.Spec{
 	Name:    "ScreenshotGenerator",
-	Summary: "Draws pictures of an OBJ or STL model, from one side or several, in software.",
+	Summary: "Draws pictures of a model, from one side or several: by three.js in a headless Chromium, or in software where there is none.",
 	Example: "- module: ScreenshotGenerator\n" +
-		"  props:\n    src: part.obj\n    dest: part.png\n    args: [--width 1024, --height 768, --camera-angles front]\n",
+		"  props:\n    src: chair.glb\n    dest: chair.png\n    args: [--width 1024, --height 768, --camera-angles front]\n",
 }, run)
 
 // Props are what a task writes under props.
 type Props struct {
-	Src          string        `json:"src" doc:"Model to draw: .obj or .stl, its y axis up."`
+	Src          string        `json:"src" doc:"Model to draw, its y axis up: GLB, glTF, OBJ, STL or PLY, told by what it holds."`
 	Dest         string        `json:"dest,omitzero" aliases:"dst" default:"render.png" doc:"Picture to write, .png or .jpg, or a folder for render_0.png and so on; with several angles pictures are numbered, where %d stands or before the extension."`
-	Config       Config        `json:"config,omitzero" doc:"Size of the picture; args win over it."`
-	Args         []any         `json:"args,omitzero" doc:"Options as on a command line: -w or --width, -h or --height, --background, --camera-angles (repeatable), --poster, --verbose."`
+	Config       Config        `json:"config,omitzero" doc:"Size of the picture, and how it is drawn; args win over it."`
+	Args         []any         `json:"args,omitzero" doc:"Options as on a command line: -w or --width, -h or --height, --background, --camera-angles (repeatable), --viewer-config, --renderer, --poster, --verbose."`
+	Renderer     string        `json:"renderer" default:"auto" doc:"What draws: three is three.js in Chromium, on a GPU where its driver finds one; raster is software of our own, which needs nothing; auto is three where there is a Chromium, else raster."`
 	Timeout      time.Duration `json:"timeout,omitzero" doc:"How long all pictures together may take; a bare number is milliseconds."`
-	ViewerConfig string        `json:"viewerConfig,omitzero" doc:"Settings of a web viewer; this renderer has none of them and says so in warnings."`
+	ViewerConfig any           `json:"viewerConfig,omitzero" doc:"Settings of a web viewer, a map or its JSON: background, cameraOrbit, environment (room, none), environmentIntensity, exposure, lights (studio, none, or a list of {type, color, intensity, position}), toneMapping (neutral, aces, agx, reinhard, linear, none)."`
+
+	model *model // what Probe read
 }
 
 // Config is the older form of the options.
 type Config struct {
-	Width   int  `json:"width,omitzero" doc:"Width in pixels; 1024 when it is not given."`
-	Height  int  `json:"height,omitzero" doc:"Height in pixels; 1024 when it is not given."`
-	UseGPU  bool `json:"use_gpu,omitzero" doc:"Draw on a GPU, which this renderer can't: true is refused."`
-	Samples int  `json:"samples,omitzero" doc:"Samples per pixel of a path tracer; this renderer always takes 16 and says so in warnings."`
+	Width    int    `json:"width,omitzero" doc:"Width in pixels; 1024 when it is not given."`
+	Height   int    `json:"height,omitzero" doc:"Height in pixels; 1024 when it is not given."`
+	UseGPU   bool   `json:"use_gpu,omitzero" doc:"Draw on a GPU: it is an error where the graphics driver draws in software."`
+	Samples  int    `json:"samples,omitzero" doc:"Samples per pixel of a path tracer; the renderers that there are have a number of their own, and say so in warnings."`
+	Renderer string `json:"renderer,omitzero" doc:"The same as the prop renderer."`
 }
 
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
 	Images   []string `json:"images" doc:"The pictures, in the order of the angles."`
-	Renderer string   `json:"renderer" doc:"What drew them: raster, in software."`
+	Renderer string   `json:"renderer" doc:"What drew them: three or raster."`
+	Device   string   `json:"device" doc:"What the graphics driver calls itself; empty for raster."`
 	Width    int      `json:"width" doc:"Width of each, in pixels."`
 	Height   int      `json:"height" doc:"Height of each, in pixels."`
 	Warnings []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
@@ -63,7 +61,6 @@ func (p *Props) Validate() error {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
-	measured := modules.Measure()
 	plan, _ := newPlan(&p)
 	if p.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -73,14 +70,13 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if info, err := c.Workspace.Stat(p.Dest); err == nil && info.IsDir() {
 		plan.intoFolder(p.Dest)
 	}
-	m, err := load(ctx, c, p.Src)
-	if err != nil {
-		return Output{}, fmt.Errorf("read %s: %w", p.Src, err)
+	if p.model == nil {
+		if _, err := p.Probe(ctx, c); err != nil {
+			return Output{}, err
+		}
 	}
-	if m.Materials {
-		plan.warn("the materials that %s names are not drawn; colours at its vertices would be", p.Src)
-	}
-	images, size, err := draw(ctx, c, m, plan)
+	plan.warnings = append(plan.warnings, p.model.notes...)
+	d, err := plan.draw(ctx, c, p.model)
 	if err != nil {
 		return Output{}, fmt.Errorf("draw %s: %w", p.Src, err)
 	}
@@ -89,54 +85,14 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Src:    p.Src,
 			Dest:   p.Dest,
 			Config: map[string]any{"width": plan.width, "height": plan.height},
-			Size:   strconv.FormatInt(size, 10),
-			Stats:  measured(),
+			Size:   strconv.FormatInt(d.size, 10),
+			Stats:  d.stats,
 		},
-		Images:   images,
-		Renderer: "raster",
+		Images:   d.images,
+		Renderer: d.renderer,
+		Device:   d.device,
 		Width:    plan.width,
 		Height:   plan.height,
 		Warnings: plan.warnings,
 	}, nil
-}
-
-func load(ctx context.Context, c *modules.Call, src string) (*mesh.Mesh, error) {
-	info, err := c.Workspace.Stat(src)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fault.As(fault.Permanent, errors.New("it is not a regular file"))
-	}
-	f, err := c.Workspace.Open(src)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if strings.EqualFold(path.Ext(src), ".stl") {
-		return mesh.ReadSTL(ctx, f)
-	}
-	return mesh.ReadOBJ(ctx, f)
-}
-
-// draw writes one picture for each view, and returns their names and the bytes of all.
-func draw(ctx context.Context, c *modules.Call, m *mesh.Mesh, p *plan) (images []string, size int64, err error) {
-	scene, err := raster.NewScene(ctx, m)
-	if err != nil {
-		return nil, 0, err
-	}
-	for i, view := range p.views {
-		var img *image.RGBA
-		img, err = scene.Render(ctx, raster.Options{Width: p.width, Height: p.height, View: view, Background: p.background})
-		if err != nil {
-			return nil, 0, err
-		}
-		name := p.name(i)
-		n, err := write(c.Workspace, name, img)
-		if err != nil {
-			return nil, 0, err
-		}
-		images, size = append(images, name), size+n
-	}
-	return images, size, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/modules/gear"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/screenshot"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 const tetrahedron = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
@@ -21,6 +22,7 @@ const tetrahedron = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4
 func call(t *testing.T) *modules.Call {
 	t.Helper()
 	c, _ := moduletest.Call(t)
+	c.Tools = &tool.Set{Override: func(string) string { return "/nowhere" }} // no Chromium: raster draws
 	require.NoError(t, c.Workspace.WriteFile("part.obj", []byte(tetrahedron)))
 	return c
 }
@@ -60,14 +62,16 @@ func TestArgsAreReadAsOnACommandLine(t *testing.T) {
 	c := call(t)
 	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
 		"src": "part.obj", "dest": "a.jpg", "config": map[string]any{"width": 10, "height": 20},
-		"args": []any{"-w 30", "--height=40", "--background", "#102030", "--poster", "--verbose"},
+		"args": []any{"-w 30", "--height=40", "--background", "#102030", "--poster", "--verbose", "-r 2", "-c", "--renderer raster"},
 	})
 	require.NoError(t, err)
 	img := decode(t, c, "a.jpg", jpeg.Decode)
 	require.Equal(t, image.Pt(30, 40), img.Bounds().Size())
 	r, g, b, _ := img.At(0, 0).RGBA()
 	require.InDeltaSlice(t, []float64{0x10, 0x20, 0x30}, []float64{float64(r >> 8), float64(g >> 8), float64(b >> 8)}, 4)
-	require.Equal(t, []any{}, out["warnings"])
+	require.Equal(t, []any{
+		"option -r was not used; nothing is known of what it means", "option -c was not used; nothing is known of what it means",
+	}, out["warnings"])
 }
 
 func TestSeveralAnglesAreNumbered(t *testing.T) {
@@ -107,11 +111,20 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 		props map[string]any
 		want  string
 	}{
-		{"a format", map[string]any{"src": "a.glb"}, `prop "src" is "a.glb", and this version draws .obj and .stl, not .glb, which comes with a later version; convert it first`},
-		{"no format", map[string]any{"src": "a"}, `prop "src" must end in .obj or .stl, got "a"`},
-		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and this version writes .png and .jpg`},
-		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, `prop "config.use_gpu" is true, and this version draws in software, without a GPU; leave it out, the renderers that use one (three.js, Cycles) come with a later version`},
-		{"an option", map[string]any{"args": []any{"-r 2"}}, `option "-r" is not known; there are -w, -h, --width, --height, --background, --camera-angles, --poster and --verbose`},
+		{"another model", map[string]any{"src": "a.fbx"}, "read a.fbx: it is fbx, and GLB, glTF, OBJ, STL and PLY are drawn; convert it first (AssetConverter)"},
+		{"rubbish under a good name", map[string]any{"src": "bad.glb"}, "read bad.glb: it is none of GLB, glTF, OBJ, STL and PLY, which are drawn"},
+		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "empty.gltf draws no triangle"},
+		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and pictures are .png or .jpg`},
+		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, "draw part.obj: Chromium is missing: "},
+		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three`},
+		{"a renderer without its program", map[string]any{"renderer": "three"}, "draw part.obj: Chromium is missing: "},
+		{"a renderer that is to come", map[string]any{"renderer": "cycles"}, `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`},
+		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three or raster`},
+		{"settings that are none", map[string]any{"viewerConfig": "{"}, "the viewer's settings are no JSON: unexpected end of JSON input"},
+		{"a light", map[string]any{"viewerConfig": map[string]any{"lights": []any{map[string]any{"type": "laser"}}}}, `the viewer's setting "lights": lamp 0: its type laser is neither directional nor ambient`},
+		{"an exposure", map[string]any{"args": []any{`--viewer-config '{"exposure": -1}'`}}, `the viewer's setting "exposure": -1 is no number from 0 to 1000`},
+		{"an orbit", map[string]any{"viewerConfig": `{"camera-orbit": "auto 1deg"}`}, `the viewer's setting "camera-orbit": "auto" is no angle, such as 32deg or 0.5rad`},
+		{"an option", map[string]any{"args": []any{"-x 2"}}, `option "-x" is not known; there are -w, -h, --width, --height, --background, --camera-angles, --viewer-config, --renderer, --poster and --verbose`},
 		{"an angle", map[string]any{"args": []any{"--camera-angles sideways"}}, `option --camera-angles is "sideways"; write front, back, left, right, top, bottom or turntable:N`},
 		{"a long turntable", map[string]any{"args": []any{"--camera-angles turntable:1000"}}, `option --camera-angles is "turntable:1000", and turntable takes 1 to 360 pictures`},
 		{"a colour", map[string]any{"args": []any{"--background #12"}}, `option --background is "#12"; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa`},
@@ -122,12 +135,16 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 		{"an open quote", map[string]any{"args": []any{"'"}}, `prop "args" can't be split into words`},
 		{"a missing file", map[string]any{"src": "b.obj"}, "b.obj"},
 		{"a folder", map[string]any{"src": "dir.obj"}, "read dir.obj: it is not a regular file"},
-		{"no model", map[string]any{"src": "bad.obj"}, "read bad.obj: the OBJ has no faces"},
+		{"no model", map[string]any{"src": "bad.obj"}, "read bad.obj: it is none of GLB, glTF, OBJ, STL and PLY, which are drawn"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := call(t)
 			require.NoError(t, c.Workspace.MkdirAll("dir.obj"))
-			require.NoError(t, c.Workspace.WriteFile("bad.obj", []byte("hello")))
+			for name, text := range map[string]string{
+				"bad.obj": "hello", "bad.glb": "hello", "a.fbx": "Kaydara FBX Binary  \x00", "empty.gltf": `{"asset": {"version": "2.0"}}`,
+			} {
+				require.NoError(t, c.Workspace.WriteFile(name, []byte(text)))
+			}
 			props := map[string]any{"src": "part.obj"}
 			for key, v := range tt.props {
 				props[key] = v
@@ -145,14 +162,20 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	c := call(t)
 	require.NoError(t, c.Workspace.WriteFile("part.obj", []byte("usemtl red\n"+tetrahedron)))
 	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
-		"src": "part.obj", "viewerConfig": `{"a": 1}`, "config": map[string]any{"width": 8, "height": 8, "samples": 64},
+		"src": "part.obj", "viewerConfig": `{"a": 1, "exposure": "0.8", "environmentImage": "https://example.com/a.hdr"}`,
+		"config": map[string]any{"width": 8, "height": 8, "samples": 64},
 	})
 	require.NoError(t, err)
+	warnings := out["warnings"].([]any)
+	require.Contains(t, warnings[4], "raster drew, in software and at lower quality, since Chromium is missing: ")
 	require.Equal(t, []any{
-		"config.samples was not used; this renderer always takes 16 samples per pixel",
-		"viewerConfig was not used; this renderer has its own light and camera",
-		"the materials that part.obj names are not drawn; colours at its vertices would be",
-	}, out["warnings"])
+		"config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own",
+		`the viewer's setting "a" was not used; known are background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
+		`the viewer's environment "https://example.com/a.hdr" was not used; there are room and none, and a picture is not fetched`,
+		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
+		warnings[4],
+		"the viewer's light was not used; raster has its own",
+	}, warnings)
 }
 
 func TestATaskThatIsNotDoneInTimeSaysSo(t *testing.T) {
