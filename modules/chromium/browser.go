@@ -161,7 +161,7 @@ func (b *browser) call(method string, params, answer any) error {
 			return errors.New("Chromium's page crashed; the model may be too large for this machine")
 		case m.ID != b.calls:
 		case m.Error != nil:
-			return fmt.Errorf("Chromium refuses %s: %s", method, m.Error.Message)
+			return fmt.Errorf("call %s of Chromium: %s", method, m.Error.Message)
 		case answer == nil:
 			return nil
 		default:

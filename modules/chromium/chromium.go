@@ -36,36 +36,13 @@ type Chromium struct {
 	Env   []string
 }
 
-// A Look is the light that a model is seen in. The zero value is a bright room with the lamps of a studio.
-type Look struct {
-	Environment          string   `json:"environment,omitzero"`          // "none" is none; else a room
-	EnvironmentIntensity *float64 `json:"environmentIntensity,omitzero"` // 0.65
-	Exposure             *float64 `json:"exposure,omitzero"`             // 1
-	ToneMapping          string   `json:"toneMapping,omitzero"`          // neutral, aces, agx, reinhard, linear, none
-	Lights               []Light  `json:"lights,omitzero"`               // nil are those of a studio
-}
-
-// A Light is a lamp beside the room's. It turns with the camera.
-type Light struct {
-	Type      string      `json:"type"`              // ambient or directional
-	Color     string      `json:"color"`             // #rrggbb
-	Intensity float64     `json:"intensity"`         // 1 is a grey day
-	Position  *[3]float64 `json:"position,omitzero"` // where a directional light comes from: right, up and towards the camera
-}
-
-// A View is the side from which a model is seen, in degrees, as raster.View.
-type View struct {
-	Azimuth   float64 `json:"azimuth"`
-	Elevation float64 `json:"elevation"`
-}
-
 // A Job is one model and the pictures to make of it.
 type Job struct {
 	Model         string   // real path of a GLB that holds all it needs
 	Extensions    []string // that it uses
-	Look          Look
+	Look          threejs.Look
 	Width, Height int // pixels
-	Views         []View
+	Views         []threejs.View
 	GPU           bool // it is an error where the driver draws in software
 }
 
@@ -219,7 +196,7 @@ type painted struct {
 }
 
 // picture draws a model from one side.
-func (p *page) picture(j Job, v View) (*image.RGBA, painted, error) {
+func (p *page) picture(j Job, v threejs.View) (*image.RGBA, painted, error) {
 	img := image.NewRGBA(image.Rect(0, 0, j.Width, j.Height))
 	var out painted
 	for y := 0; y < j.Height; y += p.Height {
@@ -227,7 +204,7 @@ func (p *page) picture(j Job, v View) (*image.RGBA, painted, error) {
 			arguments, err := json.Marshal(struct {
 				Width  int `json:"width"`
 				Height int `json:"height"`
-				View
+				threejs.View
 				X int `json:"x"`
 				Y int `json:"y"`
 			}{j.Width, j.Height, v, x, y})

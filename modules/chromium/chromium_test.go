@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/raster"
+	"github.com/millrace/millrace/modules/threejs"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -44,7 +45,7 @@ func TestAPictureIsPutTogetherFromTiles(t *testing.T) {
 		pictures = append(pictures, p)
 		return nil
 	}
-	job := chromium.Job{Model: box, Width: 2100, Height: 60, Views: []chromium.View{{Azimuth: 32, Elevation: 22}, chromium.View(raster.View{Azimuth: 180})}}
+	job := chromium.Job{Model: box, Width: 2100, Height: 60, Views: []threejs.View{{Azimuth: 32, Elevation: 22}, threejs.View(raster.View{Azimuth: 180})}}
 	r, err := c.Draw(t.Context(), job, keep)
 	require.NoError(t, err)
 	require.Equal(t, int64(12), r.Triangles)
@@ -78,7 +79,7 @@ func TestWhatThePageCannotDrawIsRefusedForGood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := tt.job
-			job.Width, job.Height, job.Views = 16, 16, make([]chromium.View, 1)
+			job.Width, job.Height, job.Views = 16, 16, make([]threejs.View, 1)
 			if tt.text != "" {
 				job.Model = filepath.Join(t.TempDir(), "a.glb")
 				require.NoError(t, os.WriteFile(job.Model, []byte(tt.text), 0o600))
@@ -95,7 +96,7 @@ func TestABrowserEndsWithItsContext(t *testing.T) {
 	c := here(t)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("enough"))
 	defer cancel()
-	_, err := c.Draw(ctx, chromium.Job{Model: box, Width: 16, Height: 16, Views: make([]chromium.View, 1000)}, func(int, chromium.Picture) error { return nil })
+	_, err := c.Draw(ctx, chromium.Job{Model: box, Width: 16, Height: 16, Views: make([]threejs.View, 1000)}, func(int, chromium.Picture) error { return nil })
 	require.EqualError(t, err, "enough")
 	nothing(t)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/raster"
+	"github.com/millrace/millrace/modules/threejs"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -47,7 +48,7 @@ func (pl *plan) drawHere(ctx context.Context, c *modules.Call, m *model) (*drawn
 		return nil, err
 	}
 	pl.warnings = append(pl.warnings, notes...)
-	if pl.look.Lights != nil || pl.look.Environment != "" || pl.look.Exposure != nil || pl.look.ToneMapping != "" || pl.look.EnvironmentIntensity != nil {
+	if pl.look.Given() {
 		pl.warn("the viewer's light was not used; raster has its own")
 	}
 	scene, err := raster.NewScene(ctx, triangles)
@@ -81,7 +82,7 @@ func (pl *plan) drawThere(ctx context.Context, c *modules.Call, m *model) (*draw
 	defer os.Remove(file)
 	job := chromium.Job{Model: file, Extensions: doc.Used, Look: pl.look, Width: pl.width, Height: pl.height, GPU: pl.gpu}
 	for _, v := range pl.views {
-		job.Views = append(job.Views, chromium.View(v))
+		job.Views = append(job.Views, threejs.View(v))
 	}
 	d := &drawn{renderer: three}
 	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env}

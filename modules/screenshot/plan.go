@@ -9,8 +9,8 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/argv"
-	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/raster"
+	"github.com/millrace/millrace/modules/threejs"
 )
 
 const (
@@ -27,8 +27,8 @@ type plan struct {
 	pattern       string // of the names; %d stands for the number
 	renderer      string
 	gpu           bool
-	look          chromium.Look
-	orbit         *raster.View // of the viewer's settings
+	look          threejs.Look
+	orbit         *threejs.View // of the viewer's settings
 	warnings      []string
 	problems      []modules.Problem
 }
@@ -51,7 +51,7 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	if len(pl.views) == 0 {
 		pl.views = []raster.View{raster.ThreeQuarter()}
 		if pl.orbit != nil {
-			pl.views[0] = *pl.orbit
+			pl.views[0] = raster.View(*pl.orbit)
 		}
 	}
 	if len(pl.views) > maxViews {
@@ -151,7 +151,7 @@ func (pl *plan) option(flag, value string) {
 	case "-h", "--height":
 		pl.height = pl.pixels(flag, value)
 	case "--background":
-		c, ok := parseColor(value)
+		c, ok := threejs.ParseColor(value)
 		if !ok {
 			pl.refuse("args", "option --background is %q; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa", value)
 		}
@@ -192,6 +192,23 @@ func (pl *plan) angle(name string) {
 		return
 	}
 	pl.views = append(pl.views, view)
+}
+
+// viewer reads the settings of a web viewer; args win over them.
+func (pl *plan) viewer(at string, settings any) {
+	s, unused, err := threejs.ReadSettings(settings)
+	if err != nil {
+		pl.refuse(at, "%v", err)
+		return
+	}
+	pl.warnings = append(pl.warnings, unused...)
+	pl.look, pl.orbit = s.Look, s.Orbit
+	if s.Background != nil && !pl.backgroundSet {
+		pl.background, pl.backgroundSet = *s.Background, true
+	}
+	if s.AutoRotate {
+		pl.warn(`the viewer's setting "autoRotate" was not used; a picture stands still (--camera-angles turntable:N)`)
+	}
 }
 
 func (pl *plan) size() {
@@ -251,30 +268,4 @@ func (pl *plan) name(i int) string {
 		return pl.pattern
 	}
 	return pl.pattern[:at] + strconv.Itoa(i) + pl.pattern[at+len("%d"):]
-}
-
-// parseColor reads a colour as CSS writes it.
-func parseColor(s string) (color.NRGBA, bool) {
-	switch strings.ToLower(s) {
-	case "transparent", "none":
-		return color.NRGBA{}, true
-	case "white":
-		return color.NRGBA{R: 255, G: 255, B: 255, A: 255}, true
-	case "black":
-		return color.NRGBA{A: 255}, true
-	case "gray", "grey":
-		return color.NRGBA{R: 128, G: 128, B: 128, A: 255}, true
-	}
-	digits, ok := strings.CutPrefix(s, "#")
-	if len(digits) == 3 {
-		digits = string([]byte{digits[0], digits[0], digits[1], digits[1], digits[2], digits[2]})
-	}
-	if len(digits) == 6 {
-		digits += "ff"
-	}
-	n, err := strconv.ParseUint(digits, 16, 32)
-	if !ok || len(digits) != 8 || err != nil {
-		return color.NRGBA{}, false
-	}
-	return color.NRGBA{R: uint8(n >> 24), G: uint8(n >> 16), B: uint8(n >> 8), A: uint8(n)}, true
 }

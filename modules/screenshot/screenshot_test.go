@@ -170,8 +170,8 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	require.Contains(t, warnings[4], "raster drew, in software and at lower quality, since Chromium is missing: ")
 	require.Equal(t, []any{
 		"config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own",
-		`the viewer's setting "a" was not used; known are background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
-		`the viewer's environment "https://example.com/a.hdr" was not used; there are room and none, and a picture is not fetched`,
+		`the viewer's setting "a" was not used; known are autoRotate, autoRotateSpeed, background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
+		`the viewer's setting "environmentImage" was not used; there are room and none, and a picture is not fetched`,
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
 		"the viewer's light was not used; raster has its own",

@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/modules/fbx2gltf"
 	"github.com/millrace/millrace/modules/ffmpeg"
 	"github.com/millrace/millrace/modules/findasset"
+	"github.com/millrace/millrace/modules/glbhtmlembed"
 	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
 	"github.com/millrace/millrace/modules/imagemagick"
@@ -29,6 +30,7 @@ import (
 	"github.com/millrace/millrace/modules/template"
 	"github.com/millrace/millrace/modules/unzip"
 	"github.com/millrace/millrace/modules/usdchecker"
+	"github.com/millrace/millrace/modules/viewermigration"
 	"github.com/millrace/millrace/modules/zip"
 )
 
@@ -43,6 +45,7 @@ func Modules() []modules.Module {
 		ffmpeg.Module,
 		findasset.Module,
 		gltfvalidator.Module,
+		glbhtmlembed.Module,
 		httpcall.Module,
 		imagemagick.Module,
 		kafka.Module,
@@ -59,6 +62,7 @@ func Modules() []modules.Module {
 		template.Module,
 		unzip.Module,
 		usdchecker.Module,
+		viewermigration.Module,
 		zip.Module,
 	}
 }
@@ -71,9 +75,7 @@ func PlannedNames() []string {
 	return []string{
 		"AssetConverter",
 		"GlTFConverter",
-		"GlbHtmlEmbed",
 		"ImageInfer",
-		"ViewerMigration",
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",
