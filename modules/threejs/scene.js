@@ -59,7 +59,7 @@ function stage(renderer, model, look) {
   if (look.environment !== 'none') {
     const maker = new PMREMGenerator(renderer);
     scene.environment = maker.fromScene(new RoomEnvironment(), 0.04).texture;
-    scene.environmentIntensity = look.environmentIntensity ?? 0.65;
+    scene.environmentIntensity = look.environmentIntensity ?? 0.55;
     maker.dispose();
   }
   if (look.background) scene.background = new Color(look.background);

@@ -20,7 +20,7 @@ const (
 // A Look is the light that a model is seen in. The zero value is a bright room with the lamps of a studio.
 type Look struct {
 	Environment          string   `json:"environment,omitzero"`          // "none" is none; else a room
-	EnvironmentIntensity *float64 `json:"environmentIntensity,omitzero"` // 0.65
+	EnvironmentIntensity *float64 `json:"environmentIntensity,omitzero"` // 0.55
 	Exposure             *float64 `json:"exposure,omitzero"`             // 1
 	ToneMapping          string   `json:"toneMapping,omitzero"`          // neutral, aces, agx, reinhard, linear, none
 	Lights               []Light  `json:"lights,omitzero"`               // nil are those of a studio
