@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A Surface is a primitive as a node shows it once: triangles in the world, in their rest pose without morphs.
 type Surface struct {
 	Primitive *Primitive
-	Corners   []uint32     // three by three, indices into what follows
+	Corners   []uint32     // three by three, counter-clockwise seen from outside; indices into what follows
 	Points    [][3]float32 // metres
 	Normals   [][3]float32 // of any length; nil where the primitive has none
 }
@@ -70,6 +71,9 @@ func (s *surveyor) show(ctx context.Context, n *Node, at int, p *Primitive, f fu
 				out.Normals[i] = narrow(m.normal(vecAt(normals, i)))
 			}
 		}
+		if len(out.Points) > 0 && move(0).Det() < 0 {
+			out.Corners = turned(corners)
+		}
 		return f(out)
 	}
 	if n.Skin != nil {
@@ -85,6 +89,15 @@ func (s *surveyor) show(ctx context.Context, n *Node, at int, p *Primitive, f fu
 		m := s.world[at].Mul(place)
 		return each(func(int) Matrix { return m })
 	})
+}
+
+// turned is triangles with their other side outside: what mirrors turns them.
+func turned(corners []uint32) []uint32 {
+	out := slices.Clone(corners)
+	for i := 0; i+2 < len(out); i += 3 {
+		out[i+1], out[i+2] = out[i+2], out[i+1]
+	}
+	return out
 }
 
 // bent is how the joints of a skin move each vertex of a primitive.

@@ -2,6 +2,7 @@ package screenshot_test
 
 import (
 	"image"
+	"image/jpeg"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -90,4 +91,42 @@ func overlap(a, b image.Image) float64 {
 		}
 	}
 	return float64(both) / float64(either)
+}
+
+func TestAPictureOfAMeshIsDrawnByThreeToo(t *testing.T) {
+	c := real(t, assimp+"BoxTextured-glTF-Binary/BoxTextured.glb")
+	require.NoError(t, c.Workspace.WriteFile("part.obj", []byte(tetrahedron)))
+	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+		"src": "part.obj", "dest": "turn_%d.jpg", "config": map[string]any{"width": 64, "height": 48},
+		"args":         []any{"--camera-angles", "turntable:3", "--camera-angles top"},
+		"viewerConfig": `{"background": "#ff0000", "environment": "none", "lights": [{"type": "ambient", "intensity": 0}], "toneMapping": "linear"}`,
+	})
+	require.NoError(t, err)
+	require.Equal(t, []any{"turn_0.jpg", "turn_1.jpg", "turn_2.jpg", "turn_3.jpg"}, out["images"])
+	require.Equal(t, "three", out["renderer"])
+	img := decode(t, c, "turn_0.jpg", jpeg.Decode)
+	require.Equal(t, image.Pt(64, 48), img.Bounds().Size())
+	r, g, _, _ := img.At(1, 1).RGBA()
+	require.Greater(t, r, uint32(0xf000), "the background")
+	require.Less(t, g, uint32(0x1000))
+	r, _, _, _ = img.At(32, 24).RGBA()
+	require.Less(t, r, uint32(0x2000), "without light the model is black")
+}
+
+func TestCompressedGeometryIsUnpackedByThree(t *testing.T) {
+	c := real(t, assimp+"BoxTextured-glTF-Binary/BoxTextured.glb")
+	draco := "/usr/share/assimp/models/glTF2/draco/2CylinderEngine.gltf"
+	doc, err := os.ReadFile(draco)
+	require.NoError(t, err)
+	buffer, err := os.ReadFile(filepath.Join(filepath.Dir(draco), "2CylinderEngine.bin"))
+	require.NoError(t, err)
+	require.NoError(t, c.Workspace.WriteFile("2CylinderEngine.gltf", doc))
+	require.NoError(t, c.Workspace.WriteFile("2CylinderEngine.bin", buffer))
+	props := map[string]any{"src": "2CylinderEngine.gltf", "config": map[string]any{"width": 64, "height": 64}}
+	out, err := screenshot.Module.Run(t.Context(), c, props)
+	require.NoError(t, err)
+	require.Equal(t, "three", out["renderer"])
+	props["renderer"] = "raster"
+	_, err = screenshot.Module.Run(t.Context(), c, props)
+	require.ErrorContains(t, err, "its geometry is compressed (Draco or meshopt), which raster can't read; install Chromium, or unpack it first (MeshOptimizer)")
 }
