@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/raster"
+	"github.com/millrace/millrace/modules/raster/mesh"
 	"github.com/millrace/millrace/modules/threejs"
 	"github.com/millrace/millrace/modules/tool"
 )
@@ -59,6 +60,27 @@ func TestAPictureIsPutTogetherFromTiles(t *testing.T) {
 		require.Zero(t, p.Image.RGBAAt(0, 0).A)
 	}
 	nothing(t)
+}
+
+func TestTheCameraStandsWhereTheRasterisersDoes(t *testing.T) {
+	cube := &mesh.Mesh{} // BoxTextured's
+	for i := range 8 {
+		cube.Positions = append(cube.Positions, mesh.Vec{float32(i&1) - 0.5, float32(i>>1&1) - 0.5, float32(i>>2&1) - 0.5})
+	}
+	cube.Triangles = [][3]uint32{{0, 1, 2}, {3, 4, 5}, {6, 7, 0}}
+	scene, err := raster.NewScene(t.Context(), cube)
+	require.NoError(t, err)
+	views := append(raster.Turntable(3), raster.ThreeQuarter(), raster.View{Elevation: 90}, raster.View{Elevation: -90})
+	job := chromium.Job{Model: box, Width: 40, Height: 30}
+	for _, v := range views {
+		job.Views = append(job.Views, threejs.View(v))
+	}
+	_, err = here(t).Draw(t.Context(), job, func(i int, p chromium.Picture) error {
+		want, err := scene.Camera(t.Context(), raster.Options{Width: job.Width, Height: job.Height, View: views[i]})
+		require.InDeltaSlice(t, want[:], p.Matrix[:], 1e-5)
+		return err
+	})
+	require.NoError(t, err)
 }
 
 func TestWhatThePageCannotDrawIsRefusedForGood(t *testing.T) {

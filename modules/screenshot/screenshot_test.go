@@ -1,10 +1,14 @@
 package screenshot_test
 
 import (
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/jpeg"
 	"image/png"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -156,6 +160,42 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 			require.Error(t, err, "nothing was written")
 		})
 	}
+}
+
+func TestAModelThatIsTooLargeIsRefusedBeforeItIsDrawn(t *testing.T) {
+	const head = `{"asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0, 1, 2, 3, 4]}],
+		"nodes": [{"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}], "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+		"accessors": [{"componentType": 5126, "type": "VEC3", "count": `
+	for _, tt := range []struct{ name, text, want string }{
+		{"triangles", head + `15000000}]}`, "big.gltf draws 25000000 triangles, more than the 20000000 that are drawn"},
+		{
+			"texels of one picture", head + `3}], "images": [{"uri": "data:image/png;base64,` + pngOf(9000, 9000) + `"}]}`,
+			"big.gltf has a picture of 9000 x 9000 texels, more than the 64 million that are drawn",
+		},
+		{
+			"texels of all", head + `3}], "images": [` + strings.Repeat(`{"uri": "data:image/png;base64,`+pngOf(8000, 8000)+`"},`, 8) +
+				`{"uri": "data:image/png;base64,` + pngOf(8000, 8000) + `"}]}`,
+			"big.gltf has pictures of 549 million texels, more than the 512 that are drawn",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := call(t)
+			require.NoError(t, c.Workspace.WriteFile("big.gltf", []byte(tt.text)))
+			_, err := modules.Probe(t.Context(), screenshot.Module, c, map[string]any{"src": "big.gltf"})
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, fault.Permanent, fault.Of(err))
+		})
+	}
+}
+
+// pngOf is the beginning of a PNG that says it is so large.
+func pngOf(width, height uint32) string {
+	text := []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
+	text = binary.BigEndian.AppendUint32(text, width)
+	text = binary.BigEndian.AppendUint32(text, height)
+	text = append(text, 8, 6, 0, 0, 0)
+	text = binary.BigEndian.AppendUint32(text, crc32.ChecksumIEEE(text[12:]))
+	return base64.StdEncoding.EncodeToString(text)
 }
 
 func TestWhatIsNotUsedIsAWarning(t *testing.T) {
