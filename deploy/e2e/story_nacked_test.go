@@ -46,13 +46,14 @@ type nacked struct {
 
 // KEDA's own trigger takes a message that waits out its delay for one that runs; our scaler knows what runs.
 func TestAMessageHandedBackForLongLetsItsClassGoToZero(t *testing.T) {
+	t.Parallel()
 	delay := nackedFor(t)
 	bareNode(t)
 	gpus(t, "1")
 	nodeLabels(t, hasGPU)
 	ours, theirs := newGate(t), newGate(t)
 	o := &nacked{gate: ours, class: "gpu", mill: newMill(t, "nacked", plan{
-		overlay: "kubernetes", queue: "sqs", gpu: true, pipelines: map[string]string{gated: ours.pipeline()}, settings: []string{ours.allowed()},
+		overlay: "kubernetes", queue: "sqs", gpu: true, pipelines: map[string]string{gated: ours.pipeline()}, settings: []string{ours.allowed(), noGPU},
 		patches: []object{soon},
 	})}
 	o.apply()

@@ -209,6 +209,9 @@ func TestEveryFaultOfTheScalerIsNamed(t *testing.T) {
 		{"it may mark, and asks for itself", func(c *cluster) { c.me, c.rights["patch pods"] = scaler, false }, "Scaler", queue.Bad, "millrace-scaler may not patch pods"},
 		{"it may too much", func(c *cluster) { c.rights["create pods/exec"] = true }, "Scaler", queue.Warning, "millrace-scaler may create pods/exec, and needs not"},
 		{"it does not know the queue", func(c *cluster) { at(triggerOf(c, "gpu"), "metadata")["queue"] = "tpu" }, "Scaler", queue.Bad, `asks for the queue "tpu", which the scaler does not know`},
+		{"it does not find the pods", func(c *cluster) {
+			at(c.of("Deployment", "millrace-gpu"), "spec", "template", "metadata", "labels")["millrace/class"] = "cuda"
+		}, "Scaler", queue.Bad, `pods of millrace-gpu are of class "cuda", and ScaledObject millrace-gpu asks for "gpu": their jobs don't count`},
 		{"it counts another queue", func(c *cluster) { at(c.of("ConfigMap", "millrace-queues"), "data")["heavy"] = "sqs:heavy-2?limit=3" }, "Scaler", queue.Bad, `the scaler counts sqs:heavy for "heavy", and millrace-heavy takes from sqs:heavy-2`},
 		{"no such Service", func(c *cluster) { at(triggerOf(c, "gpu"), "metadata")["scalerAddress"] = "scaler.millrace.svc:9090" }, "Scaler", queue.Bad, "there is none of that name"},
 		{"no such port", func(c *cluster) {

@@ -109,7 +109,9 @@ func (s *survey) lookAtQueues(d *deployment) {
 		watched[name], _, _ = strings.Cut(ref, "?")
 	}
 	s.check("Scaler", "queues", "it watches those that workers take from", func(v *verdict) {
-		for _, so := range s.scaled {
+		for i := range s.scaled {
+			so := &s.scaled[i]
+			s.lookAtClass(v, so)
 			for _, t := range so.Spec.Triggers {
 				name := t.Metadata["queue"]
 				if !t.isOurs() {
@@ -127,4 +129,22 @@ func (s *survey) lookAtQueues(d *deployment) {
 			}
 		}
 	})
+}
+
+// lookAtClass looks whether the scaler finds the pods that a ScaledObject scales: by the class that is called as their queue.
+func (s *survey) lookAtClass(v *verdict, so *scaledObject) {
+	var ours []string
+	for i := range so.Spec.Triggers {
+		if t := &so.Spec.Triggers[i]; t.isOurs() {
+			ours = append(ours, t.Metadata["queue"])
+		}
+	}
+	at := slices.IndexFunc(s.deployments, func(d deployment) bool { return d.Metadata.Name == so.Spec.Target.Name })
+	if at < 0 || len(ours) == 0 {
+		return
+	}
+	if class := s.deployments[at].Spec.Template.Metadata.Labels[classLabel]; !slices.Contains(ours, class) {
+		v.bad("Label the pods "+classLabel+"="+ours[0]+", or call the queue as their class.",
+			"pods of %s are of class %q, and ScaledObject %s asks for %q: their jobs don't count", so.Spec.Target.Name, class, so.Metadata.Name, ours[0])
+	}
 }
