@@ -80,6 +80,11 @@ func TestEveryFaultOfScalingIsNamed(t *testing.T) {
 			c.add("HorizontalPodAutoscaler", "cpu", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}})
 			c.add("HorizontalPodAutoscaler", "keda-hpa-millrace-light", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}})
 		}, "ScaledObject millrace-light", queue.Bad, "HorizontalPodAutoscaler cpu scales millrace-light too"},
+		{"another ScaledObject", func(c *cluster) {
+			c.add("ScaledObject", "mine", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}, "status": object{
+				"conditions": []any{object{"type": "Ready", "status": "True"}},
+			}})
+		}, "ScaledObject millrace-light", queue.Bad, "ScaledObject mine scales millrace-light too"},
 		{"nothing to scale", func(c *cluster) {
 			at(c.of("ScaledObject", "millrace-light"), "spec")["scaleTargetRef"] = object{"name": "gone"}
 		}, "ScaledObject millrace-light", queue.Bad, "there is no Deployment gone"},

@@ -93,7 +93,7 @@ func (s *survey) lookAtBounds(v *verdict, so *scaledObject, d *deployment) {
 		v.warn("Take fallback out, and alert on Ready=False.", "fallback can't lift pods from zero, and hides that KEDA gets no answer")
 	}
 	for _, other := range s.scaled {
-		if other.Metadata.Name != so.Metadata.Name && other.Spec.Target == so.Spec.Target {
+		if other.Metadata.Name != so.Metadata.Name && other.Spec.Target.Name == d.Metadata.Name && cmp.Or(other.Spec.Target.Kind, "Deployment") == "Deployment" {
 			v.bad("Delete one of them.", "ScaledObject %s scales %s too", other.Metadata.Name, d.Metadata.Name)
 		}
 	}
