@@ -2,7 +2,9 @@ package keda
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -20,8 +22,8 @@ const (
 	maxRequest = 64 << 10 // bytes of a request: a ScaledObject's metadata
 	maxStreams = 256      // of one client: KEDA has one for each ScaledObject
 	endFor     = 3 * time.Second
-	// streamFor is how long a stream lasts. After a good end KEDA comes back in 2 s, by then maybe to another replica; after an
-	// error it takes twice as long as after the one before, up to a minute, until there is a good end (KEDA v2.21).
+	// streamFor is how long a stream lasts. After a good end KEDA comes back in 2 s; after an error it takes twice as long as
+	// after the one before, up to a minute, until there is a good end (KEDA v2.21).
 	streamFor = 5 * time.Minute
 )
 
@@ -31,8 +33,13 @@ type answerer struct {
 	*Scaler
 }
 
-// Serve answers KEDA on l until ctx ends.
+// Serve answers KEDA on l until ctx ends, and looks at queues and pods meanwhile: so what was asked before is still answered.
 func (s *Scaler) Serve(ctx context.Context, l net.Listener) error {
+	looking, end := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.Run(looking) })
+	defer wg.Wait()
+	defer end()
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxRequest), grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(10 * time.Second),
 		// a client that is gone without a word must not keep a queue watched
@@ -59,7 +66,10 @@ func (s *Scaler) Serve(ctx context.Context, l net.Listener) error {
 	t := time.AfterFunc(endFor, server.Stop)
 	defer t.Stop()
 	server.GracefulStop()
-	return <-served
+	if err := <-served; !errors.Is(err, grpc.ErrServerStopped) { // else it was to end before it began
+		return err
+	}
+	return nil
 }
 
 // trigger is what a ScaledObject wants to know.
@@ -68,6 +78,7 @@ func (a answerer) trigger(ref *externalscaler.ScaledObjectRef) (trigger, *watch,
 	if err != nil {
 		return t, nil, status.Error(codes.InvalidArgument, err.Error())
 	}
+	t.elsewhere = a.cfg.Pods != nil && ref.GetNamespace() != "" && ref.GetNamespace() != a.cfg.Pods.Namespace()
 	w, err := a.find(t)
 	if err != nil {
 		return t, nil, status.Error(codes.NotFound, err.Error())

@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ import (
 
 	"github.com/millrace/millrace/keda"
 	"github.com/millrace/millrace/keda/externalscaler"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/worker/queue"
@@ -40,13 +43,10 @@ func serve(t *testing.T, c keda.Config) (addr string, stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { s.Run(ctx) })
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		wg.Wait()
 		require.NoError(t, <-served)
 	})
 	t.Cleanup(stop)
@@ -100,6 +100,7 @@ func TestKEDAIsToldHowMuchThereIsAndWhenThatBegins(t *testing.T) {
 	metrics, err := client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{ScaledObjectRef: light(), MetricName: "millrace-light"})
 	require.NoError(t, err)
 	require.Len(t, metrics.GetMetricValues(), 1)
+	require.Equal(t, "millrace-light", metrics.GetMetricValues()[0].GetMetricName())
 	require.EqualValues(t, 7, metrics.GetMetricValues()[0].GetMetricValue())
 	require.InDelta(t, 7, metrics.GetMetricValues()[0].GetMetricValueFloat(), 0)
 	b.says(queue.Load{}, errors.New("an outage"))
@@ -125,6 +126,7 @@ func TestWhatCannotBeAnsweredIsSaidInASentence(t *testing.T) {
 		{"a queue that nobody named", &externalscaler.ScaledObjectRef{ScalerMetadata: map[string]string{"queue": "https://sqs.eu-west-1.amazonaws.com/1/theirs"}}, codes.NotFound, "metadata.queue must be one of light"},
 		{"no queue", &externalscaler.ScaledObjectRef{}, codes.NotFound, "metadata.queue must be one of light"},
 		{"a key that is misspelt", light("slot", "3"), codes.InvalidArgument, `there is no key "slot"`},
+		{"metadata without end", light("queue", strings.Repeat("x", 64<<10)), codes.ResourceExhausted, "larger than max"},
 		{"a queue that never answered", light(), codes.Unavailable, "find queue jobs: no answer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,6 +139,12 @@ func TestWhatCannotBeAnsweredIsSaidInASentence(t *testing.T) {
 	}
 	_, err := client.GetMetricSpec(t.Context(), light())
 	require.NoError(t, err, "the target is known whatever the broker does")
+	stream, err := client.StreamIsActive(t.Context(), light())
+	require.NoError(t, err)
+	b.says(queue.Load{Visible: 1}, nil)
+	r, err := stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "nothing is pushed of what is not known")
 }
 
 func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
@@ -146,7 +154,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	name := cluster.Add("light", busy)
 	cluster.Add("light", idle)
 	cluster.Add("gpu", busy)
-	w, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	b := &broker{load: queue.Load{InFlight: 30}} // all but one hidden for back-off
 	addr, _ := serve(t, keda.Config{Queues: queues(b), Pods: w})
@@ -156,9 +164,7 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err := stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult())
-	for cluster.Annotations(name)["millrace/busy"] == "" {
-		<-cluster.Changed()
-	}
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	metrics, err := client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{ScaledObjectRef: light(), MetricName: "m"})
 	require.NoError(t, err)
 	require.EqualValues(t, 5, metrics.GetMetricValues()[0].GetMetricValue())
@@ -170,6 +176,109 @@ func TestBusyPodsKeepTheirReplicasWhenNothingWaits(t *testing.T) {
 	r, err = stream.Recv()
 	require.NoError(t, err)
 	require.True(t, r.GetResult(), "and brings it back when it is due")
+	b.says(queue.Load{}, nil)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.False(t, r.GetResult())
+	b.says(queue.Load{}, errors.New("an outage"))
+	busy.Has(1, 0)
+	r, err = stream.Recv()
+	require.NoError(t, err)
+	require.True(t, r.GetResult(), "pods are asked though the broker does not answer")
+}
+
+func TestPodsOfAnotherNamespaceAreNotKnown(t *testing.T) {
+	cluster := podstest.New(t)
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	require.NoError(t, err)
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{InFlight: 3}}), Pods: w})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	for namespace, active := range map[string]bool{podstest.Namespace: false, "": false, "media": true} {
+		ref := light()
+		ref.Namespace = namespace
+		r, err := client.IsActive(t.Context(), ref)
+		require.NoError(t, err)
+		require.Equal(t, active, r.GetResult(), namespace)
+	}
+}
+
+func TestWhatWasAskedBeforeTheEndIsAnswered(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	addr, stop := serve(t, keda.Config{Queues: []keda.Queue{{Name: "light", Count: func(context.Context) (queue.Load, error) {
+		select {
+		case asked <- struct{}{}:
+			time.Sleep(500 * time.Millisecond) // until the end has begun
+		default:
+		}
+		return queue.Load{Visible: 1, Requests: 1}, nil
+	}}}})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := client.IsActive(t.Context(), light())
+		answered <- err
+	}()
+	<-asked
+	stop()
+	require.NoError(t, <-answered)
+}
+
+func TestAScalerThatEndsAsItBeginsEndsWell(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		s, err := keda.New(keda.Config{Queues: queues(&broker{})})
+		require.NoError(t, err)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		code, _ := get(t, s, "/readyz")
+		require.Equal(t, http.StatusOK, code)
+		require.NoError(t, s.Serve(ended, l))
+		code, _ = get(t, s, "/readyz")
+		require.Equal(t, http.StatusServiceUnavailable, code)
+	}
+}
+
+func TestAnAnswerThatDoesNotComeHoldsUpTheEndForSeconds(t *testing.T) {
+	asked := make(chan struct{})
+	addr, stop := serve(t, keda.Config{Queues: []keda.Queue{{Name: "light", Count: func(ctx context.Context) (queue.Load, error) {
+		close(asked)
+		<-ctx.Done()
+		return queue.Load{}, ctx.Err()
+	}}}})
+	stream, err := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials())).StreamIsActive(t.Context(), light())
+	require.NoError(t, err)
+	<-asked
+	began := time.Now()
+	stop()
+	require.Less(t, time.Since(began), 5*time.Second)
+	_, err = stream.Recv()
+	require.Error(t, err)
+}
+
+func TestOneMessageIsWork(t *testing.T) {
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{load: queue.Load{Visible: 1}})})
+	active, err := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials())).IsActive(t.Context(), light())
+	require.NoError(t, err)
+	require.True(t, active.GetResult())
+}
+
+func TestAnAPIServerThatHangsDelaysNoAnswer(t *testing.T) {
+	cluster := podstest.New(t)
+	busy := podstest.NewWorker(t)
+	busy.Has(1, time.Minute)
+	cluster.Add("light", busy)
+	cluster.Refuse("patch", podstest.Hangs)
+	w, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	require.NoError(t, err)
+	addr, _ := serve(t, keda.Config{Queues: queues(&broker{}), Pods: w})
+	client := externalscaler.NewExternalScalerClient(dial(t, addr, insecure.NewCredentials()))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // a mark is given up after 5
+	defer cancel()
+	active, err := client.IsActive(ctx, light())
+	require.NoError(t, err)
+	require.True(t, active.GetResult())
+	cluster.Await(t, func() bool { return cluster.Requests("patch") == 1 })
 }
 
 // pair is a certificate for 127.0.0.1 and for clients, its own authority.

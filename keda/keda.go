@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +25,9 @@ import (
 type Queue struct {
 	Name  string // what triggers call it, and the class of the workers that serve it
 	Count func(ctx context.Context) (queue.Load, error)
+	// Due says whether there is something besides messages that one of the workers must do. It is called once a minute at most, while
+	// somebody asks for the queue; nil: there never is.
+	Due func(ctx context.Context) (bool, error)
 }
 
 // Config is what a Scaler needs.
@@ -41,7 +43,7 @@ type Config struct {
 type Scaler struct {
 	cfg     Config
 	watches map[string]*watch
-	names   []string // of queues, in order
+	names   []string // of queues, in the order of the configuration
 	ending  chan struct{}
 }
 
@@ -66,15 +68,17 @@ func New(c Config) (*Scaler, error) {
 	if len(c.Queues) == 0 {
 		errs = append(errs, errors.New("scaler: no queue is given"))
 	}
-	slices.Sort(s.names)
 	return s, errors.Join(errs...)
 }
 
-// Run looks at queues and pods until ctx ends.
+// Run looks at queues and pods until ctx ends, for who is answered by Handler alone.
 func (s *Scaler) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, w := range s.watches {
 		wg.Go(func() { w.run(ctx) })
+		if w.queue.Due != nil {
+			wg.Go(func() { w.runDue(ctx) })
+		}
 	}
 	if s.cfg.Pods != nil {
 		wg.Go(func() { s.cfg.Pods.Run(ctx) })

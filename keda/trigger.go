@@ -2,6 +2,7 @@ package keda
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,9 +19,10 @@ const (
 
 // A trigger is what a ScaledObject's trigger says.
 type trigger struct {
-	queue  string
-	target int // messages for each replica
-	slots  int // that a pod has
+	queue     string
+	target    int  // messages for each replica
+	slots     int  // that a pod has
+	elsewhere bool // its pods are in a namespace where none are known
 }
 
 // keda's own keys, which a scaler is told as well.
@@ -29,9 +31,14 @@ var kedaKeys = []string{"scalerAddress", "enableTLS", "unsafeSsl"}
 // parseTrigger reads the metadata of a trigger; a key that ends in FromEnv has its value already. The error is a sentence.
 func parseTrigger(metadata map[string]string) (trigger, error) {
 	var t trigger
-	for key, value := range metadata {
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		value := metadata[key]
 		n, notNumber := strconv.Atoi(value)
-		switch name := strings.TrimSuffix(key, "FromEnv"); {
+		name := strings.TrimSuffix(key, "FromEnv")
+		if _, plain := metadata[name]; plain && name != key {
+			return t, fmt.Errorf("metadata: there is both %s and %s", name, key)
+		}
+		switch {
 		case slices.Contains(kedaKeys, name):
 			continue
 		case name == "queue":

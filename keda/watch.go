@@ -35,6 +35,7 @@ type watch struct {
 	pods  *pods.Watch // nil: nothing is known of pods
 	log   *slog.Logger
 	wake  chan struct{} // holds a token when somebody has begun to ask
+	met   bool          // a pod of the queue's class was seen, or it was said that none is; run's own
 
 	mu       sync.Mutex
 	streams  int           // guarded by mu: who is to be told of changes
@@ -63,6 +64,7 @@ func (w *watch) run(ctx context.Context) {
 	var next time.Time
 	for vain := 0; ctx.Err() == nil; {
 		if !w.watched() {
+			w.tidy(ctx)
 			w.rest(ctx, turn)
 			continue
 		}
@@ -137,7 +139,9 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	counted := time.Now()
 	var census pods.Census
 	if w.pods != nil {
-		census = w.pods.Census(ctx, w.queue.Name)
+		var mark func(context.Context)
+		census, mark = w.pods.Census(ctx, w.queue.Name)
+		defer mark(ctx)
 	}
 	if ctx.Err() != nil {
 		return load.Requests, ctx.Err()
@@ -166,7 +170,29 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	case err == nil && was:
 		w.log.InfoContext(ctx, "queue counted again", "queue", w.queue.Name)
 	}
+	w.miss(ctx, load.InFlight, census)
 	return load.Requests, err
+}
+
+// tidy has pods that are marked as busy marked no more once they are not, while nobody wants to know of the queue: their nodes
+// would be kept for ever.
+func (w *watch) tidy(ctx context.Context) {
+	if w.pods != nil && w.pods.Marked(w.queue.Name) {
+		_, mark := w.pods.Census(ctx, w.queue.Name)
+		mark(ctx)
+	}
+}
+
+// miss says once that messages are in flight while no pod was ever seen that may have them: they do not count then. They are
+// hidden for back-off, or the queue is not called as the class of its workers.
+func (w *watch) miss(ctx context.Context, inFlight int, c pods.Census) {
+	switch {
+	case w.met, !c.Complete, c.Pods == 0 && inFlight == 0:
+		return
+	case c.Pods == 0:
+		w.log.WarnContext(ctx, "in flight without pods", "queue", w.queue.Name, "label", pods.ClassLabel+"="+w.queue.Name)
+	}
+	w.met = true
 }
 
 // ask notes that somebody wants to know.

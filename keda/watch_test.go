@@ -1,12 +1,16 @@
 package keda_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +29,7 @@ type broker struct {
 	err  error
 	slow time.Duration
 	asks []time.Time
+	log  bytes.Buffer // of the scaler that start starts
 }
 
 func (b *broker) Count(ctx context.Context) (queue.Load, error) {
@@ -61,7 +66,12 @@ func (b *broker) asked() int {
 // start has a scaler of one queue, light, look at b while f runs.
 func start(t *testing.T, b *broker, f func(s *keda.Scaler)) {
 	t.Helper()
-	s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: b.Count}}})
+	startQueue(t, keda.Queue{Name: "light", Count: b.Count}, &b.log, f)
+}
+
+func startQueue(t *testing.T, q keda.Queue, log io.Writer, f func(s *keda.Scaler)) {
+	t.Helper()
+	s, err := keda.New(keda.Config{Queues: []keda.Queue{q}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -105,6 +115,12 @@ func TestABrokerIsAskedOnceASecondWhileSomebodyWantsToKnowAndThenNoMore(t *testi
 			require.InDelta(t, 30, b.asked(), 1, "interest lasts for a minute and a half")
 			b.says(queue.Load{Visible: 8}, nil)
 			require.Equal(t, 8, answer(t, s).Work, "who asks after a while does not get what was true then")
+			time.Sleep(91 * time.Second)
+			b.says(queue.Load{Visible: 9}, nil)
+			time.Sleep(3 * time.Second)
+			require.Equal(t, 9, answer(t, s).Work)
+			code, body := get(t, s, "/healthz")
+			require.Equal(t, http.StatusOK, code, body)
 		})
 	})
 }
@@ -142,6 +158,9 @@ func TestInAnOutageTheLastValueStandsWithItsAge(t *testing.T) {
 			time.Sleep(8 * time.Second)
 			require.Equal(t, 1, answer(t, s).Work, "it is noticed soon that it is over")
 		})
+		for _, once := range []string{"queue not counted", "queue counted again"} {
+			require.Equal(t, 1, strings.Count(b.log.String(), once), b.log.String())
+		}
 	})
 }
 
@@ -161,6 +180,40 @@ func TestABrokerThatHangsDelaysNobodyForLong(t *testing.T) {
 			code, body := get(t, s, "/healthz")
 			require.Equal(t, http.StatusOK, code, body)
 		})
+	})
+}
+
+func TestTheFirstAnswerMayTakeAsLongAsTheBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start(t, &broker{load: queue.Load{Visible: 2}, slow: 8 * time.Second}, func(s *keda.Scaler) {
+			require.Equal(t, 2, answer(t, s).Work)
+		})
+	})
+}
+
+func TestAScalerThatLooksAfterAQueueNoMoreIsUnhealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: func(context.Context) (queue.Load, error) {
+			<-hung
+			return queue.Load{}, nil
+		}}}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { s.Run(ctx) })
+		healthy := func() int {
+			code, _ := get(t, s, "/healthz")
+			return code
+		}
+		get(t, s, "/metrics-api?queue=light")
+		time.Sleep(time.Minute)
+		require.Equal(t, http.StatusOK, healthy())
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, http.StatusServiceUnavailable, healthy())
+		close(hung)
+		cancel()
+		wg.Wait()
 	})
 }
 

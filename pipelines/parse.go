@@ -204,9 +204,11 @@ func (p *parser) pipeline(root *node, pl *Pipeline) {
 			p.settings(f, &pl.Settings)
 		case "deadline":
 			pl.Settings.Deadline = p.duration(f)
+		case "requires":
+			pl.Requires = p.requires(f)
 		default:
 			p.unknown(f, "a pipeline", "name", "description", "params", "state", "tasks", "entries", "callbacks", "plugins",
-				"settings", "deadline")
+				"settings", "deadline", "requires")
 		}
 	}
 	if !root.has("tasks") && len(pl.Entries) == 0 {

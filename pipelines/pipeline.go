@@ -22,10 +22,11 @@ type Pipeline struct {
 	Params      []Param // what a job may or must give, in the order of the text
 	Entries     []Entry // other task lists that a job may select, in the order of the text
 	Settings    Settings
-	Digest      string    // "sha256:…" of the source
-	Source      string    // name for messages: "hello.yaml"
-	Structural  bool      // it is YAML only after its {% %} blocks are expanded: what a job gives may change its tasks
-	Positions   Positions // of "name", "state.x", "settings.retry", "plugins[0]", …
+	Requires    map[string]string // labels that a worker must have, by their names in lower case; a job's own go before
+	Digest      string            // "sha256:…" of the source
+	Source      string            // name for messages: "hello.yaml"
+	Structural  bool              // it is YAML only after its {% %} blocks are expanded: what a job gives may change its tasks
+	Positions   Positions         // of "name", "state.x", "settings.retry", "plugins[0]", …
 }
 
 // Settings are defaults for every task.

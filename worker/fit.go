@@ -3,10 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,82 +14,6 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
-
-// misfit says why a worker with these labels can't run a job that requires those; empty when it can.
-func misfit(requires, labels map[string]string) string {
-	for _, name := range slices.Sorted(maps.Keys(requires)) {
-		has, ok := labels[name]
-		switch want := requires[name]; {
-		case !ok:
-			return fmt.Sprintf("the job requires %s=%s, and this worker has no such label", name, want)
-		case !satisfies(name, has, want):
-			return fmt.Sprintf("the job requires %s=%s, and this worker has %s", name, want, has)
-		}
-	}
-	return ""
-}
-
-// satisfies says whether a label's value is what a job wants. Numbers, versions and sizes ("2", "12.4", "16Gi") have to be
-// at least as large; text, and every class, has to be equal without regard to case, where "*" stands for any text.
-func satisfies(name, has, want string) bool {
-	if name == job.ClassLabel {
-		return matches(has, want)
-	}
-	if h, w := version(has), version(want); h != nil && w != nil {
-		return slices.Compare(h, w) >= 0
-	}
-	h, isNumber := quantity(has)
-	w, wantsNumber := quantity(want)
-	if isNumber && wantsNumber {
-		return h >= w
-	}
-	return matches(has, want)
-}
-
-func matches(has, want string) bool {
-	parts := strings.Split(strings.ToLower(want), "*")
-	rest, ok := strings.CutPrefix(strings.ToLower(has), parts[0])
-	if !ok || len(parts) == 1 {
-		return ok && rest == ""
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		if _, rest, ok = strings.Cut(rest, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(rest, parts[last])
-}
-
-// version reads whole numbers with dots between them, so that 12.10 is more than 12.4; nil when s is something else.
-func version(s string) (parts []uint64) {
-	for part := range strings.SplitSeq(s, ".") {
-		n, err := strconv.ParseUint(part, 10, 64)
-		if err != nil {
-			return nil
-		}
-		parts = append(parts, n)
-	}
-	return parts
-}
-
-// quantity reads a number, or a size as Kubernetes writes it, or in another case: but m is a thousandth, M a million.
-func quantity(s string) (float64, bool) {
-	units := map[string]float64{
-		"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
-	}
-	digits := strings.TrimRight(s, "KMGTkmgtiI")
-	unit := s[len(digits):]
-	factor, known := units[strings.ToLower(unit)]
-	if unit == "m" {
-		factor = 1e-3
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !known || strings.Trim(digits, "0123456789.") != "" {
-		return 0, false
-	}
-	return n * factor, true
-}
 
 // release gives a message up whose job this worker can't run: to the queue of the class of workers that can, where there is
 // one, else back to where it came from, hidden for a while. The job pays nothing.
@@ -149,7 +70,7 @@ func (a *attempt) leaveMisfit(ctx context.Context) bool {
 
 // misfit is a *engine.Stop that names a label which the job requires and this worker has not, or nil.
 func (a *attempt) misfit() error {
-	if why := misfit(a.job.Requires, a.worker.cfg.Labels); why != "" {
+	if why := job.Misfit(a.job.Requires, a.worker.cfg.Labels); why != "" {
 		return &engine.Stop{Reason: engine.Unfit, Message: why}
 	}
 	return nil
@@ -219,10 +140,10 @@ func (a *attempt) fitClass(class string) string {
 	return class
 }
 
-// classQueue is the queue of a class of workers, where it is another class than this one's and the message has not been
-// there yet.
+// classQueue is the queue of a class of workers, where it is another class than this one's and the message was not sent there
+// before: no job goes in circles.
 func (a *attempt) classQueue(class string) *queue.Queue {
-	if class == "" || class == a.job.Forwarded || matches(a.worker.cfg.Labels[job.ClassLabel], class) {
+	if class == "" || slices.Contains(a.job.Forwarded, class) || job.Matches(a.worker.cfg.Labels[job.ClassLabel], class) {
 		return nil
 	}
 	return a.worker.cfg.Classes[class]

@@ -151,6 +151,29 @@ func TestAJobIsSentOnToAClassOnce(t *testing.T) {
 	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 }
 
+func TestAJobIsSentToNoClassTwice(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	heavy, q := classQueue(t)
+	p.cfg.Labels, p.cfg.Classes = map[string]string{"class": "cpu"}, map[string]*queue.Queue{"heavy": q}
+	send := func(id, been string) {
+		_, err := p.driver.Send(t.Context(), queue.Draft{
+			Body:       []byte(`{"pipeline": "p", "class": "heavy", "id": "` + id + `"}`),
+			Attributes: map[string]string{"job.forward": `{"id":"` + id + `","classes":[` + been + `]}`},
+		})
+		require.NoError(t, err)
+	}
+	send("once", `"gpu"`)
+	p.run()
+	require.Zero(t, p.depth())
+	d, err := heavy.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, d.Visible)
+	send("twice", `"heavy","gpu"`)
+	p.run()
+	require.Equal(t, queue.Depth{Delayed: 1}, p.depth(), "heavy had it, and sent it on")
+}
+
 // A shut driver takes nothing.
 type shut struct{ *localqueue.Driver }
 

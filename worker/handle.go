@@ -103,6 +103,9 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	case err != nil: // nothing was done, so nothing is lost
 		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
 	default:
+		if past := a.record.Earlier(); len(past) > 0 && past[len(past)-1].Status == record.AttemptDied {
+			a.worker.cfg.Bereft()
+		}
 		if unfit == nil && a.record.N > 1 {
 			req, why = a.asBegun(ctx, edition{a.record.Pipeline, a.record.Digest}, req, why)
 		}
@@ -142,6 +145,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 	a.stand()
 	a.req = req
 	defer a.recover(held)
+	a.worker.cfg.Begun(a.pipelineLabel())
 	if why := a.refused(); why != nil {
 		unfit = why
 	}

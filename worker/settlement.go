@@ -37,6 +37,11 @@ const (
 	Lost        = "lost"        // the message is another's, or comes again unanswered
 )
 
+// Outcomes are all of them.
+func Outcomes() []string {
+	return []string{Succeeded, Failed, Dead, Cancelled, Retried, Interrupted, Released, Lost}
+}
+
 // tell tells in numbers what has become of the attempt, and its message (v). run is nil where nothing ran, final where the job
 // is not over.
 func (a *attempt) tell(v verdict, run *engine.Run, final *record.Record) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,7 +242,10 @@ func TestAWorkerMayDieBetweenItsClaimAndTheRun(t *testing.T) {
 	id := s.send(map[string]any{"pipeline": "p"})
 	s.begin(id)
 	s.write(second)
+	var died atomic.Int64
+	s.cfg.Bereft = func() { died.Add(1) }
 	s.run()
+	require.EqualValues(t, 1, died.Load())
 	require.Equal(t, []string{"p.yaml " + first}, s.ran)
 	r := s.load(id)
 	require.Equal(t, record.Succeeded, r.Status)

@@ -30,9 +30,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
-	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
@@ -67,7 +67,11 @@ type Config struct {
 	// before a job is claimed: of the document that the catalogue has, and of that with which the job began where this would not do.
 	Fit func(ctx context.Context, req *launch.Request) error
 
+	// Begun hears of every attempt that was claimed, before it is run, by its pipeline as a Settlement has it; nil: nobody does.
+	Begun func(pipeline string)
+
 	Settled func(Settlement)      // hears of every attempt that is over, once the broker was answered; nil: nobody does
+	Bereft  func()                // hears of every job that a worker died of, or with, once the job's next attempt is this worker's; nil: nobody does
 	Machine func() record.Machine // what is kept of this machine with a quarantined job; nil is nothing
 }
 
@@ -108,7 +112,7 @@ func New(cfg Config) (*Worker, error) {
 		errs = append(errs, fmt.Errorf("worker: slots must be at least 1, got %d", cfg.Slots))
 	}
 	for name := range cfg.Labels {
-		if !job.IsLabel(name) {
+		if !pipelines.IsLabel(name) {
 			errs = append(errs, fmt.Errorf("worker: %q is no name of a label: it has letters, digits, \".\", \"_\", \"-\" and \"/\"", name))
 		}
 	}
@@ -125,8 +129,14 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Fit == nil {
 		cfg.Fit = func(context.Context, *launch.Request) error { return nil }
 	}
+	if cfg.Begun == nil {
+		cfg.Begun = func(string) {}
+	}
 	if cfg.Settled == nil {
 		cfg.Settled = func(Settlement) {}
+	}
+	if cfg.Bereft == nil {
+		cfg.Bereft = func() {}
 	}
 	if cfg.Machine == nil {
 		cfg.Machine = func() record.Machine { return record.Machine{Host: cfg.Name} }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,9 +67,12 @@ func TestAWorkerSaysWhereItStandsUntilItEnds(t *testing.T) {
 	for _, line := range []string{
 		"millrace_slots 2", "millrace_slots_busy 1", "millrace_jobs_in_progress 1", "millrace_child_processes 2", "millrace_receiving 1",
 		`millrace_receive_messages_total{queue="` + "local" + `"} 1`,
+		`millrace_jobs_total{outcome="dead",pipeline="inline"} 0`,
 	} {
 		require.Contains(t, text, "\n"+line+"\n")
 	}
+
+	require.Contains(t, text, `millrace_cold_start_seconds{phase="first_job"} `)
 
 	w.signal()
 	w.until("draining")
@@ -81,6 +85,10 @@ func TestAWorkerSaysWhereItStandsUntilItEnds(t *testing.T) {
 	require.True(t, busy.Draining)
 	require.Equal(t, 1, busy.Busy)
 	release()
+	w.until("job settled")
+	for !strings.Contains(text, "\n"+`millrace_jobs_total{outcome="succeeded",pipeline="inline"} 1`+"\n") {
+		_, text = statusOf(t, addr, "/metrics") // it waits for who has read before
+	}
 	w.end()
 	_, err := http.Get("http://" + addr + "/healthz")
 	require.Error(t, err)

@@ -23,7 +23,7 @@ const holdLimit = 12 * time.Hour
 
 // A diagnosis is one thing that was looked at, and of what. Its JSON form is an element of `millrace doctor --json`.
 type diagnosis struct {
-	Of     string      `json:"of"` // the queue, the store, or this machine
+	Of     string      `json:"of"` // the queue, the store, this machine, or an object of the cluster
 	Check  string      `json:"check"`
 	Level  queue.Level `json:"level"`
 	Text   string      `json:"text"`
@@ -37,19 +37,37 @@ func newDoctorCmd() *cobra.Command {
 		Long: `Looks at the queues, the store and this machine with the settings that ` + "`work`" + ` would
 have, and says what is wrong and how to mend it. It takes no message and runs no job.
 
+With --namespace or --context it looks at what is deployed in a cluster of Kubernetes
+instead, as whoever the kubeconfig names: ScaledObjects and their sums, pods and their
+settings, GPU nodes, permissions, the scaler. In a pod that has a token
+(deploy/components/doctor) it looks at both. It only reads; what it may not see, it says.
+
 Exit codes: 0 a worker can work, there may be warnings · 1 it can't · 2 the command
 line or a setting is wrong.`,
-		Example: "  millrace doctor\n  millrace doctor --queue sqs:jobs --store s3://outputs/jobs",
+		Example: "  millrace doctor\n  millrace doctor --queue sqs:jobs --store s3://outputs/jobs\n  millrace doctor --namespace millrace",
 		Args:    args(cobra.NoArgs),
 	}
 	var cfg workConfig
 	load := bind(cmd, &cfg)
+	var cluster clusterPlace
+	cmd.Flags().StringVar(&cluster.namespace, "namespace", "", "namespace of a cluster to look at; empty is the context's, or this pod's own")
+	cmd.Flags().StringVar(&cluster.context, "context", "", "context of the kubeconfig; empty is its current one")
 	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		if err := load(); err != nil {
 			return err
 		}
-		found := cfg.examine(c.Context())
+		var found []diagnosis
+		if !cluster.alone() {
+			found = cfg.examine(c.Context())
+		}
+		if cluster.alone() || inPod() {
+			more, err := cluster.examine(c.Context())
+			if err != nil {
+				return err
+			}
+			found = append(found, more...)
+		}
 		if *asJSON {
 			if err := printJSON(c.OutOrStdout(), found); err != nil {
 				return err

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/pipelines"
 )
 
 // fitConfig says which jobs a worker is fit for, and where the others go.
@@ -21,13 +21,13 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 	c.labels, c.classes = map[string]string{}, map[string]queueRef{}
 	for _, text := range c.Labels {
 		name, value, ok := strings.Cut(text, "=")
-		if !ok || !job.IsLabel(name) || value == "" {
+		if !ok || !pipelines.IsLabel(name) || value == "" {
 			errs = append(errs, fmt.Errorf("%s: %q is no label; write it like gpu=l4", from("labels"), text))
 		}
 		if isWrongSize(value) {
 			errs = append(errs, fmt.Errorf("%s: %q is no size; write it like %s=24Gi", from("labels"), text, name))
 		}
-		c.labels[name] = value
+		c.labels[strings.ToLower(name)] = value
 	}
 	for _, text := range c.ClassQueues {
 		class, ref, ok := strings.Cut(text, "=")

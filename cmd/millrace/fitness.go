@@ -33,7 +33,7 @@ func (f *fitness) of(ctx context.Context, req *launch.Request) error {
 		return nil // the job says it
 	}
 	for _, n := range engine.Needs(f.modules, p) {
-		if err := f.machine.Fit(ctx, n); err != nil {
+		if err := f.machine.Fit(ctx, req, n); err != nil {
 			return err
 		}
 	}

@@ -88,3 +88,41 @@ func TestDocumentsAreReadOnceAndNotKeptForEver(t *testing.T) {
 	draws.Document = []byte(draws.Digest)
 	require.Error(t, f.of(t.Context(), draws))
 }
+
+func TestAWorkerIsFitForWhatAPipelineRequiresAndItsJobDoesNotSayOtherwise(t *testing.T) {
+	t.Parallel()
+	const doc = "requires: {class: gpu, memory: 16Gi}\ntasks: [{module: StdOut}]\n"
+	for _, tt := range []struct {
+		name         string
+		labels, asks map[string]string
+		class, want  string
+	}{
+		{name: "it has that", labels: map[string]string{"class": "GPU", "memory": "24Gi"}},
+		{name: "it is of another class", labels: map[string]string{"class": "light", "memory": "24Gi"}, class: "gpu", want: "class=gpu, and this worker has light"},
+		{name: "it has less", labels: map[string]string{"class": "gpu", "memory": "8Gi"}, class: "gpu", want: "memory=16Gi, and this worker has 8Gi"},
+		{name: "it says nothing of itself", labels: map[string]string{}, class: "gpu", want: "this worker has no such label"},
+		{name: "it is no worker"},
+		{name: "its job says otherwise", labels: map[string]string{"class": "light", "memory": "24Gi"}, asks: map[string]string{"class": "light"}},
+		{
+			name: "its job chose the class, and not the rest", labels: map[string]string{"class": "light", "memory": "8Gi"}, asks: map[string]string{"class": "light"},
+			want: "memory=16Gi",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := gpuless(t)
+			f.machine.Labels = tt.labels
+			req := asking(doc, "")
+			req.Job.Requires = tt.asks
+			err := f.of(t.Context(), req)
+			if tt.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			stop := new(engine.Stop)
+			require.ErrorAs(t, err, &stop)
+			require.Equal(t, engine.Unfit, stop.Reason)
+			require.Equal(t, tt.class, stop.Class)
+			require.Contains(t, stop.Message, tt.want)
+		})
+	}
+}

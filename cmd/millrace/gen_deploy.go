@@ -142,6 +142,9 @@ func (d *deployment) write(c *cobra.Command, vars func() (map[string]any, error)
 	if err != nil {
 		return err
 	}
+	if _, scales := values["trigger"]; scales && d.trigger == triggerOurs && d.scaler == "" && d.namespace == "" {
+		newScreen(c.ErrOrStderr()).printf("note: KEDA will look for the scaler in the namespace millrace; --namespace names another\n")
+	}
 	return writeOut(d.out, c.OutOrStdout(), text)
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/url"
@@ -57,13 +59,10 @@ func (d *deployment) deployVars() (map[string]any, error) {
 	if err := d.checkPods(); err != nil {
 		return nil, err
 	}
-	if _, ok := values["MILLRACE_STORE"]; !ok && d.queue != "" {
-		return nil, usage("records and outputs would go with the pod: name a store that stays, like --set store=s3://bucket/prefix")
+	if err := d.checkPlaces(values["MILLRACE_STORE"]); err != nil {
+		return nil, err
 	}
-	if _, err := parseQueue(d.queue); err != nil && d.queue != "" {
-		return nil, usage("--queue: %w", err)
-	}
-	nodes, err := pairs("node-selector", d.nodes)
+	nodes, err := nodeLabels(d.nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +110,9 @@ func (d *deployment) scalerVars() (map[string]any, error) {
 	if err := d.checkPods(); err != nil {
 		return nil, err
 	}
-	for text := range strings.SplitSeq(d.queue, ",") {
-		name, ref, ok := strings.Cut(text, "=")
-		if _, err := parseQueue(ref); d.queue != "" && (!ok || name == "" || err != nil) {
-			return nil, usage("--queue: %q is not name=queue; write it like light=sqs:jobs-light", text)
+	if d.queue != "" {
+		if _, err := parseScaled(strings.Split(d.queue, ",")); err != nil {
+			return nil, usage("--queue: %w", err)
 		}
 	}
 	settings := "millrace"
@@ -129,11 +127,18 @@ func (d *deployment) scalerVars() (map[string]any, error) {
 // podVars are what workers and the scaler have in common.
 func (d *deployment) podVars(settings string, values map[string]string) map[string]any {
 	var listed []any
+	digest := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		listed = append(listed, map[string]any{"name": name, "value": values[name]})
+		fmt.Fprintf(digest, "%q=%q\n", name, values[name])
+	}
+	mark := ""
+	if d.queue != "" { // else the ConfigMap is another's to make, and to name anew
+		mark = hex.EncodeToString(digest.Sum(nil)[:5])
 	}
 	return map[string]any{
-		"namespace": d.namespace, "image": d.image, "queue": d.queue, "settings": settings, "values": listed,
+		"settings_digest": mark,
+		"namespace":       d.namespace, "image": d.image, "queue": d.queue, "settings": settings, "values": listed,
 		"pull_secret": d.pullSecret, "aws_secret": d.awsSecret, "cos_secret": d.cosSecret,
 	}
 }
@@ -151,6 +156,9 @@ func (d *deployment) values(configs ...any) (map[string]string, error) {
 		name, value, ok := strings.Cut(text, "=")
 		s, isKnown := known[name]
 		own, isOwn := ownSettings()[name]
+		if name == "class-queues" && d.queue != "" {
+			isOwn = false // no ConfigMap names them
+		}
 		switch {
 		case !ok || value == "":
 			return nil, usage("--set: %q sets nothing; write it like region=eu-central-1", text)
@@ -217,68 +225,4 @@ func (d *deployment) sqs() (address, region string, err error) {
 		return "", "", usage("--region: which region the queue is in can't be told from %s; name it", d.queue)
 	}
 	return d.queue, region, nil
-}
-
-func (d *deployment) checkTrigger() error {
-	if _, ok := pools()[d.class]; !ok {
-		return usage("--class: %q is none of %s", d.class, strings.Join(slices.Sorted(maps.Keys(pools())), ", "))
-	}
-	if d.trigger != triggerOurs && d.trigger != triggerSQS {
-		return usage("--trigger: %q is neither %s nor %s", d.trigger, triggerOurs, triggerSQS)
-	}
-	if !slices.Contains([]string{"keys", "workload", "keda"}, d.auth) {
-		return usage("--auth: %q is none of keys, workload, keda", d.auth)
-	}
-	if d.auth == "keys" && d.trigger == triggerSQS && d.awsSecret == "" {
-		return usage("--auth: keys come from the secret that --aws-secret names, and it is empty")
-	}
-	for flag, n := range map[string]int{"max": d.most, "polling": d.polling, "cooldown": d.cooldown} {
-		if n < 1 {
-			return usage("--%s: must be at least 1, got %d", flag, n)
-		}
-	}
-	if d.slots < 0 || d.slots > maxSlots || d.target < 0 {
-		return usage("--slots, --target: must be 0 to %d, got %d and %d", maxSlots, d.slots, d.target)
-	}
-	return d.checkNames()
-}
-
-func (d *deployment) checkPods() error {
-	switch {
-	case d.image == "":
-		return usage("name the image of the pods: --image registry/millrace-light:1.0")
-	case strings.ContainsFunc(d.image, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return usage("--image: %q is no image", d.image)
-	case d.grace < 0 || d.gpuCount < 0:
-		return usage("--grace, --gpus: can't be below 0")
-	}
-	return d.checkNames()
-}
-
-func (d *deployment) checkNames() error {
-	for flag, name := range map[string]string{
-		"service-account": d.account, "pull-secret": d.pullSecret, "aws-secret": d.awsSecret, "cos-secret": d.cosSecret,
-		"gcp-secret": d.gcpSecret, "scaler-tls": d.scalerTLS, "runtime-class": d.runtimeClass,
-	} {
-		if name != "" && !isSubdomain(name) {
-			return usage("--%s: %q is no name of Kubernetes: a-z, 0-9, and - and . between them, at most 253 characters", flag, name)
-		}
-	}
-	if d.namespace != "" && !isObjectName(d.namespace) {
-		return usage("--namespace: %q is no name of Kubernetes: a-z, 0-9 and - between them, at most 63 characters", d.namespace)
-	}
-	return nil
-}
-
-// pairs reads name=value of a flag.
-func pairs(flag string, texts []string) (map[string]any, error) {
-	all := map[string]any{}
-	for _, text := range texts {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" || value == "" {
-			return nil, usage("--%s: %q is not name=value", flag, text)
-		}
-		all[name] = value
-	}
-	return all, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"time"
 
@@ -18,8 +19,10 @@ S3's API, which IBM COS and others take too:
   aws s3api put-bucket-lifecycle-configuration --bucket bucket \
     --lifecycle-configuration file://rules.json
 
-The rules take the place of all that the bucket has: add yours to them. Ages count from
-the day an object was written. Of callbacks that wait in the outbox nothing is removed.
+The rules take the place of all that the bucket has: add yours to them. Ages count in
+whole days from when an object was written. Outputs of jobs that say how long they are kept
+(keep_outputs) have rules of their own: they go after 1, 3, 7, 14, 30, 90 or 365 days, the
+first that is not less. Of callbacks that wait in the outbox nothing is removed.
 For a folder there are ` + "`millrace work`" + ` --keep-outputs and --keep-records.
 
 Exit codes: 0 done · 2 the command line is wrong.`
@@ -54,7 +57,7 @@ func newGenLifecycleCmd() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&l.store, "store", "", "store in the bucket: s3://bucket/prefix or cos://bucket/prefix")
 	flags.StringVar(&l.queue, "queue", "", "queue in the same bucket: cos://bucket/prefix")
-	flags.IntVar(&l.outputs, "outputs", 30, "days that outputs of jobs are kept; 0 is for ever")
+	flags.IntVar(&l.outputs, "outputs", 30, "days that outputs of jobs are kept that do not say; 0 is for ever")
 	flags.IntVar(&l.records, "records", 90, "days that records of jobs are kept, at least 15; 0 is for ever")
 	flags.IntVar(&l.dead, "dead", 14, "days that messages are kept which were given up; 0 is for ever")
 	flags.IntVar(&l.unfinish, "unfinished", 7, "days until an upload that nobody finished is removed")
@@ -100,7 +103,14 @@ func (l *lifecycle) rules() ([]lifecycleRule, error) {
 	}
 	if store != nil {
 		below := prefixOf(store.prefix)
-		expire("outputs", below+"artifacts/", l.outputs)
+		expire("outputs", below+record.KeptPrefix(0), l.outputs)
+		for _, days := range record.Kept() {
+			age := days
+			if l.records > 0 {
+				age = min(days, l.records)
+			}
+			expire(fmt.Sprintf("outputs-%dd", days), below+record.KeptPrefix(days), age)
+		}
 		expire("records", below+"jobs/", l.records)
 		expire("index", below+"index/", l.records)
 		for _, part := range []string{"claims", "exhausted", "gone"} { // not due: those wait to be sent
@@ -143,6 +153,8 @@ func (l *lifecycle) places() (store *storeRef, queue *queueRef, err error) {
 		return nil, nil, usage("name what lies in the bucket: --store s3://bucket/prefix, --queue cos://bucket/prefix, or both")
 	case store != nil && queue != nil && store.bucket != queue.bucket:
 		return nil, nil, usage("--store and --queue are in different buckets: each has rules of its own, so write them one by one")
+	case store != nil && queue != nil && (within(store.prefix, queue.prefix) || within(queue.prefix, store.prefix)):
+		return nil, nil, usage("%s and %s overlap: the rules of the one would remove what waits in the other; give each a prefix of its own", store.text, queue.text)
 	}
 	return store, queue, nil
 }

@@ -99,7 +99,10 @@ func (o *order) bind(cmd *cobra.Command) {
 		"customerId": f.String("customer-id", "", "whose job it is: queues serve customers in turn, and with isolation pipeline they share no process"),
 		"externalId": f.String("external-id", "", "ID that another system knows the job by"),
 		"entry":      f.String("entry", "", "which of the document's entries to run (its own tasks)"),
+		"class":      f.String("class", "", "class of workers that it requires, like gpu (what its pipeline needs)"),
 		"deadline":   f.String("deadline", "", "longest run, like 20m (the worker's)"),
+
+		"keep_outputs": f.String("keep-outputs", "", "how long its outputs are kept after its end, like 36h (the store's)"),
 	}
 	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")
@@ -123,10 +126,11 @@ func (o *order) check() error {
 
 // send puts the message into the queue and says the job's ID, and waits for its end when it is told to.
 func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
-	if len(cfg.queues) > 1 {
-		return usage("--queue: a job goes to one queue, and %d are named", len(cfg.queues))
+	to, err := m.choose(cfg.queues)
+	if err != nil {
+		return err
 	}
-	id, err := m.sendTo(c.Context(), &cfg.placeConfig)
+	id, err := m.sendTo(c.Context(), &cfg.placeConfig, to)
 	if err != nil {
 		return err
 	}
@@ -134,7 +138,7 @@ func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
 		return err
 	}
 	if !o.watch {
-		fmt.Fprintf(c.ErrOrStderr(), "sent %v; `millrace work` runs it, `millrace jobs watch %s` waits for it\n", m.fields["name"], id)
+		fmt.Fprintf(c.ErrOrStderr(), "sent %v%s; `millrace work` runs it, `millrace jobs watch %s` waits for it\n", m.fields["name"], toClass(to), id)
 		return nil
 	}
 	d, err := makeDesk(c.Context(), &cfg.placeConfig)

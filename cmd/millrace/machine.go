@@ -114,6 +114,7 @@ func (c *workConfig) machine(run *workerRun, tools *tool.Set, counted *metrics.M
 	machine.Memory, machine.MemoryAlone = int64(c.JobMemory), c.memoryAlone
 	machine.Killed = killsForMemory(os.DirFS("/"), log)
 	machine.Disk = disk.New(run.dir, int64(c.MinFree))
+	machine.Labels = c.labels
 	return machine, end
 }
 

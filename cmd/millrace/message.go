@@ -31,6 +31,7 @@ type message struct {
 	source   string // the pipeline's name in problems
 	version  string // digest that it must have; empty is any
 	document []byte
+	pipeline *pipelines.Pipeline // of document; nil where the job will have another version of it
 }
 
 // message makes the message that o, a pipeline and values ask for.
@@ -58,11 +59,12 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 	}
 	m.overlay(state, order)
 	m.set("entry", *o.fields["entry"])
-	called, err := m.parse(ctx)
+	p, err := m.parse(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o.fill(m, called)
+	m.pipeline = p
+	o.fill(m, m.called())
 	if m.body, err = json.Marshal(m.ordered()); err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
@@ -70,23 +72,31 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 	return m, err
 }
 
-// parse holds the message against its pipeline, as the job will, and returns the pipeline's name. What it asks for in
-// another version than the one at hand can't be checked.
-func (m *message) parse(ctx context.Context) (name string, err error) {
+// parse holds the message against its pipeline, as the job will, and returns that. What it asks for in another version than
+// the one at hand can't be checked, and is nil.
+func (m *message) parse(ctx context.Context) (*pipelines.Pipeline, error) {
 	state, _ := m.fields["state"].(map[string]any)
 	if err := render.CheckData(state); err != nil {
-		return "", err
+		return nil, err
 	}
 	if m.otherVersion() {
-		return strings.TrimSuffix(m.source, filepath.Ext(m.source)), nil
+		return nil, nil
 	}
 	entry, _ := m.fields["entry"].(string)
 	p, err := pipelines.ParseGiven(ctx, m.source, m.document, pipelines.Given{State: state, StateOrder: m.order, Entry: entry})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	_, err = p.Bind(state)
-	return p.Name, err
+	return p, err
+}
+
+// called is the pipeline's name.
+func (m *message) called() string {
+	if m.pipeline == nil {
+		return strings.TrimSuffix(m.source, filepath.Ext(m.source))
+	}
+	return m.pipeline.Name
 }
 
 // otherVersion says that the message asks for another document than the one at hand.
@@ -172,9 +182,9 @@ func (o *order) fill(m *message, pipeline string) {
 	}
 }
 
-// sendTo puts the message into the queue that is named and returns its job's ID.
-func (m *message) sendTo(ctx context.Context, cfg *placeConfig) (id string, err error) {
-	q, err := cfg.openBroker(ctx, cfg.queues[0], 0)
+// sendTo puts the message into a queue and returns its job's ID.
+func (m *message) sendTo(ctx context.Context, cfg *placeConfig, to queueRef) (id string, err error) {
+	q, err := cfg.openBroker(ctx, to, 0)
 	if err != nil {
 		return "", err
 	}

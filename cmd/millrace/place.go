@@ -85,7 +85,7 @@ func (c *cloudConfig) checkCOS(from func(string) string) (errs []error) {
 // placeConfig says where messages wait, and where records and outputs lie.
 type placeConfig struct {
 	dataConfig
-	Queue     []string `flag:"queue" default:"local" doc:"queues, comma-separated: local (embedded), sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4 may follow each"`
+	Queue     []string `flag:"queue" default:"local" doc:"queues, comma-separated: local (embedded), sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4 may follow each; gpu=sqs:NAME says the class of its workers, by which jobs run chooses"`
 	Store     string   `flag:"store" default:"local" doc:"where records and outputs lie: local (a folder), s3://bucket/prefix, cos://bucket/prefix"`
 	DeadQueue string   `flag:"dead-queue" default:"" doc:"SQS queue for what is given up; empty is that of the queue's redrive policy"`
 	cloudConfig

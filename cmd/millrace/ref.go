@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/millrace/millrace/pipelines"
 )
 
 // Kinds of queues and stores.
@@ -18,7 +20,8 @@ const (
 // A queueRef names a queue as --queue does: local, sqs:NAME, an SQS URL or ARN, cos://bucket/prefix; ?weight=3&limit=4
 // may follow.
 type queueRef struct {
-	text           string // as it was written, without weight and limit
+	text           string // as it was written, without class, weight and limit
+	class          string // of the workers that take from it; empty is not said
 	kind           string
 	name           string // of an SQS queue, or its URL or ARN
 	bucket, prefix string // of a COS queue
@@ -71,11 +74,17 @@ func (r *queueRef) options(query string) error {
 	return nil
 }
 
-// parseQueues reads a list of queues. No queue may stand in it twice.
+// parseQueues reads a list of queues, each alone or like gpu=sqs:jobs-gpu, with the class of its workers. No queue may stand in
+// it twice, and no class.
 func parseQueues(texts []string) (refs []queueRef, errs []error) {
 	seen := map[string]bool{}
 	for _, text := range texts {
-		r, err := parseQueue(text)
+		class, rest, named := strings.Cut(text, "=")
+		if !named || !isClass(class) {
+			class, rest = "", text
+		}
+		r, err := parseQueue(rest)
+		r.class = strings.ToLower(class)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
@@ -83,8 +92,11 @@ func parseQueues(texts []string) (refs []queueRef, errs []error) {
 		case seen[r.text]:
 			errs = append(errs, fmt.Errorf("%s is named twice", r.text))
 			continue
+		case r.class != "" && seen[r.class+"="]:
+			errs = append(errs, fmt.Errorf("class %s has two queues", r.class))
+			continue
 		}
-		seen[r.text] = true
+		seen[r.text], seen[r.class+"="] = true, true
 		refs = append(refs, r)
 	}
 	if len(texts) == 0 {
@@ -93,23 +105,30 @@ func parseQueues(texts []string) (refs []queueRef, errs []error) {
 	return refs, errs
 }
 
+// isClass says whether a text can be a class of workers, and is no beginning of a queue.
+func isClass(text string) bool {
+	return pipelines.IsLabel(text) && !strings.ContainsAny(text, "/.")
+}
+
 // apart refuses places in COS that lie within each other: each would take the other's objects for its own.
 func apart(queues []queueRef, store storeRef) (errs []error) {
 	places := []storeRef{store}
 	for _, q := range queues {
 		places = append(places, storeRef{q.text, q.kind, q.bucket, q.prefix})
 	}
-	within := func(a, b storeRef) bool {
-		return b.prefix == "" || a.prefix == b.prefix || strings.HasPrefix(a.prefix, b.prefix+"/")
-	}
 	for i, a := range places {
 		for _, b := range places[:i] {
-			if a.kind == kindCOS && b.kind == kindCOS && a.bucket == b.bucket && (within(a, b) || within(b, a)) {
+			if a.kind == kindCOS && b.kind == kindCOS && a.bucket == b.bucket && (within(a.prefix, b.prefix) || within(b.prefix, a.prefix)) {
 				errs = append(errs, fmt.Errorf("%s and %s overlap; give each queue and the store a prefix of its own, like cos://%s/queue and cos://%[3]s/records", b.text, a.text, a.bucket))
 			}
 		}
 	}
 	return errs
+}
+
+// within says whether what lies below a lies below b too.
+func within(a, b string) bool {
+	return b == "" || a == b || strings.HasPrefix(a, b+"/")
 }
 
 // A storeRef names a store as --store does: local, s3://bucket/prefix, cos://bucket/prefix.

@@ -173,6 +173,9 @@ func (y *yamlWriter) head(p *preview.Preview) {
 	if p.Deadline > 0 {
 		y.pair(0, "deadline", p.Deadline, "")
 	}
+	if len(p.Requires) > 0 {
+		y.pair(0, "requires", p.Requires, "")
+	}
 }
 
 func (y *yamlWriter) task(t preview.Task) {

@@ -15,7 +15,7 @@ const sweepEvery = time.Hour
 
 // keepConfig says how long what jobs leave stays in a folder store. A bucket has rules of its own: `millrace gen lifecycle`.
 type keepConfig struct {
-	KeepOutputs time.Duration `flag:"keep-outputs" default:"0s" doc:"how long a folder keeps the outputs of a job after its end; 0s is for ever; buckets have rules of their own (millrace gen lifecycle)"`
+	KeepOutputs time.Duration `flag:"keep-outputs" default:"0s" doc:"how long a folder keeps the outputs of a job that does not say, after its end; 0s is for ever; buckets have rules of their own (millrace gen lifecycle)"`
 	KeepRecords time.Duration `flag:"keep-records" default:"0s" doc:"how long a folder keeps the record of a job, and all that is left of it, after its end; at least 360h, 0s is for ever"`
 }
 
@@ -34,12 +34,12 @@ func (c *keepConfig) check(from func(string) string, store storeRef) (errs []err
 	return errs
 }
 
-// sweep removes what is too old, at once and then every hour, until stop is called. What it can't remove it says.
-func (c *keepConfig) sweep(ctx context.Context, records *record.Book, log *slog.Logger) (stop func()) {
-	keep := record.Keep{Outputs: c.KeepOutputs, Records: c.KeepRecords}
-	if keep == (record.Keep{}) {
+// sweep removes from a folder what is too old, at once and then every hour, until stop is called. What it can't remove it says.
+func (c *keepConfig) sweep(ctx context.Context, store storeRef, records *record.Book, log *slog.Logger) (stop func()) {
+	if store.kind != kindLocal {
 		return func() {}
 	}
+	keep := record.Keep{Outputs: c.KeepOutputs, Records: c.KeepRecords}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -35,6 +35,22 @@ func TestAWorkerSweepsWhatIsTooOldAndKeepsTheRest(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestAWorkerSweepsOutputsWhoseJobSaysSo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("make.yaml", "tasks: [{module: Shell, props: {command: sh, args: [-c, 'mkdir -p outputs && echo made > outputs/made.txt']}}]\n")
+	job := id(t, p.succeeds("jobs", "run", "make.yaml", "--keep-outputs", "1ms"))
+	p.succeeds("work", "--exit-when-idle", "100ms")
+	require.Contains(t, p.succeeds("jobs", "describe", job, "--json"), `"artifactsExpireAt"`)
+	for range 20 { // a sweep that the worker's end cuts short is finished by the next
+		if _, err := os.Stat(filepath.Join(p.dir, ".millrace/store/artifacts-1d", job)); os.IsNotExist(err) {
+			return
+		}
+		p.succeeds("work", "--exit-when-idle", "200ms")
+	}
+	t.Fatal("its outputs are still there")
+}
+
 func TestAgesThatCantBeKeptAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

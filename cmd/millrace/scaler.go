@@ -13,12 +13,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/keda"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/worker/queue/cosqueue"
 	"github.com/millrace/millrace/worker/queue/sqsqueue"
@@ -38,9 +38,12 @@ type scalerConfig struct {
 	Pods          string        `flag:"pods" default:"auto" doc:"who knows how busy workers are: kubernetes (they are found there, asked, and those that have jobs are marked), none; auto is kubernetes in a pod"`
 	Namespace     string        `flag:"namespace" default:"" doc:"namespace of the workers' pods; empty is this pod's own"`
 	PodSelector   string        `flag:"pod-selector" default:"app.kubernetes.io/name=millrace,app.kubernetes.io/component=worker" doc:"labels of the workers' pods"`
+	Callbacks     string        `flag:"callbacks" default:"" doc:"class of workers that is woken when callbacks are due in the store's outbox, looked at once a minute; empty is none"`
+	Store         string        `flag:"store" default:"" doc:"store of the workers, with --callbacks: s3://bucket/prefix, cos://bucket/prefix"`
 	KubernetesAPI string        `flag:"kubernetes-api" default:"" doc:"URL of the Kubernetes API server, as kubectl proxy has one; empty is that of the pod's cluster"`
 
 	queues []scaledQueue // of Queue, by complete
+	store  storeRef      // of Store, by complete, with Callbacks
 }
 
 // A scaledQueue is a queue and what it is called.
@@ -103,8 +106,9 @@ func (c *scalerConfig) complete(from func(string) string) []error {
 	if kinds := []string{"auto", "kubernetes", "none"}; !slices.Contains(kinds, c.Pods) {
 		wrong("pods", fmt.Errorf("%q is none of %s", c.Pods, strings.Join(kinds, ", ")))
 	}
+	errs = append(errs, c.completeCallbacks(from)...)
 	errs = append(errs, c.checkEndpoints(from)...)
-	if slices.ContainsFunc(c.queues, func(q scaledQueue) bool { return q.ref.kind == kindCOS }) {
+	if c.store.kind == kindCOS || slices.ContainsFunc(c.queues, func(q scaledQueue) bool { return q.ref.kind == kindCOS }) {
 		errs = append(errs, c.checkCOS(from)...)
 	}
 	return append(errs, c.completePods(from)...)
@@ -188,7 +192,7 @@ func (c *scalerConfig) watchPods(log *slog.Logger) (*pods.Watch, error) {
 	if c.Pods != "kubernetes" {
 		return nil, nil
 	}
-	api := pods.API{URL: c.KubernetesAPI}
+	api := kubernetes.API{URL: c.KubernetesAPI}
 	if _, err := os.Stat(inCluster + "token"); err == nil && strings.HasPrefix(api.URL, "https:") {
 		api.TokenFile, api.CAFile = inCluster+"token", inCluster+"ca.crt"
 	}
@@ -205,12 +209,15 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 			return fmt.Errorf("queue %s: %w", q.name, err)
 		}
 		defer func() { _ = end() }() // idle connections alone
+		if q.name == cfg.Callbacks {
+			counted.Due = cfg.due()
+		}
 		kc.Queues = append(kc.Queues, counted)
 	}
 	if kc.Pods, err = cfg.watchPods(log); err != nil {
 		return err
 	}
-	if kc.TLS, err = cfg.tls(); err != nil {
+	if kc.TLS, err = cfg.tls(log); err != nil {
 		return err
 	}
 	s, err := keda.New(kc)
@@ -227,12 +234,6 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 	}
 	defer stop()
 	log.InfoContext(ctx, "scaler ready", "queue", strings.Join(cfg.Queue, ","), "pods", cfg.Pods, "tls", kc.TLS != nil, "duration", sinceStart())
-	running, end := context.WithCancel(ctx)
-	defer end()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { s.Run(running) })
-	defer end()
 	return s.Serve(ctx, l)
 }
 

@@ -259,10 +259,11 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	require.NoError(t, onSQS.Nack(t.Context(), ms[0].Receipt, 10*time.Minute))
 	worker.Has(2, time.Minute)
 	name := cluster.Add("gpu", worker)
-	for cluster.Annotations(name)["millrace/busy"] == "" {
-		<-cluster.Changed()
-	}
+	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
 	s.comesTo("gpu", 3)   // one waits, two run
+	for state, n := range map[string]float64{"idle": 0, "busy": 1, "silent": 0} {
+		require.InDelta(t, n, s.metric(`millrace_scaler_pods{queue="gpu",state="`+state+`"}`), 0, state)
+	}
 	s.comesTo("light", 0) // one is hidden for back-off, and no pod has it
 
 	cosToll.closed.Store(true)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -13,8 +14,8 @@ import (
 const certificatesAge = time.Minute
 
 // tls is how KEDA is answered; nil is in the clear. What can't be used is an error now; later, the last that could be used
-// stays.
-func (c *scalerConfig) tls() (*tls.Config, error) {
+// stays, and the log says so.
+func (c *scalerConfig) tls(log *slog.Logger) (*tls.Config, error) {
 	if c.TLSCert == "" {
 		return nil, nil
 	}
@@ -29,12 +30,16 @@ func (c *scalerConfig) tls() (*tls.Config, error) {
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if time.Since(read) > certificatesAge {
-				read = time.Now()
-				if fresh, err := c.readTLS(); err == nil {
-					known = fresh
-				}
+			if time.Since(read) <= certificatesAge {
+				return known, nil
 			}
+			read = time.Now()
+			fresh, err := c.readTLS()
+			if err != nil {
+				log.Warn("certificate not renewed", "err", err)
+				return known, nil
+			}
+			known = fresh
 			return known, nil
 		},
 	}, nil

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -37,7 +39,9 @@ func TestARenewedCertificateIsShownAfterAMinuteAndABrokenOneNever(t *testing.T) 
 		dir := t.TempDir()
 		c := scalerConfig{TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key"), TLSCA: filepath.Join(dir, "tls.crt")}
 		first := certify(t, c.TLSCert, c.TLSKey)
-		conf, err := c.tls()
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		conf, err := c.tls(logger)
 		require.NoError(t, err)
 		shown := func() []byte {
 			now, err := conf.GetConfigForClient(nil)
@@ -51,14 +55,16 @@ func TestARenewedCertificateIsShownAfterAMinuteAndABrokenOneNever(t *testing.T) 
 		require.Equal(t, second, shown())
 		require.NoError(t, os.WriteFile(c.TLSKey, nil, 0o600))
 		time.Sleep(certificatesAge + time.Second)
+		require.Empty(t, log.String())
 		require.Equal(t, second, shown())
-		_, err = c.tls()
+		require.Contains(t, log.String(), `level=WARN msg="certificate not renewed"`)
+		_, err = c.tls(logger)
 		require.ErrorContains(t, err, "(MILLRACE_TLS_CERT, MILLRACE_TLS_KEY)")
 	})
 }
 
 func TestWithoutACertificateKEDAIsAnsweredInTheClear(t *testing.T) {
-	conf, err := (&scalerConfig{}).tls()
+	conf, err := (&scalerConfig{}).tls(slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.Nil(t, conf)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"sync"
-	"time"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/worker"
@@ -71,12 +70,20 @@ func moduleName(r *modules.Registry) func(string) string {
 	}
 }
 
-// countJobs returns what counts what becomes of attempts, and when the first of them began.
-func countJobs(m *metrics.Metrics) func(worker.Settlement) {
+// beginJobs returns what hears of attempts that begin: of the first, when.
+func beginJobs(m *metrics.Metrics) func(pipeline string) {
 	var first sync.Once
+	return func(pipeline string) {
+		first.Do(func() { m.ColdStart("first_job", sinceStart()) })
+		m.Begin(pipeline, worker.Outcomes())
+	}
+}
+
+// countJobs returns what counts what becomes of attempts.
+func countJobs(m *metrics.Metrics, read *readings) func(worker.Settlement) {
 	return func(s worker.Settlement) {
-		first.Do(func() { m.ColdStart("first_job", time.Since(processStart)-s.Duration) })
 		m.Job(metrics.Job(s))
+		read.count()
 	}
 }
 

@@ -115,6 +115,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	seen := &sight{}
 	counted := metrics.New(metrics.Config{State: seen.state, Module: moduleName(mods), Version: version, Go: runtime.Version()})
 	counted.ColdStart("services", opened)
+	read := newReadings()
 	machine, letGo := cfg.machine(run, tools, counted, log)
 	defer letGo()
 	machine.Keys = keysFor(access, cfg.embedded())
@@ -130,7 +131,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Settled: countJobs(counted),
+		Fit: fits.of, Begun: beginJobs(counted), Settled: countJobs(counted, read), Bereft: counted.WorkerDied,
 	})
 	if err != nil {
 		return err
@@ -138,11 +139,12 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	*seen = sight{worker: w, machine: machine}
 	seen.pool, _ = launcher.(*launch.Pool)
 	if cfg.Status != "" {
-		stop, err := serveStatus(ctx, cfg.Status, statusHandler(w.Status, counted.Handler()), log)
+		stop, err := serveStatus(ctx, cfg.Status, statusHandler(w.Status, read.of(counted.Handler())), log)
 		if err != nil {
 			return err
 		}
 		defer stop()
+		defer read.await(hard)
 	}
 	for _, f := range cfg.lent() {
 		log.WarnContext(ctx, "keys lent to jobs", "err", f.Check+": "+f.Text+". "+f.Remedy)
@@ -154,7 +156,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	log.InfoContext(ctx, "worker ready", "queue", strings.Join(cfg.Queue, ","), "store", cfg.storeName(), "data", cfg.Data,
 		"slots", cfg.Slots, "isolation", cfg.Isolation, "duration", sinceStart())
 	defer s.lookOut(ctx, log)()
-	defer cfg.sweep(ctx, s.records, log)()
+	defer cfg.sweep(ctx, cfg.store, s.records, log)()
 	if err := w.Run(ctx, hard); err != nil {
 		return err
 	}

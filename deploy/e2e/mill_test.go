@@ -72,7 +72,8 @@ type mill struct {
 	queues    map[string]queue.Broker // by class
 	store     blob.Store
 	book      *record.Book
-	sent      map[string]time.Time // when, by job
+	sent      map[string]time.Time      // when, by job
+	over      map[string]*record.Record // final ones that were read, by job: they stay as they are
 	client    *s3.Client
 	sqsClient *sqs.Client
 }
@@ -84,7 +85,7 @@ func newMill(t *testing.T, name string, p plan) *mill {
 	name = "e2e-" + name
 	m := &mill{
 		t: t, plan: p, name: name, sqs: doorTo(t, sqsServer), s3: doorTo(t, s3Server),
-		refs: map[string]string{}, urls: map[string]string{}, queues: map[string]queue.Broker{}, sent: map[string]time.Time{},
+		refs: map[string]string{}, urls: map[string]string{}, queues: map[string]queue.Broker{}, sent: map[string]time.Time{}, over: map[string]*record.Record{},
 	}
 	m.scaler = serviceDoor(t, name, "millrace-scaler", 9090)
 	keys := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servertest.AccessKey, servertest.SecretKey, "")}

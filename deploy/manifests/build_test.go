@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func withComponents(overlay string, components ...string) (_ []*object, err erro
 	}
 	text = append(text, "components:\n"...)
 	for _, c := range components {
-		text = append(text, "  - ../../components/"+c+"\n"...)
+		text = append(text, "  - "+path.Join("../../components", c)+"\n"...)
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func chartWith(values map[string]any) ([]*object, error) {
 	return all, nil
 }
 
-// every is what the tests hold of all manifests: the overlays, and copies of them with each component.
+// every is what the tests hold of all manifests: the overlays, and copies of them with each component and with what watches them.
 func every(t *testing.T) map[string][]*object {
 	t.Helper()
 	all, err := builtOnce()
@@ -147,6 +148,10 @@ var builtOnce = sync.OnceValues(func() (map[string][]*object, error) {
 	for _, o := range overlays {
 		objects, failed := build("../overlays/" + o)
 		err = errors.Join(err, add("overlays/"+o, objects, failed))
+	}
+	for _, o := range []string{"kubernetes", "openshift"} {
+		objects, failed := withComponents(o, "../observability")
+		err = errors.Join(err, add("observability over "+o, objects, failed))
 	}
 	for _, e := range entries {
 		with := []string{e.Name()}
@@ -179,7 +184,7 @@ func TestEveryOverlayAndComponentBuilds(t *testing.T) {
 		for _, o := range objects {
 			require.False(t, seen[name(o)], "%s: %s stands there twice", where, name(o))
 			seen[name(o)] = true
-			if o.GetKind() != "Namespace" {
+			if o.GetKind() != "Namespace" && !strings.HasPrefix(o.GetKind(), "ClusterRole") {
 				require.NotEmpty(t, o.GetNamespace(), "%s: %s has no namespace", where, name(o))
 			}
 			require.Equal(t, "millrace", o.GetLabels()["app.kubernetes.io/name"], "%s: %s", where, name(o))

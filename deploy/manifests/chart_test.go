@@ -30,6 +30,8 @@ func TestTheChartMakesWhatKustomizeMakes(t *testing.T) {
 		{"Google's key", "components/gcp-key over kubernetes", "", map[string]any{"secrets": map[string]any{"gcp": "gcp-credentials"}}},
 		{"a runtime class", "components/gpu-runtime-class over kubernetes", "", map[string]any{"classes": classes("runtimeClassName", "nvidia")}},
 		{"callbacks while no worker runs", "components/callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"enabled": true}}},
+		{"a worker that is woken for callbacks", "components/wake-for-callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"wake": "light"}}},
+		{"what Prometheus watches", "observability over kubernetes", "", map[string]any{"monitoring": map[string]any{"enabled": true}}},
 		{"roles of AWS", "components/irsa over kubernetes", "", map[string]any{"serviceAccounts": map[string]any{
 			"worker": map[string]any{"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/millrace-worker"},
 			"scaler": map[string]any{"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/millrace-scaler"},
@@ -99,6 +101,11 @@ func TestTheChartRefusesWhatCantBe(t *testing.T) {
 			"keda":    map[string]any{"trigger": "aws-sqs-queue"},
 			"classes": map[string]any{"light": map[string]any{"queue": "https://h/1/q"}, "heavy": off, "gpu": off},
 		}},
+		{"classes.gpu.queue is empty", map[string]any{"classes": classes("queue", "")}},
+		{"/classes/gpu/queue", map[string]any{"classes": classes("queue", "sqs:a,heavy=sqs:b")}},
+		{"/classes/gpu/queue", map[string]any{"classes": classes("queue", "local")}},
+		{"/classes", map[string]any{"classes": map[string]any{"all": classes("slots", 1)["gpu"]}}},
+		{"/classes", map[string]any{"classes": map[string]any{"scaler": classes("slots", 1)["gpu"]}}},
 		{"'clases' not allowed", map[string]any{"clases": map[string]any{}}},
 		{"'slot' not allowed", map[string]any{"classes": classes("slot", 2)}},
 		{"MILLRACE_STORE", map[string]any{"settings": map[string]any{"MILLRACE_STORE": "local"}}},
@@ -107,6 +114,21 @@ func TestTheChartRefusesWhatCantBe(t *testing.T) {
 		_, err := chartWith(tt.values)
 		require.ErrorContains(t, err, tt.want)
 	}
+}
+
+// Helm reads numbers as floats, and would write 1e+07.
+func TestTheChartWritesSettingsAsTheyAreMeant(t *testing.T) {
+	objects := helm(t, map[string]any{"settings": map[string]any{
+		"MILLRACE_PAYLOAD_MAX": 10485760.0, "MILLRACE_SHELL": "none", "MILLRACE_KAFKA_TLS": true, "MILLRACE_NAME": `a "b": <c>`,
+	}})
+	i := slices.IndexFunc(objects, func(o *object) bool {
+		return o.GetKind() == "ConfigMap" && o.Object["data"].(map[string]any)["MILLRACE_STORE"] != nil
+	})
+	data := objects[i].Object["data"].(map[string]any)
+	require.Equal(t, "10485760", data["MILLRACE_PAYLOAD_MAX"])
+	require.Equal(t, "none", data["MILLRACE_SHELL"])
+	require.Equal(t, "true", data["MILLRACE_KAFKA_TLS"])
+	require.Equal(t, `a "b": <c>`, data["MILLRACE_NAME"])
 }
 
 func TestAClassThatIsNotEnabledHasNoWorkers(t *testing.T) {

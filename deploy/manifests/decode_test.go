@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -14,11 +15,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// strict reads objects as the API server and KEDA do, and refuses fields that they do not know.
+// strict reads objects as the API server, KEDA and Prometheus' operator do, and refuses fields that they do not know.
 var strict = sync.OnceValue(func() runtime.Decoder {
 	s := runtime.NewScheme()
 	utilruntime.Must(scheme.AddToScheme(s))
 	utilruntime.Must(keda.AddToScheme(s))
+	utilruntime.Must(monitoring.AddToScheme(s))
 	return serializer.NewCodecFactory(s, serializer.EnableStrict).UniversalDeserializer()
 })
 
@@ -44,6 +46,7 @@ func TestAFieldThatNobodyKnowsIsFound(t *testing.T) {
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replica: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {cooldown: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {triggers: [{typ: cron}]}\n",
+		"apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: a}\nspec: {podMetricsEndpoints: [{ports: status}]}\n",
 	} {
 		objects, err := read([]byte(text))
 		require.NoError(t, err)

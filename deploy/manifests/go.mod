@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/kedacore/keda/v2 v2.21.0
+	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.85.0
 	github.com/stretchr/testify v1.12.1
 	helm.sh/helm/v3 v3.21.4
 	k8s.io/api v0.36.4

@@ -84,7 +84,7 @@ func TestPodsAreRestrictedAndBelongToNobody(t *testing.T) {
 		require.Empty(t, c.SecurityContext.Capabilities.Add, w.name)
 		require.False(t, spec.HostNetwork || spec.HostPID || spec.HostIPC, w.name)
 		require.False(t, *spec.EnableServiceLinks, w.name)
-		require.Equal(t, w.is("scaler"), *spec.AutomountServiceAccountToken, "%s: the scaler alone has a token", w.name)
+		require.Equal(t, w.is("scaler") || w.is("doctor"), *spec.AutomountServiceAccountToken, "%s: who asks the API server alone has a token", w.name)
 		for _, v := range spec.Volumes {
 			require.Nil(t, v.HostPath, w.name)
 		}
@@ -117,7 +117,7 @@ func TestEveryContainerHasRequestsLimitsAndProbes(t *testing.T) {
 			require.False(t, request.IsZero() || limit.IsZero(), "%s: %s", w.name, r)
 			require.LessOrEqual(t, request.Cmp(limit), 0, "%s: %s", w.name, r)
 		}
-		if w.is("callbacks") {
+		if w.is("callbacks") || w.is("doctor") {
 			continue // it ends by itself
 		}
 		require.Equal(t, "/healthz", c.LivenessProbe.HTTPGet.Path, w.name)
@@ -152,6 +152,35 @@ func TestClassesHaveTheirFigures(t *testing.T) {
 		delete(want, class)
 	}
 	require.Empty(t, want)
+}
+
+// Who asks a queue has all that may open it: the keys of AWS and of COS, and COS' API key, which is the only thing that the scaler
+// has of what the workers' Secret holds.
+func TestWhoAsksAQueueHasItsKeys(t *testing.T) {
+	want := []string{
+		"aws-credentials access-key-id", "aws-credentials secret-access-key", "cos-credentials access_key_id", "cos-credentials secret_access_key",
+	}
+	for _, w := range workloads(t) {
+		var keys, whole []string
+		for _, e := range w.container().Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				require.True(t, *e.ValueFrom.SecretKeyRef.Optional, "%s: %s", w.name, e.Name)
+				keys = append(keys, e.ValueFrom.SecretKeyRef.Name+" "+e.ValueFrom.SecretKeyRef.Key)
+			}
+		}
+		for _, from := range w.container().EnvFrom {
+			if from.SecretRef != nil {
+				whole = append(whole, from.SecretRef.Name)
+			}
+		}
+		if w.is("scaler") {
+			require.Equal(t, append(want, "millrace MILLRACE_COS_API_KEY"), keys, w.name)
+			require.Empty(t, whole, w.name)
+			continue
+		}
+		require.Equal(t, want, keys, w.name)
+		require.Equal(t, []string{"millrace"}, whole, w.name)
+	}
 }
 
 func TestGPUWorkersGoWhereGPUsAre(t *testing.T) {
@@ -234,9 +263,9 @@ func selects(t *testing.T, s *meta.LabelSelector, of map[string]string) bool {
 	return selector.Matches(labels.Set(of))
 }
 
-func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
+func TestTheScalersRoleIsTheOnlyOneThatChangesAnything(t *testing.T) {
 	for where, objects := range every(t) {
-		roles := of(objects, "Role", "ClusterRole")
+		roles := slices.DeleteFunc(of(objects, "Role", "ClusterRole"), func(o *object) bool { return o.GetName() == "millrace-doctor" })
 		if strings.Contains(where, "sqs-trigger") {
 			require.Empty(t, roles, where)
 			continue
@@ -246,6 +275,38 @@ func TestTheScalersRoleIsTheOnlyOne(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}}}, decoded.(*rbac.Role).Rules, where)
 	}
+}
+
+func TestTheDoctorReadsAndReadsNoSecret(t *testing.T) {
+	found := 0
+	for where, objects := range every(t) {
+		for _, o := range of(objects, "Role", "ClusterRole") {
+			if o.GetName() != "millrace-doctor" {
+				continue
+			}
+			found++
+			decoded, err := decode(t, o)
+			require.NoError(t, err)
+			for _, r := range rulesOf(decoded) {
+				require.NotContains(t, append(r.Resources, r.APIGroups...), "*", where)
+				require.NotContains(t, r.Resources, "secrets", where)
+				if slices.Equal(r.Resources, []string{"localsubjectaccessreviews"}) {
+					continue // it is a question
+				}
+				for _, verb := range r.Verbs {
+					require.Contains(t, []string{"get", "list"}, verb, "%s: %v", where, r)
+				}
+			}
+		}
+	}
+	require.NotZero(t, found)
+}
+
+func rulesOf(role any) []rbac.PolicyRule {
+	if whole, ok := role.(*rbac.ClusterRole); ok {
+		return whole.Rules
+	}
+	return role.(*rbac.Role).Rules
 }
 
 // namedBy is the objects that an object names, as kind and name. Those that may be absent are left out.
@@ -269,6 +330,11 @@ func namedBy(t *testing.T, o *object) []string {
 		}
 		for _, c := range d.Spec.ConfigMapTargetRef {
 			names["ConfigMap "+c.Name] = true
+		}
+	case *rbac.ClusterRoleBinding:
+		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
+		for _, s := range d.Subjects {
+			names[s.Kind+" "+s.Name] = true
 		}
 	case *rbac.RoleBinding:
 		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true

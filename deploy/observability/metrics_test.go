@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/keda"
+	"github.com/millrace/millrace/keda/kubernetes"
 	"github.com/millrace/millrace/keda/pods"
 	"github.com/millrace/millrace/keda/podstest"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -51,7 +52,7 @@ func scalerMetrics(t *testing.T) string {
 	t.Helper()
 	cluster := podstest.New(t)
 	cluster.Add("light", podstest.NewWorker(t))
-	watch, err := pods.New(pods.Config{API: pods.API{URL: cluster.URL}, Namespace: podstest.Namespace})
+	watch, err := pods.New(pods.Config{API: kubernetes.API{URL: cluster.URL}, Namespace: podstest.Namespace})
 	require.NoError(t, err)
 	count := func(context.Context) (queue.Load, error) { return queue.Load{Visible: 3, Requests: 1}, nil }
 	s, err := keda.New(keda.Config{Queues: []keda.Queue{{Name: "light", Count: count}}, Pods: watch})
@@ -98,7 +99,7 @@ func read(text string) map[string]metric {
 // kube-state-metrics.yaml.
 var foreign = []string{
 	"keda_scaled_object_errors_total", "keda_scaler_detail_errors_total", "kube_pod_container_status_restarts_total",
-	"kube_customresource_scaledobject_condition",
+	"kube_customresource_scaledobject_condition_info",
 }
 
 // series are the names under which Prometheus keeps them.

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// askFor is how long a pod may take to say how busy it is.
-	askFor = 2 * time.Second
-	// askAtOnce is how many pods are asked at once.
-	askAtOnce = 32
+	// askFor is how long a pod may take to say how busy it is, and askAllFor all pods of a class together.
+	askFor    = 2 * time.Second
+	askAllFor = 2 * askFor
+	// atOnce is how many pods are asked, or marked, at once: of four times as many the last are still asked where none answers.
+	atOnce = 128
 	// maxSlots is more than a worker can have.
 	maxSlots = 1024
 )
@@ -27,7 +28,7 @@ type Census struct {
 	Pods     int  // whose containers run, and that are not being stopped
 	Busy     int  // of them, pods that have a job
 	Jobs     int  // that those have
-	Silent   int  // of the pods, those that do not answer: any of them may have as many jobs as it has slots
+	Silent   int  // of the pods, those that have started and do not answer: any of them may have as many jobs as it has slots
 }
 
 // A state is what a worker says at /busy.
@@ -37,36 +38,51 @@ type state struct {
 	Oldest time.Time `json:"oldest"` // start of the oldest job; zero when idle
 }
 
-// Census asks all pods of a class, and marks those that have a job as ones that should be stopped last.
-func (w *Watch) Census(ctx context.Context, class string) Census {
+// Census asks all pods of a class. mark marks those that have a job as ones that should be stopped last, which takes a while
+// where the API server is slow.
+func (w *Watch) Census(ctx context.Context, class string) (c Census, mark func(context.Context)) {
 	ps, complete := w.of(class)
 	states := make([]*state, len(ps))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, askAtOnce)
-	for i, p := range ps {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			s, err := w.ask(ctx, p)
-			if err != nil {
-				w.log.DebugContext(ctx, "pod does not answer", "pod", p.Metadata.Name, "err", err)
-				return
-			}
-			states[i] = &s
-			w.mark(ctx, p, s)
-		})
-	}
-	wg.Wait()
-	c := Census{Complete: complete, Pods: len(ps)}
-	for _, s := range states {
+	asking, cancel := context.WithTimeout(ctx, askAllFor)
+	defer cancel()
+	each(len(ps), func(i int) {
+		s, err := w.ask(asking, ps[i])
+		if err != nil {
+			w.log.DebugContext(ctx, "pod does not answer", "pod", ps[i].Metadata.Name, "err", err)
+			return
+		}
+		states[i] = &s
+	})
+	c = Census{Complete: complete, Pods: len(ps)}
+	for i, s := range states {
 		switch {
-		case s == nil:
+		case s == nil && ps[i].started():
 			c.Silent++
-		case s.Busy > 0:
+		case s != nil && s.Busy > 0:
 			c.Busy, c.Jobs = c.Busy+1, c.Jobs+s.Busy
 		}
 	}
-	return c
+	return c, func(ctx context.Context) {
+		each(len(ps), func(i int) {
+			if states[i] != nil {
+				w.mark(ctx, ps[i], *states[i])
+			}
+		})
+	}
+}
+
+// each calls f for 0 to n-1, for some of them at once.
+func each(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	free := make(chan struct{}, atOnce)
+	for i := range n {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			f(i)
+		})
+	}
 }
 
 // newAsker returns a client for pods: they are reached by their address, never by a proxy, and lead nowhere else.

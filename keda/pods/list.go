@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 const (
@@ -42,14 +44,17 @@ type pod struct {
 		} `json:"containers"`
 	} `json:"spec"`
 	Status struct {
-		Phase      string `json:"phase"`
-		IP         string `json:"podIP"`
-		Containers []struct {
-			State struct {
-				Running *struct{} `json:"running"`
-			} `json:"state"`
-		} `json:"containerStatuses"`
+		Phase      string            `json:"phase"`
+		IP         string            `json:"podIP"`
+		Containers []containerStatus `json:"containerStatuses"`
 	} `json:"status"`
+}
+
+type containerStatus struct {
+	Started *bool `json:"started"` // false until the startup probe has passed
+	State   struct {
+		Running *struct{} `json:"running"`
+	} `json:"state"`
 }
 
 // lean drops what others have written to the pod, which may be long.
@@ -68,14 +73,25 @@ func (p *pod) lean() *pod {
 	return p
 }
 
-// works says whether the pod may have a job that nobody takes from it: its containers run, and it is not on its way out. The
-// jobs of one that is are done there, or come back: no replica is needed for them.
+// works says whether the pod may have a job that nobody takes from it: a container of it runs, be others still to come, and
+// it is not on its way out. The jobs of one that is are done there, or come back: no replica is needed for them.
 func (p *pod) works() bool {
-	if p.Metadata.Deletion != "" || p.Status.Phase != "Running" || p.Status.IP == "" {
+	if p.Metadata.Deletion != "" || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" || p.Status.IP == "" {
 		return false
 	}
 	for _, c := range p.Status.Containers {
 		if c.State.Running != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// started says whether the pod's worker had begun to answer. One that has not has no job: a pod that ends before it answers,
+// again and again, keeps no replica.
+func (p *pod) started() bool {
+	for _, c := range p.Status.Containers {
+		if c.State.Running != nil && (c.Started == nil || *c.Started) {
 			return true
 		}
 	}
@@ -99,32 +115,74 @@ func (w *Watch) list(ctx context.Context) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	// any version will do: the API server answers from its memory
-	body, err := w.client.call(ctx, http.MethodGet, w.path(""), url.Values{"labelSelector": {w.selector}, "resourceVersion": {"0"}}, nil)
+	body, err := w.client.Do(ctx, http.MethodGet, w.path(""), url.Values{"labelSelector": {w.selector}, "resourceVersion": {"0"}}, nil)
 	if err != nil {
 		return "", fmt.Errorf("list pods of %s: %w", w.namespace, err)
 	}
 	defer body.Close()
-	var l struct {
-		Metadata struct {
-			ResourceVersion string `json:"resourceVersion"`
-		} `json:"metadata"`
-		Items []*pod `json:"items"`
-	}
-	if err := json.NewDecoder(io.LimitReader(body, maxList)).Decode(&l); err != nil {
+	pods, version, err := readList(io.LimitReader(body, maxList))
+	if err != nil {
 		return "", fmt.Errorf("read the list of pods of %s: %w", w.namespace, err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	clear(w.pods)
-	for _, p := range l.Items {
-		w.pods[p.Metadata.Name] = p.lean()
-	}
+	w.pods = pods
+	maps.DeleteFunc(w.denied, func(name string, _ time.Time) bool { return w.pods[name] == nil })
 	if !w.listed {
 		w.listed = true
 		close(w.known)
 	}
-	return l.Metadata.ResourceVersion, nil
+	return version, nil
 }
+
+// readList reads pods by name, one at a time: all of them may be many megabytes.
+func readList(r io.Reader) (pods map[string]*pod, version string, err error) {
+	pods = map[string]*pod{}
+	d := json.NewDecoder(r)
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+		return nil, "", cmp.Or(err, errNoList)
+	}
+	for d.More() {
+		key, err := d.Token()
+		switch {
+		case err != nil:
+		case key == "metadata":
+			var m struct {
+				ResourceVersion string `json:"resourceVersion"`
+			}
+			err = d.Decode(&m)
+			version = m.ResourceVersion
+		case key == "items":
+			err = readItems(d, pods)
+		default:
+			err = d.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	_, err = d.Token()
+	return pods, version, err
+}
+
+func readItems(d *json.Decoder, pods map[string]*pod) error {
+	begin, err := d.Token()
+	if err != nil || begin == nil { // null is none
+		return err
+	}
+	for d.More() {
+		var p pod
+		if err := d.Decode(&p); err != nil {
+			return err
+		}
+		pods[p.Metadata.Name] = p.lean()
+	}
+	_, err = d.Token()
+	return err
+}
+
+// errNoList is for an answer that is something else.
+var errNoList = errors.New("it is none")
 
 // errOld says that the API server has forgotten the version that a watch was to go on from.
 var errOld = errors.New("the watch of pods can't go on from where it was")
@@ -133,12 +191,12 @@ var errOld = errors.New("the watch of pods can't go on from where it was")
 func (w *Watch) follow(ctx context.Context, version string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchFor+30*time.Second)
 	defer cancel()
-	body, err := w.client.call(ctx, http.MethodGet, w.path(""), url.Values{
+	body, err := w.client.Do(ctx, http.MethodGet, w.path(""), url.Values{
 		"labelSelector": {w.selector}, "resourceVersion": {version}, "watch": {"1"}, "allowWatchBookmarks": {"true"},
 		"timeoutSeconds": {strconv.Itoa(int(watchFor.Seconds()))},
 	}, nil)
 	if err != nil {
-		if refusedWith(err) == http.StatusGone {
+		if kubernetes.Refused(err) == http.StatusGone {
 			err = errOld
 		}
 		return version, err
@@ -178,6 +236,7 @@ func (w *Watch) keep(event string, p *pod) {
 		w.pods[p.Metadata.Name] = p.lean()
 	case "DELETED":
 		delete(w.pods, p.Metadata.Name)
+		delete(w.denied, p.Metadata.Name)
 	}
 }
 

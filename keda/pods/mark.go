@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 // What others read off a pod. They are written while it has a job, and taken back when it has none.
@@ -17,7 +21,8 @@ const (
 	keepNode = "karpenter.sh/do-not-disrupt"
 	// safeToEvict, "false", keeps the cluster autoscaler from it.
 	safeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-	// busyMark is ours: what it stands beside is ours to take back, and not the operator's.
+	// busyMark says that the pod was marked: "true", and the names of those of the others that stood there before. Those are
+	// somebody else's, and stay as they are; but the cost is always ours.
 	busyMark = "millrace/busy"
 )
 
@@ -27,23 +32,31 @@ const (
 	maxAge   = 24 * time.Hour
 	// coarse is by how much a cost must have changed to be written anew: the API server should not hear of every minute.
 	coarse = 10
-	// deniedRest is how long nothing is marked after a mark was refused.
+	// markFor is how long the API server may take to mark a pod.
+	markFor = 5 * time.Second
+	// deniedRest is how long a pod is left alone that could not be marked.
 	deniedRest = time.Minute
 )
+
+// Marked says whether a pod of a class is marked as busy.
+func (w *Watch) Marked(class string) bool {
+	ps, _ := w.of(class)
+	return slices.ContainsFunc(ps, func(p *pod) bool { return p.Metadata.Annotations[busyMark] != "" })
+}
 
 // mark has the pod's annotations say what s says, where they do not yet.
 func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 	want := annotations(p.Metadata.Annotations, s, time.Now())
-	if len(want) == 0 || !w.mayMark() {
+	if len(want) == 0 || w.rests(p) {
 		return
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.Metadata.UID, "annotations": want}})
 	if err != nil {
 		panic(fmt.Sprintf("pods: annotations that JSON can't hold: %v", err)) // they are text
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	limited, cancel := context.WithTimeout(ctx, markFor)
 	defer cancel()
-	body, err := w.client.call(ctx, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
+	body, err := w.client.Do(limited, http.MethodPatch, w.path(p.Metadata.Name), nil, patch)
 	if err == nil {
 		var now pod
 		err = json.NewDecoder(body).Decode(&now)
@@ -52,7 +65,7 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 			return
 		}
 	}
-	switch refusedWith(err) {
+	switch kubernetes.Refused(err) {
 	case http.StatusNotFound, http.StatusConflict: // it is gone; the watch will say so
 	default:
 		if ctx.Err() == nil {
@@ -63,45 +76,69 @@ func (w *Watch) mark(ctx context.Context, p *pod, s state) {
 
 // annotations are those to write, nil for those to take back, given those that there are.
 func annotations(have map[string]string, s state, now time.Time) map[string]*string {
-	if s.Busy == 0 {
-		if have[busyMark] == "" {
-			return nil
+	want := map[string]*string{}
+	if s.Busy == 0 && have[busyMark] == "" {
+		return want
+	}
+	mark := "true"
+	for _, hold := range [...]struct{ key, value string }{{keepNode, "true"}, {safeToEvict, "false"}} {
+		switch {
+		case theirs(have, hold.key):
+			mark += "," + hold.key
+		case s.Busy == 0:
+			want[hold.key] = nil
+		case have[hold.key] != hold.value:
+			want[hold.key] = &hold.value
 		}
-		return map[string]*string{busyMark: nil, keepNode: nil, safeToEvict: nil, deletionCost: new("0")}
+	}
+	if s.Busy == 0 {
+		want[busyMark], want[deletionCost] = nil, new("0")
+		return want
+	}
+	if have[busyMark] != mark {
+		want[busyMark] = &mark
 	}
 	var age time.Duration
 	if !s.Oldest.IsZero() {
 		age = min(max(now.Sub(s.Oldest), 0), maxAge)
 	}
 	cost := busyCost + int(age.Minutes())
-	known, err := strconv.Atoi(have[deletionCost])
-	if have[busyMark] != "" && have[keepNode] == "true" && have[safeToEvict] == "false" && err == nil && known >= busyCost && max(cost-known, known-cost) < coarse {
-		return nil
+	if known, err := strconv.Atoi(have[deletionCost]); err != nil || max(cost-known, known-cost) >= coarse {
+		want[deletionCost] = new(strconv.Itoa(cost))
 	}
-	return map[string]*string{busyMark: new("true"), keepNode: new("true"), safeToEvict: new("false"), deletionCost: new(strconv.Itoa(cost))}
+	return want
+}
+
+// theirs says whether an annotation stood there before the pod was marked.
+func theirs(have map[string]string, key string) bool {
+	return have[key] != "" && (have[busyMark] == "" || slices.Contains(strings.Split(have[busyMark], ","), key))
 }
 
 // marked takes over what the API server made of a patch, unless the watch has brought something newer.
 func (w *Watch) marked(was, now *pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.denied = time.Time{}
+	delete(w.denied, was.Metadata.Name)
 	if w.pods[was.Metadata.Name] == was {
 		w.pods[was.Metadata.Name] = now.lean()
 	}
 }
 
-func (w *Watch) mayMark() bool {
+// rests says whether the pod could not be marked lately.
+func (w *Watch) rests(p *pod) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.denied.IsZero() || time.Since(w.denied) > deniedRest
+	denied, ok := w.denied[p.Metadata.Name]
+	return ok && time.Since(denied) < deniedRest
 }
 
 func (w *Watch) notMarked(ctx context.Context, p *pod, err error) {
 	w.errors.Add(1)
 	w.mu.Lock()
-	first := w.denied.IsZero()
-	w.denied = time.Now()
+	first := len(w.denied) == 0
+	if w.pods[p.Metadata.Name] != nil {
+		w.denied[p.Metadata.Name] = time.Now()
+	}
 	w.mu.Unlock()
 	if first {
 		w.log.WarnContext(ctx, "busy pod not marked", "pod", p.Metadata.Name, "err", err)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/millrace/millrace/keda/kubernetes"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 
 // Config says which pods.
 type Config struct {
-	API       API
+	API       kubernetes.API
 	Namespace string       // required
 	Selector  string       // of labels; default DefaultSelector
 	Log       *slog.Logger // default: nothing is logged
@@ -41,7 +43,7 @@ type Config struct {
 
 // A Watch knows the pods of workers while its Run goes on.
 type Watch struct {
-	client    *client
+	client    *kubernetes.Client
 	busy      *http.Client
 	namespace string
 	selector  string
@@ -50,15 +52,15 @@ type Watch struct {
 	known     chan struct{} // closed when pods were listed for the first time
 
 	mu     sync.Mutex
-	pods   map[string]*pod // guarded by mu; by name. A pod is replaced, never changed
-	listed bool            // guarded by mu
-	deaf   time.Time       // guarded by mu: since when the API server is not heard; zero: it is
-	denied time.Time       // guarded by mu: when a pod could not be marked last; zero: it could
+	pods   map[string]*pod      // guarded by mu; by name. A pod is replaced, never changed
+	listed bool                 // guarded by mu
+	deaf   time.Time            // guarded by mu: since when the API server is not heard; zero: it is
+	denied map[string]time.Time // guarded by mu: when pods, by name, could not be marked
 }
 
 // New makes no request.
 func New(c Config) (*Watch, error) {
-	client, err := newClient(c.API)
+	client, err := kubernetes.New(c.API)
 	if err == nil && c.Namespace == "" {
 		err = errors.New("no namespace is given, and this is no pod of Kubernetes, which would say its own")
 	}
@@ -70,9 +72,12 @@ func New(c Config) (*Watch, error) {
 	}
 	return &Watch{
 		client: client, busy: newAsker(), namespace: c.Namespace, selector: cmp.Or(c.Selector, DefaultSelector), log: c.Log,
-		known: make(chan struct{}), pods: map[string]*pod{},
+		known: make(chan struct{}), pods: map[string]*pod{}, denied: map[string]time.Time{},
 	}, nil
 }
+
+// Namespace is where the pods are looked for.
+func (w *Watch) Namespace() string { return w.namespace }
 
 // Errors is how often the API server did not do what it was asked for.
 func (w *Watch) Errors() int64 { return w.errors.Load() }
@@ -82,7 +87,7 @@ func (w *Watch) Known() <-chan struct{} { return w.known }
 
 // Run keeps the list current until ctx ends. An API server that fails is asked again, more and more slowly.
 func (w *Watch) Run(ctx context.Context) {
-	defer w.client.http.CloseIdleConnections()
+	defer w.client.Close()
 	defer w.busy.CloseIdleConnections()
 	var version string
 	pause := time.Second

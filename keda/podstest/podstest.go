@@ -13,11 +13,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Namespace is where the pods are.
 const Namespace = "jobs"
+
+// Hangs, in place of a status, has a request not answered at all.
+const Hangs = -1
 
 type object = map[string]any
 
@@ -58,7 +60,7 @@ func New(t testing.TB) *Cluster {
 			c.watch(w, r)
 			return
 		}
-		c.list(w)
+		c.list(w, r)
 	})
 	mux.HandleFunc("PATCH /api/v1/namespaces/"+Namespace+"/pods/{name}", c.patch)
 	s := httptest.NewServer(mux)
@@ -70,6 +72,15 @@ func New(t testing.TB) *Cluster {
 	return c
 }
 
+// Annotate gives a pod annotations that are not ours.
+func (c *Cluster) Annotate(name string, annotations map[string]string) {
+	c.change(name, func(pod object) {
+		for key, v := range annotations {
+			pod["metadata"].(object)["annotations"].(object)[key] = v
+		}
+	})
+}
+
 // Add adds a pod of a class that has started and says how busy it is at w; nil: it has not started.
 func (c *Cluster) Add(class string, w *Worker) (name string) {
 	status := object{"phase": "Pending"}
@@ -77,7 +88,7 @@ func (c *Cluster) Add(class string, w *Worker) (name string) {
 	if w != nil {
 		host, port, _ := net.SplitHostPort(strings.TrimPrefix(w.server.URL, "http://"))
 		n, _ := strconv.Atoi(port)
-		ports = []any{object{"name": "status", "containerPort": n}}
+		ports = []any{object{"name": "other", "containerPort": 1}, object{"name": "status", "containerPort": n}}
 		status = object{"phase": "Running", "podIP": host, "containerStatuses": []any{object{"state": object{"running": object{"startedAt": "2026-01-01T00:00:00Z"}}}}}
 	}
 	c.mu.Lock()
@@ -96,6 +107,18 @@ func (c *Cluster) Add(class string, w *Worker) (name string) {
 // Stop has Kubernetes begin to stop a pod.
 func (c *Cluster) Stop(name string) {
 	c.change(name, func(pod object) { pod["metadata"].(object)["deletionTimestamp"] = "2026-01-01T00:00:00Z" })
+}
+
+// Starting has a pod's container run, but not have answered Kubernetes yet.
+func (c *Cluster) Starting(name string) {
+	c.change(name, func(pod object) {
+		pod["status"].(object)["containerStatuses"].([]any)[0].(object)["started"] = false
+	})
+}
+
+// Phase changes a pod's phase.
+func (c *Cluster) Phase(name, phase string) {
+	c.change(name, func(pod object) { pod["status"].(object)["phase"] = phase })
 }
 
 // Remove removes a pod.
@@ -140,11 +163,22 @@ func (c *Cluster) Requests(verb string) int {
 	return c.requests[verb]
 }
 
-// Changed is closed at the next change of anything, and at the next request.
-func (c *Cluster) Changed() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
+// Await returns when done says so: it is asked after each change of anything, and after each request.
+func (c *Cluster) Await(t testing.TB, done func() bool) {
+	t.Helper()
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		if done() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatal("it did not come")
+		}
+	}
 }
 
 // change has f change a copy of a pod.
@@ -179,16 +213,24 @@ func (c *Cluster) tell() {
 }
 
 // refused counts a request, and answers it where it is to be refused.
-func (c *Cluster) refused(w http.ResponseWriter, verb string) bool {
+func (c *Cluster) refused(w http.ResponseWriter, r *http.Request, verb string) bool {
 	c.mu.Lock()
 	status := c.refuse[verb]
 	c.requests[verb]++
 	c.tell()
 	c.mu.Unlock()
-	if status != 0 {
+	switch status {
+	case 0:
+		return false
+	case Hangs:
+		select {
+		case <-r.Context().Done():
+		case <-c.ended:
+		}
+	default:
 		refuse(w, status)
 	}
-	return status != 0
+	return true
 }
 
 func refuse(w http.ResponseWriter, status int) {
@@ -197,8 +239,8 @@ func refuse(w http.ResponseWriter, status int) {
 	_ = json.NewEncoder(w).Encode(object{"kind": "Status", "message": "refused: " + http.StatusText(status), "code": status})
 }
 
-func (c *Cluster) list(w http.ResponseWriter) {
-	if c.refused(w, "list") {
+func (c *Cluster) list(w http.ResponseWriter, r *http.Request) {
+	if c.refused(w, r, "list") {
 		return
 	}
 	c.mu.Lock()
@@ -209,7 +251,7 @@ func (c *Cluster) list(w http.ResponseWriter) {
 }
 
 func (c *Cluster) watch(w http.ResponseWriter, r *http.Request) {
-	if c.refused(w, "watch") {
+	if c.refused(w, r, "watch") {
 		return
 	}
 	at, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
@@ -248,7 +290,7 @@ func (c *Cluster) watch(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Cluster) patch(w http.ResponseWriter, r *http.Request) {
-	if c.refused(w, "patch") {
+	if c.refused(w, r, "patch") {
 		return
 	}
 	var p struct {
@@ -282,46 +324,4 @@ func (c *Cluster) patch(w http.ResponseWriter, r *http.Request) {
 			annotations[key] = *v
 		}
 	}))
-}
-
-// A Worker says how busy it is.
-type Worker struct {
-	server *httptest.Server
-
-	mu   sync.Mutex
-	says string // guarded by mu
-}
-
-// NewWorker returns an idle worker of 4 slots.
-func NewWorker(t testing.TB) *Worker {
-	t.Helper()
-	w := &Worker{}
-	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if r.Method != http.MethodGet || r.URL.Path != "/busy" || w.says == "" {
-			http.Error(rw, "no", http.StatusNotFound)
-			return
-		}
-		fmt.Fprint(rw, w.says)
-	}))
-	t.Cleanup(w.server.Close)
-	w.Has(0, 0)
-	return w
-}
-
-// Has gives the worker jobs, of which the oldest has run for so long.
-func (w *Worker) Has(jobs int, oldest time.Duration) {
-	says := `{"slots":4,"busy":0,"draining":false}`
-	if jobs > 0 {
-		says = fmt.Sprintf(`{"slots":4,"busy":%d,"oldest":%q,"draining":false}`, jobs, time.Now().Add(-oldest).UTC().Format(time.RFC3339))
-	}
-	w.Says(says)
-}
-
-// Says has the worker answer with a text; an empty one is no answer that can be used.
-func (w *Worker) Says(text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.says = text
 }

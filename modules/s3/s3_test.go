@@ -77,6 +77,8 @@ func TestADownloadIsPlannedOnce(t *testing.T) {
 	require.NoError(t, err)
 	bucket, opened := &counted{Bucket: b}, 0
 	c, _ := moduletest.Call(t)
+	var moved int64
+	c.Moved = func(in, out int64) { moved += in - out }
 	c.Bucket = func(context.Context, modules.BucketRef) (modules.Bucket, error) {
 		opened++
 		return bucket, nil
@@ -87,6 +89,7 @@ func TestADownloadIsPlannedOnce(t *testing.T) {
 	out, err := w.Run(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "4", out["size"])
+	require.EqualValues(t, 4, moved)
 	require.Equal(t, 1, opened)
 	require.Equal(t, 1, bucket.lists)
 }

@@ -112,6 +112,7 @@ func (t *Transfer) fetch(ctx context.Context, it item) (File, error) {
 	if err != nil {
 		return File{}, t.explain(ctx, it.key, err)
 	}
+	t.moved(in.Size, 0)
 	return File{Key: it.key, Path: it.path, Size: in.Size, ETag: in.ETag}, nil
 }
 

@@ -65,6 +65,7 @@ func (t Task) open(ctx context.Context, c *modules.Call) (*Transfer, error) {
 	}
 	return &Transfer{
 		What: t.What, Stored: t.Stored, ACL: t.ACL, Bucket: b, Scheme: t.Service.Scheme(), Name: t.Bucket, Dir: c.Workspace, Log: c.Log,
+		Moved: c.Moved,
 	}, nil
 }
 

@@ -57,6 +57,7 @@ type Transfer struct {
 	Name   string // of the bucket
 	Dir    *workspace.Dir
 	Log    *slog.Logger
+	Moved  func(in, out int64) // counts bytes that have arrived; nil: nobody does
 
 	planned *plan // nil: nobody has asked
 }
@@ -122,6 +123,13 @@ func (t *Transfer) Run(ctx context.Context) (_ Result, err error) {
 		done.Dest = p.items[0].path
 	}
 	return done, nil
+}
+
+// moved counts an object that has come, and one that has gone.
+func (t *Transfer) moved(in, out int64) {
+	if t.Moved != nil {
+		t.Moved(in, out)
+	}
 }
 
 // A plan is what is to be moved.

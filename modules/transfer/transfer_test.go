@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -256,6 +257,19 @@ func TestASizeIsKnownBeforehand(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got, src)
 	}
+}
+
+func TestWhatArrivedIsCounted(t *testing.T) {
+	y := newYard(t, "m/a", "m/bb")
+	var in, out atomic.Int64
+	count := func(tr *transfer.Transfer) {
+		tr.Moved = func(i, o int64) { in.Add(i); out.Add(o) }
+	}
+	_, err := y.move(transfer.Download, "m/", "in/", count)
+	require.NoError(t, err)
+	_, err = y.move(transfer.Upload, "in/a", "back", count)
+	require.NoError(t, err)
+	require.Equal(t, []int64{21, 10}, []int64{in.Load(), out.Load()})
 }
 
 func TestWhatWasPlannedIsMovedAndNoMore(t *testing.T) {

@@ -114,6 +114,7 @@ func (t *Transfer) send(ctx context.Context, it item) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("upload %s to %s: %w", it.path, t.at(it.key), t.refusal(err))
 	}
+	t.moved(0, in.Size)
 	return File{Key: it.key, Path: it.path, Size: in.Size, ETag: in.ETag}, nil
 }
 

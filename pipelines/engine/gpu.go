@@ -20,6 +20,9 @@ import (
 // GPUClass is the class of the workers that jobs are for which need a GPU.
 const GPUClass = "gpu"
 
+// HeavyClass is that of workers with all external programs.
+const HeavyClass = "heavy"
+
 // onCPU is the device of a task that would rather have had a GPU.
 const onCPU = "cpu"
 
@@ -71,6 +74,9 @@ func Needs(mods *modules.Registry, p *pipelines.Pipeline) []Need {
 		return nil
 	}
 	var all []Need
+	if len(p.Requires) > 0 {
+		all = append(all, Need{Requires: p.Requires})
+	}
 	for _, n := range musts(mods, p, "") {
 		all = append(all, n.Need)
 	}
@@ -132,6 +138,11 @@ func (r *runner) fit(ctx context.Context) *Failure {
 		t := &r.in.Pipeline.Tasks[i]
 		err := fmt.Errorf("task %q: %w", labelOf(i, t), unknown(t.Module, r.cfg.Modules, r.cfg.Planned))
 		return r.refusal(Fail(ctx, labelOf(i, t), fault.As(fault.Permanent, err)), t, "module")
+	}
+	if labels := r.in.Pipeline.Requires; len(labels) > 0 {
+		if err := r.in.Host.Fit(ctx, Need{Requires: labels}); err != nil {
+			return Fail(ctx, "", err)
+		}
 	}
 	for _, n := range musts(r.cfg.Modules, r.in.Pipeline, r.in.GPU) {
 		if err := r.in.Host.Fit(ctx, n.Need); err != nil {

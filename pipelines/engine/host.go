@@ -27,6 +27,8 @@ type Need struct {
 	Disk  int64    `json:"disk,omitzero"` // bytes that it will write to the workspace, at most
 	// Memory is about how many bytes it will hold. They are looked at, and not kept for it.
 	Memory int64 `json:"memory,omitzero"`
+	// Requires are labels that the machine must have, of the whole pipeline: Task is empty then.
+	Requires map[string]string `json:"requires,omitzero"`
 }
 
 // A Grant is what a task was given.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -86,6 +87,25 @@ func chatty() modules.Module {
 			fmt.Fprintln(c.Stderr, "to stderr")
 			return struct{}{}, nil
 		})
+}
+
+func TestWhatATaskMovesIsCountedOverAllItsTries(t *testing.T) {
+	tries := 0
+	mover := modules.Define(modules.Spec{Name: "Move", Summary: "Moves something.", Example: "- module: Move\n"},
+		func(_ context.Context, c *modules.Call, _ struct{}) (struct{}, error) {
+			c.Moved(100, 3)
+			if tries++; tries < 2 {
+				return struct{}{}, errors.New("again")
+			}
+			return struct{}{}, nil
+		})
+	var b bench
+	_, in := b.input(t, "tasks: [{module: Move, retry: 1, retry_sleep: 0}]")
+	mods, err := modules.NewRegistry(mover)
+	require.NoError(t, err)
+	run := engine.New(engine.Config{Modules: mods}).Run(t.Context(), in)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Equal(t, []int64{200, 6}, []int64{run.Tasks[0].BytesIn, run.Tasks[0].BytesOut})
 }
 
 // heard runs a document with Chatty and returns what its callbacks Tell said. Their log must not be written to.

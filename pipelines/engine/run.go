@@ -62,6 +62,9 @@ type TaskRun struct {
 	// times how many.
 	Device     string  `json:"device,omitzero"`
 	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
+	// BytesIn and BytesOut are what it has fetched from buckets and sent to them, all tries together.
+	BytesIn  int64 `json:"bytesIn,omitzero"`
+	BytesOut int64 `json:"bytesOut,omitzero"`
 }
 
 // UnmarshalJSON reads a TaskRun back, with its numbers as they were.

@@ -91,6 +91,13 @@ func (s *taskScope) tried(n int) {
 	s.run.Tries = n
 }
 
+func (s *taskScope) moved(in, out int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run.BytesIn += in
+	s.run.BytesOut += out
+}
+
 // worthRetrying says whether the same task may do better next time. A pipeline's author who asked for retries
 // knows more than we do about an unclassified failure; what the props say won't change, nor what the machine has.
 func worthRetrying(ctx context.Context, err error) bool {
@@ -124,7 +131,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 		return nil, s.misrendered("props", err)
 	}
 	c := s.in.Call
-	c.Log, c.State = s.logger(), s
+	c.Log, c.State, c.Moved = s.logger(), s, s.moved
 	c.Devices, c.Env = h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr

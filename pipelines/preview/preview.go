@@ -18,17 +18,18 @@ import (
 // A Preview is what a run would be told, as far as that is known before it. What is secret is masked. Its JSON form is
 // what `millrace render --format json` prints.
 type Preview struct {
-	Name      string         `json:"name"`
-	Source    string         `json:"source"`
-	Digest    string         `json:"digest"`
-	Entry     string         `json:"entry,omitzero"`
-	State     map[string]any `json:"state"`
-	Tasks     []Task         `json:"tasks"`
-	Callbacks []Callback     `json:"callbacks,omitempty"`
-	Params    []Param        `json:"params,omitempty"`
-	Plugins   []string       `json:"plugins,omitempty"`
-	Settings  map[string]any `json:"settings,omitempty"` // those that the document says; durations in seconds
-	Deadline  float64        `json:"deadline,omitzero"`  // seconds
+	Name      string            `json:"name"`
+	Source    string            `json:"source"`
+	Digest    string            `json:"digest"`
+	Entry     string            `json:"entry,omitzero"`
+	State     map[string]any    `json:"state"`
+	Tasks     []Task            `json:"tasks"`
+	Callbacks []Callback        `json:"callbacks,omitempty"`
+	Params    []Param           `json:"params,omitempty"`
+	Plugins   []string          `json:"plugins,omitempty"`
+	Settings  map[string]any    `json:"settings,omitempty"` // those that the document says; durations in seconds
+	Deadline  float64           `json:"deadline,omitzero"`  // seconds
+	Requires  map[string]string `json:"requires,omitempty"`
 }
 
 // A Task is what one task would be told.
@@ -100,6 +101,7 @@ func (v *previewer) all(ctx context.Context) *Preview {
 	out := &Preview{
 		Name: v.secrets.String(p.Name), Source: p.Source, Digest: p.Digest, Entry: p.Entry, Tasks: []Task{},
 		Plugins: p.Plugins, Settings: settings(p.Settings), Deadline: p.Settings.Deadline.Seconds(),
+		Requires: p.Requires,
 	}
 	if all, ok := v.state.Get("state"); ok {
 		v.learn(all)

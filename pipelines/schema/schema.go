@@ -53,6 +53,9 @@ func documentProperties(callbacks moduleChoice) map[string]any {
 		}, "Callback modules that every event of the run and of its tasks runs."),
 		"settings": settingsSchema(),
 		"deadline": documented(ref("duration"), "Of the whole run. A bare number is seconds."),
+		"requires": documented(map[string]any{
+			"type": []any{"object", "null"}, "additionalProperties": map[string]any{"type": []any{"string", "number", "boolean"}},
+		}, "Labels that a worker must have to run it; class names the class of worker. What a job requires itself goes before."),
 		"params": documented(map[string]any{
 			"type": []any{"object", "null"}, "additionalProperties": ref("param"),
 		}, "What a job may or must give in its state, checked before any work."),
@@ -166,6 +169,9 @@ func entrySchema() map[string]any {
 		"type": "object",
 		"properties": map[string]any{
 			"description": documented(scalarSchema(), "For people."),
+			"requires": documented(map[string]any{
+				"type": []any{"object", "null"}, "additionalProperties": map[string]any{"type": []any{"string", "number", "boolean"}},
+			}, "Labels that a worker must have to run it; class names the class of worker. What a job requires itself goes before."),
 			"params": documented(map[string]any{
 				"type": []any{"object", "null"}, "additionalProperties": ref("param"),
 			}, "Besides those of the document."),

@@ -57,6 +57,7 @@ type Data struct {
 	Percent     int                 `json:"percentComplete"`
 	Path        string              `json:"artifactPath,omitzero"`
 	Artifacts   []record.Artifact   `json:"artifacts,omitzero"`
+	Expire      time.Time           `json:"artifactsExpireAt,omitzero"`
 	Report      string              `json:"report,omitzero"`
 	Result      map[string]any      `json:"result,omitzero"`
 	Warnings    []string            `json:"warnings,omitzero"`
@@ -107,7 +108,7 @@ func payload(r *record.Record) Payload {
 			Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished,
 			LatencyMs: r.LatencyMs, GPUSeconds: r.GPUSeconds,
 			PodName: r.PodName, Attempts: r.Tried(), Percent: r.PercentComplete,
-			Path: r.ArtifactPath, Artifacts: r.Artifacts, Report: r.Report, Result: r.Result,
+			Path: r.ArtifactPath, Artifacts: r.Artifacts, Expire: r.Expire, Report: r.Report, Result: r.Result,
 			Warnings: r.Warnings, Diagnostics: r.Diagnostics,
 		},
 	}

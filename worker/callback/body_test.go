@@ -25,6 +25,7 @@ func final() *record.Record {
 		ArtifactPath: "artifacts/j/1/",
 		Artifacts:    []record.Artifact{{Path: "a", Key: "artifacts/j/1/a", Size: 5, SHA256: "ab"}},
 		Result:       map[string]any{"ok": true},
+		Expire:       ended.Add(time.Hour),
 	}
 }
 
@@ -37,6 +38,7 @@ func TestTheBodyOfACallback(t *testing.T) {
 			"startedAt": "2026-03-14T11:59:00Z", "finishedAt": "2026-03-14T12:00:00Z", "attempts": 1, "percentComplete": 100,
 			"artifactPath": "artifacts/j/1/",
 			"artifacts": [{"path": "a", "key": "artifacts/j/1/a", "size": 5, "sha256": "ab"}],
+			"artifactsExpireAt": "2026-03-14T13:00:00Z",
 			"result": {"ok": true}
 		}}`, string(callback.Body(final())))
 }

@@ -94,7 +94,7 @@ func (o *Outbox) deliverDue(ctx, late context.Context) (int, error) {
 			}
 		})
 	}
-	for name, err := range o.Records.Due(feed) {
+	for name, err := range o.Records.Due(feed, time.Time{}) {
 		if err != nil {
 			if feed.Err() == nil {
 				p.note(false, err)

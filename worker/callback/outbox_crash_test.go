@@ -296,7 +296,7 @@ func TestAClaimKeepsOthersAwayForAMinuteAtLeast(t *testing.T) {
 			time.Sleep(late)
 			b := record.New(store, time.Now)
 			var names []string
-			for name, err := range b.Due(t.Context()) {
+			for name, err := range b.Due(t.Context(), time.Time{}) {
 				require.NoError(t, err)
 				names = append(names, name)
 			}

@@ -55,7 +55,7 @@ func Decode(m queue.Message) (*Job, error) {
 	}
 	f := forwardOf(m)
 	j.ID = SafeID(cmp.Or(j.ID, f.ID, m.ID))
-	j.Enqueued, j.Forwarded = m.Enqueued, f.Class
+	j.Enqueued, j.Forwarded = m.Enqueued, f.Classes
 	if !f.Enqueued.IsZero() {
 		j.Enqueued = f.Enqueued
 	}

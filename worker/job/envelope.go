@@ -34,6 +34,7 @@ func envelopeKeys() []string {
 	return []string{
 		"apiVersion", "kind", "id", "name", "title", "cid", "linkId", "customerId", "externalId", "format",
 		"pipeline", "version", "entry", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
+		"keep_outputs",
 		"debug", "dry_run", "requires", "class", "priority",
 	}
 }
@@ -96,6 +97,8 @@ func (e *envelope) compound(key string, v any) error {
 		return e.maxAttempts(key, v)
 	case "deadline":
 		return e.deadline(v)
+	case "keep_outputs":
+		return e.keepOutputs(v)
 	case "requires":
 		return e.requires(v)
 	case "class":
@@ -215,6 +218,17 @@ func (e *envelope) deadline(v any) error {
 		return errors.New(`"deadline" must be a positive duration as text, like "20m"`)
 	}
 	e.job.Deadline = d
+	return nil
+}
+
+// keepOutputs takes 0s too: at the end of the job its outputs have had their time.
+func (e *envelope) keepOutputs(v any) error {
+	text, _ := v.(string)
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > MaxKeep {
+		return fmt.Errorf(`"keep_outputs" must be a duration as text, like "36h", and at most %v`, MaxKeep)
+	}
+	e.job.KeepOutputs = &d
 	return nil
 }
 

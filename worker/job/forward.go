@@ -3,6 +3,7 @@ package job
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/worker/queue"
@@ -19,13 +20,13 @@ const (
 type forward struct {
 	ID       string    `json:"id"` // of the job
 	Enqueued time.Time `json:"enqueued,omitzero"`
-	Class    string    `json:"class"` // that it was sent on to
+	Classes  []string  `json:"classes"` // that it was sent on to, in order
 }
 
 // Forward makes the message that takes m's place in the queue of another class of workers. Decode reads the same job of
 // it: the same ID, age and group. ok is false when m has no room for one more attribute.
 func (j *Job) Forward(m queue.Message, class string) (d queue.Draft, ok bool) {
-	b, err := json.Marshal(forward{ID: j.ID, Enqueued: j.Enqueued, Class: class})
+	b, err := json.Marshal(forward{ID: j.ID, Enqueued: j.Enqueued, Classes: append(slices.Clone(j.Forwarded), class)})
 	if err != nil || len(b) > maxForward {
 		return d, false
 	}

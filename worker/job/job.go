@@ -30,6 +30,8 @@ type Job struct {
 	Callback    *Callback      `json:"callback,omitzero"` // the completion callback
 	MaxAttempts int            `json:"max_attempts,omitzero"`
 	Deadline    time.Duration  `json:"deadline,omitzero"`
+	// KeepOutputs is how long its outputs are kept from its end on, at most MaxKeep; nil is for as long as the operator says.
+	KeepOutputs *time.Duration `json:"keep_outputs,omitzero"`
 	// Requires are the labels that a worker must have: name → value. "class" among them names the class of worker.
 	Requires map[string]string `json:"requires,omitzero"`
 	// Priority is 0 to 9, as the producer says. It tells people; the order of work is that of the queues it was sent to.
@@ -37,7 +39,7 @@ type Job struct {
 	Debug     bool      `json:"debug,omitzero"`
 	DryRun    bool      `json:"dry_run,omitzero"`
 	Enqueued  time.Time `json:"enqueued,omitzero"`
-	Forwarded string    `json:"-"` // the class of worker that it was sent on to, see Forward; empty when it was not
+	Forwarded []string  `json:"-"` // the classes of workers that it was sent on to, see Forward
 }
 
 // A Callback is where the worker posts a job's outcome.
@@ -50,6 +52,9 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	type plain Job // without this method
 	return modules.UnmarshalJSON(b, (*plain)(j))
 }
+
+// MaxKeep is the longest that a message may have outputs kept.
+const MaxKeep = 365 * 24 * time.Hour
 
 // maxID is how long a job's ID may be, in bytes.
 const maxID = 128

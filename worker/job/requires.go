@@ -5,22 +5,19 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/millrace/millrace/pipelines"
 )
 
 // ClassLabel is the label that names a class of worker.
 const ClassLabel = "class"
 
-const (
-	maxLabels = 32
-	maxLabel  = 253 // bytes of a name or a value
-)
-
 // requires takes a map of labels, or a list of texts like "label=value".
 func (e *envelope) requires(v any) error {
 	const want = `"requires" must be a map of labels or a list of texts like "label=value"`
 	if labels, ok := v.(map[string]any); ok {
-		if len(labels) > maxLabels {
-			return fmt.Errorf(`"requires" has more than %d labels`, maxLabels)
+		if len(labels) > pipelines.MaxLabels {
+			return fmt.Errorf(`"requires" has more than %d labels`, pipelines.MaxLabels)
 		}
 		for name, v := range labels {
 			text, ok := scalar(v)
@@ -37,8 +34,8 @@ func (e *envelope) requires(v any) error {
 	if !ok {
 		return fmt.Errorf("%s, not %s", want, kind(v))
 	}
-	if len(list) > maxLabels {
-		return fmt.Errorf(`"requires" has more than %d labels`, maxLabels)
+	if len(list) > pipelines.MaxLabels {
+		return fmt.Errorf(`"requires" has more than %d labels`, pipelines.MaxLabels)
 	}
 	for _, v := range list {
 		text, _ := v.(string)
@@ -66,12 +63,12 @@ func (e *envelope) class(v any) error {
 func (e *envelope) require(name, value string) error {
 	name, value = strings.ToLower(name), strings.TrimSpace(value)
 	switch before, twice := e.job.Requires[name]; {
-	case !IsLabel(name):
+	case !pipelines.IsLabel(name):
 		return fmt.Errorf(`"requires": %q is no name of a label: it has letters, digits, ".", "_", "-" and "/"`, shorten(name))
 	case value == "":
 		return fmt.Errorf(`"requires.%s" is empty: write "*" for any value`, name)
-	case len(value) > maxLabel:
-		return fmt.Errorf(`"requires.%s" is longer than %d bytes`, name, maxLabel)
+	case len(value) > pipelines.MaxLabel:
+		return fmt.Errorf(`"requires.%s" is longer than %d bytes`, name, pipelines.MaxLabel)
 	case twice && before != value:
 		return fmt.Errorf(`the label %q is required twice, with different values`, name)
 	}
@@ -80,20 +77,6 @@ func (e *envelope) require(name, value string) error {
 	}
 	e.job.Requires[name] = value
 	return nil
-}
-
-// IsLabel says whether name can be that of a worker's label: 1 to 253 letters, digits, dots, hyphens, underscores and
-// slashes, as Kubernetes has them.
-func IsLabel(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._-/", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return name != "" && len(name) <= maxLabel
 }
 
 func scalar(v any) (string, bool) {

@@ -56,8 +56,8 @@ func TestAMessageThatIsSentOnIsTheSameJob(t *testing.T) {
 
 	again, err := job.Decode(queue.Message{ID: "second", Body: d.Body, Attributes: d.Attributes, Group: d.Group, Enqueued: sent.Add(time.Hour)})
 	require.NoError(t, err)
-	require.Equal(t, "gpu", again.Forwarded)
-	again.Forwarded = ""
+	require.Equal(t, []string{"gpu"}, again.Forwarded)
+	again.Forwarded = nil
 	require.Equal(t, j, again)
 }
 

@@ -129,7 +129,7 @@ func TestTasksOfOneJobWaitForEachOthersGPUs(t *testing.T) {
 		require.Fail(t, "it did not wait", "%v", err)
 	case <-time.After(1500 * time.Millisecond): // many times its patience, and long enough to be known to wait
 	}
-	require.NoError(t, m.Fit(t.Context(), need), "other jobs have nobody before them")
+	require.NoError(t, m.Fit(t.Context(), new(launch.Request), need), "other jobs have nobody before them")
 	first.Release()
 	require.NoError(t, <-got)
 
@@ -168,7 +168,7 @@ func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
 	defer first.Close()
 	_, err := first.Reserve(t.Context(), one)
 	require.NoError(t, err)
-	require.NoError(t, m.Fit(t.Context(), both), "it would be the first that waits")
+	require.NoError(t, m.Fit(t.Context(), new(launch.Request), both), "it would be the first that waits")
 	ctx, cancel := context.WithCancel(t.Context())
 	_, second := m.Share(ctx, new(launch.Request), launch.Dir{})
 	defer second.Close()
@@ -181,14 +181,14 @@ func TestAJobBeginsWhereItsGPUIsFreeWhoeverWaitsForMore(t *testing.T) {
 		}
 	}()
 	<-time.After(1500 * time.Millisecond) // long enough to be known to wait
-	require.NoError(t, m.Fit(t.Context(), one), "a GPU is free")
-	require.ErrorContains(t, m.Fit(t.Context(), both), "every GPU that would do is in use, and another job waits for one")
+	require.NoError(t, m.Fit(t.Context(), new(launch.Request), one), "a GPU is free")
+	require.ErrorContains(t, m.Fit(t.Context(), new(launch.Request), both), "every GPU that would do is in use, and another job waits for one")
 	_, third := m.Share(t.Context(), new(launch.Request), launch.Dir{})
 	defer third.Close()
 	_, err = third.Reserve(t.Context(), one)
 	require.NoError(t, err)
-	require.Error(t, m.Fit(t.Context(), one), "none is free any more")
+	require.Error(t, m.Fit(t.Context(), new(launch.Request), one), "none is free any more")
 	cancel()
 	<-ended
-	require.NoError(t, m.Fit(t.Context(), one), "it would be the first that waits")
+	require.NoError(t, m.Fit(t.Context(), new(launch.Request), one), "it would be the first that waits")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/job"
 )
 
 const (
@@ -32,6 +35,8 @@ type Machine struct {
 	GPUs  *gpu.Pool   // nil: jobs get none
 	Tools *tool.Set   // nil: nobody looks
 	Disk  *disk.Space // of the workspaces; nil: nobody counts
+	// Labels are the worker's; nil: it is none, and runs what is asked of it.
+	Labels map[string]string
 	// Keys returns the operator's keys for the data of a request's job, or why that gets none; nil: there are none.
 	Keys func(ctx context.Context, req *Request, s cloud.Service) (cloud.Keys, error)
 	// Memory is how many resident bytes a job and all it starts may use, MemoryAlone how many one that has the worker to itself:
@@ -67,10 +72,10 @@ func (m *Machine) Share(ctx context.Context, req *Request, dir Dir) (context.Con
 // errTaken is why a job does not begin that would only wait, behind another one.
 var errTaken = errors.New("every GPU that would do is in use, and another job waits for one")
 
-// Fit returns why the machine should not take a job with a task that needs that: a *engine.Stop with reason Unfit where it
+// Fit returns why the machine should not take the job of req, which needs that: a *engine.Stop with reason Unfit where it
 // can't run it, and another error where it can't now.
-func (m *Machine) Fit(ctx context.Context, n engine.Need) error {
-	_, s := m.Share(ctx, new(Request), Dir{})
+func (m *Machine) Fit(ctx context.Context, req *Request, n engine.Need) error {
+	_, s := m.Share(ctx, req, Dir{})
 	defer s.Close()
 	if err := s.Fit(ctx, n); err != nil {
 		return err
@@ -130,13 +135,16 @@ func (s *Share) GPUSeconds() float64 {
 
 // Fit is engine.Host's.
 func (s *Share) Fit(ctx context.Context, n engine.Need) error {
+	if err := s.misfit(n.Requires); err != nil {
+		return err
+	}
 	for _, name := range n.Tools {
 		if s.machine.Tools == nil {
 			break
 		}
 		err := s.machine.Tools.Has(ctx, name)
 		if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
-			return &engine.Stop{Reason: engine.Unfit, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)}
+			return &engine.Stop{Reason: engine.Unfit, Class: engine.HeavyClass, Message: fmt.Sprintf("task %q: %v", n.Task, lacks)}
 		}
 		if err != nil {
 			return err
@@ -154,6 +162,22 @@ func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 	}
 	defer end()
 	return s.unfit(n, s.machine.GPUs.Fits(ctx, n.GPU))
+}
+
+// misfit is why the worker can't run a pipeline that requires some labels. What its job requires of the same names goes before,
+// and was looked at already.
+func (s *Share) misfit(requires map[string]string) error {
+	if s.machine.Labels == nil || len(requires) == 0 {
+		return nil
+	}
+	left := maps.Clone(requires)
+	if s.req.Job != nil {
+		maps.DeleteFunc(left, func(name, _ string) bool { return s.req.Job.Requires[name] != "" })
+	}
+	if why := job.Misfit(left, s.machine.Labels); why != "" {
+		return &engine.Stop{Reason: engine.Unfit, Class: strings.ToLower(left[job.ClassLabel]), Message: why}
+	}
+	return nil
 }
 
 // turn waits until the job may ask for GPUs, until end.

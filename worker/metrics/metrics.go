@@ -56,8 +56,7 @@ type Metrics struct {
 	jobs, interruptions, quarantined  *prometheus.CounterVec
 	duration, waited, latency, task   *prometheus.HistogramVec
 	taskFailures, gpuSeconds, gpuLost *prometheus.CounterVec
-	published                         prometheus.Counter
-	callbackTries                     *prometheus.CounterVec
+	moved, callbackTries              *prometheus.CounterVec
 	callbackLag                       prometheus.Histogram
 	callbacksGivenUp                  prometheus.Counter
 	coldStart                         *prometheus.GaugeVec
@@ -120,16 +119,30 @@ func (m *Metrics) countTasks() {
 
 func (m *Metrics) countRest() {
 	m.gpuLost = add(m, prometheus.NewCounterVec(counter("gpu_lost_total", "Failures of GPUs, by NVIDIA's number of the failure; 0 is none."), []string{"xid"}))
-	m.published = add(m, prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "millrace_transfer_bytes_total", Help: "Bytes of outputs that the worker stored. What tasks transfer is theirs.", ConstLabels: prometheus.Labels{"dir": "out"},
-	}))
+	m.moved = add(m, prometheus.NewCounterVec(counter("transfer_bytes_total", "Bytes that tasks fetched from buckets (in), that they sent there and that were stored as outputs (out)."), []string{"dir"}))
+	m.moved.WithLabelValues("in")
 	m.callbackTries = add(m, prometheus.NewCounterVec(counter("callback_attempts_total", "Tries at completion callbacks, by the class of the answer; none is no answer."), []string{"code_class"}))
+	for _, class := range []string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		m.callbackTries.WithLabelValues(class)
+	}
 	m.callbackLag = add(m, prometheus.NewHistogram(histogram("callback_lag_seconds", "From the end of a job to the delivery of its completion callback.",
 		[]float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600})))
 	m.callbacksGivenUp = add(m, prometheus.NewCounter(counter("callbacks_given_up_total", "Completion callbacks that are not sent any more.")))
 	m.coldStart = add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "millrace_cold_start_seconds", Help: "From the start of the process to the end of a phase of it.",
 	}, []string{"phase"}))
+}
+
+// Begin has a series for all that may become of an attempt at a pipeline's job, by these outcomes. A pod may run one job and go:
+// of what begins at 1 when the attempt is over, Prometheus would see no increase.
+func (m *Metrics) Begin(pipeline string, outcomes []string) {
+	label := m.label(pipeline)
+	for _, o := range outcomes {
+		m.jobs.WithLabelValues(label, o)
+	}
+	for _, h := range []*prometheus.HistogramVec{m.duration, m.waited, m.latency} {
+		h.WithLabelValues(label)
+	}
 }
 
 // Job counts an attempt.
@@ -152,7 +165,7 @@ func (m *Metrics) Job(j Job) {
 	case j.Reason != "":
 		m.interruptions.WithLabelValues(reason(j.Reason)).Inc()
 	}
-	m.published.Add(float64(j.Published))
+	m.moved.WithLabelValues("out").Add(float64(j.Published))
 	for _, t := range j.Tasks {
 		m.countTask(t)
 	}
@@ -160,6 +173,8 @@ func (m *Metrics) Job(j Job) {
 
 func (m *Metrics) countTask(t engine.TaskRun) {
 	module := cmp.Or(m.module(t.Module), other)
+	m.moved.WithLabelValues("in").Add(credible(t.BytesIn))
+	m.moved.WithLabelValues("out").Add(credible(t.BytesOut))
 	if d := t.Ended.Sub(t.Started); !t.Started.IsZero() && d >= 0 && t.Status != engine.Skipped {
 		m.task.WithLabelValues(module).Observe(d.Seconds())
 	}
@@ -172,6 +187,17 @@ func (m *Metrics) countTask(t engine.TaskRun) {
 	}
 }
 
+// mostBytes is more than a task moves: a hostile job may say that it has moved anything.
+const mostBytes = 1 << 50
+
+func credible(bytes int64) float64 { return float64(min(max(bytes, 0), mostBytes)) }
+
+// WorkerDied counts an attempt that ended with its worker, as the one finds who makes the next.
+func (m *Metrics) WorkerDied() { m.interruptions.WithLabelValues(died).Inc() }
+
+// died is why an attempt ended that nobody is left to tell of.
+const died = "died"
+
 func kind(k fault.Kind) string {
 	if k == fault.Unknown {
 		return "unknown"
@@ -182,7 +208,7 @@ func kind(k fault.Kind) string {
 // Why something happened. Of what is rare and alerted on there is a series from the start: of one that begins at 1,
 // Prometheus sees no increase.
 var (
-	interrupting = []string{string(engine.Shutdown), string(engine.LeaseLost), string(engine.Unfit), string(engine.GPULost), "worker", "unsettled"}
+	interrupting = []string{string(engine.Shutdown), string(engine.LeaseLost), string(engine.Unfit), string(engine.GPULost), "worker", "unsettled", died}
 	poisoning    = []string{string(engine.Crash), string(engine.GPULost), "history"}
 	failing      = []string{
 		string(engine.Timeout), string(engine.Deadline), string(engine.Crash), string(engine.Bug), string(engine.OOM), string(engine.Cancel),

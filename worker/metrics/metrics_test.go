@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -66,6 +67,31 @@ func TestG14AJobIsCountedByPipelineWithItsLatencyAndGPUSeconds(t *testing.T) {
 		`millrace_quarantined_total{reason="crash"} 1`,
 		`millrace_gpu_lost_total{xid="79"} 1`,
 		`millrace_transfer_bytes_total{dir="out"} 1000`,
+	)
+}
+
+func TestWhatTasksMoveIsCountedWhateverTheySay(t *testing.T) {
+	m := newMetrics(metrics.State{})
+	m.Job(metrics.Job{Published: 7, Tasks: []engine.TaskRun{{Module: "Shell", BytesIn: 100, BytesOut: 20}, {BytesIn: -5, BytesOut: math.MaxInt64}}})
+	m.WorkerDied()
+	has(t, scrape(t, m),
+		`millrace_transfer_bytes_total{dir="in"} 100`,
+		fmt.Sprintf(`millrace_transfer_bytes_total{dir="out"} %v`, float64(27+(1<<50))),
+		`millrace_interruptions_total{reason="died"} 1`,
+	)
+}
+
+func TestAnAttemptHasItsSeriesFromItsBeginningOn(t *testing.T) {
+	m := newMetrics(metrics.State{})
+	m.Begin("render", []string{"succeeded", "dead"})
+	has(t, scrape(t, m),
+		`millrace_jobs_total{outcome="succeeded",pipeline="render"} 0`,
+		`millrace_jobs_total{outcome="dead",pipeline="render"} 0`,
+		`millrace_job_duration_seconds_count{pipeline="render"} 0`,
+		`millrace_job_queue_age_seconds_bucket{pipeline="render",le="1800"} 0`,
+		`millrace_job_latency_seconds_count{pipeline="render"} 0`,
+		`millrace_callback_attempts_total{code_class="5xx"} 0`,
+		`millrace_callback_attempts_total{code_class="none"} 0`,
 	)
 }
 

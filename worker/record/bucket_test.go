@@ -88,11 +88,19 @@ func TestInABucketTheOutboxIsClaimedOnceAndEmptiedWhole(t *testing.T) {
 		e := record.Entry{Job: "j", URL: "https://shop.example", First: noon}
 		require.NoError(t, b.Owe(t.Context(), e, record.Owed{Round: 1, Time: noon, Next: noon.Add(-11 * time.Minute)}))
 		var names []string
-		for name, err := range b.Due(t.Context()) {
+		for name, err := range b.Due(t.Context(), time.Time{}) {
 			require.NoError(t, err)
 			names = append(names, name)
 		}
 		require.Equal(t, []string{"20260314T114900Z-j"}, names)
+		for since, want := range map[time.Duration]int{-10 * time.Minute: 0, -11 * time.Minute: 1} {
+			n := 0
+			for _, err := range b.Due(t.Context(), noon.Add(since)) {
+				require.NoError(t, err)
+				n++
+			}
+			require.Equal(t, want, n, since)
+		}
 		got, err := b.ClaimDue(t.Context(), names[0])
 		require.NoError(t, err)
 		require.Equal(t, 1, got.Round)

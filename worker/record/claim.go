@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type Attempt struct {
 	Unlisted error
 
 	book      *Book
+	keep      *time.Duration // the job's own, of its outputs
 	claimed   *Record
 	log       *Log
 	mu        sync.Mutex
@@ -54,7 +56,7 @@ func (b *Book) Claim(ctx context.Context, j *job.Job, c Claim) (*Attempt, error)
 	if err := checkID(j.ID); err != nil {
 		return nil, err
 	}
-	a := &Attempt{N: 1, book: b}
+	a := &Attempt{N: 1, book: b, keep: j.KeepOutputs}
 	token := rand.Text()
 	var past *Record
 	alone := false
@@ -189,10 +191,13 @@ func (b *Book) list(ctx context.Context, r *Record) error {
 	return nil
 }
 
+// dir is where the attempt publishes, with a slash at its end.
+func (a *Attempt) dir() string { return artifactsOf(a.claimed.ID, a.keep) + strconv.Itoa(a.N) + "/" }
+
 // Publish puts an artifact under a key of this attempt, whole or not at all, and has the attempt's records name it.
 // path is relative, with slashes. The context should be the lease's: once that is lost nothing new is published.
 func (a *Attempt) Publish(ctx context.Context, path string, r io.Reader) (Artifact, error) {
-	art := Artifact{Path: path, Key: artifactDir(a.claimed.ID, a.N) + path}
+	art := Artifact{Path: path, Key: a.dir() + path}
 	sum := newDigest(r)
 	in, err := a.book.store.Put(ctx, art.Key, sum, blob.PutOptions{})
 	if err != nil {

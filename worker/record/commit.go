@@ -49,6 +49,9 @@ func (a *Attempt) Commit(ctx context.Context, o Outcome) (*Record, error) {
 	}
 	r := a.record(ctx, o)
 	r.Finished = r.Updated
+	if a.keep != nil {
+		r.Expire = r.Finished.Add(*a.keep)
+	}
 	r.LatencyMs = max(0, r.Finished.Sub(r.Enqueued).Milliseconds())
 	r.last().Status = cmp.Or(o.Attempt, attemptOf(o.Status))
 	r.set(o.Status)
@@ -140,7 +143,7 @@ func (a *Attempt) snapshot() *Record {
 	r.Artifacts = slices.Clone(a.artifacts)
 	a.mu.Unlock()
 	if len(r.Artifacts) > 0 {
-		r.ArtifactPath = artifactDir(r.ID, a.N)
+		r.ArtifactPath = a.dir()
 	}
 	if a.log != nil {
 		a.log.reached(&r)

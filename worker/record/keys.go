@@ -36,15 +36,41 @@ func jobDir(id string) string {
 	return "jobs/" + hex.EncodeToString(sum[:1]) + "/" + id + "/"
 }
 
-func attemptKey(id string, n int) string  { return jobDir(id) + "attempt-" + strconv.Itoa(n) }
-func endKey(id string, n int) string      { return attemptKey(id, n) + ".end" }
-func finalKey(id string) string           { return jobDir(id) + "final" }
-func cancelKey(id string) string          { return jobDir(id) + "cancel" }
-func quarantineKey(id string) string      { return jobDir(id) + "quarantine" }
-func crumbKey(id string, n int) string    { return jobDir(id) + "crumb-" + strconv.Itoa(n) }
-func callbackKey(id string) string        { return jobDir(id) + "callback" }
-func owedKey(id string, seq int) string   { return fmt.Sprintf("%sowed-%d", jobDir(id), seq) }
-func artifactDir(id string, n int) string { return fmt.Sprintf("artifacts/%s/%d/", id, n) }
+func attemptKey(id string, n int) string { return jobDir(id) + "attempt-" + strconv.Itoa(n) }
+func endKey(id string, n int) string     { return attemptKey(id, n) + ".end" }
+func finalKey(id string) string          { return jobDir(id) + "final" }
+func cancelKey(id string) string         { return jobDir(id) + "cancel" }
+func quarantineKey(id string) string     { return jobDir(id) + "quarantine" }
+func crumbKey(id string, n int) string   { return jobDir(id) + "crumb-" + strconv.Itoa(n) }
+func callbackKey(id string) string       { return jobDir(id) + "callback" }
+func owedKey(id string, seq int) string  { return fmt.Sprintf("%sowed-%d", jobDir(id), seq) }
+
+// Kept are the days, in order, of the folders for outputs whose job says how long they are kept: what is kept for up to so
+// long lies in the folder of that many days, so that a bucket can remove it by a rule.
+func Kept() []int { return []int{1, 3, 7, 14, 30, 90, 365} }
+
+// KeptPrefix is the folder of Kept's days; 0 is of jobs that say nothing.
+func KeptPrefix(days int) string {
+	if days == 0 {
+		return "artifacts/"
+	}
+	return fmt.Sprintf("artifacts-%dd/", days)
+}
+
+// artifactsOf is where all attempts of a job publish, with a slash at its end. keep is the job's own; nil is none.
+func artifactsOf(id string, keep *time.Duration) string {
+	days := 0
+	if keep != nil {
+		all := Kept()
+		days = all[len(all)-1]
+		for _, d := range slices.Backward(all) {
+			if *keep <= time.Duration(d)*24*time.Hour {
+				days = d
+			}
+		}
+	}
+	return KeptPrefix(days) + id + "/"
+}
 
 func chunkKey(id, kind string, c chunk) string {
 	return fmt.Sprintf("%s%s-%d-%d", jobDir(id), kind, c.n, c.seq)

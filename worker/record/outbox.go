@@ -81,11 +81,15 @@ func parseDue(name string) (due time.Time, job string, ok bool) {
 	return due, job, err == nil && checkID(job) == nil
 }
 
-// Due yields the names of the entries that are due, the oldest first. It reads no entry.
-func (b *Book) Due(ctx context.Context) iter.Seq2[string, error] {
+// Due yields the names of the entries that are due, and were not before since, the oldest first. It reads no entry.
+func (b *Book) Due(ctx context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		now := b.now()
-		for in, err := range b.store.List(ctx, duePrefix, "") {
+		after := ""
+		if !since.IsZero() {
+			after = duePrefix + since.UTC().Format(dueFormat)
+		}
+		for in, err := range b.store.List(ctx, duePrefix, after) {
 			if err != nil {
 				yield("", fmt.Errorf("list the outbox: %w", err))
 				return

@@ -19,7 +19,7 @@
 //	jobs/<hash2>/<job id>/crumb-<n>            attempt n took its process down, or is about to; counts where n has no end
 //	jobs/<hash2>/<job id>/quarantine           a Quarantine: why no worker runs the job any more
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first
-//	artifacts/<job id>/<n>/<path>              what attempt n published
+//	artifacts/<job id>/<n>/<path>              what attempt n published; artifacts-<d>d/ where the job says for how long, up to d days
 //	outbox/due/<UTC time>-<job id>             a callback that is owed, and when it is due: Entry
 //	outbox/claims/<UTC time>-<job id>.<n>      who delivers it in the nth five minutes since then
 //	outbox/exhausted/<job id>                  a callback that was given up: Entry
@@ -127,8 +127,10 @@ type Record struct {
 
 	ArtifactPath string     `json:"artifactPath,omitzero"` // the keys of Artifacts begin with it
 	Artifacts    []Artifact `json:"artifacts,omitzero"`
-	Report       string     `json:"report,omitzero"`     // key of the page about the job, which is one of Artifacts
-	Quarantine   string     `json:"quarantine,omitzero"` // key of what was kept of a job that no worker runs any more
+	// Expire is when Artifacts have had the time that the job gave them; not set where it gave none, and while it is not over.
+	Expire     time.Time `json:"artifactsExpireAt,omitzero"`
+	Report     string    `json:"report,omitzero"`     // key of the page about the job, which is one of Artifacts
+	Quarantine string    `json:"quarantine,omitzero"` // key of what was kept of a job that no worker runs any more
 
 	Attempts    []AttemptRecord  `json:"attempts,omitzero"` // but those of Folded
 	Folded      *Folded          `json:"foldedAttempts,omitzero"`

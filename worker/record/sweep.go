@@ -17,14 +17,15 @@ const LeastRecords = 15 * 24 * time.Hour
 
 // A Keep says how long what jobs leave is kept, from their end on. 0 is for ever.
 type Keep struct {
-	Outputs time.Duration
+	Outputs time.Duration // of jobs that don't say it themselves
 	Records time.Duration // and all that is left then; not less than LeastRecords, nor than Outputs
 }
 
 // Swept counts the jobs whose outputs, and whose records, a sweep removed.
 type Swept struct{ Outputs, Records int }
 
-// Sweep removes what jobs left that ended longer ago than k says. A job that is not over, and one whose callback waits in
+// Sweep removes what jobs left that ended longer ago than k says, and outputs that have had the time which their job gave them.
+// A job that is not over, and one whose callback waits in
 // the outbox, keeps all. A record goes last, and the index's entry after it: a sweep that is cut short is finished by the
 // next. Several may sweep one store at a time. A job that can't be swept keeps what it has; the others are, and the error is the
 // first of such a job.
@@ -37,23 +38,23 @@ func (b *Book) Sweep(ctx context.Context, k Keep) (Swept, error) {
 }
 
 func (b *Book) sweep(ctx context.Context, k Keep, n *Swept) error {
+	owed, err := b.owing(ctx)
+	if err != nil {
+		return err
+	}
+	failed, err := b.sweepKept(ctx, owed, n)
 	first := k.Outputs
 	if first == 0 {
 		first = k.Records
 	}
-	if first == 0 {
-		return nil
+	if err != nil || first == 0 {
+		return cmp.Or(err, failed)
 	}
 	now := b.now()
 	days, err := b.days(ctx, time.Time{}, now.Add(-first)) // none is over before it is in the queue
 	if err != nil {
 		return err
 	}
-	owed, err := b.owing(ctx)
-	if err != nil {
-		return err
-	}
-	var failed error
 	for _, day := range days {
 		keys, err := b.keys(ctx, day+"/")
 		if err != nil {
@@ -90,6 +91,78 @@ func (b *Book) owing(ctx context.Context) (map[string]bool, error) {
 	return owed, nil
 }
 
+// sweepKept removes the outputs of jobs that said how long they are kept. failed is the first job that it can't sweep.
+func (b *Book) sweepKept(ctx context.Context, owed map[string]bool, n *Swept) (failed, err error) {
+	for _, days := range Kept() {
+		prefix := KeptPrefix(days)
+		for after := ""; ; {
+			id, err := b.nextJob(ctx, prefix, after)
+			if err != nil {
+				return nil, err
+			}
+			if id == "" {
+				break
+			}
+			after = prefix + id + "0" // the character after the slash: the next key is another job's
+			if owed[id] {
+				continue
+			}
+			if err := b.sweepOutputs(ctx, prefix+id+"/", id, n); err != nil {
+				failed = cmp.Or(failed, fmt.Errorf("job %s: %w", id, err))
+			}
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+		}
+	}
+	return failed, nil
+}
+
+// nextJob is whose outputs come first below a prefix, after a key; empty is nobody's.
+func (b *Book) nextJob(ctx context.Context, prefix, after string) (id string, err error) {
+	for in, err := range b.store.List(ctx, prefix, after) {
+		if err != nil {
+			return "", err
+		}
+		id, _, _ = strings.Cut(strings.TrimPrefix(in.Key, prefix), "/")
+		return id, nil
+	}
+	return "", nil
+}
+
+// sweepOutputs removes the outputs of a job that has said for how long they are kept, and is over so long. In dir lies what is left
+// of others too: a job whose messages did not say the same has outputs in two folders, and a record that knows of one.
+func (b *Book) sweepOutputs(ctx context.Context, dir, id string, n *Swept) error {
+	if checkID(id) != nil {
+		return nil // not ours
+	}
+	final, err := b.read(ctx, finalKey(id))
+	if errors.Is(err, blob.ErrNotFound) {
+		if left, err := b.keys(ctx, jobDir(id)); err != nil || len(left) > 0 {
+			return err // it is not over
+		}
+		_, err := b.removeAll(ctx, dir, "")
+		return err
+	}
+	if err != nil || final.Expire.IsZero() || b.now().Before(final.Expire) {
+		return err
+	}
+	return b.removeOutputs(ctx, final, n)
+}
+
+// removeOutputs removes what all attempts at a job that is over have published.
+func (b *Book) removeOutputs(ctx context.Context, final *Record, n *Swept) error {
+	var keep *time.Duration
+	if !final.Expire.IsZero() {
+		keep = new(final.Expire.Sub(final.Finished))
+	}
+	removed, err := b.removeAll(ctx, artifactsOf(final.ID, keep), "")
+	if removed > 0 {
+		n.Outputs++
+	}
+	return err
+}
+
 // sweepJob removes what is too old of a job that has an entry in the index.
 func (b *Book) sweepJob(ctx context.Context, k Keep, index, id string, n *Swept) error {
 	final, err := b.read(ctx, finalKey(id))
@@ -104,13 +177,9 @@ func (b *Book) sweepJob(ctx context.Context, k Keep, index, id string, n *Swept)
 		return nil
 	}
 	records := k.Records > 0 && age >= k.Records
-	if records || k.Outputs > 0 && age >= k.Outputs {
-		removed, err := b.removeAll(ctx, "artifacts/"+id+"/", "")
-		if err != nil {
+	if records || k.Outputs > 0 && age >= k.Outputs && final.Expire.IsZero() {
+		if err := b.removeOutputs(ctx, final, n); err != nil {
 			return err
-		}
-		if removed > 0 {
-			n.Outputs++
 		}
 	}
 	if !records {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -64,6 +65,42 @@ func TestOutputsGoBeforeRecordsAndBothByTheEndOfTheJob(t *testing.T) {
 	jobs, err := filepath.Glob(filepath.Join(dir, "jobs/*/*"))
 	require.NoError(t, err)
 	require.Empty(t, jobs, "folders too")
+}
+
+func TestAJobThatSaysHowLongItsOutputsAreKeptIsTakenAtItsWord(t *testing.T) {
+	dir := t.TempDir()
+	store, err := dirblob.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	keep := map[string]time.Duration{"now": 0, "now0": 0, "hour": time.Hour, "day": day, "month": 25 * day}
+	for id, d := range keep {
+		a, err := newBook(store).Claim(t.Context(), &job.Job{ID: id, Enqueued: noon, KeepOutputs: &d}, record.Claim{})
+		require.NoError(t, err)
+		_, err = a.Publish(t.Context(), "out", strings.NewReader("made"))
+		require.NoError(t, err)
+		final, err := a.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+		require.NoError(t, err)
+		require.Equal(t, final.Finished.Add(d), final.Expire)
+		require.True(t, strings.HasPrefix(final.Artifacts[0].Key, final.ArtifactPath))
+	}
+	over(t, store, "other")
+	running, err := newBook(store).Claim(t.Context(), &job.Job{ID: "running", Enqueued: noon, KeepOutputs: new(time.Duration)}, record.Claim{})
+	require.NoError(t, err)
+	_, err = running.Publish(t.Context(), "out", strings.NewReader("made"))
+	require.NoError(t, err)
+	left := func(after time.Duration, k record.Keep) []string {
+		_, err := at(store, after).Sweep(t.Context(), k)
+		require.NoError(t, err)
+		return keysOf(t, store, "artifacts")
+	}
+	const hour, oneDay, month, other, begun = "artifacts-1d/hour/1/out", "artifacts-1d/day/1/out", "artifacts-30d/month/1/out", "artifacts/other/1/deep/out.glb", "artifacts-1d/running/1/out"
+	require.ElementsMatch(t, []string{hour, oneDay, month, other, begun}, left(59*time.Minute, record.Keep{Outputs: day}))
+	require.ElementsMatch(t, []string{oneDay, month, other, begun}, left(61*time.Minute, record.Keep{}))
+	require.ElementsMatch(t, []string{month, begun}, left(2*day, record.Keep{Outputs: day}), "the operator's age is for those that don't say")
+	require.NoDirExists(t, filepath.Join(dir, "artifacts-1d/hour"))
+	_, err = store.Put(t.Context(), "artifacts-3d/swept/1/out", strings.NewReader("of a job that is not there any more"), blob.PutOptions{})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{begun}, left(16*day, record.Keep{Records: 15 * day}), "with its record, whatever it says")
 }
 
 func TestForEverIsForEver(t *testing.T) {

@@ -45,11 +45,14 @@ func (d *Driver) count(ctx context.Context, url string) (queue.Depth, error) {
 	if err != nil {
 		return queue.Depth{}, err
 	}
-	return queue.Depth{
-		Visible:  number(out[string(visible)]),
-		InFlight: number(out[string(inFlight)]),
-		Delayed:  number(out[string(delayed)]),
-	}, nil
+	var q queue.Depth
+	for name, n := range map[types.QueueAttributeName]*int{visible: &q.Visible, inFlight: &q.InFlight, delayed: &q.Delayed} {
+		said := out[string(name)]
+		if *n, err = strconv.Atoi(said); err != nil || *n < 0 { // to take it for 0 would be to say that there is nothing to do
+			return queue.Depth{}, fmt.Errorf("read the attributes of %s: %s is %.40q, and no count", url, name, said)
+		}
+	}
+	return q, nil
 }
 
 // Peek receives up to limit messages and hands them back: SQS shows nothing that it does not deliver, so each look counts

@@ -1,6 +1,7 @@
 package sqsqueue_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -70,4 +71,25 @@ func TestACountThatFailsSaysWhatItCost(t *testing.T) {
 	require.Equal(t, queue.Load{Requests: 1}, l)
 	_, err = sqsqueue.NewCounter(t.Context(), sqsqueue.Config{Queue: "no queue"})
 	require.ErrorContains(t, err, "at most 80")
+}
+
+func TestACountThatIsNoNumberIsNotZero(t *testing.T) {
+	for name, says := range map[string]string{
+		"missing":  `{"ApproximateNumberOfMessages":"2","ApproximateNumberOfMessagesDelayed":"0"}`,
+		"a word":   `{"ApproximateNumberOfMessages":"2","ApproximateNumberOfMessagesDelayed":"0","ApproximateNumberOfMessagesNotVisible":"many"}`,
+		"negative": `{"ApproximateNumberOfMessages":"2","ApproximateNumberOfMessagesDelayed":"0","ApproximateNumberOfMessagesNotVisible":"-2"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				fmt.Fprintf(w, `{"Attributes":%s}`, says)
+			}))
+			t.Cleanup(s.Close)
+			c, err := sqsqueue.NewCounter(t.Context(), sqsqueue.Config{Queue: s.URL + "/000000000000/jobs", AWS: server{endpoint: s.URL}.aws()})
+			require.NoError(t, err)
+			l, err := c.Count(t.Context())
+			require.ErrorContains(t, err, "ApproximateNumberOfMessagesNotVisible is")
+			require.Equal(t, queue.Load{Requests: 1}, l)
+		})
+	}
 }
