@@ -61,6 +61,9 @@ func TestBusyPodsSurviveAScaleIn(t *testing.T) {
 	for _, s := range sides {
 		s.apply()
 	}
+	for _, s := range sides {
+		s.idle(2 * time.Minute)
+	}
 	survived, took := 0, []time.Duration{}
 	for range tries / len(sides) {
 		for _, s := range sides {
