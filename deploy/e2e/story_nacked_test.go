@@ -35,13 +35,13 @@ var soon = object{"target": object{"kind": "ScaledObject"}, "patch": operations(
 // A nacked is a mill whose worker hands its message back for long.
 type nacked struct {
 	*mill
-	gate     *gate
-	class    string
-	id       string
-	back     time.Time // when the worker was told to
-	least    int       // pods since then, until it is due
-	zeroAt   time.Duration // after back: when there was no pod
-	woken    time.Duration // after back: when there was one again
+	gate   *gate
+	class  string
+	id     string
+	back   time.Time     // when the worker was told to
+	least  int           // pods since then, until it is due
+	zeroAt time.Duration // after back: when there was no pod
+	woken  time.Duration // after back: when there was one again
 }
 
 // newNacked makes ours, of class gpu, and KEDA's own trigger beside it, both idle.
