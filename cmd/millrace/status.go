@@ -76,6 +76,9 @@ func answerBusy(w http.ResponseWriter, s worker.Status) {
 	_ = json.NewEncoder(w).Encode(answer) // who asked may be gone
 }
 
+// statusEnd is the time that answers have that are under way when a worker ends.
+const statusEnd = 2 * time.Second
+
 // serveStatus answers on addr with handler. stop waits for its end.
 func serveStatus(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -94,6 +97,9 @@ func serveStatus(ctx context.Context, addr string, handler http.Handler, log *sl
 		}
 	}()
 	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusEnd)
+		defer cancel()
+		_ = s.Shutdown(ctx) // the last that is asked for is what a worker waits with its end for
 		_ = s.Close()
 		<-ended
 	}, nil
