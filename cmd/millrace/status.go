@@ -32,8 +32,17 @@ func unhealthy(s worker.Status) error {
 	return s.Stalled
 }
 
-// unready is nil, or why the worker takes no messages.
+// unready is nil, or why nobody should count on the worker. One that has a job is ready until it drains, for of the pods that
+// are too many Kubernetes stops those first that are not.
 func unready(s worker.Status) error {
+	if s.Busy > 0 && s.Draining.IsZero() {
+		return nil
+	}
+	return notReceiving(s)
+}
+
+// notReceiving is nil, or why the worker takes no messages.
+func notReceiving(s worker.Status) error {
 	if s.Idle != nil {
 		return s.Idle
 	}
@@ -67,6 +76,9 @@ func answerBusy(w http.ResponseWriter, s worker.Status) {
 	_ = json.NewEncoder(w).Encode(answer) // who asked may be gone
 }
 
+// statusEnd is the time that answers have that are under way when a worker ends.
+const statusEnd = 2 * time.Second
+
 // serveStatus answers on addr with handler. stop waits for its end.
 func serveStatus(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -85,6 +97,9 @@ func serveStatus(ctx context.Context, addr string, handler http.Handler, log *sl
 		}
 	}()
 	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusEnd)
+		defer cancel()
+		_ = s.Shutdown(ctx) // the last that is asked for is what a worker waits with its end for
 		_ = s.Close()
 		<-ended
 	}, nil
