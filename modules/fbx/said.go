@@ -60,8 +60,17 @@ func (s *said) foreign(c *modules.Call, dir string) error {
 			continue
 		}
 		if _, err := c.Workspace.Path(path); err != nil {
-			return fault.As(fault.Permanent, fmt.Errorf("it names a texture outside the workspace: %w", err))
+			return fault.As(fault.Permanent, &ForeignError{err})
 		}
 	}
 	return nil
 }
+
+// A ForeignError is a texture that lies elsewhere than in the workspace.
+type ForeignError struct{ err error }
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("it names a texture outside the workspace: %v", e.err)
+}
+
+func (e *ForeignError) Unwrap() error { return e.err }
