@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/tool"
@@ -151,27 +153,26 @@ func (w *work) info(ctx context.Context, name string) (facts, error) {
 	return f, nil
 }
 
-// to3DS has assimp write the product, and reads it again.
+// to3DS has assimp write the product of an OBJ, which holds no transforms, and reads it again. 3DS has Z up.
 func (w *work) to3DS(ctx context.Context) error {
-	step := filepath.Join(w.dir, "step.glb")
-	if err := w.toGLTF(ctx, step); err != nil {
+	w.ignore("")
+	flat := filepath.Join(w.out(), "flat.obj")
+	read, _, err := w.hand(ctx, blender.Job{Dest: flat, Write: blender.OBJ, ZUp: true, Unchecked: true})
+	if err != nil {
+		return err
+	}
+	if err := w.withoutPictures(); err != nil {
 		return err
 	}
 	w.did("assimp")
-	if err := w.assimp(ctx, nil, "export", step, w.product(), "-f3ds"); err != nil {
+	if err := w.assimp(ctx, nil, "export", flat, w.product(), "-f3ds", "-tri"); err != nil {
 		return err
 	}
-	read := w.made
 	back := filepath.Join(w.dir, "back.glb")
 	if err := w.assimp(ctx, nil, "export", w.product(), back, "-fglb2"); err != nil {
 		return fmt.Errorf("read what was written: %w", err)
 	}
-	f, err := os.Open(back)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	doc, err := glb.Read(f, glb.Source{Open: w.beside})
+	doc, err := w.readGLB(back)
 	if err != nil {
 		return fmt.Errorf("read what was written: %w", err)
 	}
@@ -179,6 +180,39 @@ func (w *work) to3DS(ctx context.Context) error {
 		return err
 	}
 	w.made.lacks = lacks(w.format)
-	w.warnLacks(&read)
-	return w.made.differs(&read, w.still())
+	w.warnLacks(read)
+	if err := w.made.differs(read, w.still()); err != nil {
+		return fmt.Errorf("a mesh of a 3DS holds up to 65,535 points and triangles: %w", err)
+	}
+	return w.clear()
+}
+
+// withoutPictures takes the names of pictures from the materials of the OBJ: assimp would write them, and nobody find them.
+func (w *work) withoutPictures() error {
+	name := filepath.Join(w.out(), "flat.mtl")
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var kept []byte
+	for line := range bytes.Lines(text) {
+		if words := bytes.Fields(line); len(words) == 0 || !bytes.HasPrefix(words[0], []byte("map_")) {
+			kept = append(kept, line...)
+		}
+	}
+	return os.WriteFile(name, kept, 0o600)
+}
+
+// clear takes away all but the product.
+func (w *work) clear() error {
+	entries, err := os.ReadDir(w.out())
+	for _, e := range entries {
+		if e.Name() != filepath.Base(w.product()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(w.out(), e.Name())))
+		}
+	}
+	return err
 }

@@ -87,7 +87,7 @@ func (w *work) document(ctx context.Context) (*glb.Document, *facts, error) {
 		return doc, nil, err
 	case slices.Contains(blender.Readable(), blender.Format(w.kind)):
 		at := filepath.Join(w.dir, "blender.glb")
-		r, err := w.blend(ctx, w.real, blender.Format(w.kind), at, blender.GLB, true)
+		r, err := w.blend(ctx, blender.Job{Src: w.real, Format: blender.Format(w.kind), Dest: at, Write: blender.GLB, Unchecked: true})
 		if err != nil {
 			return nil, nil, err
 		}

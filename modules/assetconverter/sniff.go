@@ -91,7 +91,7 @@ func sniff(f *os.File) (asset, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return a, err
 	}
-	head = head[:n]
+	head, err = head[:n], nil
 	switch found := blender.Sniff(head, a.size); {
 	case found != "":
 		a.kind = kind(found)

@@ -146,12 +146,14 @@ func (w *work) ignore(except string) {
 	slices.Sort(w.warnings)
 }
 
-// blend runs Blender over src.
-func (w *work) blend(ctx context.Context, src string, format blender.Format, dest string, write blender.Format, unchecked bool) (blender.Result, error) {
+// blend runs Blender over an asset, or a step on the way.
+func (w *work) blend(ctx context.Context, j blender.Job) (blender.Result, error) {
 	b := blender.Blender{Tools: w.call.Tools, Exec: w.call.Exec, Env: w.call.Env}
-	r, stats, err := b.Convert(ctx, blender.Job{
-		Src: src, Format: format, Dest: dest, Write: write, Roots: append(w.roots(), filepath.Dir(src)), AllowMissing: w.allow(), Still: w.still(), Unchecked: unchecked,
-	})
+	j.Roots, j.AllowMissing, j.Still = w.roots(), w.allow(), w.still()
+	if filepath.Dir(j.Src) == w.dir {
+		j.Roots = append(j.Roots, w.dir)
+	}
+	r, stats, err := b.Convert(ctx, j)
 	w.used(modules.StatsOf(stats))
 	w.did("Blender")
 	for _, text := range r.Warnings {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/blender"
+	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/raster/mesh"
 )
 
 // lacks are what a format can't hold, or Blender does not write into it.
@@ -24,28 +26,72 @@ func lacks(format string) []string {
 	return nil
 }
 
-// toBlender has Blender write the product, and read it again.
+// toBlender has Blender write the product, and reads it again.
 func (w *work) toBlender(ctx context.Context) error {
-	src, format, err := w.forBlender(ctx)
+	j := blender.Job{Dest: w.product(), Write: blender.Format(w.format), Unchecked: w.format == "stl"}
+	read, back, err := w.hand(ctx, j)
 	if err != nil {
 		return err
 	}
-	before := w.made
-	r, err := w.blend(ctx, src, format, w.product(), blender.Format(w.format), false)
+	written := &facts{}
+	if j.Unchecked {
+		written, err = w.measureSTL(ctx) // of which Blender drops what is there twice
+	} else {
+		written = factsOf(*back)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("read what was written: %w", err)
 	}
-	if before.triangles > 0 && before.triangles != r.Read.Triangles {
-		return permanent("it draws %d triangles, and Blender read %d", before.triangles, r.Read.Triangles)
-	}
-	if info, err := os.Stat(w.product()); err != nil || info.Size() == 0 {
-		return permanent("Blender wrote nothing")
-	}
-	read, written := factsOf(r.Read), factsOf(*r.Written)
 	written.lacks = lacks(w.format)
 	w.made = *written
 	w.warnLacks(read)
 	return written.differs(read, w.still())
+}
+
+// hand has Blender do a job over the asset, and returns what it read.
+func (w *work) hand(ctx context.Context, j blender.Job) (read *facts, written *blender.Scene, err error) {
+	if j.Src, j.Format, err = w.forBlender(ctx); err != nil {
+		return nil, nil, err
+	}
+	before := w.made.triangles
+	r, err := w.blend(ctx, j)
+	if err != nil {
+		return nil, nil, err
+	}
+	if before > 0 && before != r.Read.Triangles {
+		return nil, nil, permanent("it draws %d triangles, and Blender read %d", before, r.Read.Triangles)
+	}
+	if info, err := os.Stat(j.Dest); err != nil || info.Size() == 0 {
+		return nil, nil, permanent("Blender wrote nothing")
+	}
+	return factsOf(r.Read), r.Written, nil
+}
+
+// measureSTL reads the product.
+func (w *work) measureSTL(ctx context.Context) (*facts, error) {
+	f, err := os.Open(w.product())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	made := &facts{}
+	some := false
+	info, err := mesh.ScanSTL(ctx, f, func(b mesh.Batch) error {
+		for _, t := range b.Triangles {
+			for _, p := range t {
+				for i, x := range p {
+					if !some {
+						made.min, made.max = glb.Vec{float64(p[0]), float64(p[1]), float64(p[2])}, glb.Vec{float64(p[0]), float64(p[1]), float64(p[2])}
+						some = true
+					}
+					made.min[i], made.max[i] = min(made.min[i], float64(x)), max(made.max[i], float64(x))
+				}
+			}
+		}
+		return nil
+	})
+	made.triangles = info.Triangles
+	return made, err
 }
 
 // warnLacks names what was read and can't be written.
@@ -67,7 +113,7 @@ func (w *work) warnLacks(read *facts) {
 // forBlender is the asset in a form that Blender reads.
 func (w *work) forBlender(ctx context.Context) (src string, format blender.Format, err error) {
 	format = blender.Format(w.kind)
-	if format == blender.GLB || !slices.Contains(blender.Readable(), format) {
+	if slices.Contains([]blender.Format{blender.GLB, blender.STL, blender.PLY}, format) || !slices.Contains(blender.Readable(), format) {
 		step := filepath.Join(w.dir, "step.glb")
 		return step, blender.GLB, w.toGLTF(ctx, step)
 	}

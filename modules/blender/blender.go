@@ -58,6 +58,7 @@ type Job struct {
 	Still bool
 	// Unchecked leaves it to the caller to read what was written.
 	Unchecked bool
+	ZUp       bool // an OBJ is written with Z up instead of Y, and without its pictures' names made relative
 }
 
 // A Scene is what a file holds.
@@ -88,6 +89,7 @@ type request struct {
 	AllowMissing bool     `json:"allowMissing"`
 	Still        bool     `json:"still"`
 	Check        bool     `json:"check"`
+	ZUp          bool     `json:"zUp"`
 }
 
 // Convert converts a file. What Blender can't read or write, what refers to what is not there or lies elsewhere, and what draws no
@@ -100,7 +102,7 @@ func (b Blender) Convert(ctx context.Context, j Job) (Result, proc.Stats, error)
 	var r Result
 	stats, err := b.ask(ctx, request{
 		Command: "convert", Src: j.Src, Format: j.Format, Dest: j.Dest, Write: j.Write, Roots: roots,
-		AllowMissing: j.AllowMissing, Still: j.Still, Check: !j.Unchecked,
+		AllowMissing: j.AllowMissing, Still: j.Still, Check: !j.Unchecked, ZUp: j.ZUp,
 	}, &r)
 	return r, stats, err
 }
