@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/assetconverter"
+	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/proc"
 )
@@ -27,7 +28,8 @@ const models = "/usr/share/assimp/models"
 func real(t *testing.T) *modules.Call {
 	t.Helper()
 	c, _ := moduletest.Call(t)
-	c.Exec, c.Tools = &proc.Local{}, moduletest.Tools(t)
+	c.Exec, c.Tools, c.Blender = &proc.Local{}, moduletest.Tools(t), blender.NewWarm()
+	t.Cleanup(c.Blender.Close)
 	return c
 }
 

@@ -148,7 +148,7 @@ func (w *work) ignore(except string) {
 
 // blend runs Blender over an asset, or a step on the way.
 func (w *work) blend(ctx context.Context, j blender.Job) (blender.Result, error) {
-	b := blender.Blender{Tools: w.call.Tools, Exec: w.call.Exec, Env: w.call.Env}
+	b := blender.Blender{Tools: w.call.Tools, Exec: w.call.Exec, Env: w.call.Env, Warm: w.call.Blender}
 	j.Roots, j.AllowMissing, j.Still = w.roots(), w.allow(), w.still()
 	if filepath.Dir(j.Src) == w.dir {
 		j.Roots = append(j.Roots, w.dir)

@@ -64,7 +64,11 @@ func (w *work) hand(ctx context.Context, j blender.Job) (read *facts, written *b
 	if info, err := os.Stat(j.Dest); err != nil || info.Size() == 0 {
 		return nil, nil, permanent("Blender wrote nothing")
 	}
-	return factsOf(r.Read), r.Written, nil
+	read = factsOf(r.Read)
+	if w.kind == kind(blender.STL) || w.kind == kind(blender.PLY) {
+		read.materials = 0 // the one there is, is ours
+	}
+	return read, r.Written, nil
 }
 
 // measureSTL reads the product.
