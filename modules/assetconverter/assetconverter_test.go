@@ -1,13 +1,10 @@
 package assetconverter_test
 
 import (
-	"bytes"
 	"crypto/rand"
-	"math/big"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,9 +107,3 @@ func TestRandomBytesAreRefusedUnderEveryExtension(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, all)
 }
-
-var (
-	_ = big.NewInt
-	_ = bytes.Contains
-	_ = slices.Contains[[]int]
-)

@@ -13,7 +13,7 @@ import (
 // Limits of what is read.
 const (
 	maxBytes     = 1 << 30
-	maxTriangles = 50_000_000
+	maxTriangles = 20_000_000
 	maxTexels    = 1 << 30
 )
 

@@ -86,7 +86,10 @@ def layers(path, roots, allow_missing, warnings):
     bpy.utils.expose_bundled_modules()
     from pxr import UsdUtils
 
-    found, assets, unresolved = UsdUtils.ComputeAllDependencies(path)
+    try:
+        found, assets, unresolved = UsdUtils.ComputeAllDependencies(path)
+    except Exception as e:  # Tf.ErrorException: "Error in 'function' at line 1 in file x : 'what it is'"
+        raise Refused("OpenUSD can't read it: " + str(e).rsplit(" : '", 1)[-1].strip(" '\n\t").replace("\n", " ")[:300])
     if not found:
         raise Refused("OpenUSD could not read it")
     for name in [layer.realPath for layer in found] + list(assets):

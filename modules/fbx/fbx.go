@@ -26,7 +26,7 @@ const (
 func Demand(c *modules.Call, name string) (modules.Demand, error) {
 	m, err := look(c, name)
 	if err != nil {
-		return modules.Demand{}, fmt.Errorf("read %s: %w", name, err)
+		return modules.Demand{}, err
 	}
 	// FBX2glTF holds what the FBX holds, what it makes of it, and the file that it writes.
 	return modules.Demand{Input: m.bytes, Disk: m.bytes + m.unpacked, Memory: 64<<20 + 4*max(m.bytes, m.unpacked)}, nil

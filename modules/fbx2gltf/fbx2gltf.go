@@ -60,7 +60,11 @@ func (p *Props) dest() string {
 
 // Probe refuses what is no FBX, and one that is too large, before any of it is unpacked.
 func (p *Props) Probe(_ context.Context, c *modules.Call) (modules.Demand, error) {
-	return fbx.Demand(c, p.Src)
+	d, err := fbx.Demand(c, p.Src)
+	if err != nil {
+		return d, fmt.Errorf("read %s: %w", p.Src, err)
+	}
+	return d, nil
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
