@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/gltfcheck"
 	"github.com/millrace/millrace/modules/gltfpack"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -41,7 +42,9 @@ func (w *work) toGLTF(ctx context.Context, dest string) error {
 func fatal(err error) bool {
 	_, foreign := errors.AsType[*fbx.ForeignError](err)
 	_, lacks := errors.AsType[*tool.MissingError](err)
-	return foreign || lacks
+	_, over := errors.AsType[*proc.OverError](err)
+	refused, ok := errors.AsType[*blender.RefusedError](err)
+	return foreign || lacks || over || ok && refused.Final
 }
 
 func (w *work) byFBX2glTF(ctx context.Context, dest string) error {
@@ -88,6 +91,11 @@ func (w *work) document(ctx context.Context) (*glb.Document, *facts, error) {
 	case slices.Contains(blender.Readable(), blender.Format(w.kind)):
 		at := filepath.Join(w.dir, "blender.glb")
 		r, err := w.blend(ctx, blender.Job{Src: w.real, Format: blender.Format(w.kind), Dest: at, Write: blender.GLB, Unchecked: true})
+		if err != nil && w.kind == kind(blender.DAE) && fault.Of(err) == fault.Permanent && !fatal(err) {
+			// Blender's reader of DAE skips strips and polygons with holes, and breaks down on some files.
+			w.warn(fmt.Sprintf("Blender could not read it, and assimp did: %v", err))
+			return w.fromAssimp(ctx)
+		}
 		if err != nil {
 			return nil, nil, err
 		}

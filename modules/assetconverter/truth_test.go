@@ -96,3 +96,15 @@ func TestEveryKindThatAssimpReadsIsConverted(t *testing.T) {
 		require.Equal(t, strings.ToLower(strings.TrimPrefix(filepath.Ext(file), ".")), out["from"])
 	}
 }
+
+func TestAssimpReadsTheDAEThatBlenderCannot(t *testing.T) {
+	c := real(t)
+	for _, file := range []string{"cube_tristrips.dae", "ConcavePolygon.dae", "teapots.DAE"} {
+		put(t, c, "Collada/"+file)
+		require.NoError(t, c.Workspace.Rename(file, "a/b/"+file)) // one names its pictures by ../
+		out := convert(t, c, map[string]any{"src": "a/b/" + file, "dest": "out.glb", "config": map[string]any{"allow_missing_textures": true}})
+		require.Contains(t, out["converter"], "assimp", file)
+		require.Contains(t, out["warnings"].([]any)[0], "Blender could not read it, and assimp did")
+	}
+	convert(t, c, map[string]any{"src": put(t, c, "Collada/cube_tristrips.dae"), "dest": "out.usdz"})
+}

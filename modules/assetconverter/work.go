@@ -155,7 +155,9 @@ func (w *work) blend(ctx context.Context, j blender.Job) (blender.Result, error)
 	}
 	r, stats, err := b.Convert(ctx, j)
 	w.used(modules.StatsOf(stats))
-	w.did("Blender")
+	if err == nil {
+		w.did("Blender")
+	}
 	for _, text := range r.Warnings {
 		w.warn(text)
 	}

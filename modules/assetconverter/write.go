@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/blender"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/raster/mesh"
 )
@@ -55,6 +56,12 @@ func (w *work) hand(ctx context.Context, j blender.Job) (read *facts, written *b
 	}
 	before := w.made.triangles
 	r, err := w.blend(ctx, j)
+	if err != nil && j.Format == blender.DAE && fault.Of(err) == fault.Permanent && !fatal(err) {
+		j.Src, j.Format = filepath.Join(w.dir, "step.glb"), blender.GLB // which assimp may make
+		if err = w.toGLTF(ctx, j.Src); err == nil {
+			r, err = w.blend(ctx, j)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

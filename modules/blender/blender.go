@@ -158,16 +158,32 @@ func (b Blender) stderr(said io.Writer) io.Writer {
 
 // decode reads the one answer.
 func decode(text []byte, answer any) error {
-	var refused struct {
-		Refused string `json:"refused"`
-	}
+	var refused RefusedError
 	if err := errors.Join(json.Unmarshal(text, &refused), json.Unmarshal(text, answer)); err != nil {
 		return fmt.Errorf("read Blender's answer: %w", err)
 	}
-	if refused.Refused != "" {
-		return fault.As(fault.Permanent, errors.New(refused.Refused))
+	if refused.Reason != "" {
+		return fault.As(fault.Permanent, &refused)
 	}
 	return nil
+}
+
+// A RefusedError is what a file makes impossible.
+type RefusedError struct {
+	Reason string `json:"refused"`
+	// Final says that another reader must not try: the file refers to what is not there, or lies elsewhere.
+	Final bool `json:"final"`
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// failure is nil for one that ended well. One that broke down on a file does so again.
+func failure(exit proc.Exit, limits proc.Limits, line string) error {
+	err := exit.Failure("Blender", limits, line)
+	if err != nil && exit.Over == "" && slices.Contains([]string{"segmentation fault", "aborted", "bus error", "floating point exception", "illegal instruction"}, exit.Signal) {
+		return fault.As(fault.Permanent, fmt.Errorf("Blender broke down on it: %s", exit.Signal))
+	}
+	return err
 }
 
 // A limited keeps what is written to it up to its limit.

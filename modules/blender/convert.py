@@ -77,7 +77,7 @@ def inside(path, roots):
 
 def missing(what, allow, warnings):
     if not allow:
-        raise Refused(what + " is not there; put it where the file says, or set config.allow_missing_textures for pictures")
+        raise Outlaw(what + " is not there; put it where the file says, or set config.allow_missing_textures for pictures")
     warnings.append(what + " is not there: its material goes without")
 
 
@@ -95,10 +95,10 @@ def layers(path, roots, allow_missing, warnings):
     for name in [layer.realPath for layer in found] + list(assets):
         name = name.split("[", 1)[0]
         if name and not inside(name, roots):
-            raise Refused("it refers to %r, which is outside the workspace" % os.path.basename(name))
+            raise Outlaw("it refers to %r, which is outside the workspace" % os.path.basename(name))
     for name in unresolved:
         if os.path.splitext(name)[1].lower() in (".usd", ".usda", ".usdc", ".usdz", ""):
-            raise Refused("it refers to %r, which is not there; put it where the file says" % name)
+            raise Outlaw("it refers to %r, which is not there; put it where the file says" % name)
         missing("texture %r" % name, allow_missing, warnings)
 
 
@@ -136,7 +136,7 @@ def pictures(folder, roots, allow_missing, warnings):
         if not image.packed_file:
             path = find(image.filepath, folder)
             if path and not inside(path, roots):
-                raise Refused("it names texture %r outside the workspace" % name)
+                raise Outlaw("it names texture %r outside the workspace" % name)
             if path and path != bpy.path.abspath(image.filepath):
                 image.filepath = path
                 image.reload()

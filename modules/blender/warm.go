@@ -107,7 +107,7 @@ func (b Blender) start(ctx context.Context) (*process, error) {
 		defer close(p.done)
 		exit, err := b.Exec.Run(ctx, cmd)
 		p.stats = exit.Stats
-		if p.err = exit.Failure("Blender", limits, said.last()); err != nil {
+		if p.err = failure(exit, limits, said.last()); err != nil {
 			p.err = fmt.Errorf("run Blender: %w", err)
 		}
 		_ = errors.Join(in.Close(), stdout.Close()) // the reader of answers meets their end
@@ -184,7 +184,7 @@ func (b Blender) once(ctx context.Context, line []byte) ([]byte, proc.Stats, err
 	if err != nil {
 		return nil, exit.Stats, fmt.Errorf("run Blender: %w", err)
 	}
-	if err := exit.Failure("Blender", limits, said.last()); err != nil {
+	if err := failure(exit, limits, said.last()); err != nil {
 		return nil, exit.Stats, err
 	}
 	if answers.over {
