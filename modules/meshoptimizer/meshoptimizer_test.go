@@ -1,10 +1,14 @@
 package meshoptimizer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -269,6 +273,42 @@ func TestGeometryIsRemovedByItsMaterial(t *testing.T) {
 	_, err = meshoptimizer.Module.Run(t.Context(), c, map[string]any{"src": "in.glb", "dest": "out.glb", "config": map[string]any{"remove_geometry_material_regex": "."}})
 	require.ErrorContains(t, err, "nothing would be left to draw")
 	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
+func TestEqualMeshesAreStoredOnce(t *testing.T) {
+	apart := optimize(t, engine, map[string]any{"transform_op": 2})
+	shared := optimize(t, engine, map[string]any{"detect_instances": true})
+	require.Equal(t, apart.before.Triangles, shared.before.Triangles)
+	require.Equal(t, apart.after.Triangles, shared.after.Triangles)
+	require.Less(t, shared.after.Stored, apart.after.Stored)
+	near(t, apart.after.Bounds.Min, shared.after.Bounds.Min, 1e-2)
+	near(t, apart.after.Bounds.Max, shared.after.Bounds.Max, 1e-2)
+}
+
+func TestAlphaThatNothingShowsIsRemoved(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	names, err := c.Workspace.Glob("*.png")
+	require.NoError(t, err)
+	img := image.NewNRGBA(image.Rect(0, 0, 64, 64))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(rand.Uint32())
+	}
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, img))
+	require.NoError(t, c.Workspace.WriteFile(names[0], b.Bytes()))
+	for _, remove := range []bool{true, false} {
+		r := optimize(t, filepath.Join(c.Workspace.Real(), filepath.Base(box)), map[string]any{"aggressive_alpha_removal": remove, "tex_opt_compression": "low"})
+		data, err := r.doc.Bytes(*r.doc.Images[0].View)
+		require.NoError(t, err)
+		decoded, format, err := image.Decode(bytes.NewReader(data))
+		require.NoError(t, err)
+		if remove {
+			require.Equal(t, "jpeg", format, "what has no alpha can be a JPEG")
+		} else {
+			require.Equal(t, img, decoded)
+		}
+	}
 }
 
 func TestNormalsAreMadeGood(t *testing.T) {

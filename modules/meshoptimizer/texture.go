@@ -114,10 +114,15 @@ func imagesOf(d *glb.Document, texture int) []int {
 	return out
 }
 
+// changesTextures says whether any may have to change.
+func (p *plan) changesTextures() bool {
+	return !p.SkipTexOpt && (p.MaxTexSize > 0 || p.PotTextures || p.quality != [2]int{} || p.AggressiveAlphaRemoval || p.TargetTexDensity > 0)
+}
+
 // optimizeTextures does what p asks for to every picture.
 func (w *work) optimizeTextures(ctx context.Context) error {
 	p := &w.plan
-	if p.SkipTexOpt || p.MaxTexSize == 0 && !p.PotTextures && p.quality == [2]int{} && !p.AggressiveAlphaRemoval && p.TargetTexDensity == 0 && w.shrink == 0 {
+	if !p.changesTextures() && w.shrink == 0 {
 		return nil
 	}
 	uses := pictures(w.doc)
