@@ -17,7 +17,9 @@ const (
 )
 
 // lossless are gltfpack's options of every run: nothing is rounded, and what has a name stays.
-func lossless() []string { return []string{"-noq", "-kn", "-km", "-ke", "-kv", "-af", "0", "-ac", "-v"} }
+func lossless() []string {
+	return []string{"-noq", "-kn", "-km", "-ke", "-kv", "-af", "0", "-ac", "-v"}
+}
 
 // A try is one run of gltfpack.
 type try struct {
