@@ -387,3 +387,23 @@ func TestDracoThatIsNotThereIsASentence(t *testing.T) {
 	_, err = meshoptimizer.Module.Run(t.Context(), c, props)
 	require.ErrorContains(t, err, "its geometry is packed with Draco, and config.allow_draco_decode is false")
 }
+
+func TestACameraStaysWhereItIs(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	file := samples + "cameras/Cameras.gltf"
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(file))))
+	places := func(d *glb.Document) map[string]bool {
+		all := map[string]bool{}
+		order, world := d.Worlds()
+		for _, i := range order {
+			if camera := d.Nodes[i].Rest["camera"]; camera != nil {
+				all[fmt.Sprintf("%s at %.4v", camera, world[i])] = true
+			}
+		}
+		return all
+	}
+	before, _ := open(t, c, "Cameras.gltf")
+	require.Len(t, places(before), 2)
+	r := optimize(t, file, map[string]any{"transform_op": 2})
+	require.Equal(t, places(before), places(r.doc))
+}

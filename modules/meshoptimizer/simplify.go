@@ -14,6 +14,8 @@ const (
 	near  = 0.005 // of tris: close enough to stop
 	bound = 0.02  // of tris: what is promised
 	tries = 14
+
+	maxSaid = 16 << 10 // bytes of what gltfpack prints that are kept
 )
 
 // lossless are gltfpack's options of every run: nothing is rounded, and what has a name stays.
@@ -142,7 +144,7 @@ func (w *work) run(ctx context.Context, in []byte, options []string) (t try, err
 		}
 	}
 	r, err := w.packer.Pack(ctx, in, append(lossless(), options...)...)
-	w.said = r.Log
+	w.said = r.Log[max(0, len(r.Log)-maxSaid):]
 	if err != nil {
 		return t, err
 	}
