@@ -181,6 +181,23 @@ func TestAnOBJIsOptimizedIntoText(t *testing.T) {
 	require.True(t, json.Valid(text))
 }
 
+func TestASecondRunReadsTheModelAgain(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	c.Tools.Compiled = compiled
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(skinned))))
+	w, err := modules.Probe(t.Context(), meshoptimizer.Module, c, map[string]any{
+		"src": filepath.Base(skinned), "dest": "out.glb", "config": map[string]any{"scale_size": 1, "tris": 4},
+	})
+	require.NoError(t, err)
+	first, err := w.Run(t.Context())
+	require.NoError(t, err)
+	second, err := w.Run(t.Context())
+	require.NoError(t, err)
+	for _, key := range []string{"size", "originalSize", "originalTriangles", "triangles", "warnings"} {
+		require.Equal(t, first[key], second[key], key)
+	}
+}
+
 func TestARunEndsSoonAfterItsContext(t *testing.T) {
 	c, _ := moduletest.Call(t)
 	c.Tools.Compiled = compiled

@@ -25,15 +25,15 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 		return d, err
 	}
 	w := &work{}
-	if p.doc, err = w.load(ctx, c, p.Src); err != nil {
+	if w.doc, err = w.load(ctx, c, p.Src); err != nil {
 		return d, fmt.Errorf("read %s: %w", p.Src, err)
 	}
-	p.size, p.warnings = w.size, w.warnings
-	m := p.doc.Count()
+	p.read = w
+	m := w.doc.Count()
 	if m.Triangles > maxTriangles {
 		return d, permanent("%s draws %d triangles, more than the %d that are read", p.Src, m.Triangles, int64(maxTriangles))
 	}
-	size := max(p.doc.Size(), p.size)
+	size := w.size
 	texels := int64(0)
 	if plan, _ := newPlan(p.Config); plan.changesTextures() || plan.sizeLimit > 0 {
 		for i, t := range m.Pictures {
