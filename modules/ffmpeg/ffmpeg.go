@@ -170,7 +170,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	defer w.remove()
 	quiet := *c
 	quiet.Stdout = io.Discard // what it says there is for us
-	watched := &progress{show: c.Stdout, total: expected(p)}
+	watched := &progress{show: c.Stdout, report: c.Progress, total: expected(p)}
 	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFmpeg(), Args: w.args, Stdout: watched, Reason: reason})
 	if err != nil {
 		return Output{}, fmt.Errorf("make %s: %w", p.Dest, named(err))

@@ -57,6 +57,8 @@ func props(src any, dest string, in, out map[string]any) map[string]any {
 func TestASequenceBecomesAVideoThatIsChecked(t *testing.T) {
 	c, r := real(t)
 	source(t, c, "in/render_%d.png", "-i", "testsrc=s=64x48:r=10:d=3", "-start_number", "100")
+	done := 0.0
+	c.Progress = func(share float64) { done = share }
 	out, err := ffmpeg.Module.Run(t.Context(), c, props("in/render_%d.png", "/home/workspace/out/turn.mp4",
 		map[string]any{"framerate": int64(10)}, map[string]any{"c:v": "libx264", "pix_fmt": "yuv420p", "b:v": "1M", "an": true}))
 	require.NoError(t, err)
@@ -70,6 +72,7 @@ func TestASequenceBecomesAVideoThatIsChecked(t *testing.T) {
 	require.NotEqual(t, "0", out["size"])
 	require.Positive(t, out["stats"].(map[string]any)["maxmem"])
 	require.Contains(t, r.Stdout.String(), "100 %: ")
+	require.EqualValues(t, 1, done)
 	all, err := c.Workspace.Glob("out/*")
 	require.NoError(t, err)
 	require.Equal(t, []string{"out/turn.mp4"}, all)

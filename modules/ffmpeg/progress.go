@@ -9,8 +9,9 @@ import (
 
 // progress reads what ffmpeg -progress says, and tells a person how far it is at every tenth.
 type progress struct {
-	show  io.Writer
-	total float64 // seconds that the output will have; 0 is unknown
+	show   io.Writer
+	report func(done float64) // nil: nobody asks
+	total  float64            // seconds that the output will have; 0 is unknown
 
 	held    string
 	seconds float64 // written
@@ -64,6 +65,9 @@ func (p *progress) tell() {
 	done := min(1, p.seconds/p.total)
 	if p.ended {
 		done = 1
+	}
+	if p.report != nil {
+		p.report(done)
 	}
 	if tenths := int(10 * done); tenths > p.tenths {
 		p.tenths = tenths
