@@ -274,6 +274,22 @@ func TestOutcomesHaveNames(t *testing.T) {
 	}
 }
 
+func TestADamagedInputIsNamed(t *testing.T) {
+	c, _ := real(t)
+	source(t, c, "clip.mkv", "-i", "testsrc=s=64x48:r=10:d=4", "-c:v", "mjpeg")
+	data, err := c.Workspace.ReadFile("clip.mkv")
+	require.NoError(t, err)
+	require.NoError(t, c.Workspace.WriteFile("torn.mkv", data[:len(data)*2/3]))
+	out, err := ffmpeg.Module.Run(t.Context(), c, props("clip.mkv", "whole.mp4", nil, nil))
+	require.NoError(t, err)
+	require.Empty(t, out["warnings"])
+	out, err = ffmpeg.Module.Run(t.Context(), c, props("torn.mkv", "part.mp4", nil, nil))
+	require.NoError(t, err)
+	require.Less(t, out["frames"], int64(40))
+	require.Len(t, out["warnings"], 1)
+	require.Contains(t, out["warnings"].([]any)[0], "the input is damaged, and what was written lacks what FFmpeg could not read: ")
+}
+
 func TestWhatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
 	c, _ := real(t)
 	source(t, c, "clip.mp4", "-i", "testsrc=s=320x200:r=5:d=2")

@@ -21,6 +21,40 @@ type progress struct {
 	tenths  int  // that were told
 }
 
+// damage hears what FFmpeg says of an input that it can't read all of, and goes on with what it can.
+type damage struct {
+	show  io.Writer
+	held  string
+	first string // line; empty is none
+}
+
+func (d *damage) Write(b []byte) (int, error) {
+	d.held += string(b)
+	for {
+		line, rest, ok := strings.Cut(d.held, "\n")
+		if !ok {
+			d.held = d.held[max(0, len(d.held)-maxHeld):]
+			return d.show.Write(b)
+		}
+		d.held = rest
+		if d.first == "" && isDamage(line) {
+			d.first = strings.ToValidUTF8(strings.TrimSpace(line), "�")
+		}
+	}
+}
+
+func isDamage(line string) bool {
+	for _, says := range []string{
+		"File ended prematurely", "Invalid data found", "rror while decoding", "Packet corrupt", "corrupt decoded frame", "Truncating packet",
+		"partial file", "concealing", "Invalid NAL", "error reading", "Error submitting packet",
+	} {
+		if strings.Contains(line, says) {
+			return true
+		}
+	}
+	return false
+}
+
 const maxHeld = 64 << 10
 
 func (p *progress) Write(b []byte) (int, error) {
