@@ -14,8 +14,9 @@ import (
 // measures are what an FBX says it holds.
 type measures struct {
 	bytes    int64
-	unpacked int64 // bytes of its arrays, which may be packed
-	corners  int64 // of its polygons
+	unpacked int64    // bytes of its arrays, which may be packed
+	corners  int64    // of its polygons
+	textures []string // files that it names, of the machine where it was made
 }
 
 const (
@@ -39,7 +40,11 @@ func measure(f io.ReadSeeker, size int64) (measures, error) {
 	}
 	head = head[:n]
 	if !bytes.HasPrefix(head, []byte(signature)) {
-		return measures{bytes: size, unpacked: size}, ascii(head)
+		if err := ascii(head); err != nil {
+			return measures{}, err
+		}
+		textures, err := asciiTextures(f)
+		return measures{bytes: size, unpacked: size, textures: textures}, err
 	}
 	if n < 27 {
 		return measures{}, errNone("it ends in its header")
@@ -187,6 +192,13 @@ func (w *walker) properties(node string, count, end int64) error {
 				return err
 			}
 			skip = int64(binary.LittleEndian.Uint32(n))
+			if kind[0] == 'S' && isFileName(node) && skip > 0 && skip <= maxName && w.at+skip <= end {
+				name, err := w.read(int(skip))
+				if err != nil {
+					return err
+				}
+				w.textures, skip = named(w.textures, string(name)), 0
+			}
 		case 'b', 'c':
 			element = 1
 		case 'i', 'f':
