@@ -53,5 +53,5 @@ gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see wh
 image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
 
-e2e: ## Run the image (CLASS, light) in a cluster that is built and started here, as root on Debian 12.
+e2e: ## Run the image (CLASS, light), scaled by KEDA, in a cluster that is built and started here, as root on Debian 12.
 	MILLRACE_E2E_CLASS=$(or $(CLASS),light) go test $(BUILDFLAGS) -tags e2e -count=1 -v -timeout 90m ./deploy/e2e

@@ -64,7 +64,9 @@ func (w *watch) run(ctx context.Context) {
 	var next time.Time
 	for vain := 0; ctx.Err() == nil; {
 		if !w.watched() {
-			w.tidy(ctx)
+			if w.pods != nil { // nodes would be kept for as long as nobody asks
+				w.pods.Unmark(ctx, w.queue.Name)
+			}
 			w.rest(ctx, turn)
 			continue
 		}
@@ -172,15 +174,6 @@ func (w *watch) look(ctx context.Context) (requests int, err error) {
 	}
 	w.miss(ctx, load.InFlight, census)
 	return load.Requests, err
-}
-
-// tidy has pods that are marked as busy marked no more once they are not, while nobody wants to know of the queue: their nodes
-// would be kept for ever.
-func (w *watch) tidy(ctx context.Context) {
-	if w.pods != nil && w.pods.Marked(w.queue.Name) {
-		_, mark := w.pods.Census(ctx, w.queue.Name)
-		mark(ctx)
-	}
 }
 
 // miss says once that messages are in flight while no pod was ever seen that may have them: they do not count then. They are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,12 @@ import (
 type bell struct {
 	queue.Driver
 	receive func(ctx context.Context, wait time.Duration) ([]queue.Message, error)
+	ack     func()
+}
+
+func (b bell) Ack(_ context.Context, rs []queue.Receipt) []error {
+	b.ack()
+	return make([]error, len(rs))
 }
 
 func (b bell) Receive(ctx context.Context, _ int, wait time.Duration) ([]queue.Message, error) {
@@ -164,6 +171,32 @@ func TestP35AFullWorkerIsBusyAndWellHoweverLongItsJobsRun(t *testing.T) {
 		require.Equal(t, began.Add(time.Minute), s.Oldest)
 		require.Equal(t, int32(2), came.Load())
 		close(over)
+	})
+}
+
+// What the scaler hears must not be idle while the message may still be ours: the job is over by then, its record, callback and
+// ack are not.
+func TestASlotIsBusyUntilTheBrokerHasAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answered := make(chan struct{})
+		answer := sync.OnceFunc(func() { close(answered) })
+		defer answer()
+		var came, asked atomic.Bool
+		w := idling(t, bell{receive: func(ctx context.Context, wait time.Duration) ([]queue.Message, error) {
+			if came.Swap(true) {
+				return longPoll(ctx, wait)
+			}
+			return []queue.Message{{ID: "m", Body: []byte(`{"pipeline":"p"}`), Deadline: time.Now().Add(time.Hour)}}, nil
+		}, ack: func() { asked.Store(true); <-answered }}, nil)
+		time.Sleep(time.Minute)
+		require.True(t, asked.Load())
+		s := w.Status()
+		require.Equal(t, []int{1, 1}, []int{s.Busy, s.Jobs})
+		require.False(t, s.Oldest.IsZero())
+		answer()
+		time.Sleep(time.Minute)
+		s = w.Status()
+		require.Equal(t, worker.Status{Slots: 2, Queues: s.Queues}, s)
 	})
 }
 

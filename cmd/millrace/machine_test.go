@@ -4,9 +4,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,10 +72,7 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	for name, use := range map[string]string{"needs": "required", "likes": "preferred"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name+".yaml"), []byte(strings.ReplaceAll(seeing, "gpu: GPU", "gpu: "+use)), 0o600))
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := free.Addr().String()
-	require.NoError(t, free.Close())
+	addr := freeAddr(t)
 	m.job("needs", "needs", nil)
 	w := m.start("--pipelines", folder, "--slots=1", "--status", addr)
 	w.until("message released")
@@ -87,12 +81,11 @@ func TestE4F43AWorkerWithoutAGPUHandsBackWhatNeedsOneAndRunsTheRest(t *testing.T
 	m.job("likes", "likes", nil)
 	w.until("job settled")
 
-	resp, err := http.Get("http://" + addr + "/metrics")
-	require.NoError(t, err)
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Contains(t, string(text), `millrace_jobs_total{outcome="released",pipeline="needs"} 1`)
+	text := ""
+	for !strings.Contains(text, `millrace_jobs_total{outcome="succeeded",pipeline="likes"} 1`) {
+		_, text = statusOf(t, addr, "/metrics")
+	}
+	require.Contains(t, text, `millrace_jobs_total{outcome="released",pipeline="needs"} 1`)
 	w.signal()
 	w.end()
 

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// readWithin is how long a worker that has ended waits for who reads its metrics: longer than the 15 s of the monitors.
+	// readWithin is how long a worker that has ended waits for who reads its metrics: longer than the 15 s of the monitors. Nothing is
+	// left to do by then: one that is killed meanwhile loses these counts, and no more.
 	readWithin = 20 * time.Second
 	// readers are there who have read within this time.
 	readers = time.Minute

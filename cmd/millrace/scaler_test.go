@@ -260,7 +260,7 @@ func TestTheScalerPushesSoonAndAsksItsBrokersOnceASecondAtMost(t *testing.T) {
 	worker.Has(2, time.Minute)
 	name := cluster.Add("gpu", worker)
 	cluster.Await(t, func() bool { return cluster.Annotations(name)["millrace/busy"] != "" })
-	s.comesTo("gpu", 3)   // one waits, two run
+	s.comesTo("gpu", 3) // one waits, two run
 	for state, n := range map[string]float64{"idle": 0, "busy": 1, "silent": 0} {
 		require.InDelta(t, n, s.metric(`millrace_scaler_pods{queue="gpu",state="`+state+`"}`), 0, state)
 	}

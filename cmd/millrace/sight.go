@@ -20,7 +20,7 @@ type sight struct {
 func (v *sight) state() metrics.State {
 	s := v.worker.Status()
 	m := metrics.State{
-		Slots: s.Slots, Busy: s.Busy, Jobs: s.Jobs, Oldest: s.Oldest, Draining: s.Draining, Receiving: unready(s) == nil, Stalled: s.Stalled != nil,
+		Slots: s.Slots, Busy: s.Busy, Jobs: s.Jobs, Oldest: s.Oldest, Draining: s.Draining, Receiving: notReceiving(s) == nil, Stalled: s.Stalled != nil,
 		Duplicates: s.Duplicates, Queues: s.Queues, Leased: v.machine.Leased(),
 	}
 	if v.pool != nil {

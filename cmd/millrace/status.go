@@ -32,8 +32,17 @@ func unhealthy(s worker.Status) error {
 	return s.Stalled
 }
 
-// unready is nil, or why the worker takes no messages.
+// unready is nil, or why nobody should count on the worker. One that has a job is ready until it drains, for of the pods that
+// are too many Kubernetes stops those first that are not.
 func unready(s worker.Status) error {
+	if s.Busy > 0 && s.Draining.IsZero() {
+		return nil
+	}
+	return notReceiving(s)
+}
+
+// notReceiving is nil, or why the worker takes no messages.
+func notReceiving(s worker.Status) error {
 	if s.Idle != nil {
 		return s.Idle
 	}

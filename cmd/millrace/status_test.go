@@ -30,7 +30,9 @@ func TestP35ProbesTellAWorkerThatHangsFromOneThatIdles(t *testing.T) {
 		{"it idles, or is full", worker.Status{Slots: 1}, 200, 200, "ok\n", "ok\n"},
 		{"it takes nothing now", worker.Status{Idle: full}, 200, 503, "ok\n", "the disk is full\n"},
 		{"it hangs", worker.Status{Stalled: hangs}, 503, 503, "receiving hangs\n", "receiving hangs\n"},
-		{"it hangs, and jobs run on", worker.Status{Stalled: hangs, Busy: 1}, 200, 503, "ok\n", "receiving hangs\n"},
+		{"it hangs, and jobs run on", worker.Status{Stalled: hangs, Busy: 1}, 200, 200, "ok\n", "ok\n"},
+		{"it takes nothing now, and a job runs", worker.Status{Idle: full, Busy: 1}, 200, 200, "ok\n", "ok\n"},
+		{"it drains, and a job runs", worker.Status{Idle: full, Busy: 1, Draining: time.Now()}, 200, 503, "ok\n", "the disk is full\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, body := asked(tt.status, "/healthz")

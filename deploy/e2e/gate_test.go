@@ -77,6 +77,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush() // a job waits a minute for the beginning of an answer, and 30 for its end
 	select {
 	case <-open:
 	case <-r.Context().Done(): // its pod is gone
@@ -123,9 +125,15 @@ func (g *gate) release(pods ...string) {
 // busy waits until n jobs are held. One that is over by then has failed.
 func (m *mill) busy(limit time.Duration, g *gate, n int, ids []string) {
 	m.t.Helper()
+	began := time.Now()
 	m.await(limit, fmt.Sprintf("%d busy pods", n), func() bool {
 		for _, r := range m.finals(ids) {
 			require.Equal(m.t, record.Succeeded, r.Status, r.Message)
+		}
+		if time.Since(began) > limit {
+			for _, r := range m.records(ids) {
+				m.t.Logf("job %s: %s %s, attempts %+v", r.ID, r.Status, r.Message, r.Attempts)
+			}
 		}
 		return len(g.holding()) == n
 	})

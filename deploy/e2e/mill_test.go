@@ -49,6 +49,7 @@ import (
 type plan struct {
 	overlay    string            // below deploy/overlays
 	queue      string            // where the messages of class light are: sqs or cos
+	elastic    bool              // SQS is ElasticMQ: fauxqs goes on to count as in flight what is due again, until somebody receives
 	gpu        bool              // class gpu is there too, run by the image of class light; its queue is of the same kind
 	components []string          // below deploy/components
 	pipelines  map[string]string // by name; hello is there always
@@ -72,7 +73,8 @@ type mill struct {
 	queues    map[string]queue.Broker // by class
 	store     blob.Store
 	book      *record.Book
-	sent      map[string]time.Time // when, by job
+	sent      map[string]time.Time      // when, by job
+	over      map[string]*record.Record // final ones that were read, by job: they stay as they are
 	client    *s3.Client
 	sqsClient *sqs.Client
 }
@@ -81,10 +83,13 @@ type mill struct {
 func newMill(t *testing.T, name string, p plan) *mill {
 	t.Helper()
 	sqsServer, s3Server := servertest.Fauxqs(t), servertest.Versitygw(t)
+	if p.elastic {
+		sqsServer = servertest.ElasticMQ(t)
+	}
 	name = "e2e-" + name
 	m := &mill{
 		t: t, plan: p, name: name, sqs: doorTo(t, sqsServer), s3: doorTo(t, s3Server),
-		refs: map[string]string{}, urls: map[string]string{}, queues: map[string]queue.Broker{}, sent: map[string]time.Time{},
+		refs: map[string]string{}, urls: map[string]string{}, queues: map[string]queue.Broker{}, sent: map[string]time.Time{}, over: map[string]*record.Record{},
 	}
 	m.scaler = serviceDoor(t, name, "millrace-scaler", 9090)
 	keys := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servertest.AccessKey, servertest.SecretKey, "")}

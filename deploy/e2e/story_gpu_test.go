@@ -16,6 +16,9 @@ const (
 	gpuTaint   = "nvidia.com/gpu=present:NoSchedule"
 	hasGPU     = "nvidia.com/gpu.present=true"
 	gpuProduct = "nvidia.com/gpu.product"
+
+	// noGPU has a worker of class gpu stay where there is no device behind what the node claims.
+	noGPU = "MILLRACE_GPU_LOST=stay"
 )
 
 // nodeLabels sets labels of the node, name=value, or takes them away, name-.
@@ -52,7 +55,7 @@ type placed struct{ *mill }
 
 func newPlaced(t *testing.T, name string, p plan) placed {
 	t.Helper()
-	p.queue, p.gpu = "sqs", true
+	p.queue, p.gpu, p.settings = "sqs", true, []string{noGPU}
 	p.patches = append(p.patches, gone("app.kubernetes.io/component=scaler"), object{
 		"target": object{"kind": "ScaledObject"}, "patch": "$patch: delete\nkind: any\nmetadata: {name: any}\n",
 	})
@@ -65,7 +68,7 @@ func newPlaced(t *testing.T, name string, p plan) placed {
 func (p placed) pends(class, why string) {
 	p.t.Helper()
 	said := ""
-	p.await(30*time.Second, "a pod of class "+class+" to wait: "+why+", it says "+said, func() bool {
+	p.await(30*time.Second, "a pod of class "+class+" to wait: "+why, func() bool {
 		pods := p.pods(class)
 		for _, c := range scheduling(pods) {
 			said = c.Message

@@ -46,18 +46,19 @@ type nacked struct {
 
 // KEDA's own trigger takes a message that waits out its delay for one that runs; our scaler knows what runs.
 func TestAMessageHandedBackForLongLetsItsClassGoToZero(t *testing.T) {
+	t.Parallel()
 	delay := nackedFor(t)
 	bareNode(t)
 	gpus(t, "1")
 	nodeLabels(t, hasGPU)
 	ours, theirs := newGate(t), newGate(t)
 	o := &nacked{gate: ours, class: "gpu", mill: newMill(t, "nacked", plan{
-		overlay: "kubernetes", queue: "sqs", gpu: true, pipelines: map[string]string{gated: ours.pipeline()}, settings: []string{ours.allowed()},
+		overlay: "kubernetes", queue: "sqs", elastic: true, gpu: true, pipelines: map[string]string{gated: ours.pipeline()}, settings: []string{ours.allowed(), noGPU},
 		patches: []object{soon},
 	})}
 	o.apply()
 	k := &nacked{gate: theirs, class: "light", mill: newMill(t, "nacked-keda", plan{
-		overlay: "kubernetes", queue: "sqs", components: []string{"sqs-trigger"}, pipelines: map[string]string{gated: theirs.pipeline()},
+		overlay: "kubernetes", queue: "sqs", elastic: true, components: []string{"sqs-trigger"}, pipelines: map[string]string{gated: theirs.pipeline()},
 		settings: []string{theirs.allowed()},
 	})}
 	k.plan.patches = []object{soon, k.kedasOwn()}

@@ -20,6 +20,7 @@ const kedaMetrics = "http://127.0.0.1:18080/metrics"
 // Two pods run and three messages wait: five is what the scaler must go on to say. What ran out in between the brokers can't
 // know, and what waits nobody else does.
 func TestABrokerThatDoesNotAnswerScalesNothing(t *testing.T) {
+	t.Parallel()
 	const (
 		outage = 45 * time.Second // past the cooldown, and many looks of the autoscaler; leases last 2 minutes
 		queued = 5

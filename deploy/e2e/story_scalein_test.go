@@ -52,6 +52,7 @@ func newScaleIn(t *testing.T, name string) *scaleIn {
 // Which pods go is for the ReplicaSet to choose: it takes those first that cost least, then the youngest. So the young are
 // those that stay busy here.
 func TestBusyPodsSurviveAScaleIn(t *testing.T) {
+	t.Parallel()
 	const (
 		pods, busy, tries = 5, 2, 10
 		busyFor           = 10 * time.Second
@@ -59,6 +60,9 @@ func TestBusyPodsSurviveAScaleIn(t *testing.T) {
 	sides := []*scaleIn{newScaleIn(t, "scale-in-a"), newScaleIn(t, "scale-in-b")} // two at a time: most of it is waiting
 	for _, s := range sides {
 		s.apply()
+	}
+	for _, s := range sides {
+		s.idle(2 * time.Minute)
 	}
 	survived, took := 0, []time.Duration{}
 	for range tries / len(sides) {

@@ -43,6 +43,7 @@ func everythingOf(t *testing.T, p kubePod, queue string) said {
 }
 
 func TestTwoScalersAnswerTheSame(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	m := newMill(t, "same", plan{
 		overlay: "dev", queue: "sqs", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed()},
@@ -84,6 +85,7 @@ func TestTwoScalersAnswerTheSame(t *testing.T) {
 }
 
 func TestAnIdleScalerCostsNothing(t *testing.T) {
+	t.Parallel()
 	const watching = 30 * time.Second
 	m := newMill(t, "idle", plan{
 		overlay: "dev", queue: "sqs",

@@ -67,12 +67,19 @@ func (m *mill) records(ids []string) []*record.Record {
 	m.t.Helper()
 	var found []*record.Record
 	for _, id := range ids {
+		if r := m.over[id]; r != nil {
+			found = append(found, r)
+			continue
+		}
 		r, err := m.book.Load(m.t.Context(), id)
 		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
 		require.NoError(m.t, err)
 		found = append(found, r)
+		if r.Status.Final() {
+			m.over[id] = r
+		}
 	}
 	return found
 }

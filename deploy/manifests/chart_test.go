@@ -30,6 +30,7 @@ func TestTheChartMakesWhatKustomizeMakes(t *testing.T) {
 		{"Google's key", "components/gcp-key over kubernetes", "", map[string]any{"secrets": map[string]any{"gcp": "gcp-credentials"}}},
 		{"a runtime class", "components/gpu-runtime-class over kubernetes", "", map[string]any{"classes": classes("runtimeClassName", "nvidia")}},
 		{"callbacks while no worker runs", "components/callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"enabled": true}}},
+		{"a look from within", "components/doctor over kubernetes", "", map[string]any{"doctor": map[string]any{"enabled": true}}},
 		{"a worker that is woken for callbacks", "components/wake-for-callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"wake": "light"}}},
 		{"what Prometheus watches", "observability over kubernetes", "", map[string]any{"monitoring": map[string]any{"enabled": true}}},
 		{"roles of AWS", "components/irsa over kubernetes", "", map[string]any{"serviceAccounts": map[string]any{

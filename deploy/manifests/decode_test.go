@@ -1,6 +1,8 @@
 package manifests
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -8,6 +10,10 @@ import (
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
+	apps "k8s.io/api/apps/v1"
+	batch "k8s.io/api/batch/v1"
+	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -100,6 +106,75 @@ func TestWhatAnObjectNamesIsThere(t *testing.T) {
 			for _, named := range namedBy(t, o) {
 				require.True(t, there[named], "%s: %s names %s, which is not there", where, name(o), named)
 			}
+		}
+	}
+}
+
+// namedBy is the objects that an object names, as kind and name. Those that may be absent are left out.
+func namedBy(t *testing.T, o *object) []string {
+	t.Helper()
+	decoded, err := decode(t, o)
+	require.NoError(t, err)
+	names := map[string]bool{}
+	switch d := decoded.(type) {
+	case *apps.Deployment:
+		ofPod(d.Spec.Template.Spec, names)
+	case *keda.ScaledJob:
+		ofPod(d.Spec.JobTargetRef.Template.Spec, names)
+	case *batch.CronJob:
+		ofPod(d.Spec.JobTemplate.Spec.Template.Spec, names)
+	case *keda.ScaledObject:
+		names["Deployment "+d.Spec.ScaleTargetRef.Name] = true
+	case *keda.TriggerAuthentication:
+		for _, s := range d.Spec.SecretTargetRef {
+			names["Secret "+s.Name] = true
+		}
+		for _, c := range d.Spec.ConfigMapTargetRef {
+			names["ConfigMap "+c.Name] = true
+		}
+	case *rbac.ClusterRoleBinding:
+		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
+		for _, s := range d.Subjects {
+			names[s.Kind+" "+s.Name] = true
+		}
+	case *rbac.RoleBinding:
+		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
+		for _, s := range d.Subjects {
+			names[s.Kind+" "+s.Name] = true
+		}
+	}
+	for _, trigger := range triggersOf(decoded.(runtime.Object)) {
+		if trigger.AuthenticationRef != nil {
+			names["TriggerAuthentication "+trigger.AuthenticationRef.Name] = true
+		}
+		if host, _, ok := strings.Cut(trigger.Metadata["scalerAddress"], "."); ok {
+			names["Service "+host] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func ofPod(spec core.PodSpec, names map[string]bool) {
+	names["ServiceAccount "+spec.ServiceAccountName] = true
+	for _, s := range spec.ImagePullSecrets {
+		names["Secret "+s.Name] = true
+	}
+	for _, v := range spec.Volumes {
+		if v.ConfigMap != nil {
+			names["ConfigMap "+v.ConfigMap.Name] = true
+		}
+		if v.Secret != nil {
+			names["Secret "+v.Secret.SecretName] = true
+		}
+	}
+	for _, from := range spec.Containers[0].EnvFrom {
+		if from.ConfigMapRef != nil {
+			names["ConfigMap "+from.ConfigMapRef.Name] = true
+		}
+	}
+	for _, e := range spec.Containers[0].Env {
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			names["ConfigMap "+e.ValueFrom.ConfigMapKeyRef.Name] = true
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	rbac "k8s.io/api/rbac/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // A workload is what makes pods.
@@ -31,22 +29,28 @@ func workloads(t *testing.T) []workload {
 	t.Helper()
 	var all []workload
 	for where, objects := range every(t) {
-		for _, o := range of(objects, "Deployment", "ScaledJob", "CronJob") {
-			decoded, err := decode(t, o)
-			require.NoError(t, err)
-			w := workload{where: where, name: where + ": " + name(o)}
-			switch d := decoded.(type) {
-			case *apps.Deployment:
-				w.template, w.deployment = d.Spec.Template, d
-			case *keda.ScaledJob:
-				w.template = d.Spec.JobTargetRef.Template
-			case *batch.CronJob:
-				w.template = d.Spec.JobTemplate.Spec.Template
-			}
-			all = append(all, w)
-		}
+		all = append(all, workloadsOf(t, where, objects)...)
 	}
 	require.NotEmpty(t, all)
+	return all
+}
+
+func workloadsOf(t *testing.T, where string, objects []*object) (all []workload) {
+	t.Helper()
+	for _, o := range of(objects, "Deployment", "ScaledJob", "CronJob") {
+		decoded, err := decode(t, o)
+		require.NoError(t, err)
+		w := workload{where: where, name: where + ": " + name(o)}
+		switch d := decoded.(type) {
+		case *apps.Deployment:
+			w.template, w.deployment = d.Spec.Template, d
+		case *keda.ScaledJob:
+			w.template = d.Spec.JobTargetRef.Template
+		case *batch.CronJob:
+			w.template = d.Spec.JobTemplate.Spec.Template
+		}
+		all = append(all, w)
+	}
 	return all
 }
 
@@ -214,6 +218,36 @@ func TestPodsOutliveTheGraceOfTheirJobs(t *testing.T) {
 	}
 }
 
+// Components are taken in together: what pods need reaches those of the others.
+func TestComponentsReachThePodsOfOthers(t *testing.T) {
+	objects, err := withComponents("openshift", "long-jobs", "callbacks", "gcp-key", "pull-secret", "irsa", "private-endpoints", "gpu-product", "gpu-runtime-class", "gpu-spot")
+	require.NoError(t, err)
+	pods := workloadsOf(t, "all", objects)
+	require.Len(t, pods, 6)
+	for _, w := range pods {
+		require.Equal(t, []core.LocalObjectReference{{Name: "registry-credentials"}}, w.template.Spec.ImagePullSecrets, w.name)
+		if w.isWorker() {
+			require.Equal(t, "/etc/millrace/gcp/key.json", w.env("GOOGLE_APPLICATION_CREDENTIALS"), w.name)
+			require.True(t, slices.ContainsFunc(w.template.Spec.Volumes, func(v core.Volume) bool {
+				return v.Name == "gcp" && v.Secret.SecretName == "gcp-credentials"
+			}), w.name)
+			require.True(t, slices.ContainsFunc(w.container().VolumeMounts, func(m core.VolumeMount) bool { return m.Name == "gcp" }), w.name)
+		}
+	}
+}
+
+// Jobs of hours are not ended by the deadline of others; SQS holds a message for 12 h.
+func TestLongJobsHaveHours(t *testing.T) {
+	for _, w := range workloads(t) {
+		if w.template.Labels["millrace/class"] == "long" {
+			d, err := time.ParseDuration(w.env("MILLRACE_DEADLINE"))
+			require.NoError(t, err, w.name)
+			require.Greater(t, d, 4*time.Hour, w.name)
+			require.Less(t, d, 12*time.Hour-10*time.Minute, w.name)
+		}
+	}
+}
+
 func TestNothingButKEDASetsReplicas(t *testing.T) {
 	for _, w := range workloads(t) {
 		if w.deployment != nil {
@@ -307,73 +341,4 @@ func rulesOf(role any) []rbac.PolicyRule {
 		return whole.Rules
 	}
 	return role.(*rbac.Role).Rules
-}
-
-// namedBy is the objects that an object names, as kind and name. Those that may be absent are left out.
-func namedBy(t *testing.T, o *object) []string {
-	t.Helper()
-	decoded, err := decode(t, o)
-	require.NoError(t, err)
-	names := map[string]bool{}
-	switch d := decoded.(type) {
-	case *apps.Deployment:
-		ofPod(d.Spec.Template.Spec, names)
-	case *keda.ScaledJob:
-		ofPod(d.Spec.JobTargetRef.Template.Spec, names)
-	case *batch.CronJob:
-		ofPod(d.Spec.JobTemplate.Spec.Template.Spec, names)
-	case *keda.ScaledObject:
-		names["Deployment "+d.Spec.ScaleTargetRef.Name] = true
-	case *keda.TriggerAuthentication:
-		for _, s := range d.Spec.SecretTargetRef {
-			names["Secret "+s.Name] = true
-		}
-		for _, c := range d.Spec.ConfigMapTargetRef {
-			names["ConfigMap "+c.Name] = true
-		}
-	case *rbac.ClusterRoleBinding:
-		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
-		for _, s := range d.Subjects {
-			names[s.Kind+" "+s.Name] = true
-		}
-	case *rbac.RoleBinding:
-		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true
-		for _, s := range d.Subjects {
-			names[s.Kind+" "+s.Name] = true
-		}
-	}
-	for _, trigger := range triggersOf(decoded.(runtime.Object)) {
-		if trigger.AuthenticationRef != nil {
-			names["TriggerAuthentication "+trigger.AuthenticationRef.Name] = true
-		}
-		if host, _, ok := strings.Cut(trigger.Metadata["scalerAddress"], "."); ok {
-			names["Service "+host] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-func ofPod(spec core.PodSpec, names map[string]bool) {
-	names["ServiceAccount "+spec.ServiceAccountName] = true
-	for _, s := range spec.ImagePullSecrets {
-		names["Secret "+s.Name] = true
-	}
-	for _, v := range spec.Volumes {
-		if v.ConfigMap != nil {
-			names["ConfigMap "+v.ConfigMap.Name] = true
-		}
-		if v.Secret != nil {
-			names["Secret "+v.Secret.SecretName] = true
-		}
-	}
-	for _, from := range spec.Containers[0].EnvFrom {
-		if from.ConfigMapRef != nil {
-			names["ConfigMap "+from.ConfigMapRef.Name] = true
-		}
-	}
-	for _, e := range spec.Containers[0].Env {
-		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-			names["ConfigMap "+e.ValueFrom.ConfigMapKeyRef.Name] = true
-		}
-	}
 }

@@ -92,6 +92,9 @@ func Look(ctx context.Context, c Config) []Finding {
 			s.lookAtScaling(ctx, &s.scaled[i])
 		}
 	}
+	for i := range s.jobs {
+		s.check("ScaledJob "+s.jobs[i].Metadata.Name, "ready", "KEDA makes its pods", func(v *verdict) { s.lookAtConditions(v, &s.jobs[i]) })
+	}
 	s.lookAtImages()
 	s.lookAtScaler(ctx)
 	s.lookAtPods()

@@ -3,10 +3,12 @@ package checkup_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,9 +159,9 @@ func (c *cluster) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	items := []any{}
-	for path, o := range c.objects {
+	for _, path := range slices.Sorted(maps.Keys(c.objects)) { // by name, as an API server lists them
 		if folder, name := filepath.Split(path); folder == r.URL.Path+"/" && name != "" {
-			items = append(items, o)
+			items = append(items, c.objects[path])
 		}
 	}
 	for _, pattern := range paths {

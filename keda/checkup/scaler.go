@@ -15,16 +15,8 @@ import (
 
 // lookAtScaler looks at what KEDA asks, and whether it can.
 func (s *survey) lookAtScaler(ctx context.Context) {
-	asked := false
-	for _, so := range slices.Concat(s.scaled, s.jobs) {
-		for i := range so.Spec.Triggers {
-			if t := &so.Spec.Triggers[i]; t.isOurs() {
-				asked = true
-				s.lookAtAddress(ctx, so.Metadata.Name, t)
-			}
-		}
-	}
-	if !asked {
+	asked := s.lookAtAddresses(ctx, "ScaledObject ", s.scaled)
+	if asked = s.lookAtAddresses(ctx, "ScaledJob ", s.jobs) || asked; !asked {
 		return
 	}
 	at := slices.IndexFunc(s.deployments, func(d deployment) bool { return d.isScaler() })
@@ -44,19 +36,32 @@ func (s *survey) lookAtScaler(ctx context.Context) {
 	s.lookAtRights(ctx, d)
 }
 
+// lookAtAddresses looks at the addresses that triggers of some objects name, and says whether there are any.
+func (s *survey) lookAtAddresses(ctx context.Context, kind string, all []scaledObject) (asked bool) {
+	for i := range all {
+		for j := range all[i].Spec.Triggers {
+			if t := &all[i].Spec.Triggers[j]; t.isOurs() && s.isOurs(&all[i]) {
+				asked = true
+				s.lookAtAddress(ctx, kind+all[i].Metadata.Name, t)
+			}
+		}
+	}
+	return asked
+}
+
 // lookAtAddress looks whether the address that a trigger names leads to the scaler.
 func (s *survey) lookAtAddress(ctx context.Context, of string, t *trigger) {
 	address := t.Metadata["scalerAddress"]
 	s.check("Scaler", "address", s.addressText(of, address), func(v *verdict) {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
-			v.bad("Write it like millrace-scaler.millrace.svc:9090.", "ScaledObject %s asks %q, which is no address", of, address)
+			v.bad("Write it like millrace-scaler.millrace.svc:9090.", "%s asks %q, which is no address", of, address)
 			return
 		}
 		if part := strings.Split(host, "."); len(part) > 2 && part[2] == "svc" {
 			s.lookAtService(ctx, v, of, part[0], part[1], port)
 		} else if net.ParseIP(host) == nil {
-			v.warn("Write NAME.NAMESPACE.svc: KEDA runs in another namespace.", "ScaledObject %s asks %s, which is no whole name of a Service", of, host)
+			v.warn("Write NAME.NAMESPACE.svc: KEDA runs in another namespace.", "%s asks %s, which is no whole name of a Service", of, host)
 		}
 		way := s.lookAtTLS(ctx, v, of, t)
 		if s.Inside && !v.failed {
@@ -76,20 +81,20 @@ func (s *survey) addressText(of, address string) string {
 
 func (s *survey) lookAtService(ctx context.Context, v *verdict, of, name, namespace, port string) {
 	if namespace != s.Namespace {
-		v.warn("Name the Service of this namespace, unless one scaler is meant for several.", "ScaledObject %s asks the scaler of namespace %s", of, namespace)
+		v.warn("Name the Service of this namespace, unless one scaler is meant for several.", "%s asks the scaler of namespace %s", of, namespace)
 		return
 	}
 	var svc service
 	err := s.get(ctx, s.path("services", name), nil, &svc)
 	switch {
 	case kubernetes.Refused(err) == http.StatusNotFound:
-		v.bad("Apply the Service, or correct scalerAddress.", "ScaledObject %s asks Service %s, and there is none of that name", of, name)
+		v.bad("Apply the Service, or correct scalerAddress.", "%s asks Service %s, and there is none of that name", of, name)
 	case err != nil:
 		s.unsee("Services", err)
 	case !slices.ContainsFunc(svc.Spec.Ports, func(p servicePort) bool {
 		return strconv.Itoa(p.Port) == port
 	}):
-		v.bad("Correct the port of scalerAddress.", "ScaledObject %s asks port %s, which Service %s has not", of, port, name)
+		v.bad("Correct the port of scalerAddress.", "%s asks port %s, which Service %s has not", of, port, name)
 	}
 }
 
@@ -104,7 +109,9 @@ func (s *survey) lookAtQueues(d *deployment) {
 		watched[name], _, _ = strings.Cut(ref, "?")
 	}
 	s.check("Scaler", "queues", "it watches those that workers take from", func(v *verdict) {
-		for _, so := range s.scaled {
+		for i := range s.scaled {
+			so := &s.scaled[i]
+			s.lookAtClass(v, so)
 			for _, t := range so.Spec.Triggers {
 				name := t.Metadata["queue"]
 				if !t.isOurs() {
@@ -122,4 +129,22 @@ func (s *survey) lookAtQueues(d *deployment) {
 			}
 		}
 	})
+}
+
+// lookAtClass looks whether the scaler finds the pods that a ScaledObject scales: by the class that is called as their queue.
+func (s *survey) lookAtClass(v *verdict, so *scaledObject) {
+	var ours []string
+	for i := range so.Spec.Triggers {
+		if t := &so.Spec.Triggers[i]; t.isOurs() {
+			ours = append(ours, t.Metadata["queue"])
+		}
+	}
+	at := slices.IndexFunc(s.deployments, func(d deployment) bool { return d.Metadata.Name == so.Spec.Target.Name })
+	if at < 0 || len(ours) == 0 {
+		return
+	}
+	if class := s.deployments[at].Spec.Template.Metadata.Labels[classLabel]; !slices.Contains(ours, class) {
+		v.bad("Label the pods "+classLabel+"="+ours[0]+", or call the queue as their class.",
+			"pods of %s are of class %q, and ScaledObject %s asks for %q: their jobs don't count", so.Spec.Target.Name, class, so.Metadata.Name, ours[0])
+	}
 }

@@ -93,7 +93,7 @@ func (s *survey) lookAtBounds(v *verdict, so *scaledObject, d *deployment) {
 		v.warn("Take fallback out, and alert on Ready=False.", "fallback can't lift pods from zero, and hides that KEDA gets no answer")
 	}
 	for _, other := range s.scaled {
-		if other.Metadata.Name != so.Metadata.Name && other.Spec.Target == so.Spec.Target {
+		if other.Metadata.Name != so.Metadata.Name && other.Spec.Target.Name == d.Metadata.Name && cmp.Or(other.Spec.Target.Kind, "Deployment") == "Deployment" {
 			v.bad("Delete one of them.", "ScaledObject %s scales %s too", other.Metadata.Name, d.Metadata.Name)
 		}
 	}
@@ -154,7 +154,7 @@ func (s *survey) lookAtTrigger(ctx context.Context, v *verdict, so *scaledObject
 	case t.Type == "aws-sqs-queue":
 		lookAtSQS(v, t)
 		if t.Auth != nil && cmp.Or(t.Auth.Kind, kindAuth) == kindAuth {
-			s.lookAtAuth(ctx, v, so.Metadata.Name, t.Auth.Name, new(way))
+			s.lookAtAuth(ctx, v, "ScaledObject "+so.Metadata.Name, t.Auth.Name, new(way))
 		}
 	case t.isOurs():
 		if n, _ := strconv.Atoi(t.Metadata["slots"]); n != slots && n > 0 && slots > 0 {

@@ -75,9 +75,9 @@ func (s *survey) lookAtTLS(ctx context.Context, v *verdict, of string, t *trigge
 	}
 	switch serves := s.vars[s.deployments[at].Metadata.Name]["MILLRACE_TLS_CERT"].value != ""; {
 	case serves && !w.tls:
-		v.bad(`Set enableTLS to "true", and give the authority by a TriggerAuthentication (caCert).`, "the scaler speaks TLS, and ScaledObject %s does not", of)
+		v.bad(`Set enableTLS to "true", and give the authority by a TriggerAuthentication (caCert).`, "the scaler speaks TLS, and %s does not", of)
 	case !serves && w.tls:
-		v.bad("Give the scaler a certificate (MILLRACE_TLS_CERT, MILLRACE_TLS_KEY), or take enableTLS out.", "ScaledObject %s asks by TLS, and the scaler has no certificate", of)
+		v.bad("Give the scaler a certificate (MILLRACE_TLS_CERT, MILLRACE_TLS_KEY), or take enableTLS out.", "%s asks by TLS, and the scaler has no certificate", of)
 	}
 	return w
 }
@@ -89,7 +89,7 @@ func (s *survey) lookAtAuth(ctx context.Context, v *verdict, of, name string, w 
 	err := s.get(ctx, path, nil, &auth)
 	switch {
 	case kubernetes.Refused(err) == http.StatusNotFound:
-		v.bad("Apply it, or correct authenticationRef.", "there is no TriggerAuthentication %s, which ScaledObject %s names", name, of)
+		v.bad("Apply it, or correct authenticationRef.", "there is no TriggerAuthentication %s, which %s names", name, of)
 	case err != nil:
 		w.blind = true
 		s.unsee("TriggerAuthentications", err)

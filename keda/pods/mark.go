@@ -38,10 +38,15 @@ const (
 	deniedRest = time.Minute
 )
 
-// Marked says whether a pod of a class is marked as busy.
-func (w *Watch) Marked(class string) bool {
+// Unmark takes back the marks of a class's pods that have no job any more, and makes none.
+func (w *Watch) Unmark(ctx context.Context, class string) {
 	ps, _ := w.of(class)
-	return slices.ContainsFunc(ps, func(p *pod) bool { return p.Metadata.Annotations[busyMark] != "" })
+	ps = slices.DeleteFunc(ps, func(p *pod) bool { return p.Metadata.Annotations[busyMark] == "" })
+	each(len(ps), func(i int) {
+		if s, err := w.ask(ctx, ps[i]); err == nil && s.Busy == 0 {
+			w.mark(ctx, ps[i], s)
+		}
+	})
 }
 
 // mark has the pod's annotations say what s says, where they do not yet.

@@ -98,7 +98,8 @@ func (s *source) lines(ctx context.Context, expr, legend string) ([]line, error)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(r)
+	client := http.Client{Timeout: time.Minute}
+	resp, err := client.Do(r)
 	if err != nil {
 		return nil, err
 	}
