@@ -129,6 +129,8 @@ type Call struct {
 	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// Progress takes how much of the work is done, 0 to 1, however often it is told; nil: nobody asks.
+	Progress func(done float64)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.
 	Moved func(in, out int64)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:

@@ -99,10 +99,11 @@ func Read(ctx context.Context, c *modules.Call, j Job) (doc *glb.Document, warni
 
 // turn runs FBX2glTF, and then use, while what it made is there.
 func turn(ctx context.Context, c *modules.Call, j Job, use func(*work) error) (modules.Stats, error) {
-	if _, err := look(c, j.Src); err != nil {
+	found, err := look(c, j.Src)
+	if err != nil {
 		return modules.Stats{}, fmt.Errorf("read %s: %w", j.Src, err)
 	}
-	w, err := newWork(c, j)
+	w, err := newWork(c, j, found.textures)
 	if err != nil {
 		return modules.Stats{}, fmt.Errorf("prepare %s: %w", path.Base(j.Src), err)
 	}

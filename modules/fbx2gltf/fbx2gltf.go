@@ -23,7 +23,7 @@ var Module = modules.Define(modules.Spec{
 
 // Props are what a task writes under props.
 type Props struct {
-	Src    string         `json:"src" doc:"FBX to read. Textures that lie outside the workspace are refused, those that are not there are named in warnings."`
+	Src    string         `json:"src" doc:"FBX to read. Textures are found where it names them, beside it, or in a folder textures or maps; those that are not there are named in warnings, those outside the workspace refused."`
 	Dest   string         `json:"dest" aliases:"dst" doc:"File to write: .glb, or .gltf with its textures beside it; without an extension .glb is added. It appears when it is complete."`
 	Config map[string]any `json:"config,omitzero" doc:"Options of FBX2glTF, without their dashes: pbr-metallic-roughness, draco, keep-attribute … binary says nothing that dest does not."`
 }
