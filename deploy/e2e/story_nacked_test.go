@@ -61,7 +61,7 @@ func newNacked(t *testing.T) (ours, own *nacked) {
 	own.plan.patches = []object{soon, own.kedasOwn()}
 	own.create()
 	for _, n := range []*nacked{ours, own} {
-		n.idle(2*time.Minute, n.class)
+		n.zero(2*time.Minute, n.class)
 	}
 	return ours, own
 }

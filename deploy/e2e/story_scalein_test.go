@@ -63,7 +63,7 @@ func TestBusyPodsSurviveAScaleIn(t *testing.T) {
 		s.apply()
 	}
 	for _, s := range sides {
-		s.idle(2 * time.Minute)
+		s.zero(2*time.Minute, "light")
 	}
 	survived, took := 0, []time.Duration{}
 	for range tries / len(sides) {
