@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
@@ -122,11 +123,14 @@ type Call struct {
 	Stdout, Stderr io.Writer      // what a person watching the task should see; redacted downstream
 	Secret         func(string)   // keep this value out of every log, event and record from now on
 	State          State
-	Tools          *tool.Set    // external programs of this machine, by what Spec.Tools says
-	Devices        []gpu.Device // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
-	Clouds         cloud.Access // how to reach the operator's clouds
+	Tools          *tool.Set     // external programs of this machine, by what Spec.Tools says
+	Devices        []gpu.Device  // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	Clouds         cloud.Access  // how to reach the operator's clouds
+	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// Progress takes how much of the work is done, 0 to 1, however often it is told; nil: nobody asks.
+	Progress func(done float64)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.
 	Moved func(in, out int64)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:

@@ -44,6 +44,12 @@ func (p *progress) Report(_ context.Context, ev engine.Event) {
 	switch ev.Kind {
 	case engine.TaskStarted:
 		p.running = append(p.running, ev)
+	case engine.TaskProgress:
+		for i := range p.running {
+			if p.running[i].Task == ev.Task {
+				p.running[i].Progress = ev.Progress
+			}
+		}
 	case engine.TaskStdout:
 		p.print(p.out, ev.Line)
 	case engine.TaskStderr:
@@ -116,7 +122,11 @@ func (p *progress) show() {
 			labels = append(labels, fmt.Sprintf("%d more", len(p.running)-i))
 			break
 		}
-		labels = append(labels, shorten(plain(name(ev)), 28))
+		label := shorten(plain(name(ev)), 28)
+		if ev.Progress > 0 {
+			label += fmt.Sprintf(" %.0f %%", 100*ev.Progress)
+		}
+		labels = append(labels, label)
 	}
 	p.clear()
 	fmt.Fprintf(p.err, "%s %s", p.paint("…"), strings.Join(labels, ", "))

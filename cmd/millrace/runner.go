@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/callbacks"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
@@ -82,6 +83,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 		return run
 	}
 	defer in.Call.Workspace.Close()
+	defer in.Call.Blender.Close()
 	defer g.close()
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
@@ -145,6 +147,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		Tools:     r.tools,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
+		Blender:   blender.NewWarm(),
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
 		MaySend:   g.sends(req.Trusted && !r.listed),

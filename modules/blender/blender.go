@@ -42,6 +42,7 @@ type Blender struct {
 	Exec   proc.Runner
 	Env    []string
 	Stderr io.Writer // gets what importers and exporters print; nil is nobody
+	Warm   *Warm     // keeps one running for the next request; nil: each has its own
 }
 
 // A Job is one file to convert.
@@ -58,6 +59,7 @@ type Job struct {
 	Still bool
 	// Unchecked leaves it to the caller to read what was written.
 	Unchecked bool
+	ZUp       bool // an OBJ is written with Z up instead of Y, and without its pictures' names made relative
 }
 
 // A Scene is what a file holds.
@@ -88,6 +90,7 @@ type request struct {
 	AllowMissing bool     `json:"allowMissing"`
 	Still        bool     `json:"still"`
 	Check        bool     `json:"check"`
+	ZUp          bool     `json:"zUp"`
 }
 
 // Convert converts a file. What Blender can't read or write, what refers to what is not there or lies elsewhere, and what draws no
@@ -100,46 +103,50 @@ func (b Blender) Convert(ctx context.Context, j Job) (Result, proc.Stats, error)
 	var r Result
 	stats, err := b.ask(ctx, request{
 		Command: "convert", Src: j.Src, Format: j.Format, Dest: j.Dest, Write: j.Write, Roots: roots,
-		AllowMissing: j.AllowMissing, Still: j.Still, Check: !j.Unchecked,
+		AllowMissing: j.AllowMissing, Still: j.Still, Check: !j.Unchecked, ZUp: j.ZUp,
 	}, &r)
 	return r, stats, err
 }
 
-// ask starts Blender, makes one request and decodes its answer.
-func (b Blender) ask(ctx context.Context, r request, answer any) (proc.Stats, error) {
+// ask makes one request and decodes its answer.
+func (b Blender) ask(ctx context.Context, r request, answer any) (stats proc.Stats, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fault.As(fault.Permanent, fmt.Errorf("Blender takes longer than %v", maxTime)))
 	defer cancel()
-	found, err := b.Tools.Find(ctx, tool.Blender())
-	if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
-		return proc.Stats{}, fault.As(fault.Permanent, lacks)
-	}
-	if err != nil {
-		return proc.Stats{}, fmt.Errorf("find Blender: %w", err)
-	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		return proc.Stats{}, err
+		return stats, err
 	}
-	own, err := os.MkdirTemp("", "blender-") // its settings, which it looks for at home else
+	var text []byte
+	if b.Warm != nil {
+		text, stats, err = b.Warm.ask(ctx, b, line)
+	} else {
+		text, stats, err = b.once(ctx, line)
+	}
 	if err != nil {
-		return proc.Stats{}, err
+		return stats, err
 	}
-	defer os.RemoveAll(own)
+	return stats, decode(text, answer)
+}
+
+// command is a Blender that answers requests, in a folder of its own, where it has its settings; remove that after use.
+func (b Blender) command(ctx context.Context) (proc.Cmd, proc.Limits, error) {
+	found, err := b.Tools.Find(ctx, tool.Blender())
+	if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
+		return proc.Cmd{}, proc.Limits{}, fault.As(fault.Permanent, lacks)
+	}
+	if err != nil {
+		return proc.Cmd{}, proc.Limits{}, fmt.Errorf("find Blender: %w", err)
+	}
+	own, err := os.MkdirTemp("", "blender-")
+	if err != nil {
+		return proc.Cmd{}, proc.Limits{}, err
+	}
 	start, args := found.Command()
-	answers, said := &limited{most: maxAnswer}, &tail{}
 	limits := b.Tools.LimitsOf(tool.Blender())
-	exit, err := b.Exec.Run(ctx, proc.Cmd{
+	return proc.Cmd{
 		Path: start, Args: append(args, "-I", "-c", serveScript+convertScript+"\nserve()\n"),
-		Env: append(slices.Clone(b.Env), "BLENDER_USER_RESOURCES="+own, "TMPDIR="+own), Dir: own,
-		Stdin: bytes.NewReader(append(line, '\n')), Stdout: answers, Stderr: b.stderr(said), Limits: limits,
-	})
-	if err != nil {
-		return proc.Stats{}, fmt.Errorf("run Blender: %w", err)
-	}
-	if err := exit.Failure("Blender", limits, said.last()); err != nil {
-		return exit.Stats, err
-	}
-	return exit.Stats, decode(answers, answer)
+		Env: append(slices.Clone(b.Env), "BLENDER_USER_RESOURCES="+own, "TMPDIR="+own), Dir: own, Limits: limits,
+	}, limits, nil
 }
 
 func (b Blender) stderr(said io.Writer) io.Writer {
@@ -150,20 +157,33 @@ func (b Blender) stderr(said io.Writer) io.Writer {
 }
 
 // decode reads the one answer.
-func decode(l *limited, answer any) error {
-	if l.over {
-		return fault.As(fault.Permanent, fmt.Errorf("Blender's answer is longer than %d MiB", maxAnswer>>20))
-	}
-	var refused struct {
-		Refused string `json:"refused"`
-	}
-	if err := errors.Join(json.Unmarshal(l.text, &refused), json.Unmarshal(l.text, answer)); err != nil {
+func decode(text []byte, answer any) error {
+	var refused RefusedError
+	if err := errors.Join(json.Unmarshal(text, &refused), json.Unmarshal(text, answer)); err != nil {
 		return fmt.Errorf("read Blender's answer: %w", err)
 	}
-	if refused.Refused != "" {
-		return fault.As(fault.Permanent, errors.New(refused.Refused))
+	if refused.Reason != "" {
+		return fault.As(fault.Permanent, &refused)
 	}
 	return nil
+}
+
+// A RefusedError is what a file makes impossible.
+type RefusedError struct {
+	Reason string `json:"refused"`
+	// Final says that another reader must not try: the file refers to what is not there, or lies elsewhere.
+	Final bool `json:"final"`
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// failure is nil for one that ended well. One that broke down on a file does so again.
+func failure(exit proc.Exit, limits proc.Limits, line string) error {
+	err := exit.Failure("Blender", limits, line)
+	if err != nil && exit.Over == "" && slices.Contains([]string{"segmentation fault", "aborted", "bus error", "floating point exception", "illegal instruction"}, exit.Signal) {
+		return fault.As(fault.Permanent, fmt.Errorf("Blender broke down on it: %s", exit.Signal))
+	}
+	return err
 }
 
 // A limited keeps what is written to it up to its limit.

@@ -20,7 +20,7 @@ WRITE = {
     "glb": lambda f: bpy.ops.export_scene.gltf(filepath=f, export_format="GLB"),
     "fbx": lambda f: bpy.ops.export_scene.fbx(
         filepath=f, path_mode="COPY", embed_textures=True, add_leaf_bones=False, object_types={"EMPTY", "ARMATURE", "MESH"}),
-    "obj": lambda f: bpy.ops.wm.obj_export(filepath=f, path_mode="COPY", export_pbr_extensions=True),
+    "obj": lambda f: bpy.ops.wm.obj_export(filepath=f, path_mode="RELATIVE", export_pbr_extensions=True),
     "stl": lambda f: bpy.ops.wm.stl_export(filepath=f, **STILL_AS_IT_IS),
     "ply": lambda f: bpy.ops.wm.ply_export(filepath=f, **STILL_AS_IT_IS),
     "dae": lambda f: bpy.ops.wm.collada_export(filepath=f),
@@ -28,6 +28,8 @@ WRITE = {
     **dict.fromkeys(("usd", "usda", "usdc", "usdz"), lambda f: bpy.ops.wm.usd_export(
         filepath=f, export_animation=bool(bpy.data.actions), convert_orientation=True, export_textures_mode="NEW")),
 }
+
+EXTENSION = {"PNG": ".png", "JPEG": ".jpg", "TARGA": ".tga", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 
 
 @command
@@ -37,8 +39,14 @@ def convert(request):
     if request["still"]:
         for o in bpy.data.objects:
             o.animation_data_clear()
-    pack_pictures()
-    finished(WRITE[request["write"]](request["dest"]), "write it")
+    pictures_for(request["write"], request["dest"])
+    if request["write"] in ("obj", "stl", "ply"):  # which hold one pose: that at rest, as in all other formats
+        for a in bpy.data.armatures:
+            a.pose_position = "REST"
+    if request["zUp"]:
+        finished(bpy.ops.wm.obj_export(filepath=request["dest"], forward_axis="Y", up_axis="Z"), "write it")
+    else:
+        finished(WRITE[request["write"]](request["dest"]), "write it")
     written = None
     if request["check"]:
         bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -69,7 +77,7 @@ def inside(path, roots):
 
 def missing(what, allow, warnings):
     if not allow:
-        raise Refused(what + " is not there; put it where the file says, or set config.allow_missing_textures for pictures")
+        raise Outlaw(what + " is not there; put it where the file says, or set config.allow_missing_textures for pictures")
     warnings.append(what + " is not there: its material goes without")
 
 
@@ -78,16 +86,19 @@ def layers(path, roots, allow_missing, warnings):
     bpy.utils.expose_bundled_modules()
     from pxr import UsdUtils
 
-    found, assets, unresolved = UsdUtils.ComputeAllDependencies(path)
+    try:
+        found, assets, unresolved = UsdUtils.ComputeAllDependencies(path)
+    except Exception as e:  # Tf.ErrorException: "Error in 'function' at line 1 in file x : 'what it is'"
+        raise Refused("OpenUSD can't read it: " + str(e).rsplit(" : '", 1)[-1].strip(" '\n\t").replace("\n", " ")[:300])
     if not found:
         raise Refused("OpenUSD could not read it")
     for name in [layer.realPath for layer in found] + list(assets):
         name = name.split("[", 1)[0]
         if name and not inside(name, roots):
-            raise Refused("it refers to %r, which is outside the workspace" % os.path.basename(name))
+            raise Outlaw("it refers to %r, which is outside the workspace" % os.path.basename(name))
     for name in unresolved:
         if os.path.splitext(name)[1].lower() in (".usd", ".usda", ".usdc", ".usdz", ""):
-            raise Refused("it refers to %r, which is not there; put it where the file says" % name)
+            raise Outlaw("it refers to %r, which is not there; put it where the file says" % name)
         missing("texture %r" % name, allow_missing, warnings)
 
 
@@ -125,7 +136,7 @@ def pictures(folder, roots, allow_missing, warnings):
         if not image.packed_file:
             path = find(image.filepath, folder)
             if path and not inside(path, roots):
-                raise Refused("it names texture %r outside the workspace" % name)
+                raise Outlaw("it names texture %r outside the workspace" % name)
             if path and path != bpy.path.abspath(image.filepath):
                 image.filepath = path
                 image.reload()
@@ -137,11 +148,22 @@ def pictures(folder, roots, allow_missing, warnings):
             raise Refused("texture %r is no picture that Blender reads" % name)
 
 
-def pack_pictures():
-    """Take pictures into the file: exporters name files that they find there, and copy those that are packed."""
-    for image in bpy.data.images:
-        if image.source == "FILE" and not image.packed_file:
+def pictures_for(kind, dest):
+    """Take pictures into the file, or put them beside it where its exporter does not."""
+    for i, image in enumerate(bpy.data.images):
+        if image.source != "FILE":
+            continue
+        if not image.packed_file:
             image.pack()
+        if kind == "obj":
+            name = os.path.basename((image.filepath or image.name).replace("\\", "/"))
+            stem, ext = os.path.splitext(name)
+            stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in stem)  # a name in an MTL ends at a blank
+            path = "%s_%d_%s%s" % (os.path.splitext(dest)[0], i, stem[:100], ext or EXTENSION.get(image.file_format, ".png"))
+            with open(path, "wb") as f:
+                f.write(image.packed_file.data)
+            image.unpack(method="REMOVE")
+            image.filepath = path
 
 
 def measure():

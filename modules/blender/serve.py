@@ -19,6 +19,14 @@ import bpy  # noqa: E402 (it prints when it is loaded)
 class Refused(Exception):
     """What the file makes impossible, as a sentence."""
 
+    final = False  # another reader must not try
+
+
+class Outlaw(Refused):
+    """A file that refers to what is not there, or lies where it must not look."""
+
+    final = True
+
 
 COMMANDS = {}
 
@@ -40,7 +48,7 @@ def answer(line):
         bpy.ops.wm.read_factory_settings(use_empty=True)
         return COMMANDS[request["command"]](request)
     except Refused as e:
-        return {"refused": str(e)}
+        return {"refused": str(e), "final": e.final}
     except Exception as e:
         return {"refused": "Blender: " + blender_says(e)}
 

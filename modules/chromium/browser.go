@@ -158,7 +158,7 @@ func (b *browser) call(method string, params, answer any) error {
 		case err != nil:
 			return err
 		case m.Method == "Inspector.targetCrashed" || m.Method == "Target.targetCrashed" || m.Method == "Target.detachedFromTarget":
-			return errors.New("Chromium's page crashed; the model may be too large for this machine")
+			return errors.New("the page of Chromium crashed; the model may be too large for this machine")
 		case m.ID != b.calls:
 		case m.Error != nil:
 			return fmt.Errorf("call %s of Chromium: %s", method, m.Error.Message)

@@ -26,7 +26,7 @@ const (
 func Demand(c *modules.Call, name string) (modules.Demand, error) {
 	m, err := look(c, name)
 	if err != nil {
-		return modules.Demand{}, fmt.Errorf("read %s: %w", name, err)
+		return modules.Demand{}, err
 	}
 	// FBX2glTF holds what the FBX holds, what it makes of it, and the file that it writes.
 	return modules.Demand{Input: m.bytes, Disk: m.bytes + m.unpacked, Memory: 64<<20 + 4*max(m.bytes, m.unpacked)}, nil
@@ -99,10 +99,11 @@ func Read(ctx context.Context, c *modules.Call, j Job) (doc *glb.Document, warni
 
 // turn runs FBX2glTF, and then use, while what it made is there.
 func turn(ctx context.Context, c *modules.Call, j Job, use func(*work) error) (modules.Stats, error) {
-	if _, err := look(c, j.Src); err != nil {
+	found, err := look(c, j.Src)
+	if err != nil {
 		return modules.Stats{}, fmt.Errorf("read %s: %w", j.Src, err)
 	}
-	w, err := newWork(c, j)
+	w, err := newWork(c, j, found.textures)
 	if err != nil {
 		return modules.Stats{}, fmt.Errorf("prepare %s: %w", path.Base(j.Src), err)
 	}

@@ -14,8 +14,9 @@ import (
 // measures are what an FBX says it holds.
 type measures struct {
 	bytes    int64
-	unpacked int64 // bytes of its arrays, which may be packed
-	corners  int64 // of its polygons
+	unpacked int64    // bytes of its arrays, which may be packed
+	corners  int64    // of its polygons
+	textures []string // files that it names, of the machine where it was made
 }
 
 const (
@@ -39,7 +40,11 @@ func measure(f io.ReadSeeker, size int64) (measures, error) {
 	}
 	head = head[:n]
 	if !bytes.HasPrefix(head, []byte(signature)) {
-		return measures{bytes: size, unpacked: size}, ascii(head)
+		if err := ascii(head); err != nil {
+			return measures{}, err
+		}
+		textures, err := asciiTextures(f)
+		return measures{bytes: size, unpacked: size, textures: textures}, err
 	}
 	if n < 27 {
 		return measures{}, errNone("it ends in its header")
@@ -161,7 +166,7 @@ func (w *walker) name() (string, error) {
 	return string(name), err
 }
 
-// properties takes in the headers of arrays.
+// properties takes in the headers of arrays, and names of files.
 func (w *walker) properties(node string, count, end int64) error {
 	for range count {
 		if w.at >= end {
@@ -171,35 +176,9 @@ func (w *walker) properties(node string, count, end int64) error {
 		if err != nil {
 			return err
 		}
-		skip, element := int64(0), int64(0)
-		switch kind[0] {
-		case 'B', 'C':
-			skip = 1
-		case 'Y':
-			skip = 2
-		case 'I', 'F':
-			skip = 4
-		case 'L', 'D':
-			skip = 8
-		case 'S', 'R':
-			n, err := w.read(4)
-			if err != nil {
-				return err
-			}
-			skip = int64(binary.LittleEndian.Uint32(n))
-		case 'b', 'c':
-			element = 1
-		case 'i', 'f':
-			element = 4
-		case 'l', 'd':
-			element = 8
-		default:
-			return errNone("the property at byte %d is of no known kind", w.at-1)
-		}
-		if element > 0 {
-			if skip, err = w.array(node, element); err != nil {
-				return err
-			}
+		skip, err := w.property(node, kind[0], end)
+		if err != nil {
+			return err
 		}
 		if w.at+skip > end {
 			return errNone("the property at byte %d is longer than its node", w.at)
@@ -209,6 +188,44 @@ func (w *walker) properties(node string, count, end int64) error {
 		}
 	}
 	return nil
+}
+
+// property takes in one, and returns how much of it was not read.
+func (w *walker) property(node string, kind byte, end int64) (skip int64, err error) {
+	switch kind {
+	case 'B', 'C':
+		return 1, nil
+	case 'Y':
+		return 2, nil
+	case 'I', 'F':
+		return 4, nil
+	case 'L', 'D':
+		return 8, nil
+	case 'S', 'R':
+		return w.text(node, kind, end)
+	case 'b', 'c':
+		return w.array(node, 1)
+	case 'i', 'f':
+		return w.array(node, 4)
+	case 'l', 'd':
+		return w.array(node, 8)
+	}
+	return 0, errNone("the property at byte %d is of no known kind", w.at-1)
+}
+
+// text keeps the name of a file.
+func (w *walker) text(node string, kind byte, end int64) (skip int64, err error) {
+	head, err := w.read(4)
+	if err != nil {
+		return 0, err
+	}
+	length := int64(binary.LittleEndian.Uint32(head))
+	if kind != 'S' || !isFileName(node) || length == 0 || length > maxName || w.at+length > end {
+		return length, nil
+	}
+	name, err := w.read(int(length))
+	w.textures = named(w.textures, string(name))
+	return 0, err
 }
 
 // array returns how long the packed bytes of an array are.

@@ -55,13 +55,24 @@ func (s *said) line(text string) {
 func (s *said) foreign(c *modules.Call, dir string) error {
 	s.line(string(s.held))
 	for path := range s.found {
-		real, err := filepath.EvalSymlinks(path)
-		if below, rerr := filepath.Rel(dir, real); err == nil && rerr == nil && filepath.IsLocal(below) {
+		real, err := filepath.EvalSymlinks(c.Workspace.Unalias(path))
+		if err != nil {
+			real = path
+		} else if below, err := filepath.Rel(dir, real); err == nil && filepath.IsLocal(below) {
 			continue
 		}
-		if _, err := c.Workspace.Path(path); err != nil {
-			return fault.As(fault.Permanent, fmt.Errorf("it names a texture outside the workspace: %w", err))
+		if _, err := c.Workspace.Path(real); err != nil {
+			return fault.As(fault.Permanent, &ForeignError{err})
 		}
 	}
 	return nil
 }
+
+// A ForeignError is a texture that lies elsewhere than in the workspace.
+type ForeignError struct{ err error }
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("it names a texture outside the workspace: %v", e.err)
+}
+
+func (e *ForeignError) Unwrap() error { return e.err }

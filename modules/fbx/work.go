@@ -25,7 +25,7 @@ type work struct {
 	said said
 }
 
-func newWork(c *modules.Call, j Job) (*work, error) {
+func newWork(c *modules.Call, j Job, textures []string) (*work, error) {
 	real, err := c.Workspace.Path(j.Src)
 	if err != nil {
 		return nil, err
@@ -34,9 +34,15 @@ func newWork(c *modules.Call, j Job) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
 	w := &work{dir: dir, src: real, text: j.isText()}
-	err = os.Mkdir(filepath.Join(dir, "unpacked"), 0o700)
-	if !strings.EqualFold(filepath.Ext(real), ".fbx") {
+	gathered, err := gather(c, j.Src, dir, textures)
+	err = errors.Join(err, os.Mkdir(filepath.Join(dir, "unpacked"), 0o700))
+	if gathered != "" {
+		w.src = gathered
+	} else if !strings.EqualFold(filepath.Ext(real), ".fbx") {
 		// What is an FBX is told by what it holds, here; FBX2glTF goes by the name.
 		w.src = filepath.Join(dir, "in.fbx")
 		err = errors.Join(err, os.Symlink(real, w.src))

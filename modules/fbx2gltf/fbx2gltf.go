@@ -23,7 +23,7 @@ var Module = modules.Define(modules.Spec{
 
 // Props are what a task writes under props.
 type Props struct {
-	Src    string         `json:"src" doc:"FBX to read. Textures that lie outside the workspace are refused, those that are not there are named in warnings."`
+	Src    string         `json:"src" doc:"FBX to read. Textures are found where it names them, beside it, or in a folder textures or maps; those that are not there are named in warnings, those outside the workspace refused."`
 	Dest   string         `json:"dest" aliases:"dst" doc:"File to write: .glb, or .gltf with its textures beside it; without an extension .glb is added. It appears when it is complete."`
 	Config map[string]any `json:"config,omitzero" doc:"Options of FBX2glTF, without their dashes: pbr-metallic-roughness, draco, keep-attribute … binary says nothing that dest does not."`
 }
@@ -60,7 +60,11 @@ func (p *Props) dest() string {
 
 // Probe refuses what is no FBX, and one that is too large, before any of it is unpacked.
 func (p *Props) Probe(_ context.Context, c *modules.Call) (modules.Demand, error) {
-	return fbx.Demand(c, p.Src)
+	d, err := fbx.Demand(c, p.Src)
+	if err != nil {
+		return d, fmt.Errorf("read %s: %w", p.Src, err)
+	}
+	return d, nil
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {

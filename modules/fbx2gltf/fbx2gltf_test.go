@@ -82,6 +82,20 @@ func TestEveryFBXOfTheTestModelsIsConverted(t *testing.T) {
 	require.Equal(t, fault.Permanent, fault.Of(err))
 }
 
+func TestTexturesOfAnotherMachineAreFoundBesideTheFBX(t *testing.T) {
+	for _, folder := range []string{"in", "in/textures"} {
+		c, _ := real(t)
+		put(t, c, "spider.fbx", "in/spider.fbx")
+		for _, name := range []string{"SpiderTex.jpg", "drkwood2.jpg", "engineflare1.jpg", "wal67ar_small.jpg"} {
+			put(t, c, "../OBJ/"+name, folder+"/"+name)
+		}
+		out, err := fbx2gltf.Module.Run(t.Context(), c, map[string]any{"src": "in/spider.fbx", "dest": "spider.glb"})
+		require.NoError(t, err)
+		require.Empty(t, out["warnings"])
+		require.EqualValues(t, 4, out["textures"])
+	}
+}
+
 func TestAGLTFIsWrittenWithItsTexturesBesideIt(t *testing.T) {
 	c, r := real(t)
 	put(t, c, "embedded_ascii/box.FBX", "model.upload")

@@ -48,7 +48,7 @@ type Output struct {
 	Audio    string   `json:"audio" doc:"Codec of the sound: aac; empty where there is none."`
 	Encoder  string   `json:"encoder" doc:"Encoder of the video that was asked for: libx264; empty is FFmpeg's choice."`
 	Files    int      `json:"files" doc:"Files that were written."`
-	Warnings []string `json:"warnings" doc:"Options that change nothing, a sentence each."`
+	Warnings []string `json:"warnings" doc:"Damage of the input, and options that change nothing, a sentence each."`
 }
 
 // sources returns the names in src; nil when it is no text and no list of texts.
@@ -168,9 +168,9 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		return Output{}, fmt.Errorf("prepare %s: %w", path.Base(p.Dest), err)
 	}
 	defer w.remove()
-	quiet := *c
-	quiet.Stdout = io.Discard // what it says there is for us
-	watched := &progress{show: c.Stdout, total: expected(p)}
+	quiet, flaws := *c, &damage{show: c.Stderr}
+	quiet.Stdout, quiet.Stderr = io.Discard, flaws // what it says on standard output is for us
+	watched := &progress{show: c.Stdout, report: c.Progress, total: expected(p)}
 	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFmpeg(), Args: w.args, Stdout: watched, Reason: reason})
 	if err != nil {
 		return Output{}, fmt.Errorf("make %s: %w", p.Dest, named(err))
@@ -181,6 +181,9 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	}
 	if err := w.publish(); err != nil {
 		return Output{}, fmt.Errorf("write %s: %w", p.Dest, err)
+	}
+	if flaws.first != "" {
+		w.warnings = append(w.warnings, "the input is damaged, and what was written lacks what FFmpeg could not read: "+flaws.first)
 	}
 	encoder, _ := first(p.Config.Dest, "c:v", "codec:v", "vcodec", "c:v:0").(string)
 	return Output{

@@ -9,8 +9,9 @@ import (
 
 // progress reads what ffmpeg -progress says, and tells a person how far it is at every tenth.
 type progress struct {
-	show  io.Writer
-	total float64 // seconds that the output will have; 0 is unknown
+	show   io.Writer
+	report func(done float64) // nil: nobody asks
+	total  float64            // seconds that the output will have; 0 is unknown
 
 	held    string
 	seconds float64 // written
@@ -18,6 +19,40 @@ type progress struct {
 	speed   string
 	ended   bool // it has said that it is done
 	tenths  int  // that were told
+}
+
+// damage hears what FFmpeg says of an input that it can't read all of, and goes on with what it can.
+type damage struct {
+	show  io.Writer
+	held  string
+	first string // line; empty is none
+}
+
+func (d *damage) Write(b []byte) (int, error) {
+	d.held += string(b)
+	for {
+		line, rest, ok := strings.Cut(d.held, "\n")
+		if !ok {
+			d.held = d.held[max(0, len(d.held)-maxHeld):]
+			return d.show.Write(b)
+		}
+		d.held = rest
+		if d.first == "" && isDamage(line) {
+			d.first = strings.ToValidUTF8(strings.TrimSpace(line), "�")
+		}
+	}
+}
+
+func isDamage(line string) bool {
+	for _, says := range []string{
+		"File ended prematurely", "Invalid data found", "rror while decoding", "Packet corrupt", "corrupt decoded frame", "Truncating packet",
+		"partial file", "concealing", "Invalid NAL", "error reading", "Error submitting packet",
+	} {
+		if strings.Contains(line, says) {
+			return true
+		}
+	}
+	return false
 }
 
 const maxHeld = 64 << 10
@@ -64,6 +99,9 @@ func (p *progress) tell() {
 	done := min(1, p.seconds/p.total)
 	if p.ended {
 		done = 1
+	}
+	if p.report != nil {
+		p.report(done)
 	}
 	if tenths := int(10 * done); tenths > p.tenths {
 		p.tenths = tenths

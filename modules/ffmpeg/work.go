@@ -83,27 +83,9 @@ func (w *work) verify(ctx context.Context, c *modules.Call, told *progress) (pro
 	if err != nil {
 		return product{}, err
 	}
-	entries, err := os.ReadDir(real)
+	made, err := w.collect(real)
 	if err != nil {
-		return product{}, err
-	}
-	var made product
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			return product{}, err
-		}
-		if !info.Mode().IsRegular() || info.Size() == 0 {
-			return product{}, fault.As(fault.Permanent, fmt.Errorf("%s is empty, or no file", e.Name()))
-		}
-		w.files = append(w.files, e.Name())
-		made.bytes += info.Size()
-	}
-	switch {
-	case len(w.files) == 0:
-		return product{}, fault.As(fault.Permanent, errors.New("there is nothing"))
-	case len(w.files) > 1 && !w.isSequence():
-		return product{}, fault.As(fault.Permanent, fmt.Errorf("there are %d files, and dest is one; write %%d in its name", len(w.files)))
+		return product{}, fault.As(fault.Permanent, err)
 	}
 	about := []string{"-count_packets"}
 	if w.isSequence() {
@@ -128,6 +110,32 @@ func (w *work) verify(ctx context.Context, c *modules.Call, told *progress) (pro
 		made.frames, made.duration = int64(len(w.files)), 0
 	}
 	return made, made.whole(told)
+}
+
+// collect finds what FFmpeg wrote.
+func (w *work) collect(real string) (made product, err error) {
+	entries, err := os.ReadDir(real)
+	if err != nil {
+		return made, err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return made, err
+		}
+		if !info.Mode().IsRegular() || info.Size() == 0 {
+			return made, fmt.Errorf("%s is empty, or no file", e.Name())
+		}
+		w.files = append(w.files, e.Name())
+		made.bytes += info.Size()
+	}
+	switch {
+	case len(w.files) == 0:
+		return made, errors.New("there is nothing")
+	case len(w.files) > 1 && !w.isSequence():
+		return made, fmt.Errorf("there are %d files, and dest is one; write %%d in its name", len(w.files))
+	}
+	return made, nil
 }
 
 // whole is an error where less is there than FFmpeg says that it wrote.

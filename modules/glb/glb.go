@@ -4,8 +4,12 @@
 //	doc, err := glb.Open(workspace, "scene.gltf", glb.Limits{}) // with its buffers and pictures, which stay in the workspace
 //	doc, err := glb.Read(r, glb.Source{...})                    // from anywhere else
 //	m, err := doc.Measure(ctx)                                  // triangles drawn, bounds, materials, pictures, animations …
+//	m := doc.Count()                                            // the same without bounds, fast
 //	points, err := doc.Floats(accessor)                         // what an accessor holds; also Indices
-//	err = doc.Write(w)                                          // as one GLB with all it needs inside
+//	order, world := doc.Worlds()                                // nodes that are shown, and where
+//	corners, err := doc.Corners(primitive)                      // its triangles, whatever its mode
+//	accessor := doc.AddFloats(points, "VEC3")                   // also AddIndices, AddView; Prune drops what nothing names
+//	err = doc.Write(w)                                          // as one GLB with all it needs inside; WriteText: as .gltf
 //	glb.Sniff(head)                                             // Binary, Text or Neither, by what it begins with
 //
 // What Read returns is sound: every index in it is in range, every view lies in its buffer and every accessor in its view, nodes

@@ -229,3 +229,29 @@ func TestBytesAreLimitedTogether(t *testing.T) {
 	_, err = glb.Read(strings.NewReader(in), glb.Source{Limits: glb.Limits{Bytes: 6000}})
 	require.ErrorContains(t, err, "it is more than the 0 MiB that are read")
 }
+
+func TestWhatCopiesShareIsPrunedOnce(t *testing.T) {
+	d := open(t, "2CylinderEngine-glTF-Binary/2CylinderEngine.glb")
+	before := d.Count()
+	d.Meshes = append(d.Meshes, d.Meshes...) // their primitives share indices and maps
+	for i := range d.Nodes {
+		if m := d.Nodes[i].Mesh; m != nil {
+			other := *m + before.Meshes
+			d.Nodes[i].Mesh = &other
+		}
+	}
+	d.Accessors = append([]glb.Accessor{{Component: glb.Float, Count: 1, Type: "SCALAR"}}, d.Accessors...)
+	for i := range d.Meshes[:before.Meshes] {
+		for j := range d.Meshes[i].Primitives {
+			p := &d.Meshes[i].Primitives[j]
+			*p.Indices++
+			for name := range p.Attributes {
+				p.Attributes[name]++
+			}
+		}
+	}
+	require.NoError(t, d.Prune())
+	after := d.Count()
+	require.Equal(t, before, after)
+	require.Equal(t, 102, len(d.Accessors))
+}

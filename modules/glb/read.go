@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"path"
 	"reflect"
 	"strings"
@@ -172,9 +171,14 @@ type intake struct {
 func (in *intake) take(r io.Reader) ([]byte, error) {
 	var b bytes.Buffer
 	if f, ok := r.(fs.File); ok {
-		if info, err := f.Stat(); err == nil && info.Size() <= in.left && info.Size() < math.MaxInt-bytes.MinRead {
-			b.Grow(int(info.Size()) + bytes.MinRead)
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
 		}
+		if info.Size() > in.left {
+			return nil, in.count(info.Size())
+		}
+		b.Grow(int(info.Size()) + bytes.MinRead)
 	}
 	n, err := b.ReadFrom(io.LimitReader(r, in.left+1))
 	if err != nil {

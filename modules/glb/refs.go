@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,17 +48,20 @@ type place struct {
 
 func (p place) String() string { return fmt.Sprintf("%s %d", p.in, p.i) }
 
-// A visitor is shown every index of a document, and may change it.
+// A visitor is shown every index of a document, and may change it. What objects may share, as copies of one another do, is
+// replaced and not changed: else an index would be changed twice.
 type visitor struct {
 	visit   func(k kind, index *int, at place) error
 	unknown func(extension string) // met an extension that may hold indices nobody knows of; nil is fine
 }
 
-func (v visitor) maybe(k kind, index *int, at place) error {
-	if index == nil {
+func (v visitor) maybe(k kind, index **int, at place) error {
+	if *index == nil {
 		return nil
 	}
-	return v.visit(k, index, at)
+	own := **index
+	*index = &own
+	return v.visit(k, &own, at)
 }
 
 func (v visitor) list(k kind, indices []int, at place) error {
@@ -68,13 +73,15 @@ func (v visitor) list(k kind, indices []int, at place) error {
 	return nil
 }
 
-func (v visitor) named(k kind, indices map[string]int, at place) error {
-	for name, index := range indices {
+func (v visitor) named(k kind, indices *map[string]int, at place) error {
+	own := maps.Clone(*indices)
+	for name, index := range own {
 		if err := v.visit(k, &index, at); err != nil {
 			return err
 		}
-		indices[name] = index
+		own[name] = index
 	}
+	*indices = own
 	return nil
 }
 
@@ -89,24 +96,24 @@ func first(errs ...error) error {
 
 // walk shows v every index.
 func (d *Document) walk(v visitor) error {
-	err := first(v.maybe(ofScene, d.Scene, place{"scene", 0}), v.extensions(d.Extensions, place{"glTF", 0}))
+	err := first(v.maybe(ofScene, &d.Scene, place{"scene", 0}), v.extensions(&d.Extensions, place{"glTF", 0}))
 	each(&err, "scene", d.Scenes, func(s *Scene, at place) error {
-		return first(v.list(ofNode, s.Nodes, at), v.extensions(s.Extensions, at))
+		return first(v.list(ofNode, s.Nodes, at), v.extensions(&s.Extensions, at))
 	})
 	each(&err, "node", d.Nodes, func(n *Node, at place) error {
-		return first(v.list(ofNode, n.Children, at), v.maybe(ofMesh, n.Mesh, at), v.maybe(ofSkin, n.Skin, at), v.extensions(n.Extensions, at))
+		return first(v.list(ofNode, n.Children, at), v.maybe(ofMesh, &n.Mesh, at), v.maybe(ofSkin, &n.Skin, at), v.extensions(&n.Extensions, at))
 	})
-	each(&err, "mesh", d.Meshes, func(m *Mesh, at place) error { return first(v.mesh(m, at), v.extensions(m.Extensions, at)) })
+	each(&err, "mesh", d.Meshes, func(m *Mesh, at place) error { return first(v.mesh(m, at), v.extensions(&m.Extensions, at)) })
 	each(&err, "material", d.Materials, v.material)
 	each(&err, "texture", d.Textures, func(t *Texture, at place) error {
-		return first(v.maybe(ofImage, t.Source, at), v.maybe(ofSampler, t.Sampler, at), v.extensions(t.Extensions, at))
+		return first(v.maybe(ofImage, &t.Source, at), v.maybe(ofSampler, &t.Sampler, at), v.extensions(&t.Extensions, at))
 	})
 	each(&err, "picture", d.Images, func(m *Image, at place) error {
-		return first(v.maybe(ofView, m.View, at), v.extensions(m.Extensions, at))
+		return first(v.maybe(ofView, &m.View, at), v.extensions(&m.Extensions, at))
 	})
 	each(&err, "animation", d.Animations, v.animation)
 	each(&err, "skin", d.Skins, func(s *Skin, at place) error {
-		return first(v.list(ofNode, s.Joints, at), v.maybe(ofAccessor, s.InverseBind, at), v.maybe(ofNode, s.Skeleton, at), v.extensions(s.Extensions, at))
+		return first(v.list(ofNode, s.Joints, at), v.maybe(ofAccessor, &s.InverseBind, at), v.maybe(ofNode, &s.Skeleton, at), v.extensions(&s.Extensions, at))
 	})
 	each(&err, "accessor", d.Accessors, func(a *Accessor, at place) error {
 		if a.Sparse != nil {
@@ -115,10 +122,10 @@ func (d *Document) walk(v visitor) error {
 				return err
 			}
 		}
-		return first(v.maybe(ofView, a.View, at), v.extensions(a.Extensions, at))
+		return first(v.maybe(ofView, &a.View, at), v.extensions(&a.Extensions, at))
 	})
 	each(&err, "bufferView", d.BufferViews, func(b *BufferView, at place) error {
-		return first(v.visit(ofBuffer, &b.Buffer, at), v.extensions(b.Extensions, at))
+		return first(v.visit(ofBuffer, &b.Buffer, at), v.extensions(&b.Extensions, at))
 	})
 	return err
 }
@@ -134,11 +141,13 @@ func each[T any](err *error, in string, list []T, f func(*T, place) error) {
 }
 
 func (v visitor) mesh(m *Mesh, at place) error {
+	m.Primitives = slices.Clone(m.Primitives)
 	for i := range m.Primitives {
 		p := &m.Primitives[i]
-		err := first(v.named(ofAccessor, p.Attributes, at), v.maybe(ofAccessor, p.Indices, at), v.maybe(ofMaterial, p.Material, at), v.extensions(p.Extensions, at))
-		for _, t := range p.Targets {
-			err = first(err, v.named(ofAccessor, t, at))
+		err := first(v.named(ofAccessor, &p.Attributes, at), v.maybe(ofAccessor, &p.Indices, at), v.maybe(ofMaterial, &p.Material, at), v.extensions(&p.Extensions, at))
+		p.Targets = slices.Clone(p.Targets)
+		for k := range p.Targets {
+			err = first(err, v.named(ofAccessor, &p.Targets[k], at))
 		}
 		if err != nil {
 			return err
@@ -156,11 +165,11 @@ func (v visitor) material(m *Material, at place) error {
 		if r == nil {
 			continue
 		}
-		if err := first(v.visit(ofTexture, &r.Index, at), v.extensions(r.Extensions, at)); err != nil {
+		if err := first(v.visit(ofTexture, &r.Index, at), v.extensions(&r.Extensions, at)); err != nil {
 			return err
 		}
 	}
-	return v.extensions(m.Extensions, at)
+	return v.extensions(&m.Extensions, at)
 }
 
 func (v visitor) animation(a *Animation, at place) error {
@@ -175,11 +184,11 @@ func (v visitor) animation(a *Animation, at place) error {
 		if c.Sampler < 0 || c.Sampler >= len(a.Samplers) {
 			return malformed("%v: channel %d names sampler %d, and there are %d", at, i, c.Sampler, len(a.Samplers))
 		}
-		if err := first(v.maybe(ofNode, c.Target.Node, at), v.extensions(c.Target.Extensions, at)); err != nil {
+		if err := first(v.maybe(ofNode, &c.Target.Node, at), v.extensions(&c.Target.Extensions, at)); err != nil {
 			return err
 		}
 	}
-	return v.extensions(a.Extensions, at)
+	return v.extensions(&a.Extensions, at)
 }
 
 // A trail leads to the indices of an extension: keys with dots in between, of which * is any and *x any that ends in x.
@@ -211,8 +220,8 @@ func indicesOf(extension string) (trails []trail, ok bool) {
 	return nil, false
 }
 
-func (v visitor) extensions(all Extensions, at place) error {
-	for name, raw := range all {
+func (v visitor) extensions(all *Extensions, at place) error {
+	for name, raw := range *all {
 		trails, known := indicesOf(name)
 		if !known && v.unknown != nil {
 			v.unknown(name)
@@ -238,7 +247,8 @@ func (v visitor) extensions(all Extensions, at place) error {
 			if err != nil {
 				return err
 			}
-			all[name] = text
+			*all = maps.Clone(*all)
+			(*all)[name] = text
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ func (d *Document) lay() (parts [][]byte, size int64, err error) {
 		case packed:
 			spans = append(spans, span{buffer: c.Buffer, start: c.Offset, end: c.Offset + c.Length})
 		}
-		if !packed || !d.Buffers[v.Buffer].hollow() {
+		if !d.Buffers[v.Buffer].hollow() {
 			spans = append(spans, span{buffer: v.Buffer, start: v.Offset, end: v.Offset + v.Length})
 		}
 	}

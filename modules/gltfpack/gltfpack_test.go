@@ -19,6 +19,22 @@ import (
 
 const engine = "/usr/share/assimp/models/glTF2/2CylinderEngine-glTF-Binary/2CylinderEngine.glb"
 
+// compiled is the folder of what TestMain compiled.
+var compiled string
+
+func TestMain(m *testing.M) {
+	var err error
+	if compiled, err = os.MkdirTemp("", "compiled-"); err == nil {
+		err = gltfpack.Compile(context.Background(), compiled)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(compiled)
+	os.Exit(code)
+}
+
 func packer(t *testing.T, c gltfpack.Config) *gltfpack.Packer {
 	t.Helper()
 	p, err := gltfpack.New(t.Context(), c)
@@ -35,7 +51,7 @@ func read(t *testing.T, name string) []byte {
 }
 
 func TestAModelIsSimplified(t *testing.T) {
-	p := packer(t, gltfpack.Config{})
+	p := packer(t, gltfpack.Config{Compiled: compiled})
 	r, err := p.Pack(t.Context(), read(t, engine), "-si", "0.2", "-noq", "-v")
 	require.NoError(t, err)
 	d, err := glb.Read(bytes.NewReader(r.GLB), glb.Source{})
@@ -49,24 +65,22 @@ func TestAModelIsSimplified(t *testing.T) {
 }
 
 func TestWhatWasCompiledBeforeIsTakenFromItsFolder(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "compiled")
-	require.NoError(t, gltfpack.Compile(t.Context(), folder))
-	files, err := filepath.Glob(folder + "/*/*")
+	files, err := filepath.Glob(compiled + "/*/*")
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 	for _, memory := range []int64{0, 1 << 30} {
-		p := packer(t, gltfpack.Config{Compiled: folder, Memory: memory})
+		p := packer(t, gltfpack.Config{Compiled: compiled, Memory: memory})
 		_, err = p.Pack(t.Context(), read(t, engine))
 		require.NoError(t, err)
 	}
-	again, err := filepath.Glob(folder + "/*/*")
+	again, err := filepath.Glob(compiled + "/*/*")
 	require.NoError(t, err)
 	require.Equal(t, files, again, "what a Packer with another limit needs is there")
 }
 
 func TestAFolderThatIsNoCacheIsNoHarm(t *testing.T) {
 	folder := t.TempDir()
-	require.NoError(t, gltfpack.Compile(t.Context(), folder))
+	require.NoError(t, os.CopyFS(folder, os.DirFS(compiled)))
 	files, err := filepath.Glob(folder + "/*/*")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(files[0], []byte("rubbish"), 0o600))
@@ -75,7 +89,7 @@ func TestAFolderThatIsNoCacheIsNoHarm(t *testing.T) {
 }
 
 func TestWhatCannotBePackedIsRefusedForGood(t *testing.T) {
-	p := packer(t, gltfpack.Config{})
+	p := packer(t, gltfpack.Config{Compiled: compiled})
 	for _, tt := range []struct {
 		name, want string
 		in         []byte
@@ -94,7 +108,7 @@ func TestWhatCannotBePackedIsRefusedForGood(t *testing.T) {
 }
 
 func TestARunEndsWithItsContextThoughItLoops(t *testing.T) {
-	p := packer(t, gltfpack.Config{})
+	p := packer(t, gltfpack.Config{Compiled: compiled})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := p.Pack(ctx, read(t, engine))
@@ -104,18 +118,18 @@ func TestARunEndsWithItsContextThoughItLoops(t *testing.T) {
 func TestARunIsBounded(t *testing.T) {
 	in := read(t, engine)
 	t.Run("in memory", func(t *testing.T) {
-		_, err := packer(t, gltfpack.Config{Memory: 4 << 20}).Pack(t.Context(), in)
+		_, err := packer(t, gltfpack.Config{Compiled: compiled, Memory: 4 << 20}).Pack(t.Context(), in)
 		require.ErrorContains(t, err, "more than the 4 MiB of memory that it may have")
 		require.Equal(t, fault.Permanent, fault.Of(err))
 	})
 	t.Run("in what it writes", func(t *testing.T) {
-		_, err := packer(t, gltfpack.Config{MaxOutput: 1 << 20}).Pack(t.Context(), in, "-noq")
+		_, err := packer(t, gltfpack.Config{Compiled: compiled, MaxOutput: 1 << 20}).Pack(t.Context(), in, "-noq")
 		require.ErrorContains(t, err, "gltfpack would write more than 1 MiB")
 		require.Equal(t, fault.Permanent, fault.Of(err))
 	})
 	t.Run("in time", func(t *testing.T) {
 		lost := errors.New("the lease is lost")
-		p := packer(t, gltfpack.Config{})
+		p := packer(t, gltfpack.Config{Compiled: compiled})
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, lost)
 		defer cancel()
 		_, err := p.Pack(ctx, in, "-si", "0.5")

@@ -11,9 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/glb"
 )
 
-// removeAnimations removes all of them, or with morphsOnly the channels that move morph targets, and the targets themselves.
-func removeAnimations(d *glb.Document) { d.Animations = nil }
-
+// removeMorphs removes morph targets, and the channels that move them.
 func removeMorphs(d *glb.Document) {
 	for i := range d.Meshes {
 		d.Meshes[i].Weights = nil

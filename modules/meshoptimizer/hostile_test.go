@@ -96,13 +96,28 @@ func TestAPictureThatLiesIsRefused(t *testing.T) {
 			names, err := c.Workspace.Glob("*.png")
 			require.NoError(t, err)
 			require.NoError(t, c.Workspace.WriteFile(names[0], picture))
-			_, err = meshoptimizer.Module.Run(t.Context(), c, map[string]any{
-				"src": filepath.Base(box), "dest": "out.glb", "config": map[string]any{"max_tex_size": 1},
-			})
+			props := map[string]any{"src": filepath.Base(box), "dest": "out.glb", "config": map[string]any{"max_tex_size": 1}}
+			_, err = meshoptimizer.Module.Run(t.Context(), c, props)
 			require.ErrorContains(t, err, tt.want)
+			if _, probed := modules.Probe(t.Context(), meshoptimizer.Module, c, props); tt.name == "bomb" {
+				require.ErrorContains(t, probed, "65536×65536 pixels")
+			}
 			require.Equal(t, fault.Permanent, fault.Of(err))
 		})
 	}
+}
+
+func TestAFileThatIsTooLargeIsNotRead(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	f, err := c.Workspace.Create("in.glb")
+	require.NoError(t, err)
+	_, err = f.WriteString("glTF")
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(1<<40))
+	require.NoError(t, f.Close())
+	_, err = modules.Probe(t.Context(), meshoptimizer.Module, c, map[string]any{"src": "in.glb", "dest": "out.glb"})
+	require.ErrorContains(t, err, "it is more than the 1024 MiB that are read")
+	require.Equal(t, fault.Permanent, fault.Of(err))
 }
 
 func TestEveryKeyOfOlderPipelinesIsTaken(t *testing.T) {
@@ -164,6 +179,23 @@ func TestAnOBJIsOptimizedIntoText(t *testing.T) {
 	text, err := c.Workspace.ReadFile("spider.gltf")
 	require.NoError(t, err)
 	require.True(t, json.Valid(text))
+}
+
+func TestASecondRunReadsTheModelAgain(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	c.Tools.Compiled = compiled
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(skinned))))
+	w, err := modules.Probe(t.Context(), meshoptimizer.Module, c, map[string]any{
+		"src": filepath.Base(skinned), "dest": "out.glb", "config": map[string]any{"scale_size": 1, "tris": 4},
+	})
+	require.NoError(t, err)
+	first, err := w.Run(t.Context())
+	require.NoError(t, err)
+	second, err := w.Run(t.Context())
+	require.NoError(t, err)
+	for _, key := range []string{"size", "originalSize", "originalTriangles", "triangles", "warnings"} {
+		require.Equal(t, first[key], second[key], key)
+	}
 }
 
 func TestARunEndsSoonAfterItsContext(t *testing.T) {

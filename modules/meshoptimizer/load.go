@@ -25,21 +25,23 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 		return d, err
 	}
 	w := &work{}
-	if p.doc, err = w.load(ctx, c, p.Src); err != nil {
+	if w.doc, err = w.load(ctx, c, p.Src); err != nil {
 		return d, fmt.Errorf("read %s: %w", p.Src, err)
 	}
-	p.size, p.warnings = w.size, w.warnings
-	m := p.doc.Count()
+	p.read = w
+	m := w.doc.Count()
 	if m.Triangles > maxTriangles {
 		return d, permanent("%s draws %d triangles, more than the %d that are read", p.Src, m.Triangles, int64(maxTriangles))
 	}
-	size := max(p.doc.Size(), p.size)
+	size := w.size
 	texels := int64(0)
-	for _, t := range m.Pictures {
-		texels = max(texels, int64(t.Width)*int64(t.Height))
-	}
-	if p.Config.SkipTexOpt {
-		texels = 0
+	if plan, _ := newPlan(p.Config); plan.changesTextures() || plan.sizeLimit > 0 {
+		for i, t := range m.Pictures {
+			texels = max(texels, int64(t.Width)*int64(t.Height))
+			if texels > maxTexels {
+				return d, permanent("picture %d of %s is %d×%d pixels, more than the %d Mi that are read", i, p.Src, t.Width, t.Height, maxTexels>>20)
+			}
+		}
 	}
 	// gltfpack holds the file, a vertex several times, and what it writes; a picture is 4 floats a pixel while it changes.
 	return modules.Demand{Input: size, Disk: 2 * size, Memory: 6*size + 400*m.Vertices + 40*texels}, nil

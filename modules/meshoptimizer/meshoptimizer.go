@@ -29,10 +29,7 @@ type Props struct {
 	Dest   string `json:"dest" aliases:"dst" doc:"Model to write, .glb or .gltf, which holds all it needs; it appears when it is complete and was read again. What was done lies beside it, as .json."`
 	Config Config `json:"config,omitzero" doc:"What to do; without it the model is only put in the order that GPUs like."`
 
-	// What Probe found.
-	doc      *glb.Document
-	size     int64
-	warnings []string
+	read *work // what Probe read; the run takes it, and changes it: another run reads the file again
 }
 
 // Output is what register stores.
@@ -99,13 +96,18 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	}
 	measured := modules.Measure()
 	plan, _ := newPlan(p.Config)
-	w := &work{plan: plan, compiled: c.Tools.Compiled, doc: p.doc, size: p.size, warnings: append(p.warnings, plan.warnings()...)}
+	w := &work{}
+	if p.read != nil {
+		*w, *p.read = *p.read, work{}
+	}
+	w.plan, w.compiled = plan, c.Tools.Compiled
 	defer func() { err = errors.Join(err, w.close(ctx)) }()
 	if w.doc == nil {
 		if w.doc, err = w.load(ctx, c, p.Src); err != nil {
 			return out, fmt.Errorf("read %s: %w", p.Src, err)
 		}
 	}
+	w.warnings = append(w.warnings, plan.warnings()...)
 	before := w.doc.Count()
 	if err := w.optimize(ctx, c); err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)

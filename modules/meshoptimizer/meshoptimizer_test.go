@@ -1,10 +1,14 @@
 package meshoptimizer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -178,7 +182,6 @@ func TestNoConfigLosesNothing(t *testing.T) {
 }
 
 func TestTexturesAreMadeSmaller(t *testing.T) {
-	hp := profile(t, "hp-mixed-reality")
 	for _, tt := range []struct {
 		name   string
 		config map[string]any
@@ -186,18 +189,28 @@ func TestTexturesAreMadeSmaller(t *testing.T) {
 	}{
 		{"to a size", map[string]any{"max_tex_size": 100}, "image/png 100×100"},
 		{"to a power of two", map[string]any{"max_tex_size": 100, "pot_textures": true}, "image/png 64×64"},
-		{"to JPEG", map[string]any{"max_tex_size": 128, "tex_opt_compression": "medium", "norm_opt_compression": 70}, "image/jpeg 128×128"},
-		{"not to JPEG where nothing may be lost", map[string]any{"max_tex_size": 128, "tex_opt_compression": true, "norm_opt_compression": true, "lossless_tex_opt": true}, "image/png 128×128"},
-		{"not at all", map[string]any{"max_tex_size": 128, "skip_tex_opt": true}, "image/png 1024×1024"},
+		{"to a power of two alone", map[string]any{"pot_textures": true}, "image/png 256×256"},
+		{"to JPEG", map[string]any{"max_tex_size": 128, "tex_opt_compression": "medium"}, "image/jpeg 128×128"},
+		{"not to JPEG where nothing may be lost", map[string]any{"max_tex_size": 128, "tex_opt_compression": true, "lossless_tex_opt": true}, "image/png 128×128"},
+		{"not at all", map[string]any{"max_tex_size": 128, "skip_tex_opt": true}, "image/png 211×211"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := optimize(t, hp, tt.config)
-			for _, got := range r.out["textures"].([]any) {
-				require.Equal(t, tt.want, got)
-			}
-			require.Len(t, r.after.Pictures, len(r.before.Pictures))
+			r := optimize(t, box, tt.config)
+			require.Equal(t, []any{tt.want}, r.out["textures"])
 		})
 	}
+}
+
+func TestEveryMapOfAMaterialIsMadeSmaller(t *testing.T) {
+	r := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 128, "tex_opt_compression": 80, "file_size_limit": "400kB"})
+	require.Len(t, r.after.Pictures, 4)
+	byType := map[string]int{}
+	for _, p := range r.after.Pictures {
+		require.Equal(t, 128, p.Width)
+		byType[p.MIMEType]++
+	}
+	require.Equal(t, map[string]int{"image/jpeg": 3, "image/png": 1}, byType, "a normal map has a quality of its own")
+	require.Empty(t, r.out["warnings"])
 }
 
 func TestATextureHasNoMorePixelsThanItsSurfaceNeeds(t *testing.T) {
@@ -271,6 +284,42 @@ func TestGeometryIsRemovedByItsMaterial(t *testing.T) {
 	require.Equal(t, fault.Permanent, fault.Of(err))
 }
 
+func TestEqualMeshesAreStoredOnce(t *testing.T) {
+	apart := optimize(t, engine, map[string]any{"transform_op": 2})
+	shared := optimize(t, engine, map[string]any{"detect_instances": true})
+	require.Equal(t, apart.before.Triangles, shared.before.Triangles)
+	require.Equal(t, apart.after.Triangles, shared.after.Triangles)
+	require.Less(t, shared.after.Stored, apart.after.Stored)
+	near(t, apart.after.Bounds.Min, shared.after.Bounds.Min, 1e-2)
+	near(t, apart.after.Bounds.Max, shared.after.Bounds.Max, 1e-2)
+}
+
+func TestAlphaThatNothingShowsIsRemoved(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	names, err := c.Workspace.Glob("*.png")
+	require.NoError(t, err)
+	img := image.NewNRGBA(image.Rect(0, 0, 64, 64))
+	for i := range img.Pix {
+		img.Pix[i] = uint8(rand.Uint32())
+	}
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, img))
+	require.NoError(t, c.Workspace.WriteFile(names[0], b.Bytes()))
+	for _, remove := range []bool{true, false} {
+		r := optimize(t, filepath.Join(c.Workspace.Real(), filepath.Base(box)), map[string]any{"aggressive_alpha_removal": remove, "tex_opt_compression": "low"})
+		data, err := r.doc.Bytes(*r.doc.Images[0].View)
+		require.NoError(t, err)
+		decoded, format, err := image.Decode(bytes.NewReader(data))
+		require.NoError(t, err)
+		if remove {
+			require.Equal(t, "jpeg", format, "what has no alpha can be a JPEG")
+		} else {
+			require.Equal(t, img, decoded)
+		}
+	}
+}
+
 func TestNormalsAreMadeGood(t *testing.T) {
 	file := samples + "BoxBadNormals-glTF-Binary/BoxBadNormals.glb"
 	require.NotEmpty(t, validate(t, file))
@@ -289,12 +338,28 @@ func TestFlatNormalsAndTangentsAreLeftOut(t *testing.T) {
 }
 
 func TestAFileKeepsItsLimit(t *testing.T) {
-	hp := profile(t, "hp-mixed-reality")
-	r := optimize(t, hp, map[string]any{"file_size_limit": "700kB"})
-	require.LessOrEqual(t, r.out["size"], "700000")
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	names, err := c.Workspace.Glob("*.png")
+	require.NoError(t, err)
+	noise := image.NewNRGBA(image.Rect(0, 0, 256, 256))
+	for i := range noise.Pix {
+		noise.Pix[i] = uint8(rand.Uint32())
+	}
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, noise))
+	require.NoError(t, c.Workspace.WriteFile(names[0], b.Bytes()))
+	model := filepath.Join(c.Workspace.Real(), filepath.Base(box))
+
+	r := optimize(t, model, map[string]any{"file_size_limit": "100kB"})
+	require.Equal(t, []any{"image/png 128×128"}, r.out["textures"])
 	require.Empty(t, r.out["warnings"])
-	r = optimize(t, hp, map[string]any{"file_size_limit": "100kB"})
-	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.file_size_limit asks for 100000 bytes, and")
+	r = optimize(t, model, map[string]any{"file_size_limit": "2kB"})
+	require.Contains(t, fmt.Sprint(r.out["warnings"]), "config.file_size_limit asks for 2000 bytes, and")
+	_, err = meshoptimizer.Module.Run(t.Context(), c, map[string]any{
+		"src": filepath.Base(box), "dest": "out.glb", "config": map[string]any{"file_size_limit": "2kB", "force_file_size_limit": true},
+	})
+	require.ErrorContains(t, err, "config.file_size_limit asks for 2000 bytes, and")
 }
 
 func TestDracoIsReadAndWritten(t *testing.T) {
@@ -302,8 +367,8 @@ func TestDracoIsReadAndWritten(t *testing.T) {
 	require.InDelta(t, 20000, r.after.Triangles, 400)
 	require.NotContains(t, r.after.Used, "KHR_draco_mesh_compression")
 
-	plain := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64})
-	packed := optimize(t, profile(t, "hp-mixed-reality"), map[string]any{"max_tex_size": 64, "draco_encode": true})
+	plain := optimize(t, profile(t, "generic-hand"), nil)
+	packed := optimize(t, profile(t, "generic-hand"), map[string]any{"draco_encode": true})
 	require.Contains(t, packed.after.Required, "KHR_draco_mesh_compression")
 	require.Equal(t, plain.after.Triangles, packed.after.Triangles)
 	require.Less(t, packed.doc.Size(), plain.doc.Size()/2)
@@ -321,4 +386,24 @@ func TestDracoThatIsNotThereIsASentence(t *testing.T) {
 	props["config"] = map[string]any{"allow_draco_decode": false}
 	_, err = meshoptimizer.Module.Run(t.Context(), c, props)
 	require.ErrorContains(t, err, "its geometry is packed with Draco, and config.allow_draco_decode is false")
+}
+
+func TestACameraStaysWhereItIs(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	file := samples + "cameras/Cameras.gltf"
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(file))))
+	places := func(d *glb.Document) map[string]bool {
+		all := map[string]bool{}
+		order, world := d.Worlds()
+		for _, i := range order {
+			if camera := d.Nodes[i].Rest["camera"]; camera != nil {
+				all[fmt.Sprintf("%s at %.4v", camera, world[i])] = true
+			}
+		}
+		return all
+	}
+	before, _ := open(t, c, "Cameras.gltf")
+	require.Len(t, places(before), 2)
+	r := optimize(t, file, map[string]any{"transform_op": 2})
+	require.Equal(t, places(before), places(r.doc))
 }

@@ -122,7 +122,7 @@ func freeze(d *glb.Document, above glb.Matrix, all bool) error {
 		n := &d.Nodes[i]
 		w := above.Mul(world[i])
 		stays[i] = glb.Identity()
-		if !all {
+		if !all || n.Rest["camera"] != nil || len(n.Extensions) > 0 { // a camera or a light stands where it stands
 			stays[i] = rigid(w)
 		}
 		local := stays[i]

@@ -11,9 +11,9 @@ import (
 type use int
 
 const (
-	numbers4 use = iota // each channel by itself: roughness, occlusion
-	colours             // sRGB, averaged as light
-	normals             // directions in red, green and blue
+	amounts use = iota // each channel by itself: roughness, occlusion
+	colours            // sRGB, averaged as light
+	normals            // directions in red, green and blue
 )
 
 // A canvas is a picture as numbers, four a pixel, alpha not multiplied in.

@@ -14,10 +14,14 @@ const (
 	near  = 0.005 // of tris: close enough to stop
 	bound = 0.02  // of tris: what is promised
 	tries = 14
+
+	maxSaid = 16 << 10 // bytes of what gltfpack prints that are kept
 )
 
 // lossless are gltfpack's options of every run: nothing is rounded, and what has a name stays.
-func lossless() []string { return []string{"-noq", "-kn", "-km", "-ke", "-kv", "-af", "0", "-ac"} }
+func lossless() []string {
+	return []string{"-noq", "-kn", "-km", "-ke", "-kv", "-af", "0", "-ac", "-v"}
+}
 
 // A try is one run of gltfpack.
 type try struct {
@@ -95,7 +99,7 @@ func (w *work) seek(ctx context.Context, want, have int64, more []string) (best 
 			low, lowN = ratio, n
 		}
 		ratio = (low + high) / 2
-		if i%2 == 0 && highN > lowN { // in turns: where a line would meet, and the middle, which always comes closer
+		if i%3 != 2 && highN > lowN { // where a line would meet, and now and then the middle, which always comes closer
 			ratio = low + (high-low)*min(max((float64(want)-lowN)/(highN-lowN), 0.02), 0.98)
 		}
 		if high-low < 1e-7 {
@@ -140,7 +144,7 @@ func (w *work) run(ctx context.Context, in []byte, options []string) (t try, err
 		}
 	}
 	r, err := w.packer.Pack(ctx, in, append(lossless(), options...)...)
-	w.said = r.Log
+	w.said = r.Log[max(0, len(r.Log)-maxSaid):]
 	if err != nil {
 		return t, err
 	}

@@ -49,10 +49,10 @@ func pictures(d *glb.Document) []picture {
 		}
 		if m.PBR != nil {
 			show(m.PBR.BaseColor, colours, m.AlphaMode == "MASK" || m.AlphaMode == "BLEND")
-			show(m.PBR.MetallicRoughness, numbers4, false)
+			show(m.PBR.MetallicRoughness, amounts, false)
 		}
 		show(m.Normal, normals, false)
-		show(m.Occlusion, numbers4, false)
+		show(m.Occlusion, amounts, false)
 		show(m.Emissive, colours, false)
 		for name, raw := range m.Extensions {
 			for key, r := range texturesOf(raw) {
@@ -62,7 +62,7 @@ func pictures(d *glb.Document) []picture {
 				case strings.Contains(strings.ToLower(key), "color"), key == "diffuseTexture", key == "specularGlossinessTexture":
 					show(&r, colours, true)
 				default:
-					show(&r, numbers4, name != "KHR_materials_clearcoat")
+					show(&r, amounts, name != "KHR_materials_clearcoat")
 				}
 			}
 		}
@@ -114,10 +114,15 @@ func imagesOf(d *glb.Document, texture int) []int {
 	return out
 }
 
+// changesTextures says whether any may have to change.
+func (p *plan) changesTextures() bool {
+	return !p.SkipTexOpt && (p.MaxTexSize > 0 || p.PotTextures || p.quality != [2]int{} || p.AggressiveAlphaRemoval || p.TargetTexDensity > 0)
+}
+
 // optimizeTextures does what p asks for to every picture.
 func (w *work) optimizeTextures(ctx context.Context) error {
 	p := &w.plan
-	if p.SkipTexOpt || p.MaxTexSize == 0 && !p.PotTextures && p.quality == [2]int{} && !p.AggressiveAlphaRemoval && p.TargetTexDensity == 0 && w.shrink == 0 {
+	if !p.changesTextures() && w.shrink == 0 {
 		return nil
 	}
 	uses := pictures(w.doc)

@@ -149,7 +149,7 @@ func (w *work) unpack(ctx context.Context, c *modules.Call) error {
 func (w *work) remove() error {
 	p := &w.plan
 	if p.RemoveAnimations {
-		removeAnimations(w.doc)
+		w.doc.Animations = nil
 	}
 	if p.RemoveMorphAnimations {
 		removeMorphs(w.doc)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/assetconverter"
 	"github.com/millrace/millrace/modules/cloudstorage"
 	"github.com/millrace/millrace/modules/cos"
 	"github.com/millrace/millrace/modules/curl"
@@ -37,6 +38,7 @@ import (
 // Modules returns them all; a registry is made of it. A new module is one line here.
 func Modules() []modules.Module {
 	return []modules.Module{
+		assetconverter.Module,
 		cloudstorage.Module,
 		cos.Module,
 		curl.Module,
@@ -73,8 +75,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"AssetConverter",
-		"GlTFConverter",
 		"ImageInfer",
 		"VntanaGatherDetails",
 		"VntanaMetrics",

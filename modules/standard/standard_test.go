@@ -26,6 +26,6 @@ func TestNoPlannedModuleIsBuilt(t *testing.T) {
 	for _, m := range callbacks.Modules() {
 		require.False(t, callbacks.Planned(m.Spec().Name), m.Spec().Name)
 	}
-	require.True(t, standard.Planned("MeshOptimizer"))
+	require.True(t, standard.Planned("VntanaMetrics"))
 	require.False(t, standard.Planned("s4"))
 }

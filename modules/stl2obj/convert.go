@@ -1,6 +1,7 @@
 package stl2obj
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -18,12 +19,23 @@ type Counts struct {
 	Vertices   int64 // distinct, written
 	Degenerate int64 // left out: two corners are one point
 	Trailing   int64 // bytes behind the last triangle of a binary file that were not read
+	// Left are the properties and elements of a PLY that were not read.
+	Left []string
 }
 
-// Convert reads an STL, binary or ASCII, and writes it as an OBJ: equal corners become one vertex, every solid an object.
-// The coordinates are those of the STL to the last bit. A face only names vertices written before it. Convert holds the
-// distinct vertices in memory, not the triangles. What it wrote before an error is not a whole OBJ.
+// Convert reads an STL or a PLY, binary or ASCII, and writes it as an OBJ. The coordinates are those of the file to the last bit.
+// A face only names vertices written before it. What it wrote before an error is not a whole OBJ.
 func Convert(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error) {
+	in := bufio.NewReaderSize(src, 64<<10)
+	if head, _ := in.Peek(4); string(head) == "ply\n" || string(head) == "ply\r" {
+		return writePLY(ctx, dst, in)
+	}
+	return writeSTL(ctx, dst, in)
+}
+
+// writeSTL makes one vertex of equal corners, and an object of every solid. It holds the distinct vertices in memory, not the
+// triangles.
+func writeSTL(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := pipe{full: make(chan *chunk), free: make(chan *chunk, 2)}

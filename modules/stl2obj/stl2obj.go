@@ -1,4 +1,4 @@
-// Package stl2obj is the STL2OBJ task: STL in, OBJ out, in Go.
+// Package stl2obj is the STL2OBJ task: STL or PLY in, OBJ out, in Go.
 package stl2obj
 
 import (
@@ -19,13 +19,13 @@ import (
 // Module is the STL2OBJ task.
 var Module = modules.Define(modules.Spec{
 	Name:    "STL2OBJ",
-	Summary: "Converts an STL, binary or ASCII, to an OBJ.",
+	Summary: "Converts an STL or a PLY, binary or ASCII, to an OBJ.",
 	Example: "- module: STL2OBJ\n  props: {src: part.stl, dest: part.obj}\n  register: obj",
 }, run)
 
 // Props are what a task writes under props.
 type Props struct {
-	Src    string         `json:"src" doc:"STL file to read, binary or ASCII."`
+	Src    string         `json:"src" doc:"STL or PLY file to read, binary or ASCII; which it is, is told by what it holds."`
 	Dest   string         `json:"dest" aliases:"dst" doc:"OBJ file to write; it appears when it is complete."`
 	Config map[string]any `json:"config,omitzero" doc:"Options of the converter; the one there is: f, the format, which is obj."`
 }
@@ -56,13 +56,35 @@ func (p *Props) Validate() error {
 	if !strings.EqualFold(path.Ext(p.Dest), ".obj") {
 		report("dest", "prop \"dest\" must end in .obj, which is what is written, got %q", p.Dest)
 	}
-	if strings.EqualFold(path.Ext(p.Src), ".ply") {
-		report("src", "prop \"src\" is %q, and PLY is not read by this version; convert it to STL first", p.Src)
-	}
 	if len(problems) == 0 {
 		return nil
 	}
 	return &modules.PropError{Problems: problems}
+}
+
+// maxPLY is how large a PLY may be, in bytes: all of it is held in memory.
+const maxPLY = 1 << 30
+
+// Probe refuses a PLY that is too large, and says what the conversion takes.
+func (p *Props) Probe(_ context.Context, c *modules.Call) (d modules.Demand, err error) {
+	f, err := c.Workspace.Open(p.Src)
+	if err != nil {
+		return d, fmt.Errorf("read %s: %w", p.Src, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return d, fmt.Errorf("read %s: %w", p.Src, err)
+	}
+	d = modules.Demand{Input: info.Size(), Disk: 2 * info.Size(), Memory: info.Size()}
+	head := make([]byte, 4)
+	if _, err := f.ReadAt(head, 0); err != nil || string(head[:3]) != "ply" {
+		return d, nil // Run says what is wrong with it
+	}
+	if d.Memory = 4 * info.Size(); info.Size() > maxPLY {
+		return d, fault.As(fault.Permanent, fmt.Errorf("read %s: it has %d MiB, more than the %d of a PLY that are read", p.Src, info.Size()>>20, maxPLY>>20))
+	}
+	return d, nil
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
@@ -90,6 +112,9 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if counts.Trailing > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf(
 			"%s goes on for %d bytes behind the triangles that its header promises; they were left out", p.Src, counts.Trailing))
+	}
+	if len(counts.Left) > 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%s holds more than is read, which was left out: %s", p.Src, strings.Join(counts.Left, ", ")))
 	}
 	return out, nil
 }

@@ -72,8 +72,7 @@ func TestWhatCannotBeConvertedIsRefusedForGoodAndLeavesNothing(t *testing.T) {
 		want  string
 	}{
 		{"a truncated file", whole[:len(whole)-1], nil, "convert part.stl: the file is truncated: its header promises 2 triangles, it has 1"},
-		{"PLY by its first word", []byte("ply\nformat ascii 1.0\n"), nil, "convert part.stl: the file is PLY, and only STL is read by this version: convert it to STL first"},
-		{"PLY by its name", whole, map[string]any{"src": "part.ply"}, `prop "src" is "part.ply", and PLY is not read by this version; convert it to STL first`},
+		{"PLY by its first word", []byte("ply\nformat ascii 1.0\n"), nil, "convert part.stl: the PLY ends in its header"},
 		{"nothing but degenerate triangles", binarySTL("", []triangle{{corner[0], corner[0], corner[1]}}), nil, "convert part.stl: none of its 1 triangles has three different corners"},
 		{"another format", whole, map[string]any{"config": map[string]any{"f": "glb"}}, `prop "config.f" is "glb", and obj is the only format written here`},
 		{"another option", whole, map[string]any{"config": map[string]any{"scale": 2}}, `prop "config.scale" is not an option of this version; the only one is f: obj`},

@@ -20,68 +20,76 @@ var errSyntax = errors.New("its text can't be followed")
 // maxAssets is how many files a layer may refer to.
 const maxAssets = 10_000
 
-// readLayer reads a text layer. https://openusd.org/release/spec_usdpreviewsurface.html has no grammar: this is of what
-// OpenUSD 26.11 reads, as much as tells words, texts and files apart.
+// readLayer reads a text layer: as much of what OpenUSD 26.11 reads as tells words, texts and files apart.
 func readLayer(text []byte) (*layer, error) {
-	l := &layer{metadata: map[string]string{}, prims: map[string]bool{}}
+	r := reader{layer: &layer{metadata: map[string]string{}, prims: map[string]bool{}}}
 	s := scanner{text: text}
-	braces, parens, brackets := 0, 0, 0
-	skip := 0 // braces below which nothing is looked at, plus one
-	var last, key string
 	for {
 		t, err := s.next()
-		if err != nil {
-			return nil, err
+		if err != nil || t.kind == end {
+			return r.layer, err
 		}
-		if t.kind == end {
-			return l, nil
-		}
-		top := braces == 0 && brackets == 0 && parens == 1 && len(l.prims) == 0
-		switch {
-		case t.kind == asset:
-			if t.text != "" && skip == 0 {
-				l.assets = append(l.assets, t.text)
-			}
-			if len(l.assets) > maxAssets {
-				return nil, errSyntax
-			}
-		case t.is("{"):
-			if braces++; skip == 0 && key == "assetInfo" {
-				skip = braces // what names the asset itself is not looked for
-			}
-		case t.is("}"):
-			if skip == braces {
-				skip = 0
-			}
-			braces--
-		case t.is("("):
-			parens++
-		case t.is(")"):
-			parens--
-		case t.is("["):
-			brackets++
-		case t.is("]"):
-			brackets--
-		case t.is("="):
-			if key = last; top && key == "subLayers" {
-				l.sublayers = true
-			}
-		case top && key != "":
-			l.metadata[key], key = t.text, ""
-		case t.kind == quoted && braces == 0 && parens == 0 && brackets == 0:
-			l.prims[t.text] = true
-		}
-		if braces < 0 || parens < 0 || brackets < 0 {
+		r.take(t)
+		if r.braces < 0 || r.parens < 0 || r.brackets < 0 || len(r.assets) > maxAssets {
 			return nil, errSyntax
 		}
-		if t.kind == word {
-			last = t.text
+	}
+}
+
+// A reader knows where in a layer it is.
+type reader struct {
+	*layer
+	braces, parens, brackets int    // that are open
+	skip                     int    // braces, at the end of which files count again; 0: they do
+	last, key                string // word, and that before the last "="
+}
+
+func (r *reader) take(t token) {
+	top := r.braces == 0 && r.brackets == 0 && r.parens == 1 && len(r.prims) == 0 // in the stage's own metadata
+	switch {
+	case t.kind == asset:
+		if t.text != "" && r.skip == 0 {
+			r.assets = append(r.assets, t.text)
 		}
-		if !t.is("=") && !t.is("{") {
-			if braces > 0 || parens != 1 {
-				key = ""
-			}
+	case t.is("="):
+		r.key = r.last
+		r.sublayers = r.sublayers || top && r.key == "subLayers"
+		return
+	case t.kind == mark:
+		r.sign(t.text)
+	case top && r.key != "":
+		r.metadata[r.key], r.key = t.text, ""
+	case t.kind == quoted && r.braces == 0 && r.parens == 0 && r.brackets == 0:
+		r.prims[t.text] = true
+	}
+	if t.kind == word {
+		r.last = t.text
+	}
+	if !t.is("{") && (r.braces > 0 || r.parens != 1) {
+		r.key = ""
+	}
+}
+
+// sign counts what opens and closes.
+func (r *reader) sign(text string) {
+	switch text {
+	case "{":
+		if r.braces++; r.skip == 0 && r.key == "assetInfo" {
+			r.skip = r.braces // what names the asset itself is not looked for
 		}
+	case "}":
+		if r.skip == r.braces {
+			r.skip = 0
+		}
+		r.braces--
+	case "(":
+		r.parens++
+	case ")":
+		r.parens--
+	case "[":
+		r.brackets++
+	case "]":
+		r.brackets--
 	}
 }
 

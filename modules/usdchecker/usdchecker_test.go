@@ -61,21 +61,20 @@ func texts(v any) []string {
 func TestEveryVerdictAndErrorIsOpenUSDs(t *testing.T) {
 	c, _ := call(t, true)
 	for file, modes := range verdicts(t) {
-		want := modes["arkit"] // the default mode is asked where it says something else
-		for _, arkit := range []bool{true, false} {
-			if !arkit {
-				if same := modes["default"]; slices.Equal(same.Errors, want.Errors) && slices.Equal(same.Warnings, want.Warnings) {
-					continue
-				}
-				want = modes["default"]
+		for mode, want := range modes {
+			if same := modes["arkit"]; mode == "default" && slices.Equal(same.Errors, want.Errors) && slices.Equal(same.Warnings, want.Warnings) {
+				continue // asked where it says something else
 			}
-			out, err := usdchecker.Module.Run(t.Context(), c, map[string]any{"src": file, "config": map[string]any{"arkit": arkit}})
-			require.NoError(t, err, file)
-			require.Equal(t, want.Verdict, out["verdict"], file)
-			require.ElementsMatch(t, want.Errors, texts(out["errors"]), file)
-			require.ElementsMatch(t, want.Warnings, texts(out["warnings"]), file)
-			require.Equal(t, want.Verdict == "pass", out["valid"])
-			require.Equal(t, "OpenUSD 26.11", out["by"])
+			t.Run(mode+" "+file, func(t *testing.T) {
+				t.Parallel()
+				out, err := usdchecker.Module.Run(t.Context(), c, map[string]any{"src": file, "config": map[string]any{"arkit": mode == "arkit"}})
+				require.NoError(t, err)
+				require.Equal(t, want.Verdict, out["verdict"])
+				require.ElementsMatch(t, want.Errors, texts(out["errors"]))
+				require.ElementsMatch(t, want.Warnings, texts(out["warnings"]))
+				require.Equal(t, want.Verdict == "pass", out["valid"])
+				require.Equal(t, "OpenUSD 26.11", out["by"])
+			})
 		}
 	}
 }
@@ -150,6 +149,7 @@ func TestBothSayTheSameOfText(t *testing.T) {
 		{"a layer that refers to itself", swap("BODY", "def \"x\" (references = @a.usda@</World>)\n{\n}"), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			for _, with := range []bool{true, false} {
 				c, _ := call(t, with)
 				require.NoError(t, c.Workspace.WriteFile("a.usda", []byte(strings.Replace(tt.text, "BODY", "", 1))))
@@ -214,6 +214,7 @@ func TestNothingOutsideTheWorkspaceIsRead(t *testing.T) {
 			"an absolute path": secret, "a path upwards": strings.Repeat("../", 12) + secret[1:], "a link": "link.usda",
 		} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				c, r := call(t, with)
 				require.NoError(t, os.Symlink(secret, path.Join(c.Workspace.Real(), "link.usda")))
 				require.NoError(t, c.Workspace.WriteFile("a.usda", []byte(strings.Replace(stage, "BODY", "def \"x\" (references = @"+to+"@)\n{\n}", 1))))

@@ -20,6 +20,8 @@ type Event struct {
 	// Error is why, with Warning, TaskRetry and CallbackFailed.
 	Error string `json:"error,omitzero"`
 	Total int    `json:"total,omitzero"` // number of tasks, with RunStarted
+	// Progress is how much of the task's work is done, 0 to 1, with TaskProgress.
+	Progress float64 `json:"progress,omitzero"`
 }
 
 // EventKind is a closed list.
@@ -30,8 +32,9 @@ const (
 	TaskStarted    EventKind = "task.started"
 	TaskStdout     EventKind = "task.stdout"
 	TaskStderr     EventKind = "task.stderr"
-	TaskRetry      EventKind = "task.retry" // a try failed and another follows
-	TaskEnded      EventKind = "task.ended" // succeeded, failed or skipped: see TaskRun
+	TaskRetry      EventKind = "task.retry"    // a try failed and another follows
+	TaskProgress   EventKind = "task.progress" // at most once a hundredth, where the module can tell
+	TaskEnded      EventKind = "task.ended"    // succeeded, failed or skipped: see TaskRun
 	Warning        EventKind = "warning"
 	CallbackFailed EventKind = "callback.failed"
 	Trace          EventKind = "trace" // a line of the engine's own log, of a job that asked for it (debug)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -106,6 +107,35 @@ func TestWhatATaskMovesIsCountedOverAllItsTries(t *testing.T) {
 	run := engine.New(engine.Config{Modules: mods}).Run(t.Context(), in)
 	require.Equal(t, engine.Succeeded, run.Status)
 	require.Equal(t, []int64{200, 6}, []int64{run.Tasks[0].BytesIn, run.Tasks[0].BytesOut})
+}
+
+func TestHowFarATaskIsIsToldOnceAHundredth(t *testing.T) {
+	worker := modules.Define(modules.Spec{Name: "Work", Summary: "Works.", Example: "- module: Work\n"},
+		func(_ context.Context, c *modules.Call, _ struct{}) (struct{}, error) {
+			for _, done := range []float64{0.001, 0.01, 0.0105, 0.5, 0.2, math.NaN(), 7} {
+				c.Progress(done)
+			}
+			return struct{}{}, nil
+		})
+	var b bench
+	_, in := b.input(t, "tasks: [{module: Work}]")
+	mods, err := modules.NewRegistry(worker)
+	require.NoError(t, err)
+	run := engine.New(engine.Config{Modules: mods}).Run(t.Context(), in)
+	require.Equal(t, engine.Succeeded, run.Status)
+	require.Zero(t, run.Tasks[0].Progress, "of use while it runs")
+	var told, seen []float64
+	var reached engine.Reached
+	for _, ev := range b.events {
+		require.Equal(t, ev.Kind == engine.TaskProgress || ev.Kind == engine.TaskStarted || ev.Kind == engine.TaskEnded, reached.See(&ev), ev.Kind)
+		if ev.Kind == engine.TaskProgress {
+			told, seen = append(told, ev.Progress), append(seen, reached.Tasks[0].Progress)
+		}
+	}
+	require.Equal(t, []float64{0.01, 0.5, 1}, told)
+	require.Equal(t, told, seen)
+	require.False(t, reached.See(&engine.Event{Kind: engine.TaskProgress, Progress: 0.5}), "it is over")
+	require.False(t, reached.See(&engine.Event{Kind: engine.TaskProgress, Task: 3, Progress: 0.5}), "it has not begun")
 }
 
 // heard runs a document with Chatty and returns what its callbacks Tell said. Their log must not be written to.

@@ -22,20 +22,37 @@ func (r *Reached) See(ev *Event) bool {
 		run := *ev.TaskRun
 		run.Index = ev.Task
 		r.put(run)
+	case ev.Kind == TaskProgress:
+		return r.progress(ev)
 	default:
 		return false
 	}
 	return true
 }
 
-func (r *Reached) put(t TaskRun) {
+// progress takes in how far a task is that runs.
+func (r *Reached) progress(ev *Event) bool {
+	i, known := r.places()[ev.Task]
+	if !known || r.Tasks[i].Status != Running {
+		return false
+	}
+	r.Tasks[i].Progress = min(1, max(0, ev.Progress))
+	return true
+}
+
+// places is where the tasks are in Tasks, by index.
+func (r *Reached) places() map[int]int {
 	if r.at == nil {
 		r.at = make(map[int]int, len(r.Tasks)+1)
 		for i, t := range r.Tasks {
 			r.at[t.Index] = i
 		}
 	}
-	i, known := r.at[t.Index]
+	return r.at
+}
+
+func (r *Reached) put(t TaskRun) {
+	i, known := r.places()[t.Index]
 	if known {
 		r.Tasks[i] = t
 		return

@@ -62,6 +62,8 @@ type TaskRun struct {
 	// times how many.
 	Device     string  `json:"device,omitzero"`
 	GPUSeconds float64 `json:"gpuSeconds,omitzero"`
+	// Progress is how much of its work is done, 0 to 1, while it runs, where its module can tell.
+	Progress float64 `json:"progress,omitzero"`
 	// BytesIn and BytesOut are what it has fetched from buckets and sent to them, all tries together.
 	BytesIn  int64 `json:"bytesIn,omitzero"`
 	BytesOut int64 `json:"bytesOut,omitzero"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules"
@@ -98,6 +99,20 @@ func (s *taskScope) moved(in, out int64) {
 	s.run.BytesOut += out
 }
 
+// progress tells of the hundredths of a try's work that are done, each once.
+func (s *taskScope) progress(ctx context.Context) func(done float64) {
+	var mu sync.Mutex
+	told := 0 // guarded by mu
+	return func(done float64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if hundredths := int(100 * min(1, max(0, done))); hundredths > told {
+			told = hundredths
+			s.emit(ctx, Event{Kind: TaskProgress, Task: s.index, Name: s.run.Name, Module: s.task.Module, Progress: float64(hundredths) / 100})
+		}
+	}
+}
+
 // worthRetrying says whether the same task may do better next time. A pipeline's author who asked for retries
 // knows more than we do about an unclassified failure; what the props say won't change, nor what the machine has.
 func worthRetrying(ctx context.Context, err error) bool {
@@ -131,7 +146,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 		return nil, s.misrendered("props", err)
 	}
 	c := s.in.Call
-	c.Log, c.State, c.Moved = s.logger(), s, s.moved
+	c.Log, c.State, c.Moved, c.Progress = s.logger(), s, s.moved, s.progress(ctx)
 	c.Devices, c.Env = h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr

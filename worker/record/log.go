@@ -67,6 +67,9 @@ func (l *Log) Report(_ context.Context, ev engine.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.progress = l.trail.see(ev) || l.progress
+	if ev.Kind == engine.TaskProgress {
+		return // how far a task was is of use while it runs, and of none in its log
+	}
 	if ev.Kind == engine.TaskStdout || ev.Kind == engine.TaskStderr {
 		if l.waiting.Len()+len(ev.Line) > maxWaiting || l.taken+len(ev.Line) > maxLogBytes {
 			l.dropped++

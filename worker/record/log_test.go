@@ -43,6 +43,7 @@ func TestTheLogAndTheProgressAreReadableWhileTheJobRuns(t *testing.T) {
 			Name: "one", Module: "Shell", Status: engine.Succeeded, Output: map[string]any{"big": "output"},
 		}})
 		log.Report(t.Context(), engine.Event{Kind: engine.TaskStarted, Task: 3, Name: "two", Module: "Http"})
+		log.Report(t.Context(), engine.Event{Kind: engine.TaskProgress, Task: 3, Progress: 0.5})
 		log.Report(t.Context(), engine.Event{Kind: engine.Warning, Task: -1, Error: "mind the gap"})
 		require.Empty(t, linesOf(t, b, "j"))
 		time.Sleep(1500 * time.Millisecond)
@@ -52,11 +53,11 @@ func TestTheLogAndTheProgressAreReadableWhileTheJobRuns(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, record.Running, r.Status)
 		require.Equal(t, record.Executing, r.ProcessingState)
-		require.Equal(t, 25, r.PercentComplete)
+		require.Equal(t, 37, r.PercentComplete, "one of four, and half of another")
 		require.Equal(t, []string{"mind the gap"}, r.Warnings)
 		require.Equal(t, []engine.TaskRun{
 			{Name: "one", Module: "Shell", Status: engine.Succeeded},
-			{Index: 3, Name: "two", Module: "Http", Status: engine.Running},
+			{Index: 3, Name: "two", Module: "Http", Status: engine.Running, Progress: 0.5},
 		}, r.Tasks, "in the order they started, whatever stands between them in the document")
 		require.NoError(t, log.Close())
 	})

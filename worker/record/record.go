@@ -142,7 +142,7 @@ type Record struct {
 	// Diagnostics are, after a failure, the last 10 lines of the log.
 	Diagnostics []Diagnostic `json:"diagnosticEvents,omitzero"`
 
-	// PercentComplete is completed tasks × 100 / Total, 100 when the job has succeeded.
+	// PercentComplete is completed tasks, and what is done of those that run, × 100 / Total; 100 when the job has succeeded.
 	PercentComplete        int             `json:"percentComplete"`
 	ProcessingState        ProcessingState `json:"processingState"`
 	ProcessingStateMessage string          `json:"processingStateMessage,omitzero"`
@@ -239,11 +239,14 @@ func percent(s Status, total int, tasks []engine.TaskRun) int {
 	if total == 0 {
 		return 0
 	}
-	done := 0
+	done := 0.0
 	for _, t := range tasks {
+		if s == Running && t.Status == engine.Running {
+			done += t.Progress
+		}
 		if t.Status == engine.Succeeded || t.Status == engine.Skipped || (t.Status == engine.Failed && t.Soft) {
 			done++
 		}
 	}
-	return done * 100 / total
+	return int(done * 100 / float64(total))
 }

@@ -1,0 +1,110 @@
+package assetconverter_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/usdchecker"
+)
+
+// read is a GLB of the workspace, and what it holds.
+func read(t *testing.T, c *modules.Call, name string) glb.Measures {
+	t.Helper()
+	doc, err := glb.Open(c.Workspace, name, glb.Limits{})
+	require.NoError(t, err)
+	m, err := doc.Measure(t.Context())
+	require.NoError(t, err)
+	return m
+}
+
+func TestAGLBIsTheSameAfterUSDZ(t *testing.T) {
+	c := real(t)
+	for _, model := range []string{"hp-mixed-reality/left.glb", "generic-hand/left.glb"} {
+		data, err := os.ReadFile(filepath.Join(c.Tools.Folder, "npm/node_modules/@webxr-input-profiles/assets/dist/profiles", model))
+		require.NoError(t, err)
+		require.NoError(t, c.Workspace.WriteFile("in.glb", data))
+		convert(t, c, map[string]any{"src": "in.glb", "dest": "mid.usdz"})
+		out, err := usdchecker.Module.Run(t.Context(), c, map[string]any{"src": "mid.usdz"})
+		require.NoError(t, err)
+		require.Equal(t, true, out["valid"], "%v", out)
+		convert(t, c, map[string]any{"src": "mid.usdz", "dest": "out.glb"})
+		before, after := read(t, c, "in.glb"), read(t, c, "out.glb")
+		require.Equal(t, before.Triangles, after.Triangles)
+		require.Equal(t, before.Materials, after.Materials)
+		for i, size := range before.Bounds.Size() {
+			require.InDelta(t, size, after.Bounds.Size()[i], 0.01*size)
+		}
+	}
+}
+
+func TestAPLYKeepsItsColoursAndNormals(t *testing.T) {
+	c := real(t)
+	convert(t, c, map[string]any{"src": put(t, c, "PLY/float-color.ply"), "dest": "colours.glb"})
+	convert(t, c, map[string]any{"src": put(t, c, "PLY/Wuson.ply"), "dest": "normals.glb"})
+	for name, semantic := range map[string]string{"colours.glb": "COLOR_0", "normals.glb": "NORMAL"} {
+		doc, err := glb.Open(c.Workspace, name, glb.Limits{})
+		require.NoError(t, err)
+		require.Contains(t, doc.Meshes[0].Primitives[0].Attributes, semantic)
+	}
+}
+
+func TestAnimationsAreKeptOrLeftOut(t *testing.T) {
+	c := real(t)
+	src := put(t, c, "FBX/animation_with_skeleton.fbx")
+	for _, to := range []string{"glb", "fbx", "usdz"} {
+		require.Positive(t, convert(t, c, map[string]any{"src": src, "dest": "a." + to})["animations"], to)
+		require.Zero(t, convert(t, c, map[string]any{"src": src, "dest": "b." + to, "config": map[string]any{"animations": false}})["animations"], to)
+	}
+}
+
+func TestAGLBThatBreaksTheRulesIsRefusedByTheRule(t *testing.T) {
+	c := real(t)
+	src := put(t, c, "glTF2/BoxBadNormals-glTF-Binary/BoxBadNormals.glb")
+	refuse(t, c, map[string]any{"src": src, "dest": "out.gltf"}, "breaks the rules of glTF: Vector3 at accessor indices 0..2 is not of unit length: 0. (ACCESSOR_VECTOR3_NON_UNIT")
+}
+
+func TestAnOBJHasItsPicturesBeside(t *testing.T) {
+	c := real(t)
+	convert(t, c, map[string]any{"src": put(t, c, spider()...), "dest": "out/new spider.obj"})
+	materials, err := c.Workspace.ReadFile("out/new spider.mtl")
+	require.NoError(t, err)
+	pictures, err := c.Workspace.Glob("out/*.jpg")
+	require.NoError(t, err)
+	require.Len(t, pictures, 4)
+	for _, p := range pictures {
+		require.True(t, bytes.Contains(materials, []byte(filepath.Base(p))), p)
+	}
+}
+
+func TestEveryKindThatAssimpReadsIsConverted(t *testing.T) {
+	c := real(t)
+	for file, triangles := range map[string]int{
+		"3MF/box.3mf": 12, "OFF/Cube.off": 12, "AC/Wuson.ac": 3732, "X/test.x": 12, "LWO/LWO2/boxuv.lwo": 12, "BLEND/box.blend": 12, "MD2/faerie.md2": 0, "DXF/wuson.dxf": 0,
+	} {
+		out := convert(t, c, map[string]any{"src": put(t, c, file), "dest": "out.glb", "config": map[string]any{"allow_missing_textures": true}})
+		require.Contains(t, out["converter"], "assimp", file)
+		if triangles > 0 {
+			require.EqualValues(t, triangles, out["triangles"], file)
+		}
+		require.Equal(t, strings.ToLower(strings.TrimPrefix(filepath.Ext(file), ".")), out["from"])
+	}
+}
+
+func TestAssimpReadsTheDAEThatBlenderCannot(t *testing.T) {
+	c := real(t)
+	for _, file := range []string{"cube_tristrips.dae", "ConcavePolygon.dae", "teapots.DAE"} {
+		put(t, c, "Collada/"+file)
+		require.NoError(t, c.Workspace.Rename(file, "a/b/"+file)) // one names its pictures by ../
+		out := convert(t, c, map[string]any{"src": "a/b/" + file, "dest": "out.glb", "config": map[string]any{"allow_missing_textures": true}})
+		require.Contains(t, out["converter"], "assimp", file)
+		require.Contains(t, out["warnings"].([]any)[0], "Blender could not read it, and assimp did")
+	}
+	convert(t, c, map[string]any{"src": put(t, c, "Collada/cube_tristrips.dae"), "dest": "out.usdz"})
+}

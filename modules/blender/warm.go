@@ -1,0 +1,194 @@
+package blender
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/millrace/millrace/modules/proc"
+)
+
+// maxUses is how many requests one Blender answers before another takes its place: what importers leak goes with it.
+const maxUses = 200
+
+// A Warm keeps a Blender running from one request to the next: it takes a second to start, and a small file a tenth of that. The
+// scene is emptied in between. It belongs to one job: nothing of another may be in its memory. It starts one when it is first asked.
+// All methods may be called from any goroutine; requests wait for each other.
+type Warm struct {
+	turn chan struct{} // holds a token: who took it may use p
+	p    *process      // nil where none runs
+}
+
+// NewWarm makes one. Close it after use.
+func NewWarm() *Warm {
+	w := &Warm{turn: make(chan struct{}, 1)}
+	w.turn <- struct{}{}
+	return w
+}
+
+// Close ends the Blender, and waits for it.
+func (w *Warm) Close() {
+	<-w.turn
+	defer func() { w.turn <- struct{}{} }()
+	w.end()
+}
+
+// end ends the one that runs; the turn is the caller's.
+func (w *Warm) end() {
+	if w.p != nil {
+		w.p.end()
+		w.p = nil
+	}
+}
+
+// ask makes a request of the Blender that runs, or of a new one. One that fails in another way than by refusing is ended.
+func (w *Warm) ask(ctx context.Context, b Blender, line []byte) (answer []byte, stats proc.Stats, err error) {
+	began := time.Now()
+	select {
+	case <-w.turn:
+		defer func() { w.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, stats, context.Cause(ctx)
+	}
+	if w.p != nil && (w.p.uses >= maxUses || w.p.gone()) {
+		w.end()
+	}
+	if w.p == nil {
+		if w.p, err = b.start(context.WithoutCancel(ctx)); err != nil {
+			return nil, stats, err
+		}
+	}
+	w.p.uses++
+	if answer, err = w.p.ask(ctx, line); err != nil {
+		stats = w.p.end()
+		w.p = nil
+	}
+	stats.Elapsed = time.Since(began)
+	return answer, stats, err
+}
+
+// A process is a Blender that runs.
+type process struct {
+	stdin   *os.File
+	answers *bufio.Reader
+	cancel  context.CancelFunc
+	own     string // its folder
+	uses    int
+
+	done  chan struct{} // closed when it is gone, and the fields below are set
+	stats proc.Stats
+	err   error
+}
+
+// start starts a Blender, which runs until it is ended or ctx is.
+func (b Blender) start(ctx context.Context) (*process, error) {
+	cmd, limits, err := b.command(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := cmd.Dir
+	in, stdin, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(own))
+	}
+	out, stdout, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), stdin.Close(), os.RemoveAll(own))
+	}
+	said := &tail{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, stdout, b.stderr(said)
+	ctx, cancel := context.WithCancel(ctx)
+	p := &process{stdin: stdin, answers: bufio.NewReader(out), cancel: cancel, own: own, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		exit, err := b.Exec.Run(ctx, cmd)
+		p.stats = exit.Stats
+		if p.err = failure(exit, limits, said.last()); err != nil {
+			p.err = fmt.Errorf("run Blender: %w", err)
+		}
+		_ = errors.Join(in.Close(), stdout.Close()) // the reader of answers meets their end
+	}()
+	return p, nil
+}
+
+func (p *process) gone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// ask writes a request and reads its answer. Where that takes too long the process is ended.
+func (p *process) ask(ctx context.Context, line []byte) ([]byte, error) {
+	stop := context.AfterFunc(ctx, p.cancel)
+	defer stop()
+	_, err := p.stdin.Write(append(line, '\n'))
+	var answer []byte
+	if err == nil {
+		answer, err = p.line()
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err == nil {
+		return answer, nil
+	}
+	p.cancel()
+	<-p.done
+	if p.err != nil && !errors.Is(p.err, context.Canceled) {
+		return nil, p.err
+	}
+	return nil, fmt.Errorf("Blender gave no answer: %w", err)
+}
+
+func (p *process) line() ([]byte, error) {
+	var all []byte
+	for {
+		part, err := p.answers.ReadSlice('\n')
+		if all = append(all, part...); len(all) > maxAnswer {
+			return nil, errLong
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return all, err
+		}
+	}
+}
+
+var errLong = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
+
+// end ends the process, and returns what it used.
+func (p *process) end() proc.Stats {
+	_ = p.stdin.Close() // which it ends upon by itself, were it not busy
+	p.cancel()
+	<-p.done
+	_ = os.RemoveAll(p.own)
+	return p.stats
+}
+
+// once makes one request of a Blender of its own.
+func (b Blender) once(ctx context.Context, line []byte) ([]byte, proc.Stats, error) {
+	cmd, limits, err := b.command(ctx)
+	if err != nil {
+		return nil, proc.Stats{}, err
+	}
+	defer os.RemoveAll(cmd.Dir)
+	answers, said := &limited{most: maxAnswer}, &tail{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(append(line, '\n')), answers, b.stderr(said)
+	exit, err := b.Exec.Run(ctx, cmd)
+	if err != nil {
+		return nil, exit.Stats, fmt.Errorf("run Blender: %w", err)
+	}
+	if err := failure(exit, limits, said.last()); err != nil {
+		return nil, exit.Stats, err
+	}
+	if answers.over {
+		return nil, exit.Stats, errLong
+	}
+	return answers.text, exit.Stats, nil
+}
