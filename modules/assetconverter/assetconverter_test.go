@@ -21,12 +21,20 @@ import (
 // models is where Debian's assimp-testmodels lie.
 const models = "/usr/share/assimp/models"
 
+// warm is the Blender of all tests.
+var warm = sync.OnceValue(blender.NewWarm)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	warm().Close()
+	os.Exit(code)
+}
+
 // real is a call that runs the real tools.
 func real(t *testing.T) *modules.Call {
 	t.Helper()
 	c, _ := moduletest.Call(t)
-	c.Exec, c.Tools, c.Blender = &proc.Local{}, moduletest.Tools(t), blender.NewWarm()
-	t.Cleanup(c.Blender.Close)
+	c.Exec, c.Tools, c.Blender = &proc.Local{}, moduletest.Tools(t), warm()
 	return c
 }
 

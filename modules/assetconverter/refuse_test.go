@@ -194,7 +194,7 @@ func TestBlenderReadsWhatFBX2glTFCannot(t *testing.T) {
 
 func TestAToolThatIsMissingIsASentence(t *testing.T) {
 	c := real(t)
-	c.Tools = &tool.Set{Path: "/nowhere", Folder: t.TempDir()}
+	c.Tools, c.Blender = &tool.Set{Path: "/nowhere", Folder: t.TempDir()}, nil
 	for file, name := range map[string]string{"OBJ/box.obj": "Blender", "FBX/box.fbx": "FBX2glTF", "3DS/fels.3ds": "assimp"} {
 		refuse(t, c, map[string]any{"src": put(t, c, file), "dest": "out.glb"}, name+" is missing")
 	}
