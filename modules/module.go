@@ -124,9 +124,12 @@ type Call struct {
 	State          State
 	Tools          *tool.Set    // external programs of this machine, by what Spec.Tools says
 	Devices        []gpu.Device // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	GPU            gpu.Need     // what the task asked for, by itself or by its module's Spec
 	Clouds         cloud.Access // how to reach the operator's clouds
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.
+	Models func(ctx context.Context, file string) (io.ReadCloser, error)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.
 	Moved func(in, out int64)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/millrace/millrace/modules/fault"
 )
 
 // A Description says how a picture becomes a model's input, and what its output means: NAME.yaml beside NAME.onnx.
@@ -158,26 +160,28 @@ func (d *Description) Fits(g *Graph) error {
 			known = false
 		}
 	}
-	return d.fitsClasses(int(classes), known && len(out.Dims) > 1)
+	if !known || len(out.Dims) < 2 {
+		return nil
+	}
+	return d.FitsClasses(int(classes))
 }
 
 // MaxClasses is how many classes a model may tell apart.
 const MaxClasses = 100_000
 
-func (d *Description) fitsClasses(n int, known bool) error {
+// FitsClasses returns why a model can't have so many classes; nil where it can.
+func (d *Description) FitsClasses(n int) error {
 	switch {
-	case !known:
-		return nil
 	case n > MaxClasses || n < 2:
-		return fmt.Errorf("its output has %d values, and a classifier has 2 to %d classes", n, MaxClasses)
+		return fault.As(fault.Permanent, fmt.Errorf("its output has %d values, and a classifier has 2 to %d classes", n, MaxClasses))
 	case len(d.Labels) > 0 && len(d.Labels) != n:
-		return fmt.Errorf("it has %d classes, and its description %d labels", n, len(d.Labels))
+		return fault.As(fault.Permanent, fmt.Errorf("it has %d classes, and its description %d labels", n, len(d.Labels)))
 	}
 	return nil
 }
 
-// Name is the readable name of a class; empty where it has none.
-func (d *Description) Name(class int) string {
+// ClassName is the readable name of a class; empty where it has none.
+func (d *Description) ClassName(class int) string {
 	if class < len(d.Labels) {
 		return d.Labels[class]
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules/debug"
 	"github.com/millrace/millrace/modules/findasset"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imageinfer"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/now"
@@ -36,6 +37,7 @@ func Modules() []modules.Module {
 		debug.Module,
 		findasset.Module,
 		httpcall.Module,
+		imageinfer.Module,
 		imagemagick.Module,
 		kafka.Module,
 		now.Module,
@@ -64,7 +66,6 @@ func PlannedNames() []string {
 		"FFmpeg",
 		"GlTFConverter",
 		"GlbHtmlEmbed",
-		"ImageInfer",
 		"MeshOptimizer",
 		"ViewerMigration",
 		"VntanaGatherDetails",
