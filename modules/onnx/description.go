@@ -71,7 +71,7 @@ func ParseDescription(text []byte) (d *Description, err error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(d); err != nil {
-		return nil, fmt.Errorf("it is no description of a model: %s", clip(strings.TrimPrefix(err.Error(), "yaml: ")))
+		return nil, fmt.Errorf("it is no description of a model: %s", strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "yaml: ")), " "))
 	}
 	return d, d.complete()
 }
