@@ -107,7 +107,7 @@ func OpenUSD() Tool {
 func ONNXRuntime() Tool {
 	return Tool{
 		Name:     "ONNX Runtime",
-		Programs: []string{"onnxruntime/bin/python"},
+		Programs: []string{"onnxruntime-gpu/bin/python", "onnxruntime/bin/python"},
 		Version: []string{"-I", "-c", "from importlib.metadata import packages_distributions as p, version\n" +
 			"print(version(p()['onnxruntime'][0]))"},
 		Pattern: `^(\d+\.\d+\.\d+)`,
