@@ -44,7 +44,9 @@ func TestWhatIsDueIsWorkAndAskedForOnceAMinuteAtMost(t *testing.T) {
 			require.Equal(t, 1, watched(2*time.Minute).Work)
 			fails.Store(true)
 			require.Equal(t, 1, watched(10*time.Minute).Work, "an error makes nothing of it")
+			require.Zero(t, watched(time.Hour).Work, "a store that never answers again keeps no pod")
 			fails.Store(false)
+			require.Equal(t, 1, watched(2*time.Minute).Work)
 			due.Store(false)
 			require.Zero(t, watched(2*time.Minute).Work)
 

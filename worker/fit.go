@@ -23,6 +23,7 @@ func (a *attempt) release(ctx context.Context, class string, delay time.Duration
 	if q := a.classQueue(class); q != nil {
 		if err := a.sendOn(ctx, q, class); err != nil {
 			a.log.WarnContext(ctx, "message not sent on", "class", class, "err", err)
+			why += "; the queue of class " + class + " does not take it: " + err.Error()
 		} else {
 			a.log.InfoContext(ctx, "message released", "class", class, "err", why)
 			return released
@@ -149,8 +150,8 @@ func (a *attempt) classQueue(class string) *queue.Queue {
 	return a.worker.cfg.Classes[class]
 }
 
-// sendOn puts the message into another queue and deletes it here. A crash between the two leaves both, and their
-// common job ID lets one of them run.
+// sendOn puts the message into another queue and deletes it here. A crash between the two leaves both, of one job ID: what comes
+// after the job's end runs nothing; where two workers have them at once both run it, and the first to end counts.
 func (a *attempt) sendOn(ctx context.Context, q *queue.Queue, class string) error {
 	d, ok := a.job.Forward(a.lease.Message, class)
 	if !ok {

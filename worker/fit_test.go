@@ -8,7 +8,9 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -188,9 +190,10 @@ func TestAJobThatCannotBeSentOnStaysWhereItIs(t *testing.T) {
 	q, err := queue.New(queue.Config{Driver: shut{driver}, Visibility: time.Second})
 	require.NoError(t, err)
 	p.cfg.Classes = map[string]*queue.Queue{"gpu": q}
-	p.send(map[string]any{"pipeline": "p", "class": "gpu"})
+	id := p.send(map[string]any{"pipeline": "p", "class": "gpu"})
 	p.run()
 	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
+	require.Contains(t, p.load(id).Message, "this worker has no such label; the queue of class gpu does not take it: the queue is gone")
 }
 
 func TestALabelThatNoJobCouldNameIsRefused(t *testing.T) {
@@ -303,4 +306,63 @@ func TestAJobIsStoppedBeforeItsQueueTakesTheMessageBack(t *testing.T) {
 	r := p.load(id)
 	require.Equal(t, record.Dead, r.Status, "it counts as an attempt")
 	require.Contains(t, r.Message, "for as long as its queue lets a message be held (5m0s, less 5m0s to settle it)")
+}
+
+// A worker that dies after it has sent a message on, and before it has deleted it, has another send it once more.
+func TestOfTwoCopiesOfAJobThatWasSentOnOneCounts(t *testing.T) {
+	t.Parallel()
+	both := make(chan struct{})
+	var p *plant
+	p = newPlant(t, func(ctx context.Context, dir string, req *launch.Request) *engine.Run {
+		if p.runs.Load() == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-ctx.Done():
+		}
+		return succeed(ctx, dir, req)
+	})
+	heavy, q := classQueue(t)
+	light := p.cfg
+	light.Labels, light.Classes = map[string]string{"class": "light"}, map[string]*queue.Queue{"heavy": q}
+	p.cfg.Labels = map[string]string{"class": "heavy"}
+	id := p.send(map[string]any{"pipeline": "p", "class": "heavy"})
+	crash := light
+	crash.Feed = feedOn(t, unanswered{p.driver})
+	light.ExitWhenIdle = 2 * time.Second // until the lease is over
+	for _, cfg := range []worker.Config{crash, light} {
+		w, err := worker.New(cfg)
+		require.NoError(t, err)
+		require.NoError(t, w.Run(t.Context(), t.Context()))
+	}
+	require.Zero(t, p.depth())
+	d, err := heavy.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Depth{Visible: 2}, d)
+	var wg sync.WaitGroup
+	for _, name := range []string{"w1", "w2"} {
+		cfg := p.cfg
+		cfg.Name, cfg.Slots, cfg.Feed = name, 1, feedOn(t, heavy)
+		w, err := worker.New(cfg)
+		require.NoError(t, err)
+		wg.Go(func() {
+			if err := w.Run(t.Context(), t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, record.Succeeded, p.load(id).Status)
+	require.EqualValues(t, 2, p.runs.Load())
+	d, err = heavy.Depth(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, d)
+}
+
+// An unanswered driver deletes nothing: its worker is dead by then.
+type unanswered struct{ *localqueue.Driver }
+
+func (unanswered) Ack(_ context.Context, rs []queue.Receipt) []error {
+	return slices.Repeat([]error{queue.ErrLeaseLost}, len(rs))
 }

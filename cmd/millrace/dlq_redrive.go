@@ -152,7 +152,8 @@ func again(b queue.Buried) (queue.Draft, error) {
 	mark := hex.EncodeToString(sum[:6])
 	draft := queue.Draft{Body: b.Body, Attributes: maps.Clone(b.Attributes), Group: b.Group, Key: "again-" + hex.EncodeToString(sum[:16])}
 	delete(draft.Attributes, localqueue.JobID)
-	own, err := job.Decode(queue.Message{ID: b.ID, Body: b.Body, Attributes: b.Attributes})
+	job.ForgetForward(draft.Attributes) // it would give the job the ID that it had
+	own, err := job.Decode(queue.Message{ID: b.ID, Body: b.Body, Attributes: draft.Attributes})
 	if err != nil || own.ID == job.SafeID(b.ID) {
 		return draft, nil // it is no job, or has the message's ID, which is new anyway
 	}

@@ -103,6 +103,9 @@ func TestDoctorSaysWhyAClusterCanNotBeAsked(t *testing.T) {
 	}{
 		{"no such context", "{token: t0ken}", "--context", "test", `the kubeconfig has no context "test"; it has prod, broken`, 2},
 		{"no such user", "{token: t0ken}", "--context", "broken", `names the cluster "c" and the user "nobody"`, 2},
+		{"in another's name", "{token: t0ken, as: admin}", "--context", "prod", `the kubeconfig has as for the user "u", which is not supported`, 2},
+		{"a password", "{username: a, password: b}", "--context", "prod", `the kubeconfig has password for the user "u"`, 2},
+		{"a key that is cut short", "{client-key-data: x}", "--context", "prod", "a certificate or key in the kubeconfig is no base64", 2},
 		{"a token that ended", "{token: old}", "--context", "prod", "Unauthorized (401)", 1},
 		{"a program that fails", "{exec: {command: \"false\"}}", "--context", "prod", "for a token: exit code 1", 1},
 		{"a program that is not there", "{exec: {command: no-such-program}}", "--context", "prod", "ask no-such-program, which the kubeconfig names, for a token", 1},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -15,6 +16,9 @@ func Described(r *record.Record) string {
 	describe(newScreen(&b), r)
 	return b.String()
 }
+
+// Again is a buried message as `millrace dlq redrive` sends it.
+func Again(b queue.Buried) (queue.Draft, error) { return again(b) }
 
 // ConfigTable is the README's table of all that `millrace work` can be told.
 func ConfigTable() string {

@@ -31,12 +31,16 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 	}
 	for _, text := range c.ClassQueues {
 		class, ref, ok := strings.Cut(text, "=")
+		class = strings.ToLower(class) // as what a job requires is compared
+		_, twice := c.classes[class]
 		r, err := parseQueue(ref)
 		switch {
 		case !ok || class == "":
 			errs = append(errs, fmt.Errorf("%s: %q is not class=queue; write it like gpu=sqs:gpu-jobs", from("class-queues"), text))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", from("class-queues"), err))
+		case twice:
+			errs = append(errs, fmt.Errorf("%s: class %s has two queues", from("class-queues"), class))
 		}
 		c.classes[class] = r
 	}

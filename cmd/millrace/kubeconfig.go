@@ -47,6 +47,7 @@ type kubeCluster struct {
 		CA         string `json:"certificate-authority-data"`
 		ServerName string `json:"tls-server-name"`
 		Insecure   bool   `json:"insecure-skip-tls-verify"`
+		Proxy      string `json:"proxy-url"`
 	} `json:"cluster"`
 	folder string // of its file
 }
@@ -61,6 +62,9 @@ type kubeUser struct {
 		Token           string    `json:"token"`
 		TokenFile       string    `json:"tokenFile"`
 		Exec            *kubeExec `json:"exec"`
+		As              string    `json:"as"`
+		Provider        any       `json:"auth-provider"`
+		Password        string    `json:"password"`
 	} `json:"user"`
 	folder string
 }
@@ -155,6 +159,9 @@ func (k *kubeconfig) api(name string) (api kubernetes.API, namespace string, err
 }
 
 func (k *kubeCluster) into(api *kubernetes.API) (err error) {
+	if k.Cluster.Proxy != "" {
+		return fmt.Errorf("the kubeconfig has proxy-url for the cluster %q, which is not supported: set HTTPS_PROXY", k.Name)
+	}
 	api.URL, api.ServerName, api.Insecure = k.Cluster.Server, k.Cluster.ServerName, k.Cluster.Insecure
 	api.CA, err = kubeBytes(k.folder, k.Cluster.CA, k.Cluster.CAFile)
 	return err
@@ -162,6 +169,11 @@ func (k *kubeCluster) into(api *kubernetes.API) (err error) {
 
 func (k *kubeUser) into(api *kubernetes.API) (err error) {
 	u := &k.User
+	for name, given := range map[string]bool{"as": u.As != "", "auth-provider": u.Provider != nil, "password": u.Password != ""} {
+		if given { // without it we would look as somebody else
+			return fmt.Errorf("the kubeconfig has %s for the user %q, which is not supported: use a token, a certificate or exec", name, k.Name)
+		}
+	}
 	if api.Certificate, err = kubeBytes(k.folder, u.Certificate, u.CertificateFile); err != nil {
 		return err
 	}
@@ -183,7 +195,11 @@ func (k *kubeUser) into(api *kubernetes.API) (err error) {
 func kubeBytes(folder, text, file string) ([]byte, error) {
 	switch {
 	case text != "":
-		return base64.StdEncoding.DecodeString(text)
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, errors.New("a certificate or key in the kubeconfig is no base64")
+		}
+		return b, nil
 	case file != "":
 		return os.ReadFile(beside(folder, file))
 	}

@@ -77,6 +77,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not now", http.StatusServiceUnavailable)
 		return
 	}
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush() // a job waits a minute for the beginning of an answer, and 30 for its end
 	select {
 	case <-open:
 	case <-r.Context().Done(): // its pod is gone
@@ -120,12 +122,27 @@ func (g *gate) release(pods ...string) {
 	}
 }
 
+// zero waits until KEDA has put a class to zero: a Deployment that is new has one pod at first, which would take a message.
+func (m *mill) zero(limit time.Duration, class string) {
+	m.t.Helper()
+	m.await(limit, "KEDA to put class "+class+" to zero", func() bool {
+		return mustKubectl(m.t, nil, "-n", m.name, "get", "deployment", "millrace-"+class, "-o", "jsonpath={.spec.replicas}") == "0" &&
+			len(m.allPods("millrace/class="+class)) == 0
+	})
+}
+
 // busy waits until n jobs are held. One that is over by then has failed.
 func (m *mill) busy(limit time.Duration, g *gate, n int, ids []string) {
 	m.t.Helper()
+	began := time.Now()
 	m.await(limit, fmt.Sprintf("%d busy pods", n), func() bool {
 		for _, r := range m.finals(ids) {
 			require.Equal(m.t, record.Succeeded, r.Status, r.Message)
+		}
+		if time.Since(began) > limit {
+			for _, r := range m.records(ids) {
+				m.t.Logf("job %s: %s %s, attempts %+v", r.ID, r.Status, r.Message, r.Attempts)
+			}
 		}
 		return len(g.holding()) == n
 	})

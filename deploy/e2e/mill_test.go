@@ -49,6 +49,7 @@ import (
 type plan struct {
 	overlay    string            // below deploy/overlays
 	queue      string            // where the messages of class light are: sqs or cos
+	elastic    bool              // SQS is ElasticMQ: fauxqs goes on to count as in flight what is due again, until somebody receives
 	gpu        bool              // class gpu is there too, run by the image of class light; its queue is of the same kind
 	components []string          // below deploy/components
 	pipelines  map[string]string // by name; hello is there always
@@ -82,6 +83,9 @@ type mill struct {
 func newMill(t *testing.T, name string, p plan) *mill {
 	t.Helper()
 	sqsServer, s3Server := servertest.Fauxqs(t), servertest.Versitygw(t)
+	if p.elastic {
+		sqsServer = servertest.ElasticMQ(t)
+	}
 	name = "e2e-" + name
 	m := &mill{
 		t: t, plan: p, name: name, sqs: doorTo(t, sqsServer), s3: doorTo(t, s3Server),

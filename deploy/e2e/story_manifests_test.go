@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 
 // What knows kustomize, Helm and the types is a module of its own: its tests are run here, where there is an API server.
 func TestNobodyRefusesTheManifests(t *testing.T) {
+	t.Parallel()
 	millrace := filepath.Join(t.TempDir(), "millrace")
 	_, err := command(t.Context(), buildTime, "go", "build", "-trimpath", "-buildvcs=false", "-tags=disable_grpc_modules", "-o", millrace, "../../cmd/millrace")
 	require.NoError(t, err)
@@ -24,7 +26,7 @@ func TestNobodyRefusesTheManifests(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		for _, namespace := range []string{"millrace", "millrace-dev"} {
-			_, err := command(t.Context(), podTime, "kubectl", "--kubeconfig", strings.TrimSpace(config), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+			_, err := command(context.WithoutCancel(t.Context()), podTime, "kubectl", "--kubeconfig", strings.TrimSpace(config), "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 			require.NoError(t, err)
 		}
 	})

@@ -31,7 +31,7 @@ func TestABrokerThatDoesNotAnswerScalesNothing(t *testing.T) {
 		patches: []object{oneByOne, atMostTwo, oneSlot},
 	})
 	m.apply()
-	m.idle(2 * time.Minute)
+	m.zero(2*time.Minute, "light")
 	ids := m.send(queued, gated, nil)
 	m.busy(90*time.Second, g, 2, ids)
 	m.await(30*time.Second, "both scalers to know", func() bool {

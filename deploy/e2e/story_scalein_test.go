@@ -40,11 +40,12 @@ type scaleIn struct {
 	stay []string // the addresses of the pods that keep their job
 }
 
+// newScaleIn has its queue in a bucket: fauxqs hands messages to the long polls of pods that have just gone.
 func newScaleIn(t *testing.T, name string) *scaleIn {
 	t.Helper()
 	g := newGate(t)
 	return &scaleIn{gate: g, mill: newMill(t, name, plan{
-		overlay: "dev", queue: "sqs", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed()},
+		overlay: "dev", queue: "cos", pipelines: map[string]string{gated: g.pipeline()}, settings: []string{g.allowed()},
 		patches: []object{oneByOne, oneSlot},
 	})}
 }
@@ -60,6 +61,9 @@ func TestBusyPodsSurviveAScaleIn(t *testing.T) {
 	sides := []*scaleIn{newScaleIn(t, "scale-in-a"), newScaleIn(t, "scale-in-b")} // two at a time: most of it is waiting
 	for _, s := range sides {
 		s.apply()
+	}
+	for _, s := range sides {
+		s.zero(2*time.Minute, "light")
 	}
 	survived, took := 0, []time.Duration{}
 	for range tries / len(sides) {

@@ -50,7 +50,7 @@ func TestTwoScalersAnswerTheSame(t *testing.T) {
 		patches: []object{oneByOne, atMostTwo, oneSlot},
 	})
 	m.apply()
-	m.idle(2 * time.Minute)
+	m.zero(2*time.Minute, "light")
 	asked := 0
 	same := func(want int64) {
 		t.Helper()
@@ -95,7 +95,7 @@ func TestAnIdleScalerCostsNothing(t *testing.T) {
 	m.plan.patches = append(m.plan.patches, alsoWatch(m.refs["light"], unasked))
 	count := newCounter(t, m.sqs)
 	m.apply()
-	m.idle(2 * time.Minute)
+	m.zero(2*time.Minute, "light")
 
 	before, _ := count.of(m.name + "-light")
 	began := time.Now()

@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	meta1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -42,7 +41,7 @@ const anyUID = 1000680000
 // A server is the API server that KUBECONFIG names. What it is sent is a dry run, but for what the rest needs to be there.
 type server struct {
 	objects dynamic.Interface
-	kinds   meta.RESTMapper
+	kinds   *restmapper.DeferredDiscoveryRESTMapper
 
 	mu       sync.Mutex
 	warnings []string // guarded by mu
@@ -77,7 +76,7 @@ func connect(t *testing.T) *server {
 	return s
 }
 
-func mapper(t *testing.T, config *rest.Config) meta.RESTMapper {
+func mapper(t *testing.T, config *rest.Config) *restmapper.DeferredDiscoveryRESTMapper {
 	t.Helper()
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	require.NoError(t, err)
@@ -123,8 +122,21 @@ func (s *server) define(t *testing.T) {
 			o := &object{}
 			require.NoError(t, yaml.Unmarshal(text, &o.Object))
 			require.NoError(t, s.send(t.Context(), o, true), file)
+			s.await(t, o)
 		}
 	}
+}
+
+// await waits until the server serves the kind that was defined.
+func (s *server) await(t *testing.T, definition *object) {
+	t.Helper()
+	spec := definition.Object["spec"].(map[string]any)
+	kind := schema.GroupKind{Group: spec["group"].(string), Kind: spec["names"].(map[string]any)["kind"].(string)}
+	require.Eventually(t, func() bool {
+		s.kinds.Reset()
+		_, err := s.kinds.RESTMapping(kind)
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "%v", kind)
 }
 
 // charts are values that together have all of the chart's templates make something.
@@ -286,17 +298,21 @@ func TestTheAPIServerRefusesNothing(t *testing.T) {
 // runtime class that NVIDIA's operator brings.
 func (s *server) prepare(t *testing.T, made map[string][]*object) {
 	t.Helper()
-	for _, kind := range []string{"Namespace", "ServiceAccount"} {
-		done := map[string]bool{}
-		for _, where := range []string{"overlays/kubernetes", "overlays/dev"} {
-			for _, o := range of(made[where], kind) {
-				if key := o.GetNamespace() + "/" + o.GetName(); !done[key] {
-					done[key] = true
-					require.NoError(t, s.send(t.Context(), o, true), key)
-				}
+	done := map[string]bool{}
+	create := func(objects []*object) {
+		for _, o := range objects {
+			if key := o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName(); !done[key] {
+				done[key] = true
+				require.NoError(t, s.send(t.Context(), o, true), key)
 			}
 		}
-		require.NotEmpty(t, done, kind)
+	}
+	for _, where := range []string{"overlays/kubernetes", "overlays/dev"} {
+		create(of(made[where], "Namespace"))
+	}
+	require.NotEmpty(t, done)
+	for _, objects := range made {
+		create(of(objects, "ServiceAccount"))
 	}
 	nvidia := &object{Object: map[string]any{"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "nvidia"}}
 	nvidia.SetName("nvidia")

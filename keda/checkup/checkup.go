@@ -222,6 +222,13 @@ func (v *verdict) warn(remedy, format string, args ...any) {
 	v.survey.add(v.of, v.check, queue.Warning, fmt.Sprintf(format, args...), remedy)
 }
 
+// unsure says that the check can't be called good: what it looks at could not be seen, which is said elsewhere.
+func (v *verdict) unsure(unseen ...string) {
+	for _, what := range unseen {
+		v.wrong = v.wrong || v.survey.unseen[what]
+	}
+}
+
 // check runs a look at something; good is said where it found nothing wrong, and nothing where that is empty.
 func (s *survey) check(of, check, good string, look func(v *verdict)) {
 	v := &verdict{survey: s, of: of, check: check}

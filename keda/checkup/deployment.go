@@ -49,8 +49,12 @@ func (s *survey) lookAtDeployment(d *deployment) {
 // lookAtGrace holds the pod's grace against that of its jobs.
 func (s *survey) lookAtGrace(of string, d *deployment) {
 	grace := s.Grace
-	if text := s.vars[d.Metadata.Name]["MILLRACE_GRACE"].value; text != "" {
-		if set, err := time.ParseDuration(text); err == nil {
+	told, known := s.vars[d.Metadata.Name]["MILLRACE_GRACE"]
+	if told.secret || !known && s.unseen["ConfigMaps"] {
+		return // what can't be seen may say it
+	}
+	if told.value != "" {
+		if set, err := time.ParseDuration(told.value); err == nil {
 			grace = set
 		}
 	}

@@ -100,6 +100,10 @@ func TestEveryFaultOfScalingIsNamed(t *testing.T) {
 			onSQS(c, "light", nil)
 			triggerOf(c, "light")["authenticationRef"] = object{"name": "millrace-sqs"}
 		}, "ScaledObject millrace-light", queue.Bad, "there is no TriggerAuthentication millrace-sqs"},
+		{"a trigger that authenticates by what lies elsewhere", func(c *cluster) {
+			onSQS(c, "light", nil)
+			triggerOf(c, "light")["authenticationRef"] = object{"name": "all", "kind": "ClusterTriggerAuthentication"}
+		}, "ScaledObject millrace-light", queue.Warning, "authenticates by ClusterTriggerAuthentication all, which is not looked at"},
 	})
 }
 
@@ -213,6 +217,17 @@ func TestEveryFaultOfTheScalerIsNamed(t *testing.T) {
 			at(c.of("Deployment", "millrace-gpu"), "spec", "template", "metadata", "labels")["millrace/class"] = "cuda"
 		}, "Scaler", queue.Bad, `pods of millrace-gpu are of class "cuda", and ScaledObject millrace-gpu asks for "gpu": their jobs don't count`},
 		{"it counts another queue", func(c *cluster) { at(c.of("ConfigMap", "millrace-queues"), "data")["heavy"] = "sqs:heavy-2?limit=3" }, "Scaler", queue.Bad, `the scaler counts sqs:heavy for "heavy", and millrace-heavy takes from sqs:heavy-2`},
+		{"a queue in a Secret", func(c *cluster) {
+			c.add("Secret", "millrace", object{"data": object{"MILLRACE_QUEUE": "cXVldWU="}})
+			container := worker(c, "heavy")
+			container["env"] = slices.DeleteFunc(container["env"].([]any), func(v any) bool { return v.(object)["name"] == "MILLRACE_QUEUE" })
+		}, "Scaler", queue.Warning, "MILLRACE_QUEUE of millrace-heavy is in a Secret"},
+		{"TLS by what lies elsewhere", func(c *cluster) {
+			for _, class := range []string{"light", "heavy", "gpu"} {
+				triggerOf(c, class)["authenticationRef"] = object{"name": "all", "kind": "ClusterTriggerAuthentication"}
+			}
+			setEnv(scalerOf(c), "MILLRACE_TLS_CERT", "/tls/tls.crt")
+		}, "Scaler", queue.Warning, "ScaledObject millrace-gpu authenticates by ClusterTriggerAuthentication all"},
 		{"no such Service", func(c *cluster) { at(triggerOf(c, "gpu"), "metadata")["scalerAddress"] = "scaler.millrace.svc:9090" }, "Scaler", queue.Bad, "there is none of that name"},
 		{"no such port", func(c *cluster) {
 			at(triggerOf(c, "gpu"), "metadata")["scalerAddress"] = "millrace-scaler.millrace.svc:9091"
@@ -281,27 +296,6 @@ func TestAClusterWithoutKEDAOrWorkersIsSaidToBe(t *testing.T) {
 	delete(c.objects, "/apis/keda.sh/v1alpha1")
 	c.refuse["/apis/keda.sh/v1alpha1/"] = http.StatusNotFound
 	require.Equal(t, "the API server knows no keda.sh: nothing starts a worker", c.look()[0].Text)
-}
-
-// Each of these is a right that whoever asks may lack: the rest is looked at all the same, and nothing is an error.
-func TestWhatMayNotBeSeenIsSaid(t *testing.T) {
-	t.Parallel()
-	for what, path := range map[string]string{
-		"Nodes": "/api/v1/nodes", "Secrets": "/api/v1/namespaces/millrace/secrets", "ConfigMaps": "/api/v1/namespaces/millrace/configmaps",
-		"Deployments": "/apis/apps/v1/namespaces/millrace/deployments", "Pods": "/api/v1/namespaces/millrace/pods",
-		"ScaledObjects": "/apis/keda.sh/v1alpha1/namespaces/millrace/scaledobjects", "Services": "/api/v1/namespaces/millrace/services",
-		"the scaler's permissions": "/apis/authorization.k8s.io/v1/namespaces/millrace/localsubjectaccessreviews",
-	} {
-		c := healthy(t)
-		c.refuse[path] = http.StatusForbidden
-		found := c.look()
-		require.NotEmpty(t, found, what)
-		require.Contains(t, found[0].Text, what+": refused: "+path, what)
-		require.Contains(t, found[0].Remedy, map[bool]string{true: "from a laptop", false: "deploy/components/doctor"}[what == "Secrets"])
-		for _, f := range found {
-			require.Equal(t, queue.Warning, f.Level, "%s: %s", what, f.Text)
-		}
-	}
 }
 
 func TestFromInsideTheScalerIsReachedAsKEDADoesIt(t *testing.T) {

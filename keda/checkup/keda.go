@@ -27,7 +27,12 @@ func (s *survey) lookAtKEDA(ctx context.Context) {
 		return
 	}
 	s.check(of, "metrics", "its metrics adapter answers", func(v *verdict) {
-		if err := s.get(ctx, "/apis/external.metrics.k8s.io/v1beta1", nil, new(struct{})); err != nil {
+		err := s.get(ctx, "/apis/external.metrics.k8s.io/v1beta1", nil, new(struct{}))
+		switch {
+		case kubernetes.Refused(err) == http.StatusForbidden, kubernetes.Refused(err) == http.StatusUnauthorized:
+			s.unsee("external metrics", err)
+			v.unsure("external metrics")
+		case err != nil:
 			v.bad("Look at the APIService v1beta1.external.metrics.k8s.io and at the pods of KEDA's metrics adapter: another program may have taken it.",
 				"nobody serves external metrics (%v): one pod is started, and never a second", err)
 		}

@@ -32,6 +32,7 @@ func (s *survey) lookAtPods() {
 				stuck[is] = append(stuck[is], p.Metadata.Name)
 			}
 		}
+		v.unsure("Pods")
 		for _, is := range order {
 			tell, what, names := v.bad, is.what, stuck[is][0]
 			if is.level == queue.Warning {

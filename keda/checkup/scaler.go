@@ -64,6 +64,7 @@ func (s *survey) lookAtAddress(ctx context.Context, of string, t *trigger) {
 			v.warn("Write NAME.NAMESPACE.svc: KEDA runs in another namespace.", "%s asks %s, which is no whole name of a Service", of, host)
 		}
 		way := s.lookAtTLS(ctx, v, of, t)
+		v.unsure("Services", "TriggerAuthentications", "ConfigMaps")
 		if s.Inside && !v.failed {
 			if err := way.try(ctx, address); err != nil {
 				v.bad("Check the Service, the NetworkPolicy, DNS and the certificate.", "%s can't be reached from here: %v", address, err)
@@ -103,8 +104,12 @@ func (s *survey) lookAtQueues(d *deployment) {
 	if s.unseen["ConfigMaps"] {
 		return
 	}
-	watched := map[string]string{}
-	for part := range strings.SplitSeq(s.vars[d.Metadata.Name]["MILLRACE_QUEUE"].value, ",") {
+	watched, told := map[string]string{}, s.vars[d.Metadata.Name]["MILLRACE_QUEUE"]
+	if told.secret {
+		s.check("Scaler", "queues", "", func(v *verdict) { v.unread(d.Metadata.Name) })
+		return
+	}
+	for part := range strings.SplitSeq(told.value, ",") {
 		name, ref, _ := strings.Cut(strings.TrimSpace(part), "=")
 		watched[name], _, _ = strings.Cut(ref, "?")
 	}
@@ -122,13 +127,23 @@ func (s *survey) lookAtQueues(d *deployment) {
 					v.bad("Name it in queues.env (all), or correct the trigger's queue.", "ScaledObject %s asks for the queue %q, which the scaler does not know", so.Metadata.Name, name)
 					continue
 				}
-				takes := s.vars[so.Spec.Target.Name]["MILLRACE_QUEUE"].value
+				told := s.vars[so.Spec.Target.Name]["MILLRACE_QUEUE"]
+				if told.secret {
+					v.unread(so.Spec.Target.Name)
+					continue
+				}
+				takes := told.value
 				if takes, _, _ = strings.Cut(takes, "?"); takes != place && takes != "" && !strings.Contains(takes, ",") {
 					v.bad("Name the same queue in both (queues.env).", "the scaler counts %s for %q, and %s takes from %s", place, name, so.Spec.Target.Name, takes)
 				}
 			}
 		}
 	})
+}
+
+// unread says that a Deployment's queue is in a Secret.
+func (v *verdict) unread(name string) {
+	v.warn("Name it in queues.env: it is no secret.", "MILLRACE_QUEUE of %s is in a Secret, which is not read: whether the scaler counts what its workers take from can't be told", name)
 }
 
 // lookAtClass looks whether the scaler finds the pods that a ScaledObject scales: by the class that is called as their queue.

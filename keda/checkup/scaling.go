@@ -97,6 +97,7 @@ func (s *survey) lookAtBounds(v *verdict, so *scaledObject, d *deployment) {
 			v.bad("Delete one of them.", "ScaledObject %s scales %s too", other.Metadata.Name, d.Metadata.Name)
 		}
 	}
+	v.unsure("HorizontalPodAutoscalers")
 	for _, h := range s.hpas {
 		if h.Spec.Target.Kind == "Deployment" && h.Spec.Target.Name == d.Metadata.Name && h.Metadata.Labels["scaledobject.keda.sh/name"] == "" &&
 			!strings.HasPrefix(h.Metadata.Name, "keda-hpa-") {
@@ -153,6 +154,7 @@ func (s *survey) lookAtTrigger(ctx context.Context, v *verdict, so *scaledObject
 	switch {
 	case t.Type == "aws-sqs-queue":
 		lookAtSQS(v, t)
+		v.elsewhere("ScaledObject "+so.Metadata.Name, t)
 		if t.Auth != nil && cmp.Or(t.Auth.Kind, kindAuth) == kindAuth {
 			s.lookAtAuth(ctx, v, "ScaledObject "+so.Metadata.Name, t.Auth.Name, new(way))
 		}
@@ -161,6 +163,7 @@ func (s *survey) lookAtTrigger(ctx context.Context, v *verdict, so *scaledObject
 			v.warn("Say the same in both.", "slots of the trigger is %d, and MILLRACE_SLOTS of the pods %d: a pod that does not answer is taken for more or less busy than it can be", n, slots)
 		}
 	}
+	v.unsure("TriggerAuthentications")
 	if t.Metadata["activationQueueLength"] > "0" && t.Type == "aws-sqs-queue" {
 		v.warn(`Set activationQueueLength to "0".`, "%s messages wait until there are more of them", t.Metadata["activationQueueLength"])
 	}

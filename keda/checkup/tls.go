@@ -69,17 +69,30 @@ func (s *survey) lookAtTLS(ctx context.Context, v *verdict, of string, t *trigge
 	if t.Auth != nil && cmp.Or(t.Auth.Kind, kindAuth) == kindAuth {
 		s.lookAtAuth(ctx, v, of, t.Auth.Name, &w)
 	}
+	elsewhere := v.elsewhere(of, t)
+	w.blind = w.blind || elsewhere
 	at := slices.IndexFunc(s.deployments, func(d deployment) bool { return d.isScaler() })
 	if at < 0 {
 		return w
 	}
 	switch serves := s.vars[s.deployments[at].Metadata.Name]["MILLRACE_TLS_CERT"].value != ""; {
+	case serves && !w.tls && elsewhere:
+		w.tls = true
 	case serves && !w.tls:
 		v.bad(`Set enableTLS to "true", and give the authority by a TriggerAuthentication (caCert).`, "the scaler speaks TLS, and %s does not", of)
 	case !serves && w.tls:
 		v.bad("Give the scaler a certificate (MILLRACE_TLS_CERT, MILLRACE_TLS_KEY), or take enableTLS out.", "%s asks by TLS, and the scaler has no certificate", of)
 	}
 	return w
+}
+
+// elsewhere says whether a trigger authenticates by what is none of the namespace's: that is not looked at, which it says.
+func (v *verdict) elsewhere(of string, t *trigger) bool {
+	if t.Auth == nil || cmp.Or(t.Auth.Kind, kindAuth) == kindAuth {
+		return false
+	}
+	v.warn("See that what it names is there, and holds what KEDA needs: `kubectl get -o yaml`.", "%s authenticates by %s %s, which is not looked at", of, t.Auth.Kind, t.Auth.Name)
+	return true
 }
 
 // lookAtAuth looks whether what a TriggerAuthentication names is there, and takes the authority from it.
@@ -96,6 +109,7 @@ func (s *survey) lookAtAuth(ctx context.Context, v *verdict, of, name string, w 
 	}
 	for _, ref := range auth.Spec.ConfigMaps {
 		data, known := s.configMap(ctx, ref.Name)
+		v.wrong = v.wrong || !known
 		if known && data[ref.Key] == "" {
 			v.bad("On OpenShift the service CA fills it in, where the ConfigMap has the annotation service.beta.openshift.io/inject-cabundle.",
 				"ConfigMap %s has no %s, which TriggerAuthentication %s wants", ref.Name, ref.Key, name)
@@ -106,6 +120,7 @@ func (s *survey) lookAtAuth(ctx context.Context, v *verdict, of, name string, w 
 	}
 	for _, ref := range auth.Spec.Secrets {
 		keys, known := s.secret(ctx, ref.Name)
+		v.wrong = v.wrong || !known
 		if _, ok := keys[ref.Key]; known && !ok {
 			v.bad("Make it.", "Secret %s has no %s, which TriggerAuthentication %s wants", ref.Name, ref.Key, name)
 		}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -52,22 +53,35 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s (%d)", r.Text, r.Statu
 
 // New makes no request.
 func New(api API) (*Client, error) {
-	if u, err := url.Parse(api.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	u, err := url.Parse(api.URL)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
 		return nil, fmt.Errorf("%q is not the URL of a Kubernetes API server", api.URL)
+	case u.Scheme == "http" && (api.Token != nil || api.TokenFile != "") && !isHere(u.Hostname()):
+		return nil, fmt.Errorf("%s is plain http, and whoever is on the way would hear the token: use https", u.Host)
 	}
 	if api.Transport != nil {
-		return &Client{api: api, http: &http.Client{Transport: api.Transport}}, nil
+		return &Client{api: api, http: &http.Client{Transport: api.Transport, CheckRedirect: stay}}, nil
 	}
 	conf, err := api.tls()
 	if err != nil {
 		return nil, err
 	}
-	return &Client{api: api, http: &http.Client{Transport: &http.Transport{
+	return &Client{api: api, http: &http.Client{CheckRedirect: stay, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
 		MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: 30 * time.Second,
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second}, // a watch may be silent for minutes
 	}}}, nil
 }
+
+// isHere says whether a host is this machine.
+func isHere(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// stay follows no redirect: an API server has none of its own, and who asks would tell his token to where it leads.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (api *API) tls() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: api.ServerName, InsecureSkipVerify: api.Insecure}

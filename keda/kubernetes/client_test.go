@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -62,6 +63,31 @@ func TestWhoAsksIsKnownByACertificate(t *testing.T) {
 	require.ErrorContains(t, err, "read the certificate to ask the Kubernetes API server with")
 	_, err = kubernetes.New(kubernetes.API{URL: s.URL, CA: []byte("none")})
 	require.EqualError(t, err, "what is given as its authority holds no certificate of the Kubernetes API server")
+}
+
+func TestATokenIsToldToNobodyElse(t *testing.T) {
+	told := make(chan string, 1)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { told <- r.Header.Get("Authorization") }))
+	defer elsewhere.Close()
+	s := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect)) // of the same host: Go keeps the token
+	defer s.Close()
+	api := kubernetes.API{URL: s.URL, Token: func(context.Context) (string, error) { return "t0ken", nil }}
+	for _, transport := range []http.RoundTripper{nil, http.DefaultTransport} {
+		api.Transport = transport
+		c, err := kubernetes.New(api)
+		require.NoError(t, err)
+		_, err = c.Do(t.Context(), http.MethodGet, "/version", nil, nil)
+		require.EqualError(t, err, "the Kubernetes API server answers Temporary Redirect (307)")
+		require.Empty(t, told)
+		c.Close()
+	}
+	api.URL = "http://kubernetes.example.com"
+	_, err := kubernetes.New(api)
+	require.EqualError(t, err, "kubernetes.example.com is plain http, and whoever is on the way would hear the token: use https")
+	_, err = kubernetes.New(kubernetes.API{URL: api.URL, TokenFile: "token"})
+	require.ErrorContains(t, err, "plain http")
+	_, err = kubernetes.New(kubernetes.API{URL: api.URL})
+	require.NoError(t, err, "a proxy that asks by itself")
 }
 
 func TestWhatTheAPIServerRefusesIsSaid(t *testing.T) {

@@ -142,6 +142,8 @@ func start(make func(port int, dir string) (argv []string, ready string)) (strin
 			return endpoint, nil
 		}
 	}
+	_ = lifeline.Close() // the server's end, and with it that of what it says
+	_ = cmd.Wait()
 	return "", fmt.Errorf("%s does not answer: %s", argv[0], &said)
 }
 

@@ -38,6 +38,10 @@ func (j *Job) Forward(m queue.Message, class string) (d queue.Draft, ok bool) {
 	return queue.Draft{Body: m.Body, Attributes: attributes, Group: m.Group, Key: j.ID}, len(attributes) <= maxAttributes
 }
 
+// ForgetForward takes out of a message's attributes what it was before it was sent on: it is a new job's then, where its body
+// does not name one.
+func ForgetForward(attributes map[string]string) { delete(attributes, forwardAttribute) }
+
 // forwardOf reads what Forward wrote. Anybody may have: what is malformed or impossible counts for nothing.
 func forwardOf(m queue.Message) forward {
 	var f forward

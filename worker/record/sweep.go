@@ -94,17 +94,16 @@ func (b *Book) owing(ctx context.Context) (map[string]bool, error) {
 // sweepKept removes the outputs of jobs that said how long they are kept. failed is the first job that it can't sweep.
 func (b *Book) sweepKept(ctx context.Context, owed map[string]bool, n *Swept) (failed, err error) {
 	for _, days := range Kept() {
-		prefix := KeptPrefix(days)
-		for after := ""; ; {
-			id, err := b.nextJob(ctx, prefix, after)
+		prefix, last := KeptPrefix(days), ""
+		for in, err := range b.store.List(ctx, prefix, "") { // once: a folder is read whole for each listing
 			if err != nil {
 				return nil, err
 			}
-			if id == "" {
-				break
+			id, _, _ := strings.Cut(strings.TrimPrefix(in.Key, prefix), "/")
+			if id == last {
+				continue
 			}
-			after = prefix + id + "0" // the character after the slash: the next key is another job's
-			if owed[id] {
+			if last = id; owed[id] {
 				continue
 			}
 			if err := b.sweepOutputs(ctx, prefix+id+"/", id, n); err != nil {
@@ -116,18 +115,6 @@ func (b *Book) sweepKept(ctx context.Context, owed map[string]bool, n *Swept) (f
 		}
 	}
 	return failed, nil
-}
-
-// nextJob is whose outputs come first below a prefix, after a key; empty is nobody's.
-func (b *Book) nextJob(ctx context.Context, prefix, after string) (id string, err error) {
-	for in, err := range b.store.List(ctx, prefix, after) {
-		if err != nil {
-			return "", err
-		}
-		id, _, _ = strings.Cut(strings.TrimPrefix(in.Key, prefix), "/")
-		return id, nil
-	}
-	return "", nil
 }
 
 // sweepOutputs removes the outputs of a job that has said for how long they are kept, and is over so long. In dir lies what is left
@@ -184,6 +171,9 @@ func (b *Book) sweepJob(ctx context.Context, k Keep, index, id string, n *Swept)
 	}
 	if !records {
 		return nil
+	}
+	if _, err := b.removeAll(ctx, artifactsOf(id, nil), ""); err != nil { // of another message of the job, that did not say
+		return err
 	}
 	if _, err := b.removeAll(ctx, jobDir(id), finalKey(id)); err != nil {
 		return err

@@ -2,8 +2,10 @@ package record_test
 
 import (
 	"context"
+	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,4 +184,64 @@ func TestAJobThatCantBeSweptHoldsUpNoOther(t *testing.T) {
 	n, err := at(store, 30*day).Sweep(t.Context(), record.Keep{Records: 20 * day})
 	require.ErrorContains(t, err, "job b: ")
 	require.Equal(t, record.Swept{Outputs: 2, Records: 2}, n)
+}
+
+// A listing store counts how often it is listed.
+type listing struct {
+	*dirblob.Store
+	lists int
+}
+
+func (l *listing) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	l.lists++
+	return l.Store.List(ctx, prefix, after)
+}
+
+func TestASweepListsNoFolderOnceForEachOfItsJobs(t *testing.T) {
+	dir, err := dirblob.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, dir.Close()) })
+	lists := func() int {
+		store := &listing{Store: dir}
+		n, err := at(store, time.Hour).Sweep(t.Context(), record.Keep{})
+		require.NoError(t, err)
+		require.Zero(t, n)
+		return store.lists
+	}
+	none := lists()
+	for n := range 20 {
+		keep := 2 * time.Hour
+		a, err := newBook(dir).Claim(t.Context(), &job.Job{ID: strconv.Itoa(n), Enqueued: noon, KeepOutputs: &keep}, record.Claim{})
+		require.NoError(t, err)
+		for _, path := range []string{"a/b", "c"} {
+			_, err = a.Publish(t.Context(), path, strings.NewReader("made"))
+			require.NoError(t, err)
+		}
+		_, err = a.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+		require.NoError(t, err)
+	}
+	require.Equal(t, none, lists())
+	n, err := at(dir, 3*time.Hour).Sweep(t.Context(), record.Keep{})
+	require.NoError(t, err, "what it lists goes while it lists")
+	require.Equal(t, record.Swept{Outputs: 20}, n)
+	require.Empty(t, keysOf(t, dir, "artifacts"))
+}
+
+func TestOutputsOfAMessageThatDidNotSayGoWithTheRecordOfOneThatDid(t *testing.T) {
+	store, err := dirblob.Open(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	var last *record.Attempt
+	for _, keep := range []*time.Duration{nil, new(time.Hour)} {
+		last, err = newBook(store).Claim(t.Context(), &job.Job{ID: "a", Enqueued: noon, KeepOutputs: keep}, record.Claim{})
+		require.NoError(t, err)
+		_, err = last.Publish(t.Context(), "out", strings.NewReader("made"))
+		require.NoError(t, err)
+	}
+	_, err = last.Commit(t.Context(), record.Outcome{Status: record.Succeeded})
+	require.NoError(t, err)
+	require.Len(t, keysOf(t, store, "artifacts"), 2)
+	_, err = at(store, 20*day).Sweep(t.Context(), record.Keep{Records: 16 * day})
+	require.NoError(t, err)
+	require.Empty(t, keysOf(t, store, ""))
 }
