@@ -125,10 +125,13 @@ type Call struct {
 	State          State
 	Tools          *tool.Set     // external programs of this machine, by what Spec.Tools says
 	Devices        []gpu.Device  // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	GPU            gpu.Need      // what the task asked for, by itself or by its module's Spec
 	Clouds         cloud.Access  // how to reach the operator's clouds
 	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
+	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.
+	Models func(ctx context.Context, file string) (io.ReadCloser, error)
 	// Progress takes how much of the work is done, 0 to 1, however often it is told; nil: nobody asks.
 	Progress func(done float64)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.

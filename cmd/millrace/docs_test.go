@@ -31,7 +31,7 @@ const repository = "../../"
 func pages() []string {
 	return []string{
 		"README.md", "docs/bench.md", "docs/buckets.md", "docs/deploy.md", "docs/documents.md", "docs/editor.md", "docs/gpu.md",
-		"docs/image.md", "docs/modules.md", "docs/operations.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/scaler.md", "docs/tools.md",
+		"docs/image.md", "docs/models.md", "docs/modules.md", "docs/operations.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/scaler.md", "docs/tools.md",
 	}
 }
 

@@ -57,6 +57,9 @@ func (c *workConfig) lent() []queue.Finding {
 	if ref, err := parseStore(c.Pipelines); isBucket(c.Pipelines) && err == nil {
 		uses[ref.kind] = true
 	}
+	if ref, err := parseStore(c.Models); isBucket(c.Models) && err == nil {
+		uses[ref.kind] = true
+	}
 	g := &gate{access: cloud.Access{Buckets: c.Buckets, SendTo: c.SendTo}, unlisted: true}
 	var found []queue.Finding
 	warn := func(service, settings string) {

@@ -31,10 +31,11 @@ type runConfig struct {
 	GPU       string   `flag:"gpu" default:"auto" doc:"how much the tasks that have a use for a GPU want one: required, preferred (else they run on the CPU), none; auto is as each says, off keeps the GPUs from them"`
 	cloudConfig
 	accessConfig
+	modelsConfig
 }
 
 func (c *runConfig) complete(from func(string) string) []error {
-	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from))
+	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from), c.modelsConfig.complete(&c.cloudConfig, from))
 	return append(errs, checkGPU(from("gpu"), c.GPU, gpuAuto, gpuOff, string(gpu.Required), string(gpu.Preferred), string(gpu.None)),
 		checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
@@ -105,6 +106,7 @@ func newRunCmd() *cobra.Command {
 			return err
 		}
 		req.Job.Entry = entry
+		r.models = cfg.shelf(&cfg.cloudConfig)
 		letGo, err := r.onThisMachine(cfg.GPU, cfg.Tools)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/standard"
@@ -37,6 +38,7 @@ type runner struct {
 	templates *render.Cache
 	exec      *proc.Local
 	tools     *tool.Set
+	models    onnx.Shelf
 	machine   *launch.Machine   // that it runs on without a worker; nil in one
 	gpu       gpu.Use           // of all tasks that have a use for one; empty is as each says
 	env       map[string]string // what templates may read
@@ -64,6 +66,7 @@ func newRunner(env map[string]string, policy launch.Policy, log *slog.Logger) (*
 		templates: render.NewCache(),
 		exec:      &proc.Local{Keep: func(int) bool { return false }},
 		tools:     new(tool.Set),
+		models:    modelFolder(policy.Models).open,
 		env:       env,
 		policy:    policy,
 		programs:  programEnv(os.Environ()),
@@ -145,6 +148,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		Exec:      r.exec,
 		Env:       r.jobEnv(dir, req),
 		Tools:     r.tools,
+		Models:    r.models,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
 		Blender:   blender.NewWarm(),

@@ -32,6 +32,7 @@ type workConfig struct {
 	payloadConfig
 	accessConfig
 	toolsConfig
+	modelsConfig
 	admissionConfig
 	keepConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
@@ -107,6 +108,11 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	models, err := cfg.local(ctx, &cfg.cloudConfig, run.dir, log)
+	if err != nil {
+		return err
+	}
+	cfg.Models = models
 	access := cfg.access(ctx, &cfg.cloudConfig)
 	mods, _, err := registries()
 	if err != nil {
@@ -180,11 +186,11 @@ func sayWhatIsLeft(ctx context.Context, brokers []queue.Broker, log *slog.Logger
 	}
 }
 
-// readPaths is what jobs may read besides the system's: what the operator says, the documents that reports are made of, and
-// the tools that modules run.
+// readPaths is what jobs may read besides the system's: what the operator says, the documents that reports are made of, the
+// tools that modules run, and their models.
 func (c *workConfig) readPaths() []string {
 	paths := slices.Clip(c.ReadPaths)
-	for _, path := range []string{c.Documents, c.Tools} {
+	for _, path := range []string{c.Documents, c.Tools, c.Models} {
 		if path != "" {
 			paths = append(paths, path)
 		}
@@ -195,7 +201,7 @@ func (c *workConfig) readPaths() []string {
 // launcher returns what runs attempts, and what ends it.
 func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
-		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Clouds: access, AnyBucket: c.embedded(),
+		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Models: c.Models, Clouds: access, AnyBucket: c.embedded(),
 		Limits: engine.Limits{Input: int64(c.MaxInput)},
 	}
 	env := allowedEnv(c.AllowEnv)

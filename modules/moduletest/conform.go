@@ -81,6 +81,7 @@ func example(t *testing.T, s modules.Spec) map[string]any {
 	var tasks []struct {
 		Module   string         `yaml:"module"`
 		Props    map[string]any `yaml:"props"`
+		GPU      any            `yaml:"gpu"`
 		Register string         `yaml:"register"`
 	}
 	d := yaml.NewDecoder(strings.NewReader(s.Example))

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/glbhtmlembed"
 	"github.com/millrace/millrace/modules/gltfvalidator"
 	"github.com/millrace/millrace/modules/httpcall"
+	"github.com/millrace/millrace/modules/imageinfer"
 	"github.com/millrace/millrace/modules/imagemagick"
 	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/meshoptimizer"
@@ -49,6 +50,7 @@ func Modules() []modules.Module {
 		gltfvalidator.Module,
 		glbhtmlembed.Module,
 		httpcall.Module,
+		imageinfer.Module,
 		imagemagick.Module,
 		kafka.Module,
 		meshoptimizer.Module,
@@ -75,7 +77,6 @@ func Planned(name string) bool { return slices.Contains(PlannedNames(), name) }
 // PlannedNames are modules that older pipelines use and this version does not have.
 func PlannedNames() []string {
 	return []string{
-		"ImageInfer",
 		"VntanaGatherDetails",
 		"VntanaMetrics",
 		"VntanaModelData",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Where the tools come from. The manifest of deploy/tools has the same packages, and the versions.
@@ -115,6 +116,21 @@ func OpenUSD() Tool {
 	}
 }
 
+// ONNXRuntime is the Python of a venv that has ONNX Runtime's module: of onnxruntime, or of onnxruntime-gpu, which has CUDA.
+func ONNXRuntime() Tool {
+	return Tool{
+		Name:     "ONNX Runtime",
+		Programs: []string{"onnxruntime-gpu/bin/python", "onnxruntime/bin/python"},
+		Version: []string{"-I", "-c", "from importlib.metadata import packages_distributions as p, version\n" +
+			"print(version(p()['onnxruntime'][0]))"},
+		Pattern: `^(\d+\.\d+\.\d+)`,
+		Least:   "1.20",
+		Get:     fromTools,
+		Memory:  8 << 30,
+		CPU:     30 * time.Minute,
+	}
+}
+
 // wheelVersion asks a venv for the version of a package. That reads a file and loads nothing of a gigabyte.
 func wheelVersion(name string) []string {
 	return []string{"-I", "-c", "from importlib.metadata import version; print(version('" + name + "'))"}
@@ -165,7 +181,7 @@ func Draco() Tool {
 
 // All returns the tools above, by name.
 func All() []Tool {
-	all := []Tool{Assimp(), Blender(), Chromium(), Draco(), FBX2glTF(), FFmpeg(), FFprobe(), GLTFValidator(), ImageMagick(), Node(), OpenUSD()}
+	all := []Tool{Assimp(), Blender(), Chromium(), Draco(), FBX2glTF(), FFmpeg(), FFprobe(), GLTFValidator(), ImageMagick(), Node(), ONNXRuntime(), OpenUSD()}
 	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return all
 }

@@ -82,7 +82,8 @@ func look(spec modules.Spec) modules.Module {
 		Gone bool `json:"gone,omitzero" doc:"Whether its tool is gone."`
 	}
 	type output struct {
-		Sees string `json:"sees" doc:"What its programs see."`
+		Sees  string `json:"sees" doc:"What its programs see."`
+		Wants string `json:"wants,omitzero" doc:"How much its task wants a GPU."`
 	}
 	spec.Summary, spec.Example = "Looks.", "- module: "+spec.Name+"\n"
 	return modules.Define(spec, func(_ context.Context, c *modules.Call, p props) (output, error) {
@@ -92,7 +93,7 @@ func look(spec modules.Spec) modules.Module {
 		if p.Gone {
 			return output{}, fault.As(fault.Permanent, &tool.MissingError{Tool: spec.Tools[0], Reason: "it is gone"})
 		}
-		return output{Sees: fmt.Sprintf("%d %v", len(c.Devices), c.Env)}, nil
+		return output{Sees: fmt.Sprintf("%d %v", len(c.Devices), c.Env), Wants: string(c.GPU.Use)}, nil
 	})
 }
 
@@ -127,7 +128,7 @@ tasks:
   - {name: none, module: Look, register: none}
 `, nil)
 	require.Equal(t, engine.Succeeded, run.Status)
-	require.Equal(t, map[string]any{"sees": "2 [PATH=/bin CUDA_VISIBLE_DEVICES=GPU-0,GPU-1]", "device": "2 × NVIDIA L4"}, run.Result["two"])
+	require.Equal(t, map[string]any{"sees": "2 [PATH=/bin CUDA_VISIBLE_DEVICES=GPU-0,GPU-1]", "device": "2 × NVIDIA L4", "wants": "required"}, run.Result["two"])
 	require.Equal(t, map[string]any{"sees": "0 [PATH=/bin CUDA_VISIBLE_DEVICES=]"}, run.Result["none"])
 	require.Equal(t, []string{"2 × NVIDIA L4", ""}, []string{run.Tasks[0].Device, run.Tasks[1].Device})
 	require.GreaterOrEqual(t, run.GPUSeconds, run.Tasks[0].GPUSeconds)
@@ -219,6 +220,7 @@ func TestATaskThatPrefersAGPURunsOnTheCPUAndSaysSo(t *testing.T) {
 	require.Equal(t, engine.Succeeded, run.Status)
 	require.Equal(t, "cpu", run.Tasks[0].Device)
 	require.Equal(t, "cpu", run.Result["drawn"].(map[string]any)["device"])
+	require.Equal(t, "preferred", run.Result["drawn"].(map[string]any)["wants"], "its module knows that the CPU will do")
 	require.Equal(t, []string{`task "draw" runs on the CPU: there are too few`}, run.Warnings)
 }
 

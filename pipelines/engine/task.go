@@ -147,7 +147,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	}
 	c := s.in.Call
 	c.Log, c.State, c.Moved, c.Progress = s.logger(), s, s.moved, s.progress(ctx)
-	c.Devices, c.Env = h.Devices, withDevices(c.Env, h.Devices)
+	c.GPU, c.Devices, c.Env = s.need(s.task, s.label(), m).GPU, h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr
 	out, err := s.admitted(ctx, m, &c, props)

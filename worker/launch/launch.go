@@ -84,6 +84,7 @@ type Policy struct {
 	Shell        string        `json:"shell,omitzero"`     // ShellCatalogue (the default), ShellAll, ShellNone
 	Report       string        `json:"report,omitzero"`    // which runs get a report: a report.When
 	Documents    string        `json:"documents,omitzero"` // folder of the operator's documents; empty is none
+	Models       string        `json:"models,omitzero"`    // folder of the operator's models; empty is none
 	// Clouds is how the operator's data is reached. In a child its Keys are asked for when they are needed.
 	Clouds    cloud.Access `json:"clouds,omitzero"`
 	AnyBucket bool         `json:"any_bucket,omitzero"` // pipelines of messages, too, may touch any bucket where none are listed
