@@ -55,4 +55,4 @@ image: ## Build the light and heavy images (CLASS=light: that one) with buildah,
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
 
 e2e: ## Run the image (CLASS, light), scaled by KEDA, in a cluster that is built and started here, as root on Debian 12.
-	MILLRACE_E2E_CLASS=$(or $(CLASS),light) go test $(BUILDFLAGS) -tags e2e -count=1 -v -timeout 90m ./deploy/e2e
+	MILLRACE_E2E_CLASS=$(or $(CLASS),light) go test $(BUILDFLAGS) -tags e2e,$(TAGS) -count=1 -v -timeout 90m ./deploy/e2e

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"regexp"
 	"runtime/debug"
@@ -228,34 +227,11 @@ func scale(ctx context.Context, cfg scalerConfig, log *slog.Logger) (err error) 
 	if err != nil {
 		return fmt.Errorf("listen for KEDA on %s (MILLRACE_LISTEN): %w", cfg.Listen, err)
 	}
-	stop, err := serveScaler(ctx, cfg.Status, s.Handler(), log)
+	stop, err := serveStatus(ctx, cfg.Status, s.Handler(), log)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	defer stop()
 	log.InfoContext(ctx, "scaler ready", "queue", strings.Join(cfg.Queue, ","), "pods", cfg.Pods, "tls", kc.TLS != nil, "duration", sinceStart())
 	return s.Serve(ctx, l)
-}
-
-// serveScaler answers by HTTP. stop waits for its end.
-func serveScaler(ctx context.Context, addr string, h http.Handler, log *slog.Logger) (stop func(), err error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen for who asks by HTTP on %s (MILLRACE_STATUS): %w", addr, err)
-	}
-	s := &http.Server{
-		Handler: h, ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.ErrorContext(ctx, "status not served", "err", err)
-		}
-	}()
-	return func() {
-		_ = s.Close()
-		<-ended
-	}, nil
 }

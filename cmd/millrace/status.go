@@ -76,14 +76,14 @@ func answerBusy(w http.ResponseWriter, s worker.Status) {
 	_ = json.NewEncoder(w).Encode(answer) // who asked may be gone
 }
 
-// statusEnd is the time that answers have that are under way when a worker ends.
+// statusEnd is the time that answers have that are under way when a worker or a scaler ends.
 const statusEnd = 2 * time.Second
 
 // serveStatus answers on addr with handler. stop waits for its end.
 func serveStatus(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for who asks how the worker is on %s (MILLRACE_STATUS): %w", addr, err)
+		return nil, fmt.Errorf("listen for who asks by HTTP on %s (MILLRACE_STATUS): %w", addr, err)
 	}
 	s := &http.Server{
 		Handler: handler, ReadTimeout: 5 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,

@@ -122,13 +122,15 @@ func (g *gate) release(pods ...string) {
 	}
 }
 
-// zero waits until KEDA has put a class to zero: a Deployment that is new has one pod at first, which would take a message.
+// zero waits until KEDA has put a class to zero: a Deployment that is new has one pod at first, which would take a message. None
+// waits for one then.
 func (m *mill) zero(limit time.Duration, class string) {
 	m.t.Helper()
 	m.await(limit, "KEDA to put class "+class+" to zero", func() bool {
 		return mustKubectl(m.t, nil, "-n", m.name, "get", "deployment", "millrace-"+class, "-o", "jsonpath={.spec.replicas}") == "0" &&
 			len(m.allPods("millrace/class="+class)) == 0
 	})
+	m.idle(limit, class)
 }
 
 // busy waits until n jobs are held. One that is over by then has failed.

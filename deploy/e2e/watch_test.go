@@ -125,7 +125,7 @@ func (m *mill) idle(limit time.Duration, classes ...string) {
 	for _, class := range classes {
 		m.await(limit, "class "+class+" to be idle", func() bool { return len(m.allPods("millrace/class="+class)) == 0 })
 	}
-	if m.plan.queue != "cos" {
+	if m.plan.queue == "sqs" && !m.plan.elastic {
 		time.Sleep(20 * time.Second)
 	}
 }
