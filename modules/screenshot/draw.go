@@ -85,7 +85,7 @@ func (pl *plan) drawThere(ctx context.Context, c *modules.Call, m *model) (*draw
 		job.Views = append(job.Views, threejs.View(v))
 	}
 	d := &drawn{renderer: three}
-	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env}
+	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.Chromium}
 	r, err := browser.Draw(ctx, job, func(i int, p chromium.Picture) error {
 		if empty(p.Image) {
 			return permanent("nothing of it is seen")
