@@ -46,11 +46,11 @@ type Config struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Images   []string `json:"images" doc:"The pictures, in the order of the angles."`
+	Images   []string `json:"images" fact:"made" doc:"The pictures, in the order of the angles."`
 	Renderer string   `json:"renderer" doc:"What drew them: three or raster."`
 	Device   string   `json:"device" doc:"What the graphics driver calls itself; empty for raster."`
-	Width    int      `json:"width" doc:"Width of each, in pixels."`
-	Height   int      `json:"height" doc:"Height of each, in pixels."`
+	Width    int      `json:"width" fact:"made.width" doc:"Width of each, in pixels."`
+	Height   int      `json:"height" fact:"made.height" doc:"Height of each, in pixels."`
 	Warnings []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
