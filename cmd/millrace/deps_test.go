@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blender/...", "modules/blob/...", "modules/chromium/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
 	"modules/gltfcheck/...", "modules/gltfpack/...", "modules/gpu/...", "modules/onnx/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/threejs/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/threejs/...", "modules/tool/...", "modules/warm/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.
@@ -67,6 +67,9 @@ var arrows = []arrow{
 		except: append([]string{"modules/standard", "modules/callbacks/...", "modules/moduletest"}, contract...),
 		to:     []string{"modules/..."}, allow: append([]string{
 			"modules/fbx",      // what FBX2glTF and AssetConverter share
+			"modules/film",     // what FFmpeg and Renderer share
+			"modules/film",     // what FFmpeg and Renderer share
+			"modules/portrait", // what ScreenshotGenerator and Renderer share
 			"modules/transfer", // what S3, COS and CloudStorage share
 		}, contract...),
 		why: "a module is one folder and one line in standard: it can be read, moved and deleted alone",
