@@ -57,6 +57,18 @@ func TestNobodyElseMayWriteToAToolThatMakeToolsInstalled(t *testing.T) {
 	}))
 }
 
+func TestAToolThatModulesCanDoWithoutIsMissedWhenAllAreAskedFor(t *testing.T) {
+	p := newPlace(t)
+	p.env = append(p.env, "MILLRACE_TOOLS="+t.TempDir())
+	r := p.millrace("modules", "--check")
+	require.Regexp(t, `(?m)^OpenUSD +missing, usdchecker can do without: .+; use the heavy image, or run`, r.stdout)
+	require.Contains(t, r.stderr, "3 of the tools that modules need are missing") // Blender, FBX2glTF, ONNX Runtime
+	r = p.millrace("modules", "--check", "--all")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "6 of the tools are missing")
+	require.Equal(t, 2, p.millrace("modules", "--all").code)
+}
+
 // withoutImageMagick is an environment that has every other tool, and echo.
 func withoutImageMagick(t *testing.T) []string {
 	t.Helper()
@@ -111,7 +123,7 @@ func TestAWorkerSaysWhatIsMissing(t *testing.T) {
 	r := p.millrace("work", "--exit-when-idle", "1ms")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Regexp(t, `(?m)^.*tool missing.*ImageMagick.*no program magick.*$`, r.stderr)
-	require.Equal(t, 1, strings.Count(r.stderr, "tool missing"), r.stderr)
+	require.Equal(t, 4, strings.Count(r.stderr, "tool missing"), r.stderr) // assimp, FFmpeg and FFprobe, too
 }
 
 func TestAConfinedJobRunsItsTools(t *testing.T) {

@@ -117,7 +117,7 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 	}{
 		{"another model", map[string]any{"src": "a.fbx"}, "read a.fbx: it is fbx, and GLB, glTF, OBJ, STL and PLY are drawn; convert it first (AssetConverter)"},
 		{"rubbish under a good name", map[string]any{"src": "bad.glb"}, "read bad.glb: it is none of GLB, glTF, OBJ, STL and PLY, which are drawn"},
-		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "empty.gltf draws no triangle"},
+		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "it draws no triangle"},
 		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and pictures are .png or .jpg`},
 		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, "draw part.obj: Chromium is missing: "},
 		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three`},
@@ -167,15 +167,15 @@ func TestAModelThatIsTooLargeIsRefusedBeforeItIsDrawn(t *testing.T) {
 		"nodes": [{"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}], "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
 		"accessors": [{"componentType": 5126, "type": "VEC3", "count": `
 	for _, tt := range []struct{ name, text, want string }{
-		{"triangles", head + `15000000}]}`, "big.gltf draws 25000000 triangles, more than the 20000000 that are drawn"},
+		{"triangles", head + `15000000}]}`, "read big.gltf: it draws 25000000 triangles, more than the 20000000 that are drawn"},
 		{
 			"texels of one picture", head + `3}], "images": [{"uri": "data:image/png;base64,` + pngOf(9000, 9000) + `"}]}`,
-			"big.gltf has a picture of 9000 x 9000 texels, more than the 64 million that are drawn",
+			"read big.gltf: it has a picture of 9000 x 9000 texels, more than the 64 million that are drawn",
 		},
 		{
 			"texels of all", head + `3}], "images": [` + strings.Repeat(`{"uri": "data:image/png;base64,`+pngOf(8000, 8000)+`"},`, 8) +
 				`{"uri": "data:image/png;base64,` + pngOf(8000, 8000) + `"}]}`,
-			"big.gltf has pictures of 549 million texels, more than the 512 that are drawn",
+			"read big.gltf: it has pictures of 549 million texels, more than the 512 that are drawn",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
