@@ -21,19 +21,23 @@ import (
 type drawn struct {
 	images   []string
 	size     int64  // bytes of all
-	renderer string // three or raster
-	device   string // what the graphics driver calls itself; empty for raster
+	renderer string // three, cycles or raster
+	device   string // what drew, as its driver calls it; empty for raster
+	samples  int    // of a pixel, of cycles
 	stats    modules.Stats
 }
 
 // draw draws a model by what the plan, or this machine, says.
 func (pl *plan) draw(ctx context.Context, c *modules.Call, m *model) (*drawn, error) {
-	if pl.renderer == raw {
+	switch pl.renderer {
+	case raw:
 		return pl.drawHere(ctx, c, m)
+	case cycles:
+		return pl.trace(ctx, c, m)
 	}
 	_, err := c.Tools.Find(ctx, tool.Chromium())
 	lacks, missing := errors.AsType[*tool.MissingError](err)
-	if missing && pl.renderer == auto && !pl.gpu {
+	if missing && pl.renderer == auto && !pl.must(c) {
 		pl.warn("raster drew, in software and at lower quality, since %v", lacks)
 		return pl.drawHere(ctx, c, m)
 	}
@@ -80,7 +84,7 @@ func (pl *plan) drawThere(ctx context.Context, c *modules.Call, m *model) (*draw
 		return nil, err
 	}
 	defer os.Remove(file)
-	job := chromium.Job{Model: file, Extensions: doc.Used, Look: pl.look, Width: pl.width, Height: pl.height, GPU: pl.gpu}
+	job := chromium.Job{Model: file, Extensions: doc.Used, Look: pl.look, Width: pl.width, Height: pl.height, GPU: pl.must(c)}
 	for _, v := range pl.views {
 		job.Views = append(job.Views, threejs.View(v))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/argv"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/raster"
 	"github.com/millrace/millrace/modules/threejs"
 )
@@ -27,6 +28,7 @@ type plan struct {
 	pattern       string // of the names; %d stands for the number
 	renderer      string
 	gpu           bool
+	samples       int // of a pixel, of cycles; 0 is its own choice
 	look          threejs.Look
 	orbit         *threejs.View // of the viewer's settings
 	warnings      []string
@@ -36,9 +38,6 @@ type plan struct {
 // newPlan reads the props; the plan is good when there are no problems.
 func newPlan(p *Props) (*plan, []modules.Problem) {
 	pl := &plan{width: p.Config.Width, height: p.Config.Height, gpu: p.Config.UseGPU, renderer: p.Renderer}
-	if p.Config.Samples != 0 {
-		pl.warn("config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own")
-	}
 	if p.Timeout < 0 {
 		pl.refuse("timeout", `prop "timeout" is %s, and must be more than nothing`, p.Timeout)
 	}
@@ -47,6 +46,7 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	}
 	pl.args(p.Args)
 	pl.renders(p.Config.Renderer)
+	pl.sampled(p.Config.Samples)
 	pl.size()
 	if len(pl.views) == 0 {
 		pl.views = []raster.View{raster.ThreeQuarter()}
@@ -75,25 +75,33 @@ func (pl *plan) renders(config string) {
 		pl.renderer = config
 	}
 	switch pl.renderer {
-	case auto, three, raw:
-	case cycles:
-		pl.later("renderer", `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`)
+	case auto, three, cycles, raw:
 	default:
-		pl.refuse("renderer", `the renderer is %q; write auto, three or raster`, pl.renderer)
+		pl.refuse("renderer", `the renderer is %q; write auto, three, cycles or raster`, pl.renderer)
 	}
 	if pl.gpu && pl.renderer == raw {
-		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three`)
+		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`)
 		pl.depends("renderer")
 	}
 }
 
-func (pl *plan) refuse(at, format string, args ...any) {
-	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
+// sampled settles how many samples a pixel has.
+func (pl *plan) sampled(n int) {
+	switch {
+	case n < 0:
+		pl.refuse("config.samples", `prop "config.samples" is %d, and must be more than nothing`, n)
+	case pl.renderer == cycles:
+		pl.samples = n
+	case n > 0:
+		pl.warn("config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own")
+	}
 }
 
-// later refuses what a later version takes.
-func (pl *plan) later(at, format string, args ...any) {
-	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...), Later: true})
+// must says that it is an error where no GPU draws. Who runs the pipeline may have said that it need not (gpu: preferred).
+func (pl *plan) must(c *modules.Call) bool { return pl.gpu && c.GPU.Use != gpu.Preferred }
+
+func (pl *plan) refuse(at, format string, args ...any) {
+	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
 }
 
 // depends says which other prop the last problem comes from.
