@@ -136,6 +136,8 @@ type Call struct {
 	Progress func(done float64)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.
 	Moved func(in, out int64)
+	// Facts takes what the task read and made; Define calls it. nil: nobody asks.
+	Facts func(Facts)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
 	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not, and a sentence that names it).
 	MaySend func(to string) error

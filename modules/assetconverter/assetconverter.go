@@ -44,8 +44,8 @@ type Output struct {
 	Asset        string   `json:"asset" doc:"The file that was read: src, or the path in the ZIP."`
 	Format       string   `json:"format" doc:"Format of what was written: glb."`
 	Converter    string   `json:"converter" doc:"What did the work: FBX2glTF, Blender, assimp, Millrace, or several with a plus between."`
-	OriginalSize string   `json:"originalSize" doc:"Size of src, in bytes, as text."`
-	Triangles    int64    `json:"triangles" doc:"Triangles that are drawn."`
+	OriginalSize string   `json:"originalSize" fact:"read.bytes" doc:"Size of src, in bytes, as text."`
+	Triangles    int64    `json:"triangles" fact:"read.triangles,made.triangles" doc:"Triangles that are drawn."`
 	Materials    int      `json:"materials" doc:"Materials."`
 	Textures     int      `json:"textures" doc:"Pictures."`
 	Animations   int      `json:"animations" doc:"Animations."`

@@ -38,7 +38,7 @@ const (
 
 // Shots are the pictures to make of a model, by Cycles, Blender's path tracer.
 type Shots struct {
-	Model         string // real path of a GLB that holds all it needs; its animations are at rest
+	Model         string // real path of a GLB that holds all it needs, without animations
 	Look          threejs.Look
 	Width, Height int // pixels
 	Views         []threejs.View
@@ -189,7 +189,7 @@ func (out *Drawn) drawnBy(r rendered, s Shots) error {
 // draft is what all requests for the shots have.
 func (s Shots) draft() draft {
 	d := draft{
-		Command: "render", Src: s.Model, Roots: []string{filepath.Dir(s.Model)}, GPU: s.GPU, Threads: runtime.GOMAXPROCS(0),
+		Command: "render", Src: s.Model, Roots: []string{}, GPU: s.GPU, Threads: runtime.GOMAXPROCS(0),
 		Width: s.Width, Height: s.Height, Room: s.Look.Room(), Suns: []sun{},
 	}
 	for _, l := range s.Look.Lamps() {

@@ -31,7 +31,7 @@ type Props struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Triangles  int64    `json:"triangles" doc:"Triangles that the scene draws."`
+	Triangles  int64    `json:"triangles" fact:"read.triangles,made.triangles" doc:"Triangles that the scene draws."`
 	Vertices   int64    `json:"vertices" doc:"Vertices that the scene draws."`
 	Materials  int      `json:"materials" doc:"Materials."`
 	Textures   int      `json:"textures" doc:"Pictures."`

@@ -3,11 +3,14 @@ package screenshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/portrait"
 )
 
 // Module is the ScreenshotGenerator task. It names no tool: without Chromium it draws by itself.
@@ -28,7 +31,7 @@ type Props struct {
 	Timeout      time.Duration `json:"timeout,omitzero" doc:"How long all pictures together may take; a bare number is milliseconds."`
 	ViewerConfig any           `json:"viewerConfig,omitzero" doc:"Settings of a web viewer, a map or its JSON: background, cameraOrbit, environment (room, none), environmentIntensity, exposure, lights (studio, none, or a list of {type, color, intensity, position}), toneMapping (neutral, aces, agx, reinhard, linear, none)."`
 
-	model *model // what Probe read
+	model *portrait.Model // what Probe read
 }
 
 // Config is the older form of the options.
@@ -43,12 +46,12 @@ type Config struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Images   []string `json:"images" doc:"The pictures, in the order of the angles."`
+	Images   []string `json:"images" fact:"made" doc:"The pictures, in the order of the angles."`
 	Renderer string   `json:"renderer" doc:"What drew them: three, cycles or raster."`
 	Device   string   `json:"device" doc:"What drew, as its driver calls it; empty for raster."`
 	Samples  int      `json:"samples,omitzero" doc:"Samples that a pixel had at most, of cycles."`
-	Width    int      `json:"width" doc:"Width of each, in pixels."`
-	Height   int      `json:"height" doc:"Height of each, in pixels."`
+	Width    int      `json:"width" fact:"made.width" doc:"Width of each, in pixels."`
+	Height   int      `json:"height" fact:"made.height" doc:"Height of each, in pixels."`
 	Warnings []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
@@ -59,6 +62,12 @@ func (p *Props) Validate() error {
 		return nil
 	}
 	return &modules.PropError{Problems: problems}
+}
+
+// Probe reads the model, and refuses one that is too large.
+func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
+	p.model, d, err = portrait.Read(ctx, c, p.Src)
+	return d, err
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
@@ -76,8 +85,20 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			return Output{}, err
 		}
 	}
-	plan.warnings = append(plan.warnings, p.model.notes...)
-	d, err := plan.draw(ctx, c, p.model)
+	var images []string
+	size := int64(0)
+	drawn, err := p.model.Draw(ctx, c, plan.Job, func(i int, picture portrait.Picture) error {
+		if picture.Empty {
+			return fault.As(fault.Permanent, errors.New("nothing of it is seen"))
+		}
+		name := plan.name(i)
+		n, err := write(c.Workspace, name, picture.Image)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		images, size = append(images, name), size+n
+		return nil
+	})
 	if err != nil {
 		return Output{}, fmt.Errorf("draw %s: %w", p.Src, err)
 	}
@@ -85,16 +106,16 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		ToolOutput: modules.ToolOutput{
 			Src:    p.Src,
 			Dest:   p.Dest,
-			Config: map[string]any{"width": plan.width, "height": plan.height},
-			Size:   strconv.FormatInt(d.size, 10),
-			Stats:  d.stats,
+			Config: map[string]any{"width": plan.Width, "height": plan.Height},
+			Size:   strconv.FormatInt(size, 10),
+			Stats:  drawn.Stats,
 		},
-		Images:   d.images,
-		Renderer: d.renderer,
-		Device:   d.device,
-		Samples:  d.samples,
-		Width:    plan.width,
-		Height:   plan.height,
-		Warnings: plan.warnings,
+		Images:   images,
+		Renderer: drawn.Renderer,
+		Device:   drawn.Device,
+		Samples:  drawn.Samples,
+		Width:    plan.Width,
+		Height:   plan.Height,
+		Warnings: append(plan.warnings, drawn.Warnings...),
 	}, nil
 }

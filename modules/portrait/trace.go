@@ -1,4 +1,4 @@
-package screenshot
+package portrait
 
 import (
 	"context"
@@ -12,40 +12,31 @@ import (
 )
 
 // trace draws in Blender, by Cycles.
-func (pl *plan) trace(ctx context.Context, c *modules.Call, m *model) (*drawn, error) {
-	if pl.must(c) && len(c.Devices) == 0 {
-		return nil, permanent("no GPU was leased for it; write gpu: required to the task")
+func (m *Model) trace(ctx context.Context, c *modules.Call, j Job, r *Result, each func(i int, p Picture) error) error {
+	if j.GPU && len(c.Devices) == 0 {
+		return permanent("no GPU was leased for it; write gpu: required to the task")
 	}
 	doc, err := m.forPage(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := traceable(doc); err != nil {
-		return nil, err
+		return err
 	}
 	file, err := save(atRest(doc))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.Remove(file)
-	shots := blender.Shots{
-		Model: file, Look: pl.look, Width: pl.width, Height: pl.height, Samples: pl.samples, GPU: len(c.Devices) > 0, Must: pl.must(c),
-	}
-	for _, v := range pl.views {
+	shots := blender.Shots{Model: file, Look: j.Look, Width: j.Width, Height: j.Height, Samples: j.Samples, GPU: len(c.Devices) > 0, Must: j.GPU}
+	for _, v := range j.Views {
 		shots.Views = append(shots.Views, threejs.View(v))
 	}
-	d := &drawn{renderer: cycles}
 	b := blender.Blender{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.Blender}
-	r, err := b.Draw(ctx, shots, func(i int, s blender.Shot) error {
-		if empty(s.Image) {
-			return permanent("nothing of it is seen")
-		}
-		lay(s.Image, pl.background)
-		return d.add(c, pl.name(i), s.Image)
-	})
-	d.device, d.samples, d.stats = r.Device, r.Samples, modules.StatsOf(r.Stats)
-	pl.warnings = append(pl.warnings, r.Warnings...)
-	return d, err
+	drawn, err := b.Draw(ctx, shots, func(i int, s blender.Shot) error { return each(i, j.picture(s.Image)) })
+	r.Renderer, r.Device, r.Samples, r.Stats = Cycles, drawn.Device, drawn.Samples, modules.StatsOf(drawn.Stats)
+	r.Warnings = append(r.Warnings, drawn.Warnings...)
+	return err
 }
 
 // traceable refuses what Blender can't read.
