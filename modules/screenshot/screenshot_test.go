@@ -216,7 +216,6 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 		"config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own",
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
-		"the viewer's light was not used; raster has its own",
 	}, warnings)
 }
 
