@@ -120,7 +120,7 @@ func (m *Model) drawThere(ctx context.Context, c *modules.Call, j Job, r *Result
 	for _, v := range j.Views {
 		job.Views = append(job.Views, threejs.View(v))
 	}
-	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env}
+	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.Chromium}
 	drawn, err := browser.Draw(ctx, job, func(i int, p chromium.Picture) error { return each(i, j.picture(p.Image)) })
 	r.Renderer, r.Device, r.Stats = Three, drawn.Renderer, modules.StatsOf(drawn.Stats)
 	return err

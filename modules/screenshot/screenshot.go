@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/portrait"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // Module is the ScreenshotGenerator task. It names no tool: without Chromium it draws by itself.
@@ -19,6 +20,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Draws pictures of a model, from one side or several: by three.js in a headless Chromium, by Blender's path tracer Cycles, or in software of our own.",
 	Example: "- module: ScreenshotGenerator\n" +
 		"  props:\n    src: chair.glb\n    dest: chair.png\n    args: [--width 1024, --height 768, --camera-angles front]\n",
+	Extras: []tool.Tool{tool.Chromium()},
 }, run)
 
 // Props are what a task writes under props.
