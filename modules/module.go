@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
@@ -128,6 +129,7 @@ type Call struct {
 	GPU            gpu.Need      // what the task asked for, by itself or by its module's Spec
 	Clouds         cloud.Access  // how to reach the operator's clouds
 	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
+	ONNX           *onnx.Warm    // the same of ONNX Runtime and a model
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.

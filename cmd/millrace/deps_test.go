@@ -23,7 +23,7 @@ const modulePath = "github.com/millrace/millrace"
 var mechanisms = []string{
 	"modules/argv/...", "modules/blender/...", "modules/blob/...", "modules/chromium/...", "modules/cloud/...", "modules/disk/...", "modules/document/...", "modules/egress/...", "modules/fault/...", "modules/gear/...", "modules/glb/...",
 	"modules/gltfcheck/...", "modules/gltfpack/...", "modules/gpu/...", "modules/onnx/...", "modules/proc/...", "modules/raster/...", "modules/redact/...", "modules/servertest/...",
-	"modules/show/...", "modules/threejs/...", "modules/tool/...", "modules/workspace/...",
+	"modules/show/...", "modules/threejs/...", "modules/tool/...", "modules/warm/...", "modules/workspace/...",
 }
 
 // contract is what everybody above modules may know of them.

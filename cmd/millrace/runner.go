@@ -87,6 +87,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	defer in.Call.Blender.Close()
+	defer in.Call.ONNX.Close()
 	defer g.close()
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
@@ -152,6 +153,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
 		Blender:   blender.NewWarm(),
+		ONNX:      onnx.NewWarm(),
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
 		MaySend:   g.sends(req.Trusted && !r.listed),
