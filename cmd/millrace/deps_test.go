@@ -67,6 +67,9 @@ var arrows = []arrow{
 		except: append([]string{"modules/standard", "modules/callbacks/...", "modules/moduletest"}, contract...),
 		to:     []string{"modules/..."}, allow: append([]string{
 			"modules/fbx",      // what FBX2glTF and AssetConverter share
+			"modules/film",     // what FFmpeg and Renderer share
+			"modules/film",     // what FFmpeg and Renderer share
+			"modules/portrait", // what ScreenshotGenerator and Renderer share
 			"modules/transfer", // what S3, COS and CloudStorage share
 		}, contract...),
 		why: "a module is one folder and one line in standard: it can be read, moved and deleted alone",

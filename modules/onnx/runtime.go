@@ -30,7 +30,7 @@ var script string
 
 // A Warm keeps ONNX Runtime, and the model that it ran last, for the next run of the same job: a small model is run in a
 // tenth of the time that both take to be loaded. One that has a GPU is not kept: a GPU is leased to one task.
-type Warm = warm.Keeper
+type Warm struct{ place *warm.Place[*warm.Talk] }
 
 // maxKept is how large a model may be that is kept, in bytes: the job's next tasks have memory to need, too.
 const maxKept = 128 << 20
@@ -38,8 +38,11 @@ const maxKept = 128 << 20
 // NewWarm makes one. Close it after use.
 func NewWarm() *Warm {
 	const uses = 1000
-	return warm.NewKeeper(uses)
+	return &Warm{warm.New[*warm.Talk](uses)}
 }
+
+// Close ends the runtime, and waits for it.
+func (w *Warm) Close() { w.place.Close() }
 
 // A Runtime is what runs need of a machine.
 type Runtime struct {
@@ -112,16 +115,7 @@ func (r Runtime) Infer(ctx context.Context, m *Model, run Run) (*Answer, proc.St
 			return err
 		},
 	}
-	var stats proc.Stats
-	var err error
-	if r.Warm != nil && !run.CUDA && len(m.Weights) <= maxKept {
-		stats, err = r.Warm.Ask(ctx, r.program, ask)
-	} else {
-		var p warm.Program
-		if p, err = r.program(ctx); err == nil {
-			stats, err = p.Once(ctx, ask)
-		}
-	}
+	stats, err := r.ask(ctx, ask, !run.CUDA && len(m.Weights) <= maxKept)
 	if err == nil && got.Refused != "" {
 		if err = errors.New("ONNX Runtime: " + got.Refused); !run.CUDA {
 			err = fault.As(fault.Permanent, err)
@@ -141,23 +135,52 @@ func (r Runtime) Infer(ctx context.Context, m *Model, run Run) (*Answer, proc.St
 	return a, stats, nil
 }
 
+// ask makes a request of a program that is kept for the next one, or not.
+func (r Runtime) ask(ctx context.Context, ask warm.Request, keep bool) (stats proc.Stats, err error) {
+	began := time.Now()
+	if r.Warm == nil || !keep {
+		p, err := r.program(ctx)
+		if err != nil {
+			return stats, err
+		}
+		return p.Once(ctx, ask)
+	}
+	var asked *warm.Talk
+	start := func(ctx context.Context) (*warm.Talk, error) {
+		p, err := r.program(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return p.Begin(ctx)
+	}
+	err = r.Warm.place.Use(ctx, r.Env, start, func(t *warm.Talk) error {
+		asked = t
+		return t.Exchange(ctx, ask)
+	})
+	if asked != nil && asked.Gone() {
+		stats = asked.Stats()
+	}
+	stats.Elapsed = time.Since(began)
+	return stats, err
+}
+
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // program is an ONNX Runtime in a folder of its own.
-func (r Runtime) program(ctx context.Context) (warm.Program, error) {
+func (r Runtime) program(ctx context.Context) (warm.Talker, error) {
 	found, err := r.Tools.Find(ctx, tool.ONNXRuntime())
 	if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
-		return warm.Program{}, fault.As(fault.Permanent, lacks)
+		return warm.Talker{}, fault.As(fault.Permanent, lacks)
 	}
 	if err != nil {
-		return warm.Program{}, fmt.Errorf("find ONNX Runtime: %w", err)
+		return warm.Talker{}, fmt.Errorf("find ONNX Runtime: %w", err)
 	}
 	own, err := os.MkdirTemp("", "onnxruntime-")
 	if err != nil {
-		return warm.Program{}, err
+		return warm.Talker{}, err
 	}
 	start, args := found.Command()
-	return warm.Program{
+	return warm.Talker{
 		Name: tool.ONNXRuntime().Name, Exec: r.Exec, MaxAnswer: 64 << 10,
 		Cmd: proc.Cmd{
 			Path: start, Args: append(args, "-I", "-B", "-c", script), Dir: own, Limits: r.Tools.LimitsOf(tool.ONNXRuntime()),

@@ -22,10 +22,10 @@ const echo = `while read -r line; do
 done`
 
 // program returns what starts one, in a folder below dir.
-func program(dir string) func(context.Context) (warm.Program, error) {
-	return func(context.Context) (warm.Program, error) {
+func program(dir string) func(context.Context) (warm.Talker, error) {
+	return func(context.Context) (warm.Talker, error) {
 		own, err := os.MkdirTemp(dir, "own-")
-		return warm.Program{
+		return warm.Talker{
 			Name: "Echo", Exec: &proc.Local{}, MaxAnswer: 1 << 10,
 			Cmd: proc.Cmd{Path: "/bin/sh", Args: []string{"-c", echo}, Dir: own, Env: []string{"PATH=/usr/bin:/bin"}, Grace: time.Second},
 		}, err
@@ -43,13 +43,24 @@ func says(line string, got *string) warm.Request {
 	}
 }
 
+func exchange(ctx context.Context, k *warm.Place[*warm.Talk], dir string, r warm.Request) error {
+	start := func(ctx context.Context) (*warm.Talk, error) {
+		p, err := program(dir)(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return p.Begin(ctx)
+	}
+	return k.Use(ctx, nil, start, func(p *warm.Talk) error { return p.Exchange(ctx, r) })
+}
+
 func TestAProgramIsKeptUntilItFailsOrIsWornOut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	k := warm.NewKeeper(3)
+	k := warm.New[*warm.Talk](3)
 	ask := func(line string) (pid, text string, err error) {
 		var got string
-		_, err = k.Ask(t.Context(), program(dir), says(line, &got))
+		err = exchange(t.Context(), k, dir, says(line, &got))
 		pid, text, _ = strings.Cut(got, " ")
 		return pid, text, err
 	}
@@ -90,7 +101,7 @@ func TestAProgramIsKeptUntilItFailsOrIsWornOut(t *testing.T) {
 
 func TestOneThatHangsEndsWithItsTask(t *testing.T) {
 	t.Parallel()
-	k, dir := warm.NewKeeper(10), t.TempDir()
+	k, dir := warm.New[*warm.Talk](10), t.TempDir()
 	defer k.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	r := says("hang", new(string))
@@ -99,10 +110,10 @@ func TestOneThatHangsEndsWithItsTask(t *testing.T) {
 		cancel(errors.New("lease lost"))
 		return line(dir)
 	}
-	_, err := k.Ask(ctx, program(dir), r)
+	err := exchange(ctx, k, dir, r)
 	require.ErrorContains(t, err, "lease lost")
 	var got string
-	_, err = k.Ask(t.Context(), program(dir), says("b", &got))
+	err = exchange(t.Context(), k, dir, says("b", &got))
 	require.NoError(t, err)
 	require.Contains(t, got, "b")
 }
