@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/film"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -42,8 +43,8 @@ type Output struct {
 	modules.ToolOutput
 	Duration float64  `json:"duration" doc:"Of what was written, in seconds; 0 of a picture."`
 	Frames   int64    `json:"frames" doc:"Pictures of the video that was written."`
-	Width    int      `json:"width" doc:"Of the video, in pixels."`
-	Height   int      `json:"height" doc:"Of the video, in pixels."`
+	Width    int      `json:"width" fact:"made.width" doc:"Of the video, in pixels."`
+	Height   int      `json:"height" fact:"made.height" doc:"Of the video, in pixels."`
 	Video    string   `json:"video" doc:"Codec of the video: h264; empty where there is none."`
 	Audio    string   `json:"audio" doc:"Codec of the sound: aac; empty where there is none."`
 	Encoder  string   `json:"encoder" doc:"Encoder of the video that was asked for: libx264; empty is FFmpeg's choice."`
@@ -168,12 +169,12 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		return Output{}, fmt.Errorf("prepare %s: %w", path.Base(p.Dest), err)
 	}
 	defer w.remove()
-	quiet, flaws := *c, &damage{show: c.Stderr}
+	quiet, flaws := *c, &film.Damage{Show: c.Stderr}
 	quiet.Stdout, quiet.Stderr = io.Discard, flaws // what it says on standard output is for us
-	watched := &progress{show: c.Stdout, report: c.Progress, total: expected(p)}
-	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFmpeg(), Args: w.args, Stdout: watched, Reason: reason})
+	watched := &film.Progress{Show: c.Stdout, Report: c.Progress, Total: expected(p)}
+	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFmpeg(), Args: w.args, Stdout: watched, Reason: film.Reason})
 	if err != nil {
-		return Output{}, fmt.Errorf("make %s: %w", p.Dest, named(err))
+		return Output{}, fmt.Errorf("make %s: %w", p.Dest, film.Named(err))
 	}
 	made, err := w.verify(ctx, c, watched)
 	if err != nil {
@@ -182,8 +183,8 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err := w.publish(); err != nil {
 		return Output{}, fmt.Errorf("write %s: %w", p.Dest, err)
 	}
-	if flaws.first != "" {
-		w.warnings = append(w.warnings, "the input is damaged, and what was written lacks what FFmpeg could not read: "+flaws.first)
+	if flaws.First != "" {
+		w.warnings = append(w.warnings, "the input is damaged, and what was written lacks what FFmpeg could not read: "+flaws.First)
 	}
 	encoder, _ := first(p.Config.Dest, "c:v", "codec:v", "vcodec", "c:v:0").(string)
 	return Output{

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/modules/argv"
+	"github.com/millrace/millrace/modules/film"
 )
 
 // ours are options that the module sets, or that no job has a use for; what they ask for is not done, and said so.
@@ -47,7 +48,7 @@ func flags() []string {
 
 // inputOptions and outputOptions are the arguments that a map comes to, and a sentence on each key that changes nothing.
 func inputOptions(config map[string]any) (args, warnings []string, err error) {
-	if f, ok := config["f"]; ok && !slices.Contains(demuxers(), fmt.Sprint(f)) {
+	if f, ok := config["f"]; ok && !slices.Contains(film.Demuxers(), fmt.Sprint(f)) {
 		return nil, nil, fmt.Errorf("f: %v is not read here: it is a list of files, a device, a server or a program", f)
 	}
 	for _, key := range []string{"c", "c:v", "codec", "codec:v", "vcodec"} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/film"
 )
 
 // A work is a hidden folder beside the output, where FFmpeg writes: what is not whole never has the name that was asked for.
@@ -78,7 +79,7 @@ type product struct {
 }
 
 // verify opens what FFmpeg wrote, as its reader will, and holds it against what FFmpeg says that it wrote.
-func (w *work) verify(ctx context.Context, c *modules.Call, told *progress) (product, error) {
+func (w *work) verify(ctx context.Context, c *modules.Call, told *film.Progress) (product, error) {
 	real, err := c.Workspace.Path(w.dir)
 	if err != nil {
 		return product{}, err
@@ -91,18 +92,18 @@ func (w *work) verify(ctx context.Context, c *modules.Call, told *progress) (pro
 	if w.isSequence() {
 		about = nil // the first of them
 	}
-	p, err := ask(ctx, c, about, filepath.Join(real, w.files[0]))
+	p, err := film.Ask(ctx, c, about, filepath.Join(real, w.files[0]))
 	if err != nil {
 		return product{}, err
 	}
 	if len(p.Streams) == 0 {
 		return product{}, fault.As(fault.Permanent, errors.New("there is no video, sound or picture in it"))
 	}
-	made.width, made.height, made.duration = p.size()
-	if s, ok := p.of("audio"); ok {
+	made.width, made.height, made.duration = p.Size()
+	if s, ok := p.Of("audio"); ok {
 		made.audio = s.Codec
 	}
-	if s, ok := p.of("video"); ok {
+	if s, ok := p.Of("video"); ok {
 		made.video = s.Codec
 		made.frames, _ = strconv.ParseInt(s.Packets, 10, 64)
 	}
@@ -139,15 +140,15 @@ func (w *work) collect(real string) (made product, err error) {
 }
 
 // whole is an error where less is there than FFmpeg says that it wrote.
-func (p product) whole(told *progress) error {
-	if !told.ended {
+func (p product) whole(told *film.Progress) error {
+	if !told.Ended {
 		return errors.New("FFmpeg did not say that it came to the end")
 	}
-	if p.video != "" && p.frames < told.frames-1 {
-		return fmt.Errorf("it holds %d of the %d pictures that FFmpeg says it wrote", p.frames, told.frames)
+	if p.video != "" && p.frames < told.Frames-1 {
+		return fmt.Errorf("it holds %d of the %d pictures that FFmpeg says it wrote", p.frames, told.Frames)
 	}
-	if p.duration > 0 && told.seconds > 0 && p.duration < told.seconds-math.Max(0.5, told.seconds/50) {
-		return fmt.Errorf("it is %.1f s long, and FFmpeg says that it wrote %.1f s", p.duration, told.seconds)
+	if p.duration > 0 && told.Seconds > 0 && p.duration < told.Seconds-math.Max(0.5, told.Seconds/50) {
+		return fmt.Errorf("it is %.1f s long, and FFmpeg says that it wrote %.1f s", p.duration, told.Seconds)
 	}
 	return nil
 }

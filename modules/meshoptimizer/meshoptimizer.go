@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // Module is the MeshOptimizer task.
@@ -20,6 +21,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "MeshOptimizer",
 	Summary: "Makes a glTF model smaller: fewer triangles, smaller textures, no animations, its centre at the origin.",
 	Example: "- module: MeshOptimizer\n  props:\n    src: in.glb\n    dest: small.glb\n    config: {tris: 50000, max_tex_size: 2048, reset_center: center}\n  register: optimized",
+	Extras:  []tool.Tool{tool.Draco(), tool.Node()},
 }, run)
 
 // Props are what a task writes under props.
@@ -37,19 +39,19 @@ type Output struct {
 	JSON              Path     `json:"json" doc:"The file beside dest that says what was done, in parts."`
 	Tracing           []Step   `json:"tracing" doc:"What was done, in order."`
 	Log               string   `json:"log" doc:"What gltfpack printed last."`
-	OriginalSize      string   `json:"originalSize" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
-	Triangles         int64    `json:"triangles" doc:"Triangles that the scene draws now, instances counted."`
-	OriginalTriangles int64    `json:"originalTriangles" doc:"Triangles that it drew."`
+	OriginalSize      string   `json:"originalSize" fact:"read.bytes" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
+	Triangles         int64    `json:"triangles" fact:"made.triangles" doc:"Triangles that the scene draws now, instances counted."`
+	OriginalTriangles int64    `json:"originalTriangles" fact:"read.triangles" doc:"Triangles that it drew."`
 	Vertices          int64    `json:"vertices" doc:"Vertices that it draws now."`
 	Materials         int      `json:"materials" doc:"Materials it has now."`
 	Animations        int      `json:"animations" doc:"Animations it has now."`
 	Textures          []string `json:"textures" doc:"Its pictures: format and size in pixels."`
-	FBXDest           string   `json:"fbxDest" doc:"The FBX, beside dest; empty where none was asked for."`
+	FBXDest           string   `json:"fbxDest" fact:"made" doc:"The FBX, beside dest; empty where none was asked for."`
 	FBXSize           string   `json:"fbxSize" default:"0" doc:"Its size in bytes, as text."`
-	USDZDest          string   `json:"usdzDest" doc:"The USDZ, beside dest; empty where none was asked for."`
+	USDZDest          string   `json:"usdzDest" fact:"made" doc:"The USDZ, beside dest; empty where none was asked for."`
 	USDDest           string   `json:"usdDest" doc:"The same as usdzDest."`
 	USDZSize          string   `json:"usdzSize" default:"0" doc:"Its size in bytes, as text."`
-	OBJDest           string   `json:"objDest" doc:"The OBJ with its materials and pictures, as a ZIP beside dest; empty where none was asked for."`
+	OBJDest           string   `json:"objDest" fact:"made" doc:"The OBJ with its materials and pictures, as a ZIP beside dest; empty where none was asked for."`
 	OBJSize           string   `json:"objSize" default:"0" doc:"Its size in bytes, as text."`
 	Warnings          []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }

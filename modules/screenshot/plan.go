@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/argv"
+	"github.com/millrace/millrace/modules/portrait"
 	"github.com/millrace/millrace/modules/raster"
 	"github.com/millrace/millrace/modules/threejs"
 )
@@ -20,14 +21,9 @@ const (
 
 // A plan is what the props ask for.
 type plan struct {
-	width, height int
-	views         []raster.View
-	background    color.NRGBA
+	portrait.Job
 	backgroundSet bool
-	pattern       string // of the names; %d stands for the number
-	renderer      string
-	gpu           bool
-	look          threejs.Look
+	pattern       string        // of the names; %d stands for the number
 	orbit         *threejs.View // of the viewer's settings
 	warnings      []string
 	problems      []modules.Problem
@@ -35,10 +31,7 @@ type plan struct {
 
 // newPlan reads the props; the plan is good when there are no problems.
 func newPlan(p *Props) (*plan, []modules.Problem) {
-	pl := &plan{width: p.Config.Width, height: p.Config.Height, gpu: p.Config.UseGPU, renderer: p.Renderer}
-	if p.Config.Samples != 0 {
-		pl.warn("config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own")
-	}
+	pl := &plan{Job: portrait.Job{Width: p.Config.Width, Height: p.Config.Height, GPU: p.Config.UseGPU, Renderer: p.Renderer}}
 	if p.Timeout < 0 {
 		pl.refuse("timeout", `prop "timeout" is %s, and must be more than nothing`, p.Timeout)
 	}
@@ -47,53 +40,51 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	}
 	pl.args(p.Args)
 	pl.renders(p.Config.Renderer)
+	pl.sampled(p.Config.Samples)
 	pl.size()
-	if len(pl.views) == 0 {
-		pl.views = []raster.View{raster.ThreeQuarter()}
+	if len(pl.Views) == 0 {
+		pl.Views = []raster.View{raster.ThreeQuarter()}
 		if pl.orbit != nil {
-			pl.views[0] = raster.View(*pl.orbit)
+			pl.Views[0] = raster.View(*pl.orbit)
 		}
 	}
-	if len(pl.views) > maxViews {
-		pl.refuse("args", "--camera-angles ask for %d pictures; one task draws at most %d", len(pl.views), maxViews)
+	if len(pl.Views) > maxViews {
+		pl.refuse("args", "--camera-angles ask for %d pictures; one task draws at most %d", len(pl.Views), maxViews)
 	}
 	pl.dest(p.Dest)
 	return pl, pl.problems
 }
 
-// The renderers.
-const (
-	auto   = "auto"
-	three  = "three"
-	raw    = "raster"
-	cycles = "cycles"
-)
-
 // renders settles what draws; config names a renderer as config does, or none.
 func (pl *plan) renders(config string) {
-	if config != "" && pl.renderer == auto {
-		pl.renderer = config
+	if config != "" && pl.Renderer == portrait.Auto {
+		pl.Renderer = config
 	}
-	switch pl.renderer {
-	case auto, three, raw:
-	case cycles:
-		pl.later("renderer", `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`)
+	switch pl.Renderer {
+	case portrait.Auto, portrait.Three, portrait.Cycles, portrait.Raster:
 	default:
-		pl.refuse("renderer", `the renderer is %q; write auto, three or raster`, pl.renderer)
+		pl.refuse("renderer", `the renderer is %q; write auto, three, cycles or raster`, pl.Renderer)
 	}
-	if pl.gpu && pl.renderer == raw {
-		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three`)
+	if pl.GPU && pl.Renderer == portrait.Raster {
+		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`)
 		pl.depends("renderer")
+	}
+}
+
+// sampled settles how many samples a pixel has.
+func (pl *plan) sampled(n int) {
+	switch {
+	case n < 0:
+		pl.refuse("config.samples", `prop "config.samples" is %d, and must be more than nothing`, n)
+	case pl.Renderer == portrait.Cycles:
+		pl.Samples = n
+	case n > 0:
+		pl.warn("config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own")
 	}
 }
 
 func (pl *plan) refuse(at, format string, args ...any) {
 	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
-}
-
-// later refuses what a later version takes.
-func (pl *plan) later(at, format string, args ...any) {
-	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...), Later: true})
 }
 
 // depends says which other prop the last problem comes from.
@@ -147,15 +138,15 @@ func (pl *plan) args(list []any) {
 func (pl *plan) option(flag, value string) {
 	switch flag {
 	case "-w", "--width":
-		pl.width = pl.pixels(flag, value)
+		pl.Width = pl.pixels(flag, value)
 	case "-h", "--height":
-		pl.height = pl.pixels(flag, value)
+		pl.Height = pl.pixels(flag, value)
 	case "--background":
 		c, ok := threejs.ParseColor(value)
 		if !ok {
 			pl.refuse("args", "option --background is %q; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa", value)
 		}
-		pl.background, pl.backgroundSet = c, true
+		pl.Background, pl.backgroundSet = c, true
 	case "--camera-angles":
 		for name := range strings.SplitSeq(value, ",") {
 			pl.angle(strings.TrimSpace(name))
@@ -163,7 +154,7 @@ func (pl *plan) option(flag, value string) {
 	case "--viewer-config":
 		pl.viewer("args", value)
 	case "--renderer":
-		pl.renderer = value
+		pl.Renderer = value
 	}
 }
 
@@ -183,7 +174,7 @@ func (pl *plan) angle(name string) {
 			pl.refuse("args", "option --camera-angles is %q, and turntable takes 1 to %d pictures", name, maxViews)
 			return
 		}
-		pl.views = append(pl.views, raster.Turntable(n)...)
+		pl.Views = append(pl.Views, raster.Turntable(n)...)
 		return
 	}
 	view, ok := raster.NamedView(name)
@@ -191,7 +182,7 @@ func (pl *plan) angle(name string) {
 		pl.refuse("args", "option --camera-angles is %q; write %s or turntable:N", name, strings.Join(raster.ViewNames(), ", "))
 		return
 	}
-	pl.views = append(pl.views, view)
+	pl.Views = append(pl.Views, view)
 }
 
 // viewer reads the settings of a web viewer; args win over them.
@@ -202,9 +193,9 @@ func (pl *plan) viewer(at string, settings any) {
 		return
 	}
 	pl.warnings = append(pl.warnings, unused...)
-	pl.look, pl.orbit = s.Look, s.Orbit
+	pl.Look, pl.orbit = s.Look, s.Orbit
 	if s.Background != nil && !pl.backgroundSet {
-		pl.background, pl.backgroundSet = *s.Background, true
+		pl.Background, pl.backgroundSet = *s.Background, true
 	}
 	if s.AutoRotate {
 		pl.warn(`the viewer's setting "autoRotate" was not used; a picture stands still (--camera-angles turntable:N)`)
@@ -212,14 +203,14 @@ func (pl *plan) viewer(at string, settings any) {
 }
 
 func (pl *plan) size() {
-	for _, side := range []*int{&pl.width, &pl.height} {
+	for _, side := range []*int{&pl.Width, &pl.Height} {
 		if *side == 0 {
 			*side = defaultSide
 		}
 	}
-	if pl.width < 1 || pl.height < 1 || pl.width > raster.MaxSide || pl.height > raster.MaxSide || pl.width*pl.height > raster.MaxPixels {
+	if pl.Width < 1 || pl.Height < 1 || pl.Width > raster.MaxSide || pl.Height > raster.MaxSide || pl.Width*pl.Height > raster.MaxPixels {
 		pl.refuse("config", "a picture of %d x %d pixels can't be drawn; choose 1 to %d a side and at most %d megapixels",
-			pl.width, pl.height, raster.MaxSide, raster.MaxPixels>>20)
+			pl.Width, pl.Height, raster.MaxSide, raster.MaxPixels>>20)
 		pl.depends("args")
 	}
 }
@@ -243,7 +234,7 @@ func (pl *plan) dest(dest string) {
 		pl.opaque()
 	}
 	pl.pattern = dest
-	if len(pl.views) > 1 && !strings.Contains(dest, "%d") {
+	if len(pl.Views) > 1 && !strings.Contains(dest, "%d") {
 		pl.pattern = strings.TrimSuffix(dest, path.Ext(dest)) + "_%d" + path.Ext(dest)
 	}
 }
@@ -251,9 +242,9 @@ func (pl *plan) dest(dest string) {
 // opaque fills in a background where the format needs one.
 func (pl *plan) opaque() {
 	if !pl.backgroundSet {
-		pl.background = color.NRGBA{R: 255, G: 255, B: 255, A: 255}
+		pl.Background = color.NRGBA{R: 255, G: 255, B: 255, A: 255}
 	}
-	if pl.background.A != 255 {
+	if pl.Background.A != 255 {
 		pl.refuse("args", "option --background lets something through, which a JPEG can't; write a PNG or choose a solid colour")
 		pl.depends("dest")
 	}

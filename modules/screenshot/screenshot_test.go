@@ -117,13 +117,15 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 	}{
 		{"another model", map[string]any{"src": "a.fbx"}, "read a.fbx: it is fbx, and GLB, glTF, OBJ, STL and PLY are drawn; convert it first (AssetConverter)"},
 		{"rubbish under a good name", map[string]any{"src": "bad.glb"}, "read bad.glb: it is none of GLB, glTF, OBJ, STL and PLY, which are drawn"},
-		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "empty.gltf draws no triangle"},
+		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "it draws no triangle"},
 		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and pictures are .png or .jpg`},
 		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, "draw part.obj: Chromium is missing: "},
-		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three`},
+		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`},
 		{"a renderer without its program", map[string]any{"renderer": "three"}, "draw part.obj: Chromium is missing: "},
-		{"a renderer that is to come", map[string]any{"renderer": "cycles"}, `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`},
-		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three or raster`},
+		{"another renderer without its program", map[string]any{"renderer": "cycles"}, "draw part.obj: Blender is missing: "},
+		{"a GPU that the task does not have", map[string]any{"renderer": "cycles", "config": map[string]any{"use_gpu": true}}, "draw part.obj: no GPU was leased for it; write gpu: required to the task"},
+		{"fewer samples than none", map[string]any{"renderer": "cycles", "config": map[string]any{"samples": -1}}, `prop "config.samples" is -1, and must be more than nothing`},
+		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three, cycles or raster`},
 		{"settings that are none", map[string]any{"viewerConfig": "{"}, "the viewer's settings are no JSON: unexpected end of JSON input"},
 		{"a light", map[string]any{"viewerConfig": map[string]any{"lights": []any{map[string]any{"type": "laser"}}}}, `the viewer's setting "lights": lamp 0: its type laser is neither directional nor ambient`},
 		{"an exposure", map[string]any{"args": []any{`--viewer-config '{"exposure": -1}'`}}, `the viewer's setting "exposure": -1 is no number from 0 to 1000`},
@@ -167,15 +169,15 @@ func TestAModelThatIsTooLargeIsRefusedBeforeItIsDrawn(t *testing.T) {
 		"nodes": [{"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}, {"mesh": 0}], "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
 		"accessors": [{"componentType": 5126, "type": "VEC3", "count": `
 	for _, tt := range []struct{ name, text, want string }{
-		{"triangles", head + `15000000}]}`, "big.gltf draws 25000000 triangles, more than the 20000000 that are drawn"},
+		{"triangles", head + `15000000}]}`, "read big.gltf: it draws 25000000 triangles, more than the 20000000 that are drawn"},
 		{
 			"texels of one picture", head + `3}], "images": [{"uri": "data:image/png;base64,` + pngOf(9000, 9000) + `"}]}`,
-			"big.gltf has a picture of 9000 x 9000 texels, more than the 64 million that are drawn",
+			"read big.gltf: it has a picture of 9000 x 9000 texels, more than the 64 million that are drawn",
 		},
 		{
 			"texels of all", head + `3}], "images": [` + strings.Repeat(`{"uri": "data:image/png;base64,`+pngOf(8000, 8000)+`"},`, 8) +
 				`{"uri": "data:image/png;base64,` + pngOf(8000, 8000) + `"}]}`,
-			"big.gltf has pictures of 549 million texels, more than the 512 that are drawn",
+			"read big.gltf: it has pictures of 549 million texels, more than the 512 that are drawn",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,9 +211,9 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	warnings := out["warnings"].([]any)
 	require.Contains(t, warnings[4], "raster drew, in software and at lower quality, since Chromium is missing: ")
 	require.Equal(t, []any{
-		"config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own",
 		`the viewer's setting "a" was not used; known are autoRotate, autoRotateSpeed, background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
 		`the viewer's setting "environmentImage" was not used; there are room and none, and a picture is not fetched`,
+		"config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own",
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
 		"the viewer's light was not used; raster has its own",

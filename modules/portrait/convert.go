@@ -1,4 +1,4 @@
-package screenshot
+package portrait
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 )
 
 // document is the model as a GLB can hold it. normals are one for each corner of a mesh.
-func (m *model) document(normals [][3]mesh.Vec) *glb.Document {
+func (m *Model) document(normals [][3]mesh.Vec) *glb.Document {
 	if m.doc != nil {
 		return m.doc
 	}
@@ -54,7 +54,7 @@ func (m *model) document(normals [][3]mesh.Vec) *glb.Document {
 }
 
 // triangles is the model as the rasteriser draws it; notes say what of it is not drawn.
-func (m *model) triangles(ctx context.Context) (*mesh.Mesh, []string, error) {
+func (m *Model) triangles(ctx context.Context) (*mesh.Mesh, []string, error) {
 	if m.mesh != nil {
 		return m.mesh, nil, nil
 	}

@@ -1,4 +1,5 @@
-package screenshot
+// Package portrait is what ScreenshotGenerator and Renderer share: a model, read by what it holds, and pictures of it.
+package portrait
 
 import (
 	"context"
@@ -22,27 +23,34 @@ const (
 	maxPicture   = 64 << 20  // texels of one
 )
 
-// A model is what is drawn: a document, or a mesh of a format without materials.
-type model struct {
+// A Model is what is drawn: a document, or a mesh of a format without materials.
+type Model struct {
 	doc   *glb.Document
 	mesh  *mesh.Mesh
 	notes []string // warnings
 }
 
-// Probe reads the model, and refuses one that is too large.
-func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
-	m, size, err := load(ctx, c, p.Src)
+// Read reads a model, and refuses one that is too large. The demand is that of a picture of it, but for the picture itself.
+func Read(ctx context.Context, c *modules.Call, src string) (*Model, modules.Demand, error) {
+	m, d, err := read(ctx, c, src)
 	if err != nil {
-		return d, fmt.Errorf("read %s: %w", p.Src, err)
+		return nil, d, fmt.Errorf("read %s: %w", src, err)
 	}
-	p.model = m
+	return m, d, nil
+}
+
+func read(ctx context.Context, c *modules.Call, src string) (m *Model, d modules.Demand, err error) {
+	m, size, err := load(ctx, c, src)
+	if err != nil {
+		return nil, d, err
+	}
 	triangles, texels := int64(0), int64(0)
 	if m.doc != nil {
 		count := m.doc.Count()
 		triangles, texels = count.Triangles, count.Texels()
 		for _, picture := range count.Pictures {
 			if int64(picture.Width)*int64(picture.Height) > maxPicture {
-				return d, permanent("%s has a picture of %d x %d texels, more than the %d million that are drawn", p.Src, picture.Width, picture.Height, maxPicture>>20)
+				return nil, d, permanent("it has a picture of %d x %d texels, more than the %d million that are drawn", picture.Width, picture.Height, maxPicture>>20)
 			}
 		}
 	} else {
@@ -50,14 +58,14 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 	}
 	switch {
 	case triangles == 0:
-		return d, permanent("%s draws no triangle", p.Src)
+		return nil, d, permanent("it draws no triangle")
 	case triangles > maxTriangles:
-		return d, permanent("%s draws %d triangles, more than the %d that are drawn", p.Src, triangles, int64(maxTriangles))
+		return nil, d, permanent("it draws %d triangles, more than the %d that are drawn", triangles, int64(maxTriangles))
 	case texels > maxTexels:
-		return d, permanent("%s has pictures of %d million texels, more than the %d that are drawn", p.Src, texels>>20, maxTexels>>20)
+		return nil, d, permanent("it has pictures of %d million texels, more than the %d that are drawn", texels>>20, maxTexels>>20)
 	}
 	// Chromium is half a gigabyte; it holds the file three times, a texel and a third of it twice, and a vertex here and there.
-	return modules.Demand{Input: size, Memory: 600<<20 + 4*size + 12*texels + 300*triangles}, nil
+	return m, modules.Demand{Input: size, Memory: 600<<20 + 4*size + 12*texels + 300*triangles}, nil
 }
 
 func permanent(format string, args ...any) error {
@@ -65,7 +73,7 @@ func permanent(format string, args ...any) error {
 }
 
 // load reads a model by what it holds.
-func load(ctx context.Context, c *modules.Call, src string) (*model, int64, error) {
+func load(ctx context.Context, c *modules.Call, src string) (*Model, int64, error) {
 	f, err := c.Workspace.Open(src)
 	if err != nil {
 		return nil, 0, err
@@ -92,12 +100,12 @@ func load(ctx context.Context, c *modules.Call, src string) (*model, int64, erro
 		if err != nil {
 			return nil, 0, err
 		}
-		return &model{doc: doc}, max(size, doc.Size()), nil
+		return &Model{doc: doc}, max(size, doc.Size()), nil
 	}
 	if size > maxMeshBytes {
 		return nil, 0, permanent("it is %d MiB, more than the %d of an OBJ, STL or PLY that are read; convert it to GLB first", size>>20, maxMeshBytes>>20)
 	}
-	m := &model{}
+	m := &Model{}
 	switch kind := blender.Sniff(head[:n], size); kind {
 	case blender.STL:
 		m.mesh, err = mesh.ReadSTL(ctx, f)

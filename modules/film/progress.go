@@ -1,4 +1,4 @@
-package ffmpeg
+package film
 
 import (
 	"fmt"
@@ -7,38 +7,41 @@ import (
 	"strings"
 )
 
-// progress reads what ffmpeg -progress says, and tells a person how far it is at every tenth.
-type progress struct {
-	show   io.Writer
-	report func(done float64) // nil: nobody asks
-	total  float64            // seconds that the output will have; 0 is unknown
+// A Progress reads what ffmpeg -progress says, and tells a person how far it is at every tenth.
+type Progress struct {
+	Show   io.Writer
+	Report func(done float64) // nil: nobody asks
+	Total  float64            // seconds that the output will have; 0 is unknown
 
-	held    string
-	seconds float64 // written
-	frames  int64
-	speed   string
-	ended   bool // it has said that it is done
-	tenths  int  // that were told
+	// What it said last.
+	Seconds float64 // written
+	Frames  int64
+	Ended   bool // it is done
+
+	held   string
+	speed  string
+	tenths int // that were told
 }
 
-// damage hears what FFmpeg says of an input that it can't read all of, and goes on with what it can.
-type damage struct {
-	show  io.Writer
-	held  string
-	first string // line; empty is none
+// A Damage hears what FFmpeg says of an input that it can't read all of, and goes on with what it can.
+type Damage struct {
+	Show  io.Writer
+	First string // line; empty is none
+
+	held string
 }
 
-func (d *damage) Write(b []byte) (int, error) {
+func (d *Damage) Write(b []byte) (int, error) {
 	d.held += string(b)
 	for {
 		line, rest, ok := strings.Cut(d.held, "\n")
 		if !ok {
 			d.held = d.held[max(0, len(d.held)-maxHeld):]
-			return d.show.Write(b)
+			return d.Show.Write(b)
 		}
 		d.held = rest
-		if d.first == "" && isDamage(line) {
-			d.first = strings.ToValidUTF8(strings.TrimSpace(line), "�")
+		if d.First == "" && isDamage(line) {
+			d.First = strings.ToValidUTF8(strings.TrimSpace(line), "�")
 		}
 	}
 }
@@ -57,7 +60,7 @@ func isDamage(line string) bool {
 
 const maxHeld = 64 << 10
 
-func (p *progress) Write(b []byte) (int, error) {
+func (p *Progress) Write(b []byte) (int, error) {
 	p.held += string(b)
 	for {
 		line, rest, ok := strings.Cut(p.held, "\n")
@@ -71,40 +74,40 @@ func (p *progress) Write(b []byte) (int, error) {
 }
 
 // line takes in one: "frame=10", "out_time_us=901000", "speed=2.16x", "progress=continue".
-func (p *progress) line(text string) {
+func (p *Progress) line(text string) {
 	key, value, _ := strings.Cut(text, "=")
 	value = strings.TrimSpace(value)
 	switch key {
 	case "frame":
 		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-			p.frames = n
+			p.Frames = n
 		}
 	case "out_time_us":
 		if us, err := strconv.ParseInt(value, 10, 64); err == nil {
-			p.seconds = float64(us) / 1e6
+			p.Seconds = float64(us) / 1e6
 		}
 	case "speed":
 		p.speed = value
 	case "progress":
-		p.ended = value == "end"
+		p.Ended = value == "end"
 		p.tell()
 	}
 }
 
 // tell is silent until another tenth is done.
-func (p *progress) tell() {
-	if p.total <= 0 {
+func (p *Progress) tell() {
+	if p.Total <= 0 {
 		return
 	}
-	done := min(1, p.seconds/p.total)
-	if p.ended {
+	done := min(1, p.Seconds/p.Total)
+	if p.Ended {
 		done = 1
 	}
-	if p.report != nil {
-		p.report(done)
+	if p.Report != nil {
+		p.Report(done)
 	}
 	if tenths := int(10 * done); tenths > p.tenths {
 		p.tenths = tenths
-		fmt.Fprintf(p.show, "%d %%: %.1f s of %.1f s, %d frames, speed %s\n", int(100*done), p.seconds, p.total, p.frames, p.speed)
+		fmt.Fprintf(p.Show, "%d %%: %.1f s of %.1f s, %d frames, speed %s\n", int(100*done), p.Seconds, p.Total, p.Frames, p.speed)
 	}
 }

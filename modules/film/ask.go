@@ -1,4 +1,5 @@
-package ffmpeg
+// Package film is what FFmpeg and Renderer share: how ffmpeg and ffprobe are run over hostile files, and what they say.
+package film
 
 import (
 	"context"
@@ -15,28 +16,31 @@ import (
 	"github.com/millrace/millrace/modules/tool"
 )
 
-// A probe is what FFprobe says of a file.
-type probe struct {
-	Format  probeFormat   `json:"format"`
-	Streams []probeStream `json:"streams"`
+// A Probe is what FFprobe says of a file.
+type Probe struct {
+	Format  Format   `json:"format"`
+	Streams []Stream `json:"streams"`
 }
 
-type probeFormat struct {
+// A Format is what holds the streams of a file.
+type Format struct {
 	Name     string `json:"format_name"`
 	Duration string `json:"duration"`
 }
 
-type probeStream struct {
-	Type     string `json:"codec_type"`
+// A Stream is one of a file's.
+type Stream struct {
+	Type     string `json:"codec_type"` // video, audio, subtitle
 	Codec    string `json:"codec_name"`
+	Pixels   string `json:"pix_fmt"`
 	Width    int    `json:"width"`
 	Height   int    `json:"height"`
 	Duration string `json:"duration"`
 	Packets  string `json:"nb_read_packets"`
 }
 
-// size is the largest picture of a file, in pixels, and how long it is, in seconds.
-func (p probe) size() (width, height int, duration float64) {
+// Size is the largest picture of a file, in pixels, and how long it is, in seconds.
+func (p Probe) Size() (width, height int, duration float64) {
 	for _, s := range p.Streams {
 		width, height = max(width, s.Width), max(height, s.Height)
 	}
@@ -46,32 +50,32 @@ func (p probe) size() (width, height int, duration float64) {
 	return width, height, duration
 }
 
-// of returns the first stream of a type.
-func (p probe) of(kind string) (probeStream, bool) {
+// Of returns the first stream of a type.
+func (p Probe) Of(kind string) (Stream, bool) {
 	for _, s := range p.Streams {
 		if s.Type == kind {
 			return s, true
 		}
 	}
-	return probeStream{}, false
+	return Stream{}, false
 }
 
 const maxSaid = 4 << 20 // bytes of what FFprobe says
 
-// ask runs FFprobe over a real path, confined like FFmpeg itself.
-func ask(ctx context.Context, c *modules.Call, options []string, real string) (probe, error) {
+// Ask runs FFprobe over a real path, confined like FFmpeg itself.
+func Ask(ctx context.Context, c *modules.Call, options []string, real string) (Probe, error) {
 	quiet := *c
 	quiet.Stdout = io.Discard
 	var said limited
-	args := append([]string{"-hide_banner", "-v", "error", "-print_format", "json", "-show_format", "-show_streams"}, confined()...)
+	args := append([]string{"-hide_banner", "-v", "error", "-print_format", "json", "-show_format", "-show_streams"}, Confined()...)
 	args = append(append(args, options...), "-i", real)
-	_, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFprobe(), Args: args, Stdout: &said, Reason: reason})
+	_, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFprobe(), Args: args, Stdout: &said, Reason: Reason})
 	if err != nil {
-		return probe{}, named(err)
+		return Probe{}, Named(err)
 	}
-	var p probe
+	var p Probe
 	if err := json.Unmarshal(said.text, &p); err != nil {
-		return probe{}, fmt.Errorf("read what FFprobe says: %w", err)
+		return Probe{}, fmt.Errorf("read what FFprobe says: %w", err)
 	}
 	return p, nil
 }
@@ -84,8 +88,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// reason is the line that says what is wrong: one that is known, else the last that is no mere consequence.
-func reason(lines []string) string {
+// Reason is the line that says what is wrong: one that is known, else the last that is no mere consequence.
+func Reason(lines []string) string {
 	for _, o := range outcomes() {
 		for _, line := range lines {
 			if strings.Contains(line, o.says) {
@@ -123,11 +127,11 @@ func outcomes() []outcome {
 	}
 }
 
-// named makes an error of what FFmpeg said permanent where it is one of outcomes. One that was killed, or over its limits, stays
+// Named makes an error of what FFmpeg said permanent where it is one of outcomes; nil stays nil. One that was killed, or over its limits, stays
 // what it is.
-func named(err error) error {
+func Named(err error) error {
 	switch err.(type) {
-	case *proc.KilledError, *proc.OverError:
+	case nil, *proc.KilledError, *proc.OverError:
 		return err
 	}
 	for _, o := range outcomes() {
