@@ -22,6 +22,7 @@ import (
 //	                      something of its own, such as whose keys are used, and a variable that is missing does not
 //	unit:"s"              what a bare number means, of a time.Duration; milliseconds without it
 //
+// Fields of O may have the tag fact besides: see factsOf.
 // Where O embeds ToolOutput, there is one prop more, resultKey: the state key that the output is stored under as well.
 //
 // run sees props that hold every rule in the tags and, where *P is a Validator, its own.
@@ -82,6 +83,9 @@ func (d *defined[P, O]) do(ctx context.Context, c *Call, p P, clean map[string]a
 	out, err := encode(d.spec(), result)
 	if err != nil {
 		return nil, err
+	}
+	if c.Facts != nil {
+		c.Facts(factsOf(c.Workspace, result))
 	}
 	if key, ok := clean[resultKey].(string); ok && isTool[O]() {
 		c.State.Set(key, out)

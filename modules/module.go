@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
@@ -38,6 +39,7 @@ type Spec struct {
 	Props   []Field     // filled in by Define
 	Outputs []Field     // filled in by Define
 	Tools   []tool.Tool // external programs it runs; a worker that lacks one takes no job that names the module
+	Extras  []tool.Tool // external programs it runs where there are any: without one it does less, or worse, and says so
 	GPU     gpu.Need    // what its work needs, where its task does not say
 	Shell   bool        // runs commands of the pipeline author's choice: operators may forbid it
 	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
@@ -56,10 +58,18 @@ func (s Spec) Needs() string {
 	case gpu.Preferred:
 		all = append(all, "(where there is one) "+s.GPU.String())
 	}
-	if all == nil {
-		return ""
+	var sentences []string
+	if all != nil {
+		sentences = append(sentences, "Needs "+strings.Join(all, ", ")+".")
 	}
-	return "Needs " + strings.Join(all, ", ") + "."
+	all = nil
+	for _, t := range s.Extras {
+		all = append(all, t.Name)
+	}
+	if all != nil {
+		sentences = append(sentences, "Uses, where the machine has it, "+strings.Join(all, ", ")+".")
+	}
+	return strings.Join(sentences, " ")
 }
 
 // CallbackProps is what a callback's props, unrendered, stand for. One that could be a plugin, and says at most how to
@@ -123,11 +133,12 @@ type Call struct {
 	Stdout, Stderr io.Writer      // what a person watching the task should see; redacted downstream
 	Secret         func(string)   // keep this value out of every log, event and record from now on
 	State          State
-	Tools          *tool.Set     // external programs of this machine, by what Spec.Tools says
-	Devices        []gpu.Device  // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
-	GPU            gpu.Need      // what the task asked for, by itself or by its module's Spec
-	Clouds         cloud.Access  // how to reach the operator's clouds
-	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
+	Tools          *tool.Set      // external programs of this machine, by what Spec.Tools says
+	Devices        []gpu.Device   // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	GPU            gpu.Need       // what the task asked for, by itself or by its module's Spec
+	Clouds         cloud.Access   // how to reach the operator's clouds
+	Blender        *blender.Warm  // keeps one running for the job's next task; nil: each task starts its own
+	Chromium       *chromium.Warm // likewise
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.
@@ -136,6 +147,8 @@ type Call struct {
 	Progress func(done float64)
 	// Moved counts bytes that came from a bucket, and that went to one; nil: nobody counts.
 	Moved func(in, out int64)
+	// Facts takes what the task read and made; Define calls it. nil: nobody asks.
+	Facts func(Facts)
 	// MaySend says whether a message may go, with the operator's keys or to his servers, to a queue or a topic:
 	// "sqs://host/account/name", "kafka://topic" (fault.Permanent where not, and a sentence that names it).
 	MaySend func(to string) error

@@ -11,8 +11,8 @@ import (
 // ToolOutput is what every module that turns one file into another returns; embed it. Such a module takes the prop
 // resultKey too: Define sees to it.
 type ToolOutput struct {
-	Src    string         `json:"src" doc:"What it read."`
-	Dest   string         `json:"dest" doc:"The file or folder that came of it."`
+	Src    string         `json:"src" fact:"read" doc:"What it read."`
+	Dest   string         `json:"dest" fact:"made" doc:"The file or folder that came of it."`
 	Config map[string]any `json:"config" doc:"The options it was given."`
 	Size   string         `json:"size" default:"0" doc:"Size of dest, in bytes, as text."`
 	Stats  Stats          `json:"stats" doc:"What the work used."`

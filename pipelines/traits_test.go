@@ -42,7 +42,7 @@ func TestAGatewayMessageRendersAsItsAuthorMeant(t *testing.T) {
 
 	s.Set("optimized", map[string]any{"stdout": "a.glb"})
 	require.Equal(t, map[string]any{
-		"src": "a.glb", "dest": "a.obj", "config": map[string]any{"c0": "null", "c3": `""`, "target_tex_density": int64(3000)},
+		"src": "a.glb", "dest": "a.glb", "config": map[string]any{"c0": "null", "c3": `""`, "target_tex_density": int64(3000)},
 	}, props(t, s, p.Tasks[1].Props), "a registered output replaces the text of that name; literals stay")
 
 	generate, err := s.Cond(t.Context(), p.Tasks[2].When)

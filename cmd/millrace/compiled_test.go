@@ -1,7 +1,8 @@
-package main
+//go:build linux
+
+package main_test
 
 import (
-	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -11,16 +12,16 @@ import (
 )
 
 func TestAWorkerCompilesOnceWhatItsJobsRun(t *testing.T) {
-	run, err := openRun(t.TempDir())
-	require.NoError(t, err)
-	defer run.close()
-	folder, stop, err := run.compile(slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	stop()
-	files, err := filepath.Glob(filepath.Join(folder, "*", "*"))
+	t.Parallel()
+	m := newMill(t)
+	w := m.start("--debug")
+	w.until("gltfpack compiled")
+	files, err := filepath.Glob(filepath.Join(m.data, "run", "*", "compiled", "*", "*"))
 	require.NoError(t, err)
 	require.Len(t, files, 1)
-	p, err := gltfpack.New(t.Context(), gltfpack.Config{Compiled: folder})
+	p, err := gltfpack.New(t.Context(), gltfpack.Config{Compiled: filepath.Dir(filepath.Dir(files[0]))})
 	require.NoError(t, err)
 	require.NoError(t, p.Close(t.Context()))
+	w.signal()
+	w.end()
 }

@@ -58,7 +58,8 @@ func TestF23F24AFullDiskIsNamedAndHarmsNobodyElse(t *testing.T) {
 			copied := "cp " + filepath.Join(flags, "part.stl") + " ."
 			convert := "module: STL2OBJ\n    props: {src: part.stl, dest: outputs/part.obj}"
 			m.job("hog", steps(wait("fill"), sh("("+tt.fill+") 2>/dev/null; true"), say("full"), sh(wait("done"))), ear)
-			m.job("writer", steps(copied, say("writer-up"), sh(wait("full")), convert), ear)
+			write := "module: Template\n    props: {template: \"" + strings.Repeat("words ", 1000) + "\", dest: outputs/words.txt}"
+			m.job("writer", steps("true", say("writer-up"), sh(wait("full")), write), ear)
 			m.job("program", steps(copied, say("program-up"), sh(wait("full")+"; cat part.stl > copy.stl")), ear)
 			m.job("sibling", steps("true", say("sibling-up"), sh(wait("full")+"; echo fine")), ear)
 

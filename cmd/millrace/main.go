@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/cloud/sdk"
+	"github.com/millrace/millrace/modules/gltfpack"
 )
 
 // version is set at link time.
@@ -24,6 +25,9 @@ func sinceStart() time.Duration { return time.Since(processStart).Round(time.Mic
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childCommand {
 		os.Exit(childMain()) // before anything that costs start-up time
+	}
+	if len(os.Args) == 3 && os.Args[1] == compileCommand {
+		os.Exit(exitCode(gltfpack.Compile(context.Background(), os.Args[2])))
 	}
 	cmd := newRoot(version)
 	cmd.SetArgs(withRun(cmd, os.Args[1:]))

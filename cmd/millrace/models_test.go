@@ -3,11 +3,14 @@
 package main_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -94,6 +97,47 @@ func TestWhatCantBeAModelIsNotAdded(t *testing.T) {
 	}
 	require.NoFileExists(t, filepath.Join(p.dir, ".millrace"))
 }
+
+// A spec is that of an EphemeralAccelerationJob.
+const spec = `{"id": "spec-1", "pipeline": "image_infer", "state": {"model": "squeezenet",
+  "input": {"type": "image", "path": "PHOTOS/kitten.png"}, "output": {"path": "/artifacts/output.json"}, "resources": {"gpu": 0},
+  "ttlSecondsAfterFinished": 0, "pvcTTLSecondsAfterFinished": 3600, "storageClass": "longhorn", "pvcSize": "1Gi"}}`
+
+func TestThePipelineForImagesLooksIntoFoldersAndBuckets(t *testing.T) {
+	t.Parallel()
+	w := newWarehouse(t)
+	withTools(t, w.place)
+	w.succeeds("models", "add", w.copied("squeezenet.onnx", "squeezenet.onnx"))
+	photos := filepath.Dir(w.copied("kitten_224.png", "photos/kitten.png"))
+	fish, err := os.ReadFile(inference + "fish.png")
+	require.NoError(t, err)
+	w.put("in/fish.png", string(fish))
+
+	w.write("spec.json", strings.ReplaceAll(spec, "PHOTOS", photos))
+	w.succeeds("queue", "send", "spec.json")
+	inBucket := id(t, w.succeeds("jobs", "run", "image_infer", "model=squeezenet", "bucket="+w.bucket, `input={"path": "/in/fish.png"}`, `output={"path": "out/fish.json"}`, "gpu=preferred"))
+	unknown := id(t, w.succeeds("jobs", "run", "image_infer", "model=alexnet", "bucket="+w.bucket, `input={"path": "in/fish.png"}`, `output={"path": "out/none.json"}`, "gpu=none"))
+	w.succeeds("work", "--exit-when-idle", "1s", "--read-paths", photos, "--buckets", w.bucket, "--slots", "1")
+
+	kept, err := os.ReadFile(w.dir + "/.millrace/store/artifacts/spec-1/1/output.json")
+	require.NoError(t, err, w.told("spec-1"))
+	require.Equal(t, "tabby, tabby cat", decoded[inferred](t, string(kept)).Top5[0].Name)
+	out, err := w.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &w.bucket, Key: aws.String("out/fish.json")})
+	require.NoError(t, err, w.told(inBucket))
+	defer out.Body.Close()
+	text, err := io.ReadAll(out.Body)
+	require.NoError(t, err)
+	require.Equal(t, "application/json", *out.ContentType)
+	require.Equal(t, "tench, Tinca tinca", decoded[inferred](t, string(text)).Top5[0].Name)
+	require.Contains(t, w.told(inBucket), "SUCCEEDED")
+	require.Contains(t, w.told(unknown), `model "alexnet" is unknown`)
+	require.Contains(t, w.told(unknown), "✗ FAILED", "for good: another try would find the same")
+	require.NotContains(t, w.told(unknown), "#2")
+	require.False(t, w.has("out/none.json"))
+}
+
+// inferred is a result.
+type inferred struct{ Top5 []struct{ Name string } }
 
 // Its jobs get no keys for it.
 func TestAWorkerFetchesTheModelsOfABucket(t *testing.T) {

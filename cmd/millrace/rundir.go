@@ -6,16 +6,18 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/millrace/millrace/modules/gltfpack"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/worker/launch"
 )
 
@@ -52,9 +54,13 @@ func openRun(root string) (*workerRun, error) {
 	return r, nil
 }
 
+// compileCommand is the hidden sub-command that a worker compiles WebAssembly with.
+const compileCommand = "compile"
+
 // compile compiles the WebAssembly that modules run, in the background, into a folder that jobs may read: a child that comes
-// before it is there compiles it for itself, which takes half a second. stop ends it.
-func (r *workerRun) compile(log *slog.Logger) (folder string, stop func(), err error) {
+// before it is there compiles it for itself, which takes half a second. It does so in a process of its own, a run of this
+// program: the memory that a compiler takes would stay the worker's for as long as it lives. stop ends it.
+func (r *workerRun) compile(programs *proc.Local, self string, log *slog.Logger) (folder string, stop func(), err error) {
 	folder = filepath.Join(r.dir, "compiled")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return "", nil, fmt.Errorf("make folder of what is compiled: %w", err)
@@ -62,12 +68,30 @@ func (r *workerRun) compile(log *slog.Logger) (folder string, stop func(), err e
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := gltfpack.Compile(ctx, folder); err != nil && ctx.Err() == nil {
+		var said bytes.Buffer
+		exit, err := programs.Run(ctx, proc.Cmd{
+			Path: self, Args: []string{compileCommand, folder}, Dir: r.dir, Env: append(programEnv(os.Environ()), r.mark()),
+			Stdout: io.Discard, Stderr: &said, Limits: proc.Limits{Memory: maxCompile},
+		})
+		if err == nil {
+			err = exit.Failure("millrace "+compileCommand, proc.Limits{Memory: maxCompile}, strings.TrimSpace(said.String()))
+		}
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
 			log.WarnContext(ctx, "gltfpack not compiled", "err", err)
+		default:
+			log.DebugContext(ctx, "gltfpack compiled")
 		}
 	})
 	return folder, func() { cancel(); wg.Wait() }, nil
 }
+
+// maxCompile bounds what the compiler takes, in resident bytes; it was seen to take 80 MiB.
+const maxCompile = 512 << 20
+
+// mark is in the environment of everything that the run starts.
+func (r *workerRun) mark() string { return runVar + "=" + r.id }
 
 // close removes the folder.
 func (r *workerRun) close() {

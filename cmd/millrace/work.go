@@ -205,7 +205,11 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		Limits: engine.Limits{Input: int64(c.MaxInput)},
 	}
 	env := allowedEnv(c.AllowEnv)
-	compiled, stop, err := run.compile(log)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("find own binary: %w", err)
+	}
+	compiled, stop, err := run.compile(machine.Tools.Exec, self, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,12 +231,8 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	if c.Isolation == "pipeline" {
 		reuse = c.Reuse
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, fmt.Errorf("find own binary: %w", err)
-	}
 	p := launch.NewPool(launch.Config{
-		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), runVar+"="+run.id, "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
+		Argv: []string{self, childCommand}, Env: append(programEnv(os.Environ()), run.mark(), "GOMAXPROCS="+os.Getenv("GOMAXPROCS")),
 		Root: run.dir, Slots: c.Slots, Reuse: reuse, Machine: machine, Log: log,
 		Keep: machine.Tools.Exec.Owns, Devices: c.devices(specs),
 		Setup: launch.Setup{

@@ -23,6 +23,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Converts a 3D file, or the one in a ZIP, to another kind, and compares what was written with what was read.",
 	Example: "- module: AssetConverter\n  props: {src: model.fbx, dest: model.glb}\n  register: converted",
 	Tools:   []tool.Tool{tool.Assimp(), tool.Blender(), tool.FBX2glTF()},
+	Extras:  []tool.Tool{tool.GLTFValidator()},
 }, run)
 
 // Props are what a task writes under props.
@@ -44,8 +45,8 @@ type Output struct {
 	Asset        string   `json:"asset" doc:"The file that was read: src, or the path in the ZIP."`
 	Format       string   `json:"format" doc:"Format of what was written: glb."`
 	Converter    string   `json:"converter" doc:"What did the work: FBX2glTF, Blender, assimp, Millrace, or several with a plus between."`
-	OriginalSize string   `json:"originalSize" doc:"Size of src, in bytes, as text."`
-	Triangles    int64    `json:"triangles" doc:"Triangles that are drawn."`
+	OriginalSize string   `json:"originalSize" fact:"read.bytes" doc:"Size of src, in bytes, as text."`
+	Triangles    int64    `json:"triangles" fact:"read.triangles,made.triangles" doc:"Triangles that are drawn."`
 	Materials    int      `json:"materials" doc:"Materials."`
 	Textures     int      `json:"textures" doc:"Pictures."`
 	Animations   int      `json:"animations" doc:"Animations."`

@@ -19,6 +19,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Converts an FBX, binary or ASCII, to a GLB or glTF, and checks what came of it.",
 	Example: "- module: FBX2glTF\n  props: {src: model.fbx, dest: model.glb, config: {pbr-metallic-roughness: true}}\n  register: converted",
 	Tools:   []tool.Tool{tool.FBX2glTF()},
+	Extras:  []tool.Tool{tool.GLTFValidator()},
 }, run)
 
 // Props are what a task writes under props.
@@ -31,7 +32,7 @@ type Props struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Triangles  int64    `json:"triangles" doc:"Triangles that the scene draws."`
+	Triangles  int64    `json:"triangles" fact:"read.triangles,made.triangles" doc:"Triangles that the scene draws."`
 	Vertices   int64    `json:"vertices" doc:"Vertices that the scene draws."`
 	Materials  int      `json:"materials" doc:"Materials."`
 	Textures   int      `json:"textures" doc:"Pictures."`

@@ -43,8 +43,8 @@ type Output struct {
 	modules.ToolOutput
 	Duration float64  `json:"duration" doc:"Of what was written, in seconds; 0 of a picture."`
 	Frames   int64    `json:"frames" doc:"Pictures of the video that was written."`
-	Width    int      `json:"width" doc:"Of the video, in pixels."`
-	Height   int      `json:"height" doc:"Of the video, in pixels."`
+	Width    int      `json:"width" fact:"made.width" doc:"Of the video, in pixels."`
+	Height   int      `json:"height" fact:"made.height" doc:"Of the video, in pixels."`
 	Video    string   `json:"video" doc:"Codec of the video: h264; empty where there is none."`
 	Audio    string   `json:"audio" doc:"Codec of the sound: aac; empty where there is none."`
 	Encoder  string   `json:"encoder" doc:"Encoder of the video that was asked for: libx264; empty is FFmpeg's choice."`

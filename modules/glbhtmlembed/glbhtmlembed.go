@@ -40,7 +40,7 @@ type Props struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Triangles int64    `json:"triangles" doc:"Triangles that the model draws."`
+	Triangles int64    `json:"triangles" fact:"read.triangles,made.triangles" doc:"Triangles that the model draws."`
 	Warnings  []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 

@@ -34,8 +34,8 @@ type Props struct {
 
 // Output is what register stores.
 type Output struct {
-	Src   string        `json:"src" doc:"What it read."`
-	Dest  string        `json:"dest" doc:"The file or folder that came of it."`
+	Src   string        `json:"src" fact:"read" doc:"What it read."`
+	Dest  string        `json:"dest" fact:"made" doc:"The file or folder that came of it."`
 	Args  []string      `json:"args" doc:"The options it was given, word by word."`
 	Size  string        `json:"size" doc:"Size of dest, in bytes, as text."`
 	Stats modules.Stats `json:"stats" doc:"What the program used."`

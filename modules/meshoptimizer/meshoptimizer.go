@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // Module is the MeshOptimizer task.
@@ -21,6 +22,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "MeshOptimizer",
 	Summary: "Makes a glTF model smaller: fewer triangles, smaller textures, no animations, its centre at the origin.",
 	Example: "- module: MeshOptimizer\n  props:\n    src: in.glb\n    dest: small.glb\n    config: {tris: 50000, max_tex_size: 2048, reset_center: center}\n  register: optimized",
+	Extras:  []tool.Tool{tool.Draco(), tool.Node()},
 }, run)
 
 // Props are what a task writes under props.
@@ -38,19 +40,19 @@ type Output struct {
 	JSON              Path     `json:"json" doc:"The file beside dest that says what was done, in parts."`
 	Tracing           []Step   `json:"tracing" doc:"What was done, in order."`
 	Log               string   `json:"log" doc:"What gltfpack printed last."`
-	OriginalSize      string   `json:"originalSize" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
-	Triangles         int64    `json:"triangles" doc:"Triangles that the scene draws now, instances counted."`
-	OriginalTriangles int64    `json:"originalTriangles" doc:"Triangles that it drew."`
+	OriginalSize      string   `json:"originalSize" fact:"read.bytes" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
+	Triangles         int64    `json:"triangles" fact:"made.triangles" doc:"Triangles that the scene draws now, instances counted."`
+	OriginalTriangles int64    `json:"originalTriangles" fact:"read.triangles" doc:"Triangles that it drew."`
 	Vertices          int64    `json:"vertices" doc:"Vertices that it draws now."`
 	Materials         int      `json:"materials" doc:"Materials it has now."`
 	Animations        int      `json:"animations" doc:"Animations it has now."`
 	Textures          []string `json:"textures" doc:"Its pictures: format and size in pixels."`
-	FBXDest           string   `json:"fbxDest" doc:"The FBX; empty, since this module writes none."`
+	FBXDest           string   `json:"fbxDest" fact:"made" doc:"The FBX; empty, since this module writes none."`
 	FBXSize           string   `json:"fbxSize" default:"0" doc:"Size of the FBX."`
-	USDZDest          string   `json:"usdzDest" doc:"The USDZ; empty, since this module writes none."`
+	USDZDest          string   `json:"usdzDest" fact:"made" doc:"The USDZ; empty, since this module writes none."`
 	USDDest           string   `json:"usdDest" doc:"The same as usdzDest."`
 	USDZSize          string   `json:"usdzSize" default:"0" doc:"Size of the USDZ."`
-	OBJDest           string   `json:"objDest" doc:"The OBJ, zipped; empty, since this module writes none."`
+	OBJDest           string   `json:"objDest" fact:"made" doc:"The OBJ, zipped; empty, since this module writes none."`
 	OBJSize           string   `json:"objSize" default:"0" doc:"Size of the zipped OBJ."`
 	Warnings          []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }

@@ -113,7 +113,7 @@ func (w *work) draw(ctx context.Context, to io.Writer) (portrait.Result, error) 
 	}
 	seen := false
 	r, err := w.plan.model.Draw(ctx, w.c, portrait.Job{
-		Width: w.plan.Width, Height: w.plan.Height, Views: w.plan.views, Background: w.plan.background, Renderer: w.plan.Renderer, Look: w.plan.look3,
+		Width: w.plan.Width, Height: w.plan.Height, Views: w.plan.views, Background: w.plan.background, Renderer: w.plan.Renderer, Samples: w.plan.Samples, Look: w.plan.light,
 	}, func(i int, p portrait.Picture) error {
 		seen = seen || !p.Empty
 		return w.add(to, i, p.Image)

@@ -120,10 +120,12 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "it draws no triangle"},
 		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and pictures are .png or .jpg`},
 		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, "draw part.obj: Chromium is missing: "},
-		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three`},
+		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`},
 		{"a renderer without its program", map[string]any{"renderer": "three"}, "draw part.obj: Chromium is missing: "},
-		{"a renderer that is to come", map[string]any{"renderer": "cycles"}, `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`},
-		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three or raster`},
+		{"another renderer without its program", map[string]any{"renderer": "cycles"}, "draw part.obj: Blender is missing: "},
+		{"a GPU that the task does not have", map[string]any{"renderer": "cycles", "config": map[string]any{"use_gpu": true}}, "draw part.obj: no GPU was leased for it; write gpu: required to the task"},
+		{"fewer samples than none", map[string]any{"renderer": "cycles", "config": map[string]any{"samples": -1}}, `prop "config.samples" is -1, and must be more than nothing`},
+		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three, cycles or raster`},
 		{"settings that are none", map[string]any{"viewerConfig": "{"}, "the viewer's settings are no JSON: unexpected end of JSON input"},
 		{"a light", map[string]any{"viewerConfig": map[string]any{"lights": []any{map[string]any{"type": "laser"}}}}, `the viewer's setting "lights": lamp 0: its type laser is neither directional nor ambient`},
 		{"an exposure", map[string]any{"args": []any{`--viewer-config '{"exposure": -1}'`}}, `the viewer's setting "exposure": -1 is no number from 0 to 1000`},
@@ -209,9 +211,9 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	warnings := out["warnings"].([]any)
 	require.Contains(t, warnings[4], "raster drew, in software and at lower quality, since Chromium is missing: ")
 	require.Equal(t, []any{
-		"config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own",
 		`the viewer's setting "a" was not used; known are autoRotate, autoRotateSpeed, background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
 		`the viewer's setting "environmentImage" was not used; there are room and none, and a picture is not fetched`,
+		"config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own",
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
 		"the viewer's light was not used; raster has its own",

@@ -33,7 +33,8 @@ type Props struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Triangles  int64    `json:"triangles" doc:"Triangles written."`
+	Triangles  int64    `json:"triangles" fact:"made.triangles" doc:"Triangles written."`
+	Original   int64    `json:"originalTriangles" fact:"read.triangles" doc:"Triangles that src holds."`
 	Vertices   int64    `json:"vertices" doc:"Distinct vertices written."`
 	Degenerate int64    `json:"degenerate" doc:"Triangles left out because two of their corners are one point."`
 	Warnings   []string `json:"warnings" doc:"What is odd about the file, a sentence each."`
@@ -106,6 +107,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Stats:  measured(),
 		},
 		Triangles:  counts.Triangles,
+		Original:   counts.Triangles + counts.Degenerate,
 		Vertices:   counts.Vertices,
 		Degenerate: counts.Degenerate,
 	}

@@ -39,7 +39,7 @@ func TestAnSTLBecomesAnOBJ(t *testing.T) {
 	delete(out, "stats")
 	require.Equal(t, map[string]any{
 		"src": "part.stl", "dest": "new/part.obj", "config": map[string]any{"f": "obj"}, "size": out["size"],
-		"triangles": int64(400), "vertices": int64(200), "degenerate": int64(0), "warnings": []any{},
+		"triangles": int64(400), "vertices": int64(200), "originalTriangles": int64(400), "degenerate": int64(0), "warnings": []any{},
 	}, out)
 }
 

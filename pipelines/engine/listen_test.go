@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/redact"
+	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -107,6 +109,31 @@ func TestWhatATaskMovesIsCountedOverAllItsTries(t *testing.T) {
 	run := engine.New(engine.Config{Modules: mods}).Run(t.Context(), in)
 	require.Equal(t, engine.Succeeded, run.Status)
 	require.Equal(t, []int64{200, 6}, []int64{run.Tasks[0].BytesIn, run.Tasks[0].BytesOut})
+}
+
+func TestTheFilesThatATaskReadAndMadeAreToldWithoutSecrets(t *testing.T) {
+	type output struct {
+		modules.ToolOutput
+		Triangles int64 `json:"triangles" fact:"made.triangles" doc:"."`
+	}
+	maker := modules.Define(modules.Spec{Name: "Make", Summary: "Makes something.", Example: "- module: Make\n"},
+		func(_ context.Context, c *modules.Call, _ struct{}) (out output, err error) {
+			c.Secret("hunter2-hunter2")
+			out.Dest, out.Triangles = "of hunter2-hunter2.glb", 12
+			return out, c.Workspace.WriteFile(out.Dest, []byte("glTF"))
+		})
+	var b bench
+	_, in := b.input(t, "tasks: [{module: Make}]")
+	ws, err := workspace.Open(t.TempDir(), workspace.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ws.Close()) })
+	in.Call.Workspace, in.Call.Secret, in.Redact = ws, func(s string) { in.Redact.Add(s) }, new(redact.Set)
+	mods, err := modules.NewRegistry(maker)
+	require.NoError(t, err)
+	run := engine.New(engine.Config{Modules: mods}).Run(t.Context(), in)
+	require.Equal(t, engine.Succeeded, run.Status, run.Failure)
+	require.Equal(t, []modules.File{{Path: "of [REDACTED].glb", Bytes: 4, Triangles: 12}}, run.Tasks[0].Made)
+	require.Empty(t, run.Tasks[0].Read)
 }
 
 func TestHowFarATaskIsIsToldOnceAHundredth(t *testing.T) {

@@ -67,6 +67,9 @@ type TaskRun struct {
 	// BytesIn and BytesOut are what it has fetched from buckets and sent to them, all tries together.
 	BytesIn  int64 `json:"bytesIn,omitzero"`
 	BytesOut int64 `json:"bytesOut,omitzero"`
+	// Read and Made are the files that it read and made in its workspace, where its module says so.
+	Read []modules.File `json:"read,omitzero"`
+	Made []modules.File `json:"made,omitzero"`
 }
 
 // UnmarshalJSON reads a TaskRun back, with its numbers as they were.

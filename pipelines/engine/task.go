@@ -99,6 +99,29 @@ func (s *taskScope) moved(in, out int64) {
 	s.run.BytesOut += out
 }
 
+// facts keeps which files the last try read and made. They count against what is told of a run, and paths against what a
+// sentence may have.
+func (s *taskScope) facts(f modules.Facts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run.Read, s.run.Made = s.files(f.Read), s.files(f.Made)
+}
+
+const fileFigures = 100 // bytes of JSON of a file beside its path, at most
+
+func (s *taskScope) files(all []modules.File) (shown []modules.File) {
+	for _, f := range all {
+		f.Path = s.in.Redact.String(f.Path)
+		f.Path = f.Path[:fitting(f.Path, maxSentence)]
+		if s.told+len(f.Path)+fileFigures > maxShownRun {
+			break
+		}
+		s.told += len(f.Path) + fileFigures
+		shown = append(shown, f)
+	}
+	return shown
+}
+
 // progress tells of the hundredths of a try's work that are done, each once.
 func (s *taskScope) progress(ctx context.Context) func(done float64) {
 	var mu sync.Mutex
@@ -146,7 +169,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 		return nil, s.misrendered("props", err)
 	}
 	c := s.in.Call
-	c.Log, c.State, c.Moved, c.Progress = s.logger(), s, s.moved, s.progress(ctx)
+	c.Log, c.State, c.Moved, c.Progress, c.Facts = s.logger(), s, s.moved, s.progress(ctx), s.facts
 	c.GPU, c.Devices, c.Env = s.need(s.task, s.label(), m).GPU, h.Devices, withDevices(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr

@@ -81,7 +81,7 @@ func TestWhatLintFindsCleanIsValidByTheSchema(t *testing.T) {
 	}
 	docs = append(docs,
 		"tasks:\n",
-		"tasks: [{module: FFmpeg, props: {any: thing}}]\ncallbacks: {onError: [{module: VntanaGoogleMetrics, props: {x: 1}}]}\n",
+		"tasks: [{module: VntanaMetrics, props: {any: thing}}]\ncallbacks: {onError: [{module: VntanaGoogleMetrics, props: {x: 1}}]}\n",
 		"tasks: [{module: Zip, props: {src: a, dst: b, resultKey: x}}]\n",
 		"tasks: [{module: Zip, props: {src: a, dest: b, config: {level: '9'}}}, {module: Zip, props: {src: a, dest: b, config: {level: '{{ l }}'}}}]\n",
 		"settings: {global_retry: 2, retry_sleep: 1.5, timeout: 90s, parallel: 8}\ndeadline: 30m\ntasks: [{name: 2, module: Stat, when: true, throw: false, retry: 0, props: {path: x}}]\n",
