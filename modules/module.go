@@ -39,6 +39,7 @@ type Spec struct {
 	Props   []Field     // filled in by Define
 	Outputs []Field     // filled in by Define
 	Tools   []tool.Tool // external programs it runs; a worker that lacks one takes no job that names the module
+	Extras  []tool.Tool // external programs it runs where there are any: without one it does less, or worse, and says so
 	GPU     gpu.Need    // what its work needs, where its task does not say
 	Shell   bool        // runs commands of the pipeline author's choice: operators may forbid it
 	// Plugin is the props, unrendered, that a callback module gets as a plugin, for each event. nil: it can't be one.
@@ -57,10 +58,18 @@ func (s Spec) Needs() string {
 	case gpu.Preferred:
 		all = append(all, "(where there is one) "+s.GPU.String())
 	}
-	if all == nil {
-		return ""
+	var sentences []string
+	if all != nil {
+		sentences = append(sentences, "Needs "+strings.Join(all, ", ")+".")
 	}
-	return "Needs " + strings.Join(all, ", ") + "."
+	all = nil
+	for _, t := range s.Extras {
+		all = append(all, t.Name)
+	}
+	if all != nil {
+		sentences = append(sentences, "Uses, where the machine has it, "+strings.Join(all, ", ")+".")
+	}
+	return strings.Join(sentences, " ")
 }
 
 // CallbackProps is what a callback's props, unrendered, stand for. One that could be a plugin, and says at most how to

@@ -16,7 +16,7 @@
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
 // task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
-// tries, due, queue, requests, messages, per_message, err.
+// tries, due, queue, requests, messages, per_message, tool, modules, extra_of, err.
 package worker
 
 import (

@@ -35,8 +35,8 @@ func newModulesCmd() *cobra.Command {
 	cmd.Flags().BoolVar(&form.schema, "json-schema", false, "the JSON Schema of the props")
 	cmd.Flags().BoolVar(&form.markdown, "markdown", false, "as a page of documentation")
 	cmd.Flags().BoolVar(&form.json, "json", false, "as JSON")
-	check := cmd.Flags().Bool("check", false, "look for the external programs that modules run; exit code 1 where one is missing")
-	all := cmd.Flags().Bool("all", false, "with --check: exit code 1 where any tool is missing that is known, whether or not a module runs it")
+	check := cmd.Flags().Bool("check", false, "look for the external programs that modules run; exit code 1 where one is missing that a module needs")
+	all := cmd.Flags().Bool("all", false, "with --check: exit code 1 where any is missing, one that modules can do without too")
 	cmd.MarkFlagsMutuallyExclusive("json-schema", "markdown", "json")
 	for _, other := range []string{"callbacks", "json-schema", "markdown"} {
 		cmd.MarkFlagsMutuallyExclusive("check", other)

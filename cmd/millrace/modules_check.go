@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules/tool"
@@ -13,26 +12,22 @@ import (
 // A toolView is what `millrace modules --check --json` says of one tool.
 type toolView struct {
 	Name    string   `json:"name"`
-	Modules []string `json:"modules"` // that this binary has and that run it
+	Modules []string `json:"modules"`         // that this binary has and that can't do without it
+	Extras  []string `json:"extras,omitzero"` // that run it where it is there
 	Path    string   `json:"path,omitzero"`
 	Version string   `json:"version,omitzero"`
 	Missing string   `json:"missing,omitzero"` // why it is not there
 	Get     string   `json:"get,omitzero"`     // how to get what is missing
 }
 
-// checkTools shows every tool: those that modules of this binary run, and the others that we know. It fails where one of
-// the first is missing, or any with strict.
+// checkTools shows every tool that modules of this binary run. It fails where one is missing that a module can't do without, or
+// any with strict.
 func checkTools(ctx context.Context, s *screen, folder string, strict, asJSON bool) error {
 	specs, err := allSpecs()
 	if err != nil {
 		return err
 	}
 	needs := toolNeeds(specs)
-	for _, t := range tool.All() {
-		if !slices.ContainsFunc(needs, func(n toolNeed) bool { return n.Tool.Name == t.Name }) {
-			needs = append(needs, toolNeed{Tool: t})
-		}
-	}
 	set := newToolSet(folder, specs)
 	views, missing := []toolView{}, 0
 	for _, need := range needs {
@@ -51,7 +46,7 @@ func checkTools(ctx context.Context, s *screen, folder string, strict, asJSON bo
 		listTools(s, views)
 	}
 	if err == nil && missing > 0 {
-		of := "that modules run "
+		of := "that modules need "
 		if strict {
 			of = ""
 		}
@@ -61,7 +56,7 @@ func checkTools(ctx context.Context, s *screen, folder string, strict, asJSON bo
 }
 
 func viewTool(ctx context.Context, set *tool.Set, need toolNeed) (toolView, error) {
-	v := toolView{Name: need.Tool.Name, Modules: need.Modules}
+	v := toolView{Name: need.Tool.Name, Modules: need.Modules, Extras: need.Extras}
 	f, err := set.Find(ctx, need.Tool)
 	if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
 		v.Missing, v.Get = lacks.Reason, lacks.Tool.Get
@@ -71,6 +66,18 @@ func viewTool(ctx context.Context, set *tool.Set, need toolNeed) (toolView, erro
 	return v, err
 }
 
+// by says who runs it.
+func (v toolView) by() string {
+	var who []string
+	if v.Modules != nil {
+		who = append(who, "for "+strings.Join(v.Modules, ", "))
+	}
+	if v.Extras != nil {
+		who = append(who, strings.Join(v.Extras, ", ")+" can do without")
+	}
+	return strings.Join(who, "; ")
+}
+
 // listTools writes a line for each tool.
 func listTools(s *screen, views []toolView) {
 	name, version := 0, 0
@@ -78,10 +85,7 @@ func listTools(s *screen, views []toolView) {
 		name, version = max(name, len(v.Name)), max(version, len(v.Version))
 	}
 	for _, v := range views {
-		by := "for " + strings.Join(v.Modules, ", ")
-		if v.Modules == nil {
-			by = "no module of this version runs it"
-		}
+		by := v.by()
 		label := s.paint(cyan, v.Name) + strings.Repeat(" ", name-len(v.Name))
 		if v.Missing != "" {
 			s.printf("%s  missing, %s: %s; %s\n", label, by, v.Missing, v.Get)

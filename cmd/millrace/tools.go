@@ -88,20 +88,29 @@ func toolVar(name string) string {
 // A toolNeed is a tool and the modules that run it.
 type toolNeed struct {
 	Tool    tool.Tool
-	Modules []string
+	Modules []string // that can't do without
+	Extras  []string // that can
 }
 
 // toolNeeds lists the tools of some modules, by name.
 func toolNeeds(specs []modules.Spec) []toolNeed {
 	var all []toolNeed
+	of := func(t tool.Tool) *toolNeed {
+		i := slices.IndexFunc(all, func(n toolNeed) bool { return n.Tool.Name == t.Name })
+		if i < 0 {
+			i, all = len(all), append(all, toolNeed{Tool: t})
+		}
+		return &all[i]
+	}
 	for _, s := range specs {
 		for _, t := range s.Tools {
-			i := slices.IndexFunc(all, func(n toolNeed) bool { return n.Tool.Name == t.Name })
-			if i < 0 {
-				i, all = len(all), append(all, toolNeed{Tool: t})
+			if n := of(t); !slices.Contains(n.Modules, s.Name) {
+				n.Modules = append(n.Modules, s.Name)
 			}
-			if !slices.Contains(all[i].Modules, s.Name) {
-				all[i].Modules = append(all[i].Modules, s.Name)
+		}
+		for _, t := range s.Extras {
+			if n := of(t); !slices.Contains(n.Extras, s.Name) {
+				n.Extras = append(n.Extras, s.Name)
 			}
 		}
 	}
@@ -112,7 +121,7 @@ func toolNeeds(specs []modules.Spec) []toolNeed {
 }
 
 // machineTools looks for all tools that modules run, so that no child looks again. What is missing is one line of the log
-// each: jobs that need it are left to other workers.
+// each: jobs that need it are left to other workers, and those that can do without do.
 func (c *workConfig) machineTools(ctx context.Context, log *slog.Logger) (*tool.Set, error) {
 	all, err := allSpecs()
 	if err != nil {
@@ -123,7 +132,7 @@ func (c *workConfig) machineTools(ctx context.Context, log *slog.Logger) (*tool.
 	for _, need := range toolNeeds(all) {
 		f, err := set.Find(ctx, need.Tool)
 		if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
-			log.WarnContext(ctx, "tool missing", "tool", need.Tool.Name, "modules", strings.Join(need.Modules, ","), "err", lacks)
+			log.WarnContext(ctx, "tool missing", "tool", need.Tool.Name, "modules", strings.Join(need.Modules, ","), "extra_of", strings.Join(need.Extras, ","), "err", lacks)
 			continue
 		}
 		if err != nil {

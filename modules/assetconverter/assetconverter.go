@@ -23,6 +23,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Converts a 3D file, or the one in a ZIP, to another kind, and compares what was written with what was read.",
 	Example: "- module: AssetConverter\n  props: {src: model.fbx, dest: model.glb}\n  register: converted",
 	Tools:   []tool.Tool{tool.Assimp(), tool.Blender(), tool.FBX2glTF()},
+	Extras:  []tool.Tool{tool.GLTFValidator()},
 }, run)
 
 // Props are what a task writes under props.

@@ -19,6 +19,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Converts an FBX, binary or ASCII, to a GLB or glTF, and checks what came of it.",
 	Example: "- module: FBX2glTF\n  props: {src: model.fbx, dest: model.glb, config: {pbr-metallic-roughness: true}}\n  register: converted",
 	Tools:   []tool.Tool{tool.FBX2glTF()},
+	Extras:  []tool.Tool{tool.GLTFValidator()},
 }, run)
 
 // Props are what a task writes under props.

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gltfcheck"
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // Module is the glTF-Validator task.
@@ -23,6 +24,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "glTF-Validator",
 	Summary: "Checks a GLB or glTF with Khronos' validator: in Node.js where the machine has it, else slower in this process.",
 	Example: "- module: glTF-Validator\n  props: {src: model.glb, dest: report.json}\n  register: validation",
+	Extras:  []tool.Tool{tool.GLTFValidator()},
 }, run)
 
 // Props are what a task writes under props.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // Module is the MeshOptimizer task.
@@ -21,6 +22,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "MeshOptimizer",
 	Summary: "Makes a glTF model smaller: fewer triangles, smaller textures, no animations, its centre at the origin.",
 	Example: "- module: MeshOptimizer\n  props:\n    src: in.glb\n    dest: small.glb\n    config: {tris: 50000, max_tex_size: 2048, reset_center: center}\n  register: optimized",
+	Extras:  []tool.Tool{tool.Draco(), tool.Node()},
 }, run)
 
 // Props are what a task writes under props.

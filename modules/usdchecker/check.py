@@ -76,6 +76,17 @@ class Findings:
             chosen.ClearVariantSelection()
 
 
+# What OpenUSD says of a file may hold the file's own bytes, which need not be text.
+NO_TEXT = {"verdict": "unreadable", "reason": "it holds text that is no UTF-8"}
+
+
+def unreadable(e):
+    try:
+        return {"verdict": "unreadable", "reason": str(e).strip()[-MAX_TEXT:]}
+    except UnicodeDecodeError:
+        return NO_TEXT
+
+
 def check():
     try:
         layers, assets, _ = UsdUtils.ComputeAllDependencies(path)
@@ -84,7 +95,14 @@ def check():
             return {"foreign": foreign[:10]}
         stage = Usd.Stage.Open(path)
     except Exception as e:  # Tf.ErrorException: not a stage
-        return {"verdict": "unreadable", "reason": str(e).strip()[-MAX_TEXT:]}
+        return unreadable(e)
+    try:
+        return judge(stage)
+    except UnicodeDecodeError:
+        return NO_TEXT
+
+
+def judge(stage):
     found = Findings(context())
     found.look(stage)
     with Usd.EditContext(stage, stage.GetSessionLayer()):

@@ -23,6 +23,7 @@ var Module = modules.Define(modules.Spec{
 	Name:    "usdchecker",
 	Summary: "Checks a USD, USDA, USDC or USDZ with OpenUSD's validators; where the machine lacks them, by the rules on packages, stage metadata and references alone.",
 	Example: "- module: usdchecker\n  props: {src: model.usdz, dest: report.json, config: {arkit: true}}\n  register: usd",
+	Extras:  []tool.Tool{tool.OpenUSD()},
 }, run)
 
 // Props are what a task writes under props.

@@ -27,6 +27,9 @@ func ReadOBJ(ctx context.Context, r io.Reader) (*Mesh, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
+		if bytes.IndexByte(line, 0) >= 0 {
+			return nil, malformed("line %d holds a NUL, as no text does", o.line)
+		}
 		if err := o.statement(line); err != nil {
 			return nil, err
 		}
