@@ -45,11 +45,11 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@GOFLAGS="$(GOFLAGS) $(BUILDFLAGS)" deploy/tools/fuzz $(FUZZTIME)
 
-gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see what they were leased, that failures are told, the encoder, inference.
+gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see what they were leased, that failures are told, the encoder, inference, pictures.
 	@$(MAKE) --no-print-directory build CGO_ENABLED=1
 	bin/millrace gpu --require 1
 	deploy/tools/install gpu
-	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/ffmpeg ./modules/imageinfer ./modules/renderer ./worker/launch
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/ffmpeg ./modules/imageinfer ./modules/renderer ./modules/screenshot ./worker/launch
 
 image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)
