@@ -49,7 +49,7 @@ gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see wh
 	@$(MAKE) --no-print-directory build CGO_ENABLED=1
 	bin/millrace gpu --require 1
 	deploy/tools/install gpu
-	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/imageinfer ./worker/launch
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/ffmpeg ./modules/imageinfer ./modules/renderer ./worker/launch
 
 image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)

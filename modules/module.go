@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
@@ -132,11 +133,12 @@ type Call struct {
 	Stdout, Stderr io.Writer      // what a person watching the task should see; redacted downstream
 	Secret         func(string)   // keep this value out of every log, event and record from now on
 	State          State
-	Tools          *tool.Set     // external programs of this machine, by what Spec.Tools says
-	Devices        []gpu.Device  // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
-	GPU            gpu.Need      // what the task asked for, by itself or by its module's Spec
-	Clouds         cloud.Access  // how to reach the operator's clouds
-	Blender        *blender.Warm // keeps one running for the job's next task; nil: each task starts its own
+	Tools          *tool.Set      // external programs of this machine, by what Spec.Tools says
+	Devices        []gpu.Device   // leased for the task, and visible to its programs by Env; none where it needs none, or runs on the CPU
+	GPU            gpu.Need       // what the task asked for, by itself or by its module's Spec
+	Clouds         cloud.Access   // how to reach the operator's clouds
+	Blender        *blender.Warm  // keeps one running for the job's next task; nil: each task starts its own
+	Chromium       *chromium.Warm // likewise
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.

@@ -12,10 +12,9 @@ import (
 
 // A Problem is one thing that is wrong with the props of a task.
 type Problem struct {
-	Path  string   // of the prop as the author spelt it: "config.width", "args[2]"; empty when it is about all of them
-	Msg   string   // one sentence naming the prop and the remedy
-	Also  []string // paths of other props without which it might not be one
-	Later bool     // a later version takes the value
+	Path string   // of the prop as the author spelt it: "config.width", "args[2]"; empty when it is about all of them
+	Msg  string   // one sentence naming the prop and the remedy
+	Also []string // paths of other props without which it might not be one
 }
 
 // A PropError is everything that is wrong with the props of a task.

@@ -20,6 +20,7 @@ type ToolRun struct {
 	Tool   tool.Tool
 	Args   []string  // after those that start it; paths under the alias become real ones, as in Env
 	Env    []string  // on top of the call's
+	Stdin  io.Reader // an *os.File, or one that ends; nil is empty
 	Stdout io.Writer // gets what it prints on standard output too, paths under their alias; nil is nobody
 	// Reason picks what says why it failed from the last lines that it printed, blank ones left out; nil is the last one.
 	Reason func(lines []string) string
@@ -42,7 +43,7 @@ func (c *Call) RunTool(ctx context.Context, r ToolRun) (Stats, error) {
 	start, args := found.Command()
 	cmd := proc.Cmd{
 		Path: start, Args: append(args, c.unalias(r.Args)...), Env: c.unalias(slices.Concat(c.Env, r.Env)), Dir: c.Workspace.Real(),
-		Limits: c.Tools.LimitsOf(r.Tool),
+		Stdin: r.Stdin, Limits: c.Tools.LimitsOf(r.Tool),
 	}
 	out, errs := &tail{}, &tail{}
 	stdout := c.Workspace.AliasWriter(io.MultiWriter(out, c.Stdout, cmp.Or(r.Stdout, io.Discard)))

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/callbacks"
+	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
@@ -87,6 +88,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	defer in.Call.Blender.Close()
+	defer in.Call.Chromium.Close()
 	defer g.close()
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
@@ -152,6 +154,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
 		Blender:   blender.NewWarm(),
+		Chromium:  chromium.NewWarm(),
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
 		MaySend:   g.sends(req.Trusted && !r.listed),

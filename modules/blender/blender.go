@@ -109,7 +109,7 @@ func (b Blender) Convert(ctx context.Context, j Job) (Result, proc.Stats, error)
 }
 
 // ask makes one request and decodes its answer.
-func (b Blender) ask(ctx context.Context, r request, answer any) (stats proc.Stats, err error) {
+func (b Blender) ask(ctx context.Context, r, answer any) (stats proc.Stats, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fault.As(fault.Permanent, fmt.Errorf("Blender takes longer than %v", maxTime)))
 	defer cancel()
 	line, err := json.Marshal(r)
@@ -144,7 +144,7 @@ func (b Blender) command(ctx context.Context) (proc.Cmd, proc.Limits, error) {
 	start, args := found.Command()
 	limits := b.Tools.LimitsOf(tool.Blender())
 	return proc.Cmd{
-		Path: start, Args: append(args, "-I", "-c", serveScript+convertScript+"\nserve()\n"),
+		Path: start, Args: append(args, "-I", "-c", serveScript+convertScript+renderScript+"\nserve()\n"),
 		Env: append(slices.Clone(b.Env), "BLENDER_USER_RESOURCES="+own, "TMPDIR="+own), Dir: own, Limits: limits,
 	}, limits, nil
 }

@@ -10,62 +10,38 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/warm"
 )
 
-// maxUses is how many requests one Blender answers before another takes its place: what importers leak goes with it.
+// maxUses is how many requests one Blender answers before another takes its place.
 const maxUses = 200
 
-// A Warm keeps a Blender running from one request to the next: it takes a second to start, and a small file a tenth of that. The
-// scene is emptied in between. It belongs to one job: nothing of another may be in its memory. It starts one when it is first asked.
-// All methods may be called from any goroutine; requests wait for each other.
-type Warm struct {
-	turn chan struct{} // holds a token: who took it may use p
-	p    *process      // nil where none runs
-}
+// A Warm keeps a Blender for a job's next request. The scene is emptied in between.
+type Warm struct{ place *warm.Place[*process] }
 
 // NewWarm makes one. Close it after use.
-func NewWarm() *Warm {
-	w := &Warm{turn: make(chan struct{}, 1)}
-	w.turn <- struct{}{}
-	return w
-}
+func NewWarm() *Warm { return &Warm{warm.New[*process](maxUses)} }
 
 // Close ends the Blender, and waits for it.
-func (w *Warm) Close() {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	w.end()
+func (w *Warm) Close() { w.place.Close() }
+
+// Ready starts b.Warm's Blender before there is a request, and does not wait until it has loaded. It is an error where it can't be
+// started; the next request tries again.
+func (b Blender) Ready(ctx context.Context) error {
+	return b.Warm.place.Use(ctx, b.Env, b.start, func(*process) error { return nil })
 }
 
-// end ends the one that runs; the turn is the caller's.
-func (w *Warm) end() {
-	if w.p != nil {
-		w.p.end()
-		w.p = nil
-	}
-}
-
-// ask makes a request of the Blender that runs, or of a new one. One that fails in another way than by refusing is ended.
+// ask makes a request of the Blender that runs, or of a new one.
 func (w *Warm) ask(ctx context.Context, b Blender, line []byte) (answer []byte, stats proc.Stats, err error) {
 	began := time.Now()
-	select {
-	case <-w.turn:
-		defer func() { w.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return nil, stats, context.Cause(ctx)
-	}
-	if w.p != nil && (w.p.uses >= maxUses || w.p.gone()) {
-		w.end()
-	}
-	if w.p == nil {
-		if w.p, err = b.start(context.WithoutCancel(ctx)); err != nil {
-			return nil, stats, err
-		}
-	}
-	w.p.uses++
-	if answer, err = w.p.ask(ctx, line); err != nil {
-		stats = w.p.end()
-		w.p = nil
+	var asked *process
+	err = w.place.Use(ctx, b.Env, b.start, func(p *process) (err error) {
+		asked = p
+		answer, err = p.ask(ctx, line)
+		return err
+	})
+	if asked != nil && asked.Gone() {
+		stats = asked.stats
 	}
 	stats.Elapsed = time.Since(began)
 	return answer, stats, err
@@ -77,7 +53,6 @@ type process struct {
 	answers *bufio.Reader
 	cancel  context.CancelFunc
 	own     string // its folder
-	uses    int
 
 	done  chan struct{} // closed when it is gone, and the fields below are set
 	stats proc.Stats
@@ -115,7 +90,8 @@ func (b Blender) start(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-func (p *process) gone() bool {
+// Gone says that it has ended.
+func (p *process) Gone() bool {
 	select {
 	case <-p.done:
 		return true
@@ -162,13 +138,12 @@ func (p *process) line() ([]byte, error) {
 
 var errLong = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 
-// end ends the process, and returns what it used.
-func (p *process) end() proc.Stats {
+// End ends the process.
+func (p *process) End() {
 	_ = p.stdin.Close() // which it ends upon by itself, were it not busy
 	p.cancel()
 	<-p.done
 	_ = os.RemoveAll(p.own)
-	return p.stats
 }
 
 // once makes one request of a Blender of its own.

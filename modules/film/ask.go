@@ -139,11 +139,11 @@ func outcomes() []outcome {
 	}
 }
 
-// Named makes an error of what FFmpeg said permanent where it is one of outcomes. One that was killed, or over its limits, stays
+// Named makes an error of what FFmpeg said permanent where it is one of outcomes; nil stays nil. One that was killed, or over its limits, stays
 // what it is.
 func Named(err error) error {
 	switch err.(type) {
-	case *proc.KilledError, *proc.OverError:
+	case nil, *proc.KilledError, *proc.OverError:
 		return err
 	}
 	for _, o := range outcomes() {

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/raster"
 	"github.com/millrace/millrace/modules/threejs"
 	"github.com/millrace/millrace/modules/tool"
@@ -22,6 +23,7 @@ import (
 const (
 	Auto   = "auto"   // Three where there is a Chromium, else Raster
 	Three  = "three"  // three.js in Chromium
+	Cycles = "cycles" // Blender's path tracer
 	Raster = "raster" // software of ours
 )
 
@@ -31,7 +33,8 @@ type Job struct {
 	Views         []raster.View
 	Background    color.NRGBA // the zero value is transparent
 	Renderer      string
-	GPU           bool // it is an error where what draws is software
+	GPU           bool // it is an error where what draws is software, unless who runs the pipeline only prefers a GPU
+	Samples       int  // of a pixel, of Cycles; 0 are blender.DefaultSamples
 	Look          threejs.Look
 }
 
@@ -43,8 +46,9 @@ type Picture struct {
 
 // A Result is what came of a job.
 type Result struct {
-	Renderer string   // Three or Raster
-	Device   string   // what the graphics driver calls itself; empty for Raster
+	Renderer string   // Three, Cycles or Raster
+	Device   string   // what drew, as its driver calls it; empty for Raster
+	Samples  int      // that a pixel had at most, of Cycles
 	Warnings []string // what was asked for and not done, a sentence each
 	Stats    modules.Stats
 }
@@ -56,8 +60,13 @@ func (r *Result) warn(format string, args ...any) {
 // Draw hands over one picture for each view, in their order. When each returns an error, that is Draw's.
 func (m *Model) Draw(ctx context.Context, c *modules.Call, j Job, each func(i int, p Picture) error) (Result, error) {
 	r := Result{Warnings: slices.Clone(m.notes)}
-	if j.Renderer == Raster {
+	j.GPU = j.GPU && c.GPU.Use != gpu.Preferred
+	switch j.Renderer {
+	case Raster:
 		err := m.drawHere(ctx, j, &r, each)
+		return r, err
+	case Cycles:
+		err := m.trace(ctx, c, j, &r, each)
 		return r, err
 	}
 	_, err := c.Tools.Find(ctx, tool.Chromium())
@@ -79,15 +88,12 @@ func (m *Model) drawHere(ctx context.Context, j Job, r *Result, each func(i int,
 		return err
 	}
 	r.Renderer, r.Warnings = Raster, append(r.Warnings, notes...)
-	if j.Look.Given() {
-		r.warn("the viewer's light was not used; raster has its own")
-	}
 	scene, err := raster.NewScene(ctx, triangles)
 	if err != nil {
 		return err
 	}
 	for i, view := range j.Views {
-		img, err := scene.Render(ctx, raster.Options{Width: j.Width, Height: j.Height, View: view})
+		img, err := scene.Render(ctx, raster.Options{Width: j.Width, Height: j.Height, View: view, Look: j.Look})
 		if err != nil {
 			return err
 		}
@@ -114,7 +120,7 @@ func (m *Model) drawThere(ctx context.Context, c *modules.Call, j Job, r *Result
 	for _, v := range j.Views {
 		job.Views = append(job.Views, threejs.View(v))
 	}
-	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env}
+	browser := chromium.Chromium{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.Chromium}
 	drawn, err := browser.Draw(ctx, job, func(i int, p chromium.Picture) error { return each(i, j.picture(p.Image)) })
 	r.Renderer, r.Device, r.Stats = Three, drawn.Renderer, modules.StatsOf(drawn.Stats)
 	return err

@@ -32,9 +32,6 @@ type plan struct {
 // newPlan reads the props; the plan is good when there are no problems.
 func newPlan(p *Props) (*plan, []modules.Problem) {
 	pl := &plan{Job: portrait.Job{Width: p.Config.Width, Height: p.Config.Height, GPU: p.Config.UseGPU, Renderer: p.Renderer}}
-	if p.Config.Samples != 0 {
-		pl.warn("config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own")
-	}
 	if p.Timeout < 0 {
 		pl.refuse("timeout", `prop "timeout" is %s, and must be more than nothing`, p.Timeout)
 	}
@@ -43,6 +40,7 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	}
 	pl.args(p.Args)
 	pl.renders(p.Config.Renderer)
+	pl.sampled(p.Config.Samples)
 	pl.size()
 	if len(pl.Views) == 0 {
 		pl.Views = []raster.View{raster.ThreeQuarter()}
@@ -57,34 +55,36 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	return pl, pl.problems
 }
 
-// cycles is a renderer that older pipelines name.
-const cycles = "cycles"
-
 // renders settles what draws; config names a renderer as config does, or none.
 func (pl *plan) renders(config string) {
 	if config != "" && pl.Renderer == portrait.Auto {
 		pl.Renderer = config
 	}
 	switch pl.Renderer {
-	case portrait.Auto, portrait.Three, portrait.Raster:
-	case cycles:
-		pl.later("renderer", `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`)
+	case portrait.Auto, portrait.Three, portrait.Cycles, portrait.Raster:
 	default:
-		pl.refuse("renderer", `the renderer is %q; write auto, three or raster`, pl.Renderer)
+		pl.refuse("renderer", `the renderer is %q; write auto, three, cycles or raster`, pl.Renderer)
 	}
 	if pl.GPU && pl.Renderer == portrait.Raster {
-		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three`)
+		pl.refuse("config.use_gpu", `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`)
 		pl.depends("renderer")
+	}
+}
+
+// sampled settles how many samples a pixel has.
+func (pl *plan) sampled(n int) {
+	switch {
+	case n < 0:
+		pl.refuse("config.samples", `prop "config.samples" is %d, and must be more than nothing`, n)
+	case pl.Renderer == portrait.Cycles:
+		pl.Samples = n
+	case n > 0:
+		pl.warn("config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own")
 	}
 }
 
 func (pl *plan) refuse(at, format string, args ...any) {
 	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...)})
-}
-
-// later refuses what a later version takes.
-func (pl *plan) later(at, format string, args ...any) {
-	pl.problems = append(pl.problems, modules.Problem{Path: at, Msg: fmt.Sprintf(format, args...), Later: true})
 }
 
 // depends says which other prop the last problem comes from.
@@ -259,4 +259,16 @@ func (pl *plan) name(i int) string {
 		return pl.pattern
 	}
 	return pl.pattern[:at] + strconv.Itoa(i) + pl.pattern[at+len("%d"):]
+}
+
+// dump is the name of the file that says what the model has: that of the pictures without their number.
+func (pl *plan) dump() string {
+	stem := strings.TrimSuffix(pl.pattern, path.Ext(pl.pattern))
+	if at := strings.LastIndex(stem, "%d"); at >= 0 {
+		stem = strings.TrimRight(stem[:at], "_-.") + stem[at+len("%d"):]
+	}
+	if stem == "" || strings.HasSuffix(stem, "/") {
+		stem += "render"
+	}
+	return stem + ".model.json"
 }

@@ -3,6 +3,7 @@ package screenshot_test
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"hash/crc32"
 	"image"
 	"image/jpeg"
@@ -47,7 +48,7 @@ func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
 	c := call(t)
 	f, err := c.Workspace.Create("gear.STL")
 	require.NoError(t, err)
-	_, err = gear.STL(f, gear.Options{Teeth: 18})
+	triangles, err := gear.STL(f, gear.Options{Teeth: 18})
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
@@ -56,6 +57,16 @@ func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, image.Pt(160, 120), decode(t, c, "shots/gear.png", png.Decode).Bounds().Size())
 	require.Equal(t, []any{"shots/gear.png"}, out["images"])
+	require.Equal(t, map[string]any{"root": "", "dir": "shots", "base": "gear.model.json", "ext": ".json", "name": "gear.model"}, out["json"])
+	text, err := c.Workspace.ReadFile("shots/gear.model.json")
+	require.NoError(t, err)
+	var dump struct {
+		Triangles int
+		Min, Max  []float64
+	}
+	require.NoError(t, json.Unmarshal(text, &dump))
+	require.Equal(t, triangles, dump.Triangles)
+	require.Greater(t, dump.Max[0], dump.Min[0])
 	require.Equal(t, "raster", out["renderer"])
 	require.EqualValues(t, 160, out["width"])
 	require.NotEqual(t, "0", out["size"])
@@ -83,15 +94,16 @@ func TestSeveralAnglesAreNumbered(t *testing.T) {
 		name, dest string
 		angles     []any
 		want       []any
+		dump       string
 	}{
-		{"behind the name", "out.png", []any{"--camera-angles front", "--camera-angles", "back"}, []any{"out_0.png", "out_1.png"}},
-		{"where %d stands", "output_%d.jpg", []any{"--camera-angles turntable:3"}, []any{"output_0.jpg", "output_1.jpg", "output_2.jpg"}},
-		{"in a folder", "shots/", []any{"--camera-angles top,bottom"}, []any{"shots/render_0.png", "shots/render_1.png"}},
-		{"in a folder without a slash", "shots", nil, []any{"shots/render_0.png"}},
-		{"in a folder that is there", "a.png", nil, []any{"a.png/render_0.png"}},
-		{"one alone is not", "out.png", []any{"--camera-angles left"}, []any{"out.png"}},
-		{"unless %d stands there", "out_%d.jpeg", nil, []any{"out_0.jpeg"}},
-		{"without dest", "", nil, []any{"render.png"}},
+		{"behind the name", "out.png", []any{"--camera-angles front", "--camera-angles", "back"}, []any{"out_0.png", "out_1.png"}, "out"},
+		{"where %d stands", "output_%d.jpg", []any{"--camera-angles turntable:3"}, []any{"output_0.jpg", "output_1.jpg", "output_2.jpg"}, "output"},
+		{"in a folder", "shots/", []any{"--camera-angles top,bottom"}, []any{"shots/render_0.png", "shots/render_1.png"}, "shots/render"},
+		{"in a folder without a slash", "shots", nil, []any{"shots/render_0.png"}, "shots/render"},
+		{"in a folder that is there", "a.png", nil, []any{"a.png/render_0.png"}, "a.png/render"},
+		{"one alone is not", "out.png", []any{"--camera-angles left"}, []any{"out.png"}, "out"},
+		{"unless %d stands there", "out_%d.jpeg", nil, []any{"out_0.jpeg"}, "out"},
+		{"without dest", "", nil, []any{"render.png"}, "render"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := call(t)
@@ -101,6 +113,8 @@ func TestSeveralAnglesAreNumbered(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Equal(t, tt.want, out["images"])
+			_, err = c.Workspace.Stat(tt.dump + ".model.json")
+			require.NoError(t, err)
 			for _, name := range tt.want {
 				_, err := c.Workspace.Stat(name.(string))
 				require.NoError(t, err)
@@ -120,10 +134,12 @@ func TestWhatIsNotDoneIsRefusedForGood(t *testing.T) {
 		{"a model of nothing", map[string]any{"src": "empty.gltf"}, "it draws no triangle"},
 		{"a picture's format", map[string]any{"dest": "a.webp"}, `prop "dest" is "a.webp", and pictures are .png or .jpg`},
 		{"a GPU", map[string]any{"config": map[string]any{"use_gpu": true}}, "draw part.obj: Chromium is missing: "},
-		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three`},
+		{"a GPU for software", map[string]any{"config": map[string]any{"use_gpu": true}, "renderer": "raster"}, `prop "config.use_gpu" is true, and raster draws in software; take renderer three or cycles`},
 		{"a renderer without its program", map[string]any{"renderer": "three"}, "draw part.obj: Chromium is missing: "},
-		{"a renderer that is to come", map[string]any{"renderer": "cycles"}, `prop "renderer" is "cycles", Blender's path tracer, which comes with a later version; three draws on a GPU or a CPU`},
-		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three or raster`},
+		{"another renderer without its program", map[string]any{"renderer": "cycles"}, "draw part.obj: Blender is missing: "},
+		{"a GPU that the task does not have", map[string]any{"renderer": "cycles", "config": map[string]any{"use_gpu": true}}, "draw part.obj: no GPU was leased for it; write gpu: required to the task"},
+		{"fewer samples than none", map[string]any{"renderer": "cycles", "config": map[string]any{"samples": -1}}, `prop "config.samples" is -1, and must be more than nothing`},
+		{"a renderer", map[string]any{"config": map[string]any{"renderer": "povray"}}, `the renderer is "povray"; write auto, three, cycles or raster`},
 		{"settings that are none", map[string]any{"viewerConfig": "{"}, "the viewer's settings are no JSON: unexpected end of JSON input"},
 		{"a light", map[string]any{"viewerConfig": map[string]any{"lights": []any{map[string]any{"type": "laser"}}}}, `the viewer's setting "lights": lamp 0: its type laser is neither directional nor ambient`},
 		{"an exposure", map[string]any{"args": []any{`--viewer-config '{"exposure": -1}'`}}, `the viewer's setting "exposure": -1 is no number from 0 to 1000`},
@@ -209,12 +225,11 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	warnings := out["warnings"].([]any)
 	require.Contains(t, warnings[4], "raster drew, in software and at lower quality, since Chromium is missing: ")
 	require.Equal(t, []any{
-		"config.samples was not used; it counts a path tracer's samples, and three and raster have a number of their own",
 		`the viewer's setting "a" was not used; known are autoRotate, autoRotateSpeed, background, cameraOrbit, environment, environmentIntensity, exposure, lights and toneMapping`,
 		`the viewer's setting "environmentImage" was not used; there are room and none, and a picture is not fetched`,
+		"config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own",
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
-		"the viewer's light was not used; raster has its own",
 	}, warnings)
 }
 

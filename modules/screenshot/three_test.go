@@ -6,7 +6,6 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,35 +33,6 @@ func real(t *testing.T, model string) *modules.Call {
 	require.NoError(t, err)
 	require.NoError(t, c.Workspace.WriteFile("model.glb", text))
 	return c
-}
-
-func TestBothRenderersShowTheSameOutline(t *testing.T) {
-	for model, least := range map[string]float64{
-		assimp + "BoxTextured-glTF-Binary/BoxTextured.glb":         0.97,
-		assimp + "2CylinderEngine-glTF-Binary/2CylinderEngine.glb": 0.97,
-		"hp-mixed-reality/left.glb":                                0.97,
-		"generic-trigger/left.glb":                                 0.97,
-		"valve-index/left.glb":                                     0.95,
-	} {
-		t.Run(strings.ReplaceAll(strings.TrimPrefix(model, assimp), "/", " "), func(t *testing.T) {
-			c := real(t, model)
-			pictures := map[string]image.Image{}
-			for _, renderer := range []string{"three", "raster"} {
-				out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
-					"src": "model.glb", "dest": renderer + ".png", "renderer": renderer, "config": map[string]any{"width": 512, "height": 512},
-				})
-				require.NoError(t, err)
-				require.Equal(t, renderer, out["renderer"])
-				require.Equal(t, []any{}, out["warnings"])
-				require.Equal(t, renderer == "three", out["device"] != "")
-				pictures[renderer] = decode(t, c, renderer+".png", png.Decode)
-				keep(t, pictures[renderer], renderer+".png")
-			}
-			same := overlap(pictures["three"], pictures["raster"])
-			t.Logf("IoU %.4f", same)
-			require.Greater(t, same, least)
-		})
-	}
 }
 
 // keep leaves a picture to be looked at, with -artifacts.

@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/modules/kafka"
 	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/now"
+	"github.com/millrace/millrace/modules/renderer"
 	"github.com/millrace/millrace/modules/s3"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/shell"
@@ -55,6 +56,7 @@ func Modules() []modules.Module {
 		kafka.Module,
 		meshoptimizer.Module,
 		now.Module,
+		renderer.Module,
 		s3.Module,
 		screenshot.Module,
 		shell.Module,

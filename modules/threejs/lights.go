@@ -8,6 +8,49 @@ import (
 	"strings"
 )
 
+// defaultRoom is how bright the room is where nobody says, as scene.js has it.
+const defaultRoom = 0.55
+
+// Room is how bright the room is; 0 is none.
+func (l *Look) Room() float64 {
+	switch {
+	case l.Environment == "none":
+		return 0
+	case l.EnvironmentIntensity != nil:
+		return *l.EnvironmentIntensity
+	}
+	return defaultRoom
+}
+
+// Lamps are those beside the room: where none were chosen a key, a fill and a rim, as scene.js has them.
+func (l *Look) Lamps() []Light {
+	if l.Lights != nil {
+		return l.Lights
+	}
+	return []Light{
+		{Type: "directional", Color: "#fff6ea", Intensity: 1.6, Position: &[3]float64{-0.68, 0.62, 0.78}},
+		{Type: "directional", Color: "#dbe8ff", Intensity: 0.35, Position: &[3]float64{0.95, 0.15, 0.55}},
+		{Type: "directional", Color: "#eef4ff", Intensity: 0.8, Position: &[3]float64{0.35, 0.75, -0.9}},
+	}
+}
+
+// Linear is its colour in linear light.
+func (l *Light) Linear() (out [3]float64) {
+	c, _ := ParseColor(l.Color) // which lamp checked
+	for k, x := range [3]uint8{c.R, c.G, c.B} {
+		out[k] = linear(float64(x) / 255)
+	}
+	return out
+}
+
+// linear undoes the sRGB curve, of 0 to 1.
+func linear(x float64) float64 {
+	if x <= 0.04045 {
+		return x / 12.92
+	}
+	return math.Pow((x+0.055)/1.055, 2.4)
+}
+
 // lights reads a list of lamps, or the name of a rig.
 func lights(v any) ([]Light, error) {
 	if text, ok := v.(string); ok {

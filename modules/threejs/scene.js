@@ -51,16 +51,23 @@ async function load(renderer, bytes, decoders) {
   }
 }
 
-// stage puts a model into light. look: {environment, environmentIntensity, exposure, toneMapping, lights, background}.
-function stage(renderer, model, look) {
+// room is what a model mirrors and is lit by.
+function room(renderer) {
+  const maker = new PMREMGenerator(renderer);
+  const { texture } = maker.fromScene(new RoomEnvironment(), 0.04);
+  maker.dispose();
+  return texture;
+}
+
+// stage puts a model into light. look: {environment, environmentIntensity, exposure, toneMapping, lights, background}. around is the
+// environment, where there is one.
+function stage(renderer, model, look, around) {
   renderer.toneMapping = toneMappings[look.toneMapping] ?? NeutralToneMapping;
   renderer.toneMappingExposure = look.exposure ?? 1;
   const scene = new Scene();
   if (look.environment !== 'none') {
-    const maker = new PMREMGenerator(renderer);
-    scene.environment = maker.fromScene(new RoomEnvironment(), 0.04).texture;
+    scene.environment = around;
     scene.environmentIntensity = look.environmentIntensity ?? 0.55;
-    maker.dispose();
   }
   if (look.background) scene.background = new Color(look.background);
   scene.rig = (look.lights ?? studio).map((l) => {
@@ -165,22 +172,23 @@ function light(scene, cam, azimuth) {
 
 // Painter is the page of modules/chromium: one model, pictures of any size, tile by tile.
 class Painter {
-  constructor(width, height) {
+  constructor() {
     this.renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: 'high-performance' });
     this.renderer.setPixelRatio(1);
-    this.renderer.setSize(width, height, false);
-    const gl = this.gl = this.renderer.getContext();
-    this.width = gl.drawingBufferWidth;
-    this.height = gl.drawingBufferHeight;
-    this.pixels = new Uint8Array(4 * this.width * this.height);
-    this.name = named(gl);
+    this.gl = this.renderer.getContext();
+    this.room = room(this.renderer);
   }
 
-  async open(bytes, decoders, look) {
+  // open reads a model, of which tiles of this size will be drawn.
+  async open(width, height, bytes, decoders, look) {
+    this.renderer.setSize(width, height, false);
+    this.width = this.gl.drawingBufferWidth;
+    this.height = this.gl.drawingBufferHeight;
+    this.pixels = new Uint8Array(4 * this.width * this.height);
     const gltf = await load(this.renderer, bytes, decoders);
-    this.scene = stage(this.renderer, gltf.scene, look);
+    this.scene = stage(this.renderer, gltf.scene, look, this.room);
     this.cloud = cloud(gltf.scene);
-    return { renderer: this.name, width: this.width, height: this.height };
+    return { renderer: named(this.gl), width: this.width, height: this.height };
   }
 
   // paint draws the part of a picture that begins at x, y, and returns its pixels as base64: rows from below, RGBA, with the
@@ -202,7 +210,7 @@ async function view(element, bytes, decoders, look) {
   renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
   element.append(renderer.domElement);
   const gltf = await load(renderer, bytes, decoders);
-  const scene = stage(renderer, gltf.scene, look), c = cloud(gltf.scene);
+  const scene = stage(renderer, gltf.scene, look, look.environment === 'none' ? null : room(renderer)), c = cloud(gltf.scene);
   const aspect = () => Math.max(element.clientWidth, 1) / Math.max(element.clientHeight, 1);
   const cam = camera(c, { azimuth: look.azimuth ?? 32, elevation: look.elevation ?? 22 }, aspect());
   cam.matrix.decompose(cam.position, cam.quaternion, cam.scale);

@@ -154,11 +154,7 @@ func (l *linter) module(reg *modules.Registry, name string, props map[string]any
 // props holds props against the module: against its own rules too, as far as those go by what is no template.
 func (l *linter) props(m modules.Module, props map[string]any, at place) {
 	for _, p := range modules.CheckKnown(m, props, render.IsTemplate) {
-		say := l.errorf
-		if p.Later {
-			say = l.warnf
-		}
-		say(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
+		l.errorf(at.in(p.Path).key(), "%s%s", at.what, p.Msg)
 	}
 }
 

@@ -1,0 +1,49 @@
+package chromium
+
+import (
+	"context"
+	"time"
+
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/warm"
+)
+
+// maxUses is how many models one browser draws before another takes its place.
+const maxUses = 50
+
+// A Warm keeps a browser for a job's next model.
+type Warm struct{ place *warm.Place[*process] }
+
+// NewWarm makes one. Close it after use.
+func NewWarm() *Warm { return &Warm{warm.New[*process](maxUses)} }
+
+// Close ends the browser, and waits for it.
+func (w *Warm) Close() { w.place.Close() }
+
+// Ready starts c.Warm's browser before there is a model, and opens the page that will draw it. It is an error where that can't be
+// done; the next Draw tries again.
+func (c Chromium) Ready(ctx context.Context) error {
+	return c.Warm.place.Use(ctx, c.Env, c.start, func(p *process) error {
+		return p.lead(ctx, func() error {
+			if p.page != nil {
+				return nil
+			}
+			return p.open()
+		})
+	})
+}
+
+// use has work use the browser that runs, or a new one. What it used is told of one that has ended.
+func (w *Warm) use(ctx context.Context, c Chromium, work func(*process) error) (stats proc.Stats, err error) {
+	began := time.Now()
+	var used *process
+	err = w.place.Use(ctx, c.Env, c.start, func(p *process) error {
+		used = p
+		return work(p)
+	})
+	if used != nil && used.Gone() {
+		stats = used.exit.Stats
+	}
+	stats.Elapsed = time.Since(began)
+	return stats, err
+}
