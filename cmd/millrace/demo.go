@@ -33,13 +33,13 @@ func newDemoCmd() *cobra.Command {
 		Use:   "demo",
 		Short: "Run three messages end to end, on this machine, and show what became of them",
 		Long: `Starts a worker on a queue and a store of its own, and a receiver of webhooks, sends
-three messages (a model to convert and draw, a pipeline whose optional task fails,
+three messages (a model to make ready for the web, a pipeline whose optional task fails,
 and garbage), waits for their signed callbacks and shows what became of them. It
 checks what it shows: exit code 1 means that something did not come out right.`,
 		Args: args(cobra.NoArgs),
 	}
 	var input, data string
-	cmd.Flags().StringVar(&input, "input", "", "an STL file of your own instead of the gear")
+	cmd.Flags().StringVar(&input, "input", "", "a model of your own instead of the gear: STL, PLY, OBJ or GLB")
 	cmd.Flags().StringVar(&data, "data", demoFolder, "folder for all of it, made anew on each run")
 	cmd.RunE = func(c *cobra.Command, _ []string) error {
 		soft, hard, stop := signals(c.Context())
@@ -60,6 +60,7 @@ type demo struct {
 	desk     *desk
 	receiver *receiver
 	acts     []*act
+	input    string // the model's copy
 }
 
 // runDemo shows all of it on s. The error says what did not come out right.
@@ -103,7 +104,7 @@ func prepareDemo(ctx context.Context, s *screen, data, input string) (*demo, err
 		return nil, err
 	}
 	secret := callback.NewSecret()
-	d := &demo{screen: s, acts: acts(model, input != "")}
+	d := &demo{screen: s, acts: acts(model, input != ""), input: model}
 	if err := defaults(&d.cfg); err != nil {
 		return nil, err
 	}

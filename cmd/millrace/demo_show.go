@@ -56,8 +56,8 @@ func (d *demo) showOutputs(a *act) {
 			s.printf("  %-9s %s\n", "outputs", folder)
 		}
 		note := ""
-		if isPicture(art) {
-			note = s.paint(green, "  ← the picture")
+		if kind := a.kindOf(art); kind != "" {
+			note = s.paint(green, "  ← the "+kind)
 		}
 		s.printf("  %-9s %-24s %10s%s\n", "", plain(art.Path), bytesOf(art.Size), note)
 	}
@@ -67,9 +67,11 @@ func (d *demo) showOutputs(a *act) {
 func (d *demo) next() {
 	s, self, data := d.screen, os.Args[0], " --data "+quoted(relative(d.cfg.Data))
 	s.printf("\n%s\n", s.paint(green, "All three came out as they should."))
-	for _, art := range d.acts[0].record.Artifacts {
-		if isPicture(art) {
-			s.printf("The picture is %s\n", s.paint(cyan, d.stored(art)))
+	for _, kind := range []string{kindModel, kindPicture, kindViewer, kindReport} {
+		for _, art := range d.acts[0].record.Artifacts {
+			if d.acts[0].kindOf(art) == kind {
+				s.printf("The %-8s %s\n", kind, s.paint(cyan, d.stored(art)))
+			}
 		}
 	}
 	s.printf("\n%s\n", s.paint(bold, "Try next"))
@@ -77,8 +79,9 @@ func (d *demo) next() {
 		self + " jobs list" + data,
 		self + " jobs describe " + d.acts[0].id + data,
 		self + " jobs logs " + d.acts[1].id + data,
-		self + " run hello_world name=Ada",
-		self + " modules",
+		self + " run web_model tris=5000 input=" + quoted(relative(d.input)) + " --report report.html",
+		self + " modules MeshOptimizer",
+		"make demo INPUT=model.stl   # or .ply, .obj, .glb: your own",
 	} {
 		s.printf("  %s\n", line)
 	}

@@ -17,7 +17,7 @@ func TestTheDemoShowsThreeMessagesAndChecksThem(t *testing.T) {
 	out := p.succeeds("demo")
 	require.Less(t, time.Since(began), 20*time.Second)
 	for _, text := range []string{
-		"1 model", "2 soft", "3 garbage", "STL2OBJ", "ScreenshotGenerator", "signature verified", "gear.png", "dead-letter queue",
+		"1 model", "2 soft", "3 garbage", "STL2OBJ", "MeshOptimizer", "ScreenshotGenerator", "GlbHtmlEmbed", "signature verified", "gear.png", "gear.glb", "← the viewer", "53280 triangles", "became 20000", "dead-letter queue",
 		"All three came out as they should", "jobs describe",
 	} {
 		require.Contains(t, out, text)
@@ -27,6 +27,12 @@ func TestTheDemoShowsThreeMessagesAndChecksThem(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(p.dir, ".millrace-demo/input/gear.stl"), filepath.Join(p.dir, ".millrace-demo/input/my part.STL")))
 	own := p.succeeds("demo", "--input", ".millrace-demo/input/my part.STL") // in the folder of the last one, with a file of it
 	require.Contains(t, own, "my part.png", "outputs are named after the model")
+	made, err := filepath.Glob(filepath.Join(p.dir, ".millrace-demo/store/artifacts/*/1/my part.glb"))
+	require.NoError(t, err)
+	require.Len(t, made, 1)
+	require.NoError(t, os.Rename(made[0], filepath.Join(p.dir, "report.glb")))
+	own = p.succeeds("demo", "--input", "report.glb")
+	require.Contains(t, own, "report-2.html", "the viewer is the job's own report.html")
 }
 
 func TestTheDemoRemovesNoFolderThatIsNotItsOwn(t *testing.T) {

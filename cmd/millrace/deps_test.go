@@ -132,7 +132,7 @@ var owners = []struct {
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
 	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
 	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},
-	{"golang.org/x/image", []string{"modules/..."}, "pictures are made by modules"},
+	{"golang.org/x/image", []string{"modules/...", "pipelines/report"}, "pictures are made by modules, and made small for the report"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},
 	{"github.com/NVIDIA/go-nvml", []string{"modules/gpu"}, "it needs cgo and a driver; the rest asks a Pool"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"modules/cloud/sdk", "modules/sqs", "worker/queue/sqsqueue", "modules/blob/s3blob"}, "SDK types stay inside their drivers"},

@@ -17,7 +17,7 @@ import (
 // report writes the page about a run, where one is wanted. A page that can't be made is a warning of the run's.
 func (r *runner) report(ctx context.Context, in *engine.Input, req *launch.Request, run *engine.Run) {
 	c := report.Config{Documents: r.policy.Documents, When: report.When(r.policy.Report)}
-	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact}
+	about := report.Input{Run: run, Job: jobVars(req), Workspace: in.Call.Workspace, Redact: in.Redact, Draw: draws(in.Call)}
 	var err error
 	run.Report, err = written(ctx, c, about)
 	if r.page != "" {

@@ -138,3 +138,11 @@ func harmlessLink(attr string) bool {
 	}
 	return slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme))
 }
+
+// isPicture says whether a link is a PNG or a JPEG itself: of these a browser makes pixels and nothing else.
+func isPicture(link string) bool {
+	kind, data, ok := strings.Cut(link, ";base64,")
+	return ok && (kind == "data:image/png" || kind == "data:image/jpeg") && !strings.ContainsFunc(data, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '=')
+	})
+}

@@ -131,3 +131,30 @@ func shape(t *testing.T, page string) []string {
 	}
 	return all
 }
+
+func TestAPictureMayStandInItsTagWhole(t *testing.T) {
+	for _, tt := range []struct {
+		source, v string
+		ok        bool
+	}{
+		{`<img src="{{ v }}">`, "data:image/png;base64,iVBORw0KGgo=", true},
+		{`<img src="{{ v }}">`, "data:image/jpeg;base64,/9j/4AAQ+w==", true},
+		{`<img src="data:image/png;base64,{{ v }}">`, "iVBORw0KGgo=", true},
+		{`<img src="{{ v }}">`, "data:image/svg+xml;base64,PHN2Zz4=", false},
+		{`<img src="{{ v }}">`, "data:text/html;base64,PHN2Zz4=", false},
+		{`<img src="{{ v }}">`, "data:image/png,<script>", false},
+		{`<img src="{{ v }}">`, "data:image/png;base64,<script>", false},
+		{`<img src="{{ v }}">`, " data:image/png;base64,aa", false},
+		{`<a href="{{ v }}">x</a>`, "data:image/png;base64,iVBORw0KGgo=", false},
+		{`<video poster="{{ v }}">`, "data:image/png;base64,iVBORw0KGgo=", false},
+		{`<svg:img src="{{ v }}">`, "data:image/png;base64,iVBORw0KGgo=", false},
+	} {
+		got, err := render(t, document.HTML, tt.source, map[string]any{"v": tt.v})
+		if !tt.ok {
+			require.ErrorContains(t, err, "link", tt)
+			continue
+		}
+		require.NoError(t, err, tt)
+		require.Contains(t, got, tt.v)
+	}
+}

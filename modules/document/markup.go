@@ -82,7 +82,8 @@ func (m *markup) lose(after string) {
 
 func (m *markup) endAttr() {
 	local := localName(m.attr)
-	m.badLink = m.filled && slices.Contains(linkAttrs, local) && !harmlessLink(string(m.soFar))
+	m.badLink = m.filled && slices.Contains(linkAttrs, local) && !harmlessLink(string(m.soFar)) &&
+		!(m.tag == "img" && m.attr == "src" && isPicture(string(m.soFar)))
 	m.to(inTag)
 }
 

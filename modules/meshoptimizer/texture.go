@@ -89,15 +89,19 @@ func texturesOf(raw json.RawMessage) map[string]glb.TextureRef {
 		var r struct {
 			Index int `json:"index"`
 		}
-		if strings.HasSuffix(key, "Texture") && json.Unmarshal(raw, &r) == nil {
+		if strings.HasSuffix(key, "Texture") && glb.Decode(raw, &r) == nil {
 			out[key] = glb.TextureRef{Index: r.Index}
 		}
 	}
 	return out
 }
 
-// imagesOf are the pictures of a texture: that of an extension, and that of those who don't know it.
+// imagesOf are the pictures of a texture: that of an extension, and that of those who don't know it. An extension that nobody
+// here knows may name textures and pictures that are not there.
 func imagesOf(d *glb.Document, texture int) []int {
+	if texture < 0 || texture >= len(d.Textures) {
+		return nil
+	}
 	t := &d.Textures[texture]
 	var out []int
 	if t.Source != nil {
@@ -107,7 +111,7 @@ func imagesOf(d *glb.Document, texture int) []int {
 		var e struct {
 			Source *int `json:"source"`
 		}
-		if json.Unmarshal(raw, &e) == nil && e.Source != nil {
+		if glb.Decode(raw, &e) == nil && e.Source != nil && *e.Source >= 0 && *e.Source < len(d.Images) {
 			out = append(out, *e.Source)
 		}
 	}

@@ -114,7 +114,7 @@ func TestASecretIsMaskedBeforeATextIsCut(t *testing.T) {
 func TestSizesAreComparedOfFilesOfOneKind(t *testing.T) {
 	for dest, want := range map[string]bool{"outputs/chair.glb": true, "outputs/chair.png": false, "outputs/chair.zip": false} {
 		in := input(t, 1)
-		in.Run.Tasks[0].Output["dest"] = dest
+		in.Run.Tasks[0].Made[0].Path = dest
 		page, err := report.Config{}.Page(t.Context(), in, "")
 		require.NoError(t, err)
 		require.Equal(t, want, strings.Contains(page, "Before and after"), dest)

@@ -9,6 +9,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,6 +54,8 @@ type Input struct {
 	Job       map[string]any // id, name, title, attempt, …: what templates see as job
 	Workspace *workspace.Dir
 	Redact    *redact.Set // everything shown goes through it
+	// Draw makes a picture of a model in the workspace, some 256 pixels wide and high; nil: models are not drawn.
+	Draw func(ctx context.Context, model string) (image.Image, error)
 }
 
 // Write puts the report of a run that succeeded into its outputs folder, if it is to have one, and returns its name
@@ -161,7 +164,7 @@ func (c Config) render(ctx context.Context, in Input, files []file, base string)
 	if err != nil {
 		return "", fmt.Errorf("report: %w", err)
 	}
-	vars := view(in, files, base)
+	vars := view(ctx, in, files, base)
 	if in.Redact != nil {
 		vars, _ = in.Redact.Value(vars).(map[string]any)
 	}

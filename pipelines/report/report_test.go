@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -46,6 +47,8 @@ func input(t testing.TB, n int) report.Input {
 		})
 	}
 	run.Tasks[0].Output = map[string]any{"src": "in/chair.stl", "dest": "outputs/chair.glb", "size": "3100000"}
+	run.Tasks[0].Read = []modules.File{{Path: "in/chair.stl", Bytes: 41_200_000, Triangles: 824_000}}
+	run.Tasks[0].Made = []modules.File{{Path: "outputs/chair.glb", Bytes: 3_100_000, Triangles: 50_000}}
 	return report.Input{
 		Run: run, Workspace: ws, Redact: new(redact.Set),
 		Job: map[string]any{"id": "job-7", "title": "Chair <script>", "attempt": 2, "customerId": "acme"},
@@ -77,8 +80,8 @@ func TestAReportShowsTheRunAndItsFiles(t *testing.T) {
 	require.NoError(t, err)
 	for _, want := range []string{
 		"<h1>Chair &lt;script&gt;</h1>", `<span class="pill succeeded">`, `<span class="mono">job-7</span>`, "1 March 2026, 10:20:30 UTC",
-		`<img src="views/front%20view.png" alt="views/front view.png"`, `<a href="./a:b%3Ci%3E.txt">a:b&lt;i&gt;.txt</a>`,
-		"39.3 MiB → 3.0 MiB (−92 %)", "exit code 2: &lt;oops&gt;", `class="row failed soft"`, ">skipped<", "&lt;b&gt;no GPU",
+		`<a href="views/front%20view.png"><img src="data:image/png;base64,`, `alt="views/front view.png"`, `<a href="./a:b%3Ci%3E.txt">a:b&lt;i&gt;.txt</a>`,
+		"39.3 MiB → 3.0 MiB (−92 %)", "824,000 → 50,000 triangles (−94 %)", "exit code 2: &lt;oops&gt;", `class="row failed soft"`, ">skipped<", "&lt;b&gt;no GPU",
 		`style="left: 33.33%; width: 50%"`, "<b>2 / 3</b><span>tasks done, 1 skipped",
 	} {
 		require.Contains(t, string(page), want)
@@ -146,7 +149,7 @@ func TestOperatorsShapeTheReport(t *testing.T) {
 	page, err := c.Page(t.Context(), input(t, 1), "files/outputs/")
 	require.NoError(t, err)
 	require.Contains(t, page, "<footer>ACME · Pipeline")
-	require.Contains(t, page, `src="files/outputs/views/front%20view.png"`)
+	require.Contains(t, page, `href="files/outputs/views/front%20view.png"`)
 
 	require.NoError(t, os.WriteFile(own, []byte("<p>\n{% include 'x' %}"), 0o600))
 	require.ErrorContains(t, c.Check(), `report.html:2: there is no tag "include"`)

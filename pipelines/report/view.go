@@ -1,12 +1,11 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/millrace/millrace/modules/redact"
 	"github.com/millrace/millrace/modules/show"
-	"github.com/millrace/millrace/modules/workspace"
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
@@ -28,11 +26,13 @@ const (
 )
 
 // view is what the document sees: docs/documents.md names the fields.
-func view(in Input, files []file, base string) map[string]any {
+func view(ctx context.Context, in Input, files []file, base string) map[string]any {
 	r := in.Run
 	took := seconds(r.Started, r.Ended)
-	tasks := tasksOf(r, took, in.Workspace)
-	list, pictures, total := filesOf(in, files, base)
+	tasks := tasksOf(r, took)
+	small := newThumber(in)
+	list, total := filesOf(in, files, base)
+	pictures := picturesOf(ctx, in, files, base, small)
 	warnings := []any{}
 	for _, w := range r.Warnings[:min(len(r.Warnings), maxWarnings)] {
 		warnings = append(warnings, cut(masked(in.Redact, w)))
@@ -42,7 +42,7 @@ func view(in Input, files []file, base string) map[string]any {
 		"pipeline": r.Pipeline, "digest": r.Digest, "entry": r.Entry, "status": string(r.Status), "job": in.Job,
 		"title":   title(in.Job, r.Pipeline),
 		"started": stamp(r.Started), "ended": stamp(r.Ended), "seconds": took, "ticks": ticks(took),
-		"tasks": tasks, "more_tasks": len(r.Tasks) - len(tasks), "total": r.Total, "sizes": sizesOf(tasks),
+		"tasks": tasks, "more_tasks": len(r.Tasks) - len(tasks), "total": r.Total, "sizes": sizesOf(ctx, r, small),
 		"done": done(r), "skipped": skipped(r),
 		"files": list, "bytes": total, "more_files": len(files) > maxFiles, "pictures": pictures,
 		"warnings": warnings, "more_warnings": len(r.Warnings) - len(warnings),
@@ -68,24 +68,6 @@ func stamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// filesOf are the outputs, the pictures among them, and their size in all.
-func filesOf(in Input, files []file, base string) (list, pictures []any, total int64) {
-	list, pictures = []any{}, []any{}
-	for i, f := range files {
-		total += f.size
-		if i == maxFiles {
-			break
-		}
-		name := masked(in.Redact, f.path) // before a URL's escapes hide what is to be masked
-		v := map[string]any{"path": name, "size": f.size, "link": link(base + name), "kind": strings.TrimPrefix(path.Ext(name), ".")}
-		list = append(list, v)
-		if isPicture(f.path) {
-			pictures = append(pictures, v)
-		}
-	}
-	return list, pictures, total
 }
 
 // masked is s without secrets. It comes before any cut, which could leave a part of one.
@@ -137,7 +119,7 @@ func ticks(took float64) []any {
 	return all
 }
 
-func tasksOf(r *engine.Run, took float64, ws *workspace.Dir) []any {
+func tasksOf(r *engine.Run, took float64) []any {
 	all := []any{}
 	room := maxOutput
 	for _, t := range r.Tasks[:min(len(r.Tasks), maxTasks)] {
@@ -160,11 +142,11 @@ func tasksOf(r *engine.Run, took float64, ws *workspace.Dir) []any {
 		if t.Failure != nil {
 			v["failure"] = failureOf(t.Failure)
 		}
-		if after, ok := bytesOf(t.Output["size"]); ok && after > 0 && t.Status == engine.Succeeded {
-			v["after"], v["dest"], v["src"] = after, t.Output["dest"], t.Output["src"]
-			if before, ok := before(t.Output, ws); ok {
-				v["before"] = before
-			}
+		if len(t.Read) > 0 {
+			v["src"], v["before"] = t.Read[0].Path, t.Read[0].Bytes
+		}
+		if len(t.Made) > 0 {
+			v["dest"], v["after"] = t.Made[0].Path, t.Made[0].Bytes
 		}
 		all = append(all, v)
 	}
@@ -174,56 +156,6 @@ func tasksOf(r *engine.Run, took float64, ws *workspace.Dir) []any {
 // percent of a whole, with two decimals.
 func percent(part, whole float64) float64 {
 	return math.Round(min(100, part/whole*100)*100) / 100
-}
-
-// before is the size of what a task read: as it says, else of the file that is still there.
-func before(output map[string]any, ws *workspace.Dir) (int64, bool) {
-	if n, ok := bytesOf(output["originalSize"]); ok {
-		return n, true
-	}
-	src, ok := output["src"].(string)
-	if !ok || src == "" || ws == nil {
-		return 0, false
-	}
-	info, err := ws.Stat(src)
-	if err != nil || !info.Mode().IsRegular() {
-		return 0, false
-	}
-	return info.Size(), true
-}
-
-// bytesOf reads a size, which modules give as text.
-func bytesOf(v any) (int64, bool) {
-	switch v := v.(type) {
-	case string:
-		n, err := strconv.ParseInt(v, 10, 64)
-		return n, err == nil && n >= 0
-	case int64:
-		return v, v >= 0
-	case float64:
-		return int64(v), v >= 0 && v < 1<<53
-	}
-	return 0, false
-}
-
-// sizesOf are the tasks that made one file of another, whose sizes are both known. Bars are in percent of the larger.
-func sizesOf(tasks []any) []any {
-	all := []any{}
-	for _, t := range tasks {
-		t, _ := t.(map[string]any)
-		before, ok := t["before"].(int64)
-		after, _ := t["after"].(int64)
-		if !ok || before == 0 || !alike(t["src"], t["dest"]) {
-			continue
-		}
-		largest := float64(max(before, after))
-		all = append(all, map[string]any{
-			"label": t["label"], "src": t["src"], "dest": t["dest"], "before": before, "after": after,
-			"before_width": percent(float64(before), largest), "after_width": percent(float64(after), largest),
-			"change": strings.Replace(fmt.Sprintf("%+.0f %%", (float64(after)/float64(before)-1)*100), "-", "−", 1),
-		})
-	}
-	return all
 }
 
 func failureOf(f *engine.Failure) map[string]any {
@@ -249,28 +181,6 @@ func resultOf(result map[string]any, secrets *redact.Set) []any {
 		all = append(all, map[string]any{"name": cut(masked(secrets, key)), "text": cut(masked(secrets, text))})
 	}
 	return all
-}
-
-// alike says whether the sizes of two files can be held against each other: models with models, pictures with
-// pictures, others with their own kind.
-func alike(src, dest any) bool {
-	from, _ := src.(string)
-	to, _ := dest.(string)
-	if isModel(from) || isPicture(from) {
-		return isModel(from) == isModel(to) && isPicture(from) == isPicture(to)
-	}
-	return strings.EqualFold(path.Ext(from), path.Ext(to))
-}
-
-func isModel(name string) bool {
-	return slices.Contains([]string{
-		".3ds", ".3mf", ".blend", ".dae", ".fbx", ".glb", ".gltf", ".iges", ".igs", ".obj", ".ply", ".step", ".stl",
-		".stp", ".usd", ".usda", ".usdc", ".usdz", ".x3d",
-	}, strings.ToLower(path.Ext(name)))
-}
-
-func isPicture(name string) bool {
-	return slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"}, strings.ToLower(path.Ext(name)))
 }
 
 // link is a path as a relative URL. "./" keeps a colon in the first name from being a scheme.
