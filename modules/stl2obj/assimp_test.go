@@ -16,22 +16,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules/moduletest"
+	"github.com/millrace/millrace/modules/raster/mesh"
 	"github.com/millrace/millrace/modules/stl2obj"
 )
 
-// binaryPLY is triangles with vertices of their own, as exporters of scanners write them.
+// binaryPLY is triangles that share their vertices, as PLY has them.
 func binaryPLY(triangles []triangle) []byte {
+	w := mesh.NewWelder()
+	var faces bytes.Buffer
+	for _, t := range triangles {
+		faces.WriteByte(byte(len(t)))
+		for _, v := range t {
+			i, _ := w.Add(v)
+			_ = binary.Write(&faces, binary.LittleEndian, i) // into memory
+		}
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "ply\nformat binary_little_endian 1.0\nelement vertex %d\nproperty float x\nproperty float y\nproperty float z\n"+
-		"element face %d\nproperty list uchar uint vertex_indices\nend_header\n", 3*len(triangles), len(triangles))
-	for _, t := range triangles {
-		_ = binary.Write(&b, binary.LittleEndian, t) // into memory
-	}
-	for i := range uint32(len(triangles)) {
-		b.WriteByte(3)
-		_ = binary.Write(&b, binary.LittleEndian, []uint32{3 * i, 3*i + 1, 3*i + 2})
-	}
-	return b.Bytes()
+		"element face %d\nproperty list uchar uint vertex_indices\nend_header\n", len(w.Positions()), len(triangles))
+	_ = binary.Write(&b, binary.LittleEndian, w.Positions())
+	return append(b.Bytes(), faces.Bytes()...)
 }
 
 // TestBenchBesideAssimp converts the same files, ours in this process and Debian's assimp in its own, in turns, file to file.
