@@ -33,16 +33,16 @@ import (
 // models is where Debian's assimp-testmodels lie.
 const models = "/usr/share/assimp/models/"
 
-// A studio is a warehouse with a Google Cloud Storage beside it, in which the pipelines that other systems ship run on real files.
-type studio struct {
+// A gallery is a warehouse with a Google Cloud Storage beside it, in which the pipelines that other systems ship run on real files.
+type gallery struct {
 	*warehouse
 	gcs string
 }
 
-func newStudio(t *testing.T) *studio {
+func newGallery(t *testing.T) *gallery {
 	t.Helper()
 	t.Parallel()
-	s := &studio{warehouse: newWarehouse(t), gcs: servertest.GCS(t)}
+	s := &gallery{warehouse: newWarehouse(t), gcs: servertest.GCS(t)}
 	s.limit = 3 * time.Minute // Blender and Chromium, beside all other tests
 	tools, err := filepath.Abs(repository + ".tools")
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func newStudio(t *testing.T) *studio {
 }
 
 // run runs a pipeline to its end, as on a machine that may have no GPU, and returns all it says.
-func (s *studio) run(pipeline string, state ...string) string {
+func (s *gallery) run(pipeline string, state ...string) string {
 	s.t.Helper()
 	r := s.millrace(append([]string{"run", pipeline, "--gpu=preferred", "--workspace", s.dir}, state...)...)
 	require.Zero(s.t, r.code, "%s%s", r.stdout, r.stderr)
@@ -82,7 +82,7 @@ func zipped(t *testing.T, names ...string) string {
 }
 
 // object is what lies in the bucket.
-func (s *studio) object(key string) []byte {
+func (s *gallery) object(key string) []byte {
 	s.t.Helper()
 	out, err := s.s3.GetObject(s.t.Context(), &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(key)})
 	require.NoError(s.t, err, key)
@@ -93,7 +93,7 @@ func (s *studio) object(key string) []byte {
 }
 
 // glb opens a GLB of the bucket and returns what it holds.
-func (s *studio) glb(key string) glb.Measures {
+func (s *gallery) glb(key string) glb.Measures {
 	s.t.Helper()
 	doc, err := glb.Read(bytes.NewReader(s.object(key)), glb.Source{})
 	require.NoError(s.t, err, key)
@@ -101,7 +101,7 @@ func (s *studio) glb(key string) glb.Measures {
 }
 
 // is says that an object of the bucket is of a kind, whatever it is called.
-func (s *studio) is(kind blender.Format, key string) {
+func (s *gallery) is(kind blender.Format, key string) {
 	s.t.Helper()
 	b := s.object(key)
 	require.Equal(s.t, kind, blender.Sniff(b[:min(len(b), blender.HeadLen)], int64(len(b))), key)
@@ -123,14 +123,14 @@ func shows(t *testing.T, picture []byte, width, height int) {
 }
 
 // validUSDZ has OpenUSD's own validators look at a USDZ of the bucket.
-func (s *studio) validUSDZ(key string) {
+func (s *gallery) validUSDZ(key string) {
 	s.t.Helper()
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "look.usdz"), s.object(key), 0o600))
 	s.write("look.yaml", "tasks:\n  - {module: usdchecker, props: {src: look.usdz, dest: look.json}, register: looked}\n  - {module: StdOut, props: {msg: \"{{ looked.verdict }}\"}}\n")
 	require.Contains(s.t, s.run("look.yaml"), "pass")
 }
 
-func (s *studio) validZip(key string, ends ...string) {
+func (s *gallery) validZip(key string, ends ...string) {
 	s.t.Helper()
 	b := s.object(key)
 	r, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
@@ -145,21 +145,21 @@ func (s *studio) validZip(key string, ends ...string) {
 }
 
 func TestThePipelineStlToGlbRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("parts/spider.stl", file(t, "STL/Spider_binary.stl"))
 	s.run("stl_to_glb", "bucket="+s.bucket, "object=parts/spider.stl", "dest=web/spider.glb", "tris=600")
 	require.InDelta(t, 600, s.glb("web/spider.glb").Triangles, 12)
 }
 
 func TestThePipelineObjToGlbRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("box.obj", file(t, "OBJ/box.obj"))
 	s.run("obj_to_glb", "bucket="+s.bucket, "src=/box.obj")
 	require.EqualValues(t, 12, s.glb("box.glb").Triangles)
 }
 
 func TestThePipelineS3Obj2glbRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("in/spider.zip", zipped(t, "OBJ/spider.obj", "OBJ/spider.mtl", "OBJ/wal67ar_small.jpg", "OBJ/wal69ar_small.jpg", "OBJ/SpiderTex.jpg", "OBJ/drkwood2.jpg", "OBJ/engineflare1.jpg"))
 	s.run("s3_obj2glb", "bucket="+s.bucket, "prefix=in", "name=spider", "max_tex_size=64")
 	got := s.glb("in/spider.optimized.glb")
@@ -171,7 +171,7 @@ func TestThePipelineS3Obj2glbRuns(t *testing.T) {
 }
 
 func TestThePipelineOtherRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("assets/box.glb", file(t, "glTF2/BoxTextured-glTF-Binary/BoxTextured.glb"))
 	s.run("other", "bucket="+s.bucket, "prefix=assets", "name=box")
 	require.EqualValues(t, 12, s.glb("assets/box.optimized.glb").Triangles)
@@ -183,7 +183,7 @@ func TestThePipelineOtherRuns(t *testing.T) {
 func TestTheCADPipelinesRunOnWhatNeedsNoCADKernel(t *testing.T) {
 	for pipeline, input := range map[string]string{"stl_cad_to_glb": "spider.stl", "zip_cad_to_glb": "spider.zip"} {
 		t.Run(pipeline, func(t *testing.T) {
-			s := newStudio(t)
+			s := newGallery(t)
 			if input == "spider.zip" {
 				s.put("7/inputs/"+input, zipped(t, "STL/Spider_binary.stl"))
 			} else {
@@ -201,7 +201,7 @@ func TestTheCADPipelinesRunOnWhatNeedsNoCADKernel(t *testing.T) {
 }
 
 func TestACADFileIsRefusedByName(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("part.step", "ISO-10303-21;\nHEADER;\nENDSEC;\nEND-ISO-10303-21;\n")
 	r := s.millrace("run", "stl_cad_to_glb", "stagingBucket="+s.bucket, "inputFilename=part.step", "--workspace", s.dir)
 	require.NotZero(t, r.code)
@@ -222,7 +222,7 @@ func TestModulesThatAreAVendorsOwnAreRefusedByName(t *testing.T) {
 }
 
 func TestThePipelineAdvancedOptimizationRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.cloud("source-"+s.bucket, "complex-model.fbx", file(t, "FBX/phong_cube.fbx"))
 	said := s.run("advanced_optimization", "gcp_bucket=source-"+s.bucket, "aws_bucket="+s.bucket)
 	require.EqualValues(t, 12, s.glb("optimized/complex-model.glb").Triangles)
@@ -231,7 +231,7 @@ func TestThePipelineAdvancedOptimizationRuns(t *testing.T) {
 }
 
 func TestThePipelineGpuRenderingDrawsWithoutAGPUAndSaysSo(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	s.put("box.glb", file(t, "glTF2/BoxTextured-glTF-Binary/BoxTextured.glb"))
 	said := s.run("gpu_rendering", "bucket="+s.bucket, "asset=box.glb", "width=320", "height=200")
 	shows(t, s.object("box.glb.png"), 320, 200)
@@ -239,7 +239,7 @@ func TestThePipelineGpuRenderingDrawsWithoutAGPUAndSaysSo(t *testing.T) {
 }
 
 func TestThePipelineBatchRunsOnThreeFormats(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	for name, from := range map[string]string{"model1.fbx": "FBX/box.fbx", "model2.obj": "OBJ/box.obj", "model3.dae": "Collada/cube_triangulate.dae"} {
 		s.write(name, file(t, from))
 	}
@@ -255,7 +255,7 @@ func TestThePipelineBatchRunsOnThreeFormats(t *testing.T) {
 }
 
 func TestThePipelineCurlFetchesAFile(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "solid part") }))
 	t.Cleanup(server.Close)
 	s.run("curl", "link="+server.URL+"/part.stl", "dest=part.stl")
@@ -265,7 +265,7 @@ func TestThePipelineCurlFetchesAFile(t *testing.T) {
 }
 
 // cloud makes a bucket of Google's with an object.
-func (s *studio) cloud(bucket, key, body string) {
+func (s *gallery) cloud(bucket, key, body string) {
 	s.t.Helper()
 	for _, call := range []struct{ url, kind, body string }{
 		{s.gcs + "/storage/v1/b", "application/json", `{"name": "` + bucket + `"}`},
@@ -279,7 +279,7 @@ func (s *studio) cloud(bucket, key, body string) {
 }
 
 // fetched is an object of Google's.
-func (s *studio) fetched(bucket, key string) []byte {
+func (s *gallery) fetched(bucket, key string) []byte {
 	s.t.Helper()
 	resp, err := http.Get(s.gcs + "/storage/v1/b/" + bucket + "/o/" + url.PathEscape(key) + "?alt=media")
 	require.NoError(s.t, err)
@@ -302,7 +302,7 @@ func film(t *testing.T, video []byte) string {
 }
 
 func TestAGatewaysMessageRuns(t *testing.T) {
-	s := newStudio(t)
+	s := newGallery(t)
 	document, err := filepath.Abs("testdata/gateway.yaml")
 	require.NoError(t, err)
 	bucket := "assets-" + s.bucket
