@@ -3,7 +3,6 @@ package ffmpeg_test
 import (
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +24,7 @@ func TestRealEncoderProbesSayTheTruth(t *testing.T) {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(uuid)), "\n")
 	device := gpu.Device{UUID: first}
 	c, _ := real(t)
-	c.Env = slices.Concat(os.Environ(), gpu.Environ([]gpu.Device{device}))
+	c.Env = gpu.Environ(os.Environ(), []gpu.Device{device})
 	source(t, c, "clip.mp4", "-i", "testsrc2=s=640x360:r=25:d=2")
 	tried := gpu.NVENC(&proc.Local{}, "ffmpeg", os.Environ())(t.Context(), device)
 	out, err := ffmpeg.Module.Run(t.Context(), c, props("clip.mp4", "out.mp4", nil, map[string]any{"c:v": "h264_nvenc", "b:v": "4M"}))

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/tool"
@@ -169,10 +167,7 @@ func infer(ctx context.Context, c *modules.Call, m *onnx.Model, input []float32)
 
 // judge tells the best classes.
 func judge(m *onnx.Model, a *onnx.Answer) (Result, error) {
-	if err := m.FitsClasses(len(a.Values)); err != nil {
-		return Result{}, err
-	}
-	p, err := probabilities(a.Values, m.Output)
+	p, err := m.Probabilities(a.Values)
 	if err != nil {
 		return Result{}, err
 	}
@@ -190,32 +185,6 @@ func judge(m *onnx.Model, a *onnx.Answer) (Result, error) {
 	}
 	return r, nil
 }
-
-// probabilities are what the model's output means.
-func probabilities(values []float32, output string) ([]float64, error) {
-	p, sum := make([]float64, len(values)), 0.0
-	highest := float64(slices.Max(values))
-	for i, v := range values {
-		p[i] = float64(v)
-		if output == onnx.Logits {
-			p[i] = math.Exp(p[i] - highest)
-		}
-		sum += p[i]
-	}
-	if output == onnx.Logits {
-		for i := range p {
-			p[i] /= sum
-		}
-		return p, nil
-	}
-	if slices.Min(values) < -tolerance || math.Abs(sum-1) > tolerance {
-		return nil, fault.As(fault.Permanent, errors.New("its output is no probabilities, which are 0 or more and 1 in all; write output: logits in its description"))
-	}
-	return p, nil
-}
-
-// tolerance is how far a sum of 1000 probabilities in 16 bits may be off.
-const tolerance = 0.05
 
 // publish writes the result, and returns its size.
 func publish(c *modules.Call, name string, r Result) (int, error) {

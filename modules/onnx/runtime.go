@@ -164,6 +164,20 @@ func (r Runtime) ask(ctx context.Context, ask warm.Request, keep bool) (stats pr
 	return stats, err
 }
 
+// Try runs a model twice on the CPU, over a picture of one colour, and judges what it gives: what a run would find that reading
+// the model does not. m stays as it is.
+func (r Runtime) Try(ctx context.Context, m *Model) (*Answer, error) {
+	own := *m
+	a, _, err := r.Infer(ctx, &own, Run{Input: make([]float32, 3*m.Size*m.Size), Times: 2})
+	if err == nil {
+		_, err = m.Probabilities(a.Values)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run model %q: %w", m.Name, err)
+	}
+	return a, nil
+}
+
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // program is an ONNX Runtime in a folder of its own.

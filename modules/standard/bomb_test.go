@@ -19,8 +19,8 @@ import (
 	"github.com/millrace/millrace/modules/standard"
 )
 
-// glb is a GLB of a JSON, and of so many bytes of binary that it only promises.
-func glb(text string, promised uint32) string {
+// glbOf is a GLB of a JSON, and of so many bytes of binary that it only promises.
+func glbOf(text string, promised uint32) string {
 	for len(text)%4 != 0 {
 		text += " "
 	}
@@ -95,14 +95,14 @@ func bombs(t *testing.T) []bomb {
 		{"a corner before the first, OBJ", "a.obj", obj + "f 1 2 -2000000000\n", documents},
 		{"a corner beyond all numbers, OBJ", "a.obj", obj + "f 1 2 99999999999999999999\n", documents},
 		{"a billion corners, glTF", "a.gltf", drawing("3000000000", "", ""), documents},
-		{"a billion corners, GLB", "a.glb", glb(drawing("3000000000", "", ""), 0), documents},
-		{"a count below nothing, GLB", "a.glb", glb(drawing("-3", "", ""), 0), documents},
-		{"a count beyond all numbers, GLB", "a.glb", glb(drawing("1e300", "", ""), 0), documents},
-		{"gigabytes that are promised, GLB", "a.glb", glb(views("36", "0", ""), 0xf0000000), documents},
-		{"a view beyond its buffer, GLB", "a.glb", glb(views("4000000000", "0", ""), 0), documents},
-		{"a view that begins beyond it, GLB", "a.glb", glb(views("36", "9007199254740991", ""), 0), documents},
-		{"a view that begins before it, GLB", "a.glb", glb(views("36", "-36", ""), 0), documents},
-		{"a stride of nothing, GLB", "a.glb", glb(views("36", "0", `,"byteStride":-12`), 0), documents},
+		{"a billion corners, GLB", "a.glb", glbOf(drawing("3000000000", "", ""), 0), documents},
+		{"a count below nothing, GLB", "a.glb", glbOf(drawing("-3", "", ""), 0), documents},
+		{"a count beyond all numbers, GLB", "a.glb", glbOf(drawing("1e300", "", ""), 0), documents},
+		{"gigabytes that are promised, GLB", "a.glb", glbOf(views("36", "0", ""), 0xf0000000), documents},
+		{"a view beyond its buffer, GLB", "a.glb", glbOf(views("4000000000", "0", ""), 0), documents},
+		{"a view that begins beyond it, GLB", "a.glb", glbOf(views("36", "9007199254740991", ""), 0), documents},
+		{"a view that begins before it, GLB", "a.glb", glbOf(views("36", "-36", ""), 0), documents},
+		{"a stride of nothing, GLB", "a.glb", glbOf(views("36", "0", `,"byteStride":-12`), 0), documents},
 		{"a node in itself, glTF", "a.gltf", loop, documents},
 		{"a trillion nodes by sharing, glTF", "a.gltf", shared, documents},
 		{"depth without end, glTF", "a.gltf", `{"asset":` + strings.Repeat(`{"a":`, 2_000_000), documents},
