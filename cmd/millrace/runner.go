@@ -88,6 +88,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	defer in.Call.Blender.Close()
+	defer in.Call.ONNX.Close()
 	defer in.Call.Chromium.Close()
 	defer g.close()
 	if req.Job.DryRun {
@@ -154,6 +155,7 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
 		Blender:   blender.NewWarm(),
+		ONNX:      onnx.NewWarm(),
 		Chromium:  chromium.NewWarm(),
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),

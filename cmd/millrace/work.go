@@ -209,7 +209,7 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 	if err != nil {
 		return nil, nil, fmt.Errorf("find own binary: %w", err)
 	}
-	compiled, stop, err := run.compile(machine.Tools.Exec, self, log)
+	compiled, stop, err := run.compile(machine.Tools.Exec, self, c.Tools, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -84,14 +84,16 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, err
 	}
 	defer s.file.Close()
 	shelf, name := p.shelf(c)
-	if _, err := onnx.Describe(ctx, shelf, name); err != nil {
+	weights, err := onnx.Weigh(ctx, shelf, name)
+	if err != nil {
 		return modules.Demand{}, err
 	}
-	return modules.Demand{Input: s.bytes, Memory: baseMemory + bytesPerPixel*int64(s.size.X)*int64(s.size.Y)}, nil
+	return modules.Demand{Input: s.bytes + weights, Memory: baseMemory + weightsTimes*weights + bytesPerPixel*int64(s.size.X)*int64(s.size.Y)}, nil
 }
 
 const (
 	baseMemory    = 192 << 20 // of ONNX Runtime with a small model
+	weightsTimes  = 4         // they lie in memory here and there, and are copied when they are loaded, those of 16 bits as 32
 	bytesPerPixel = 8         // of a picture while it is decoded: 4 as a rule, 8 of 16 bits
 )
 
@@ -116,7 +118,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("read %s: %w", p.Input.Path, err)
 	}
-	a, err := infer(ctx, c, m, input)
+	a, stats, err := infer(ctx, c, m, input)
 	if err != nil {
 		return Output{}, fmt.Errorf("run model %q: %w", name, err)
 	}
@@ -131,7 +133,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	best := r.Top5[0]
 	fmt.Fprintf(c.Stdout, "%s: %s (%.1f %%), %s on %s, %.1f ms\n", p.Input.Path, cmp.Or(best.Name, best.Label), 100*best.Probability, name, r.Device, r.Elapsed)
 	out := Output{
-		ToolOutput: modules.ToolOutput{Src: p.Input.Path, Dest: p.Output.Path, Size: strconv.Itoa(size), Stats: a.stats},
+		ToolOutput: modules.ToolOutput{Src: p.Input.Path, Dest: p.Output.Path, Size: strconv.Itoa(size), Stats: stats},
 		Result:     r,
 	}
 	if a.Why != "" {
@@ -158,12 +160,19 @@ func prepare(ctx context.Context, c *modules.Call, name string, d *onnx.Descript
 	return tensor(pixels, d), nil
 }
 
+// infer runs the model over what it takes.
+func infer(ctx context.Context, c *modules.Call, m *onnx.Model, input []float32) (*onnx.Answer, modules.Stats, error) {
+	r := onnx.Runtime{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.ONNX}
+	a, stats, err := r.Infer(ctx, m, onnx.Run{Input: input, CUDA: len(c.Devices) > 0, Required: c.GPU.Use == gpu.Required})
+	return a, modules.StatsOf(stats), err
+}
+
 // judge tells the best classes.
-func judge(m *onnx.Model, a *answer) (Result, error) {
-	if err := m.FitsClasses(len(a.values)); err != nil {
+func judge(m *onnx.Model, a *onnx.Answer) (Result, error) {
+	if err := m.FitsClasses(len(a.Values)); err != nil {
 		return Result{}, err
 	}
-	p, err := probabilities(a.values, m.Output)
+	p, err := probabilities(a.Values, m.Output)
 	if err != nil {
 		return Result{}, err
 	}
@@ -173,7 +182,7 @@ func judge(m *onnx.Model, a *answer) (Result, error) {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(p[j], p[i]) })
 	r := Result{
-		Model: m.Name, Elapsed: math.Round(100*a.Elapsed) / 100, Device: a.Device,
+		Model: m.Name, Elapsed: math.Round(float64(a.Took[0].Microseconds())/10) / 100, Device: a.Device,
 		Timestamp: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 	}
 	for _, i := range order[:min(top, len(order))] {
