@@ -113,7 +113,7 @@ func (s *second) make(ctx context.Context, c *modules.Call, drawn int64) (made m
 
 // write puts the model where Blender reads it, which knows no Draco here.
 func (s *second) write(ctx context.Context, c *modules.Call) error {
-	doc, err := s.work.doc, error(nil)
+	doc, err := s.work.written, error(nil)
 	if doc.Uses(dracoExtension) {
 		if doc, err = draco(ctx, c, "decode", doc); err != nil {
 			return err

@@ -44,8 +44,8 @@ type Config struct {
 	OutputOBJ          bool   `json:"output_obj,omitzero" doc:"Write an OBJ too, beside dest: a ZIP of it with its materials and textures."`
 	DracoEncode        bool   `json:"draco_encode,omitzero" doc:"Compress geometry with Draco."`
 	AllowDracoDecode   *bool  `json:"allow_draco_decode,omitzero" doc:"Read geometry that Draco compressed; false refuses it."`
-	FileSizeLimit      string `json:"file_size_limit,omitzero" doc:"Bytes that dest may have, as 5MB, 800kB or a number of MB; textures become smaller until it has."`
-	ForceFileSizeLimit bool   `json:"force_file_size_limit,omitzero" doc:"Fail where file_size_limit can't be kept, rather than warn."`
+	FileSizeLimit      string `json:"file_size_limit,omitzero" doc:"Bytes that dest may have, as 5MB, 800kB or a number of MB; textures become smaller, to 64 pixels, until it has."`
+	ForceFileSizeLimit bool   `json:"force_file_size_limit,omitzero" doc:"Keep file_size_limit whatever it does to the look: triangles go too, and where that is not enough the task fails."`
 
 	Unserved
 }

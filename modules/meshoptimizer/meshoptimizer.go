@@ -115,13 +115,13 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	if err := w.optimize(ctx, c); err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
 	}
-	file, after, err := w.finish(ctx, before)
+	file, after, err := w.finish(ctx, c, before)
 	if err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
 	}
 	if strings.EqualFold(path.Ext(p.Dest), ".gltf") {
 		var b bytes.Buffer
-		if err := w.doc.WriteText(&b); err != nil {
+		if err := w.written.WriteText(&b); err != nil {
 			return out, err
 		}
 		file = b.Bytes()
@@ -160,12 +160,8 @@ func (w *work) output(p Props, before, after glb.Measures) (Output, error) {
 }
 
 // finish writes the model, reads it again, and holds it against what it was.
-func (w *work) finish(ctx context.Context, before glb.Measures) (file []byte, after glb.Measures, err error) {
-	var b bytes.Buffer
-	if err := w.doc.Write(&b); err != nil {
-		return nil, after, err
-	}
-	if file, err = w.fit(ctx, b.Bytes()); err != nil {
+func (w *work) finish(ctx context.Context, c *modules.Call, before glb.Measures) (file []byte, after glb.Measures, err error) {
+	if file, err = w.fit(ctx, c); err != nil {
 		return nil, after, err
 	}
 	written, err := glb.Read(bytes.NewReader(file), glb.Source{})
