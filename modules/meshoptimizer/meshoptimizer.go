@@ -36,45 +36,24 @@ type Props struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	JSON              Path     `json:"json" doc:"The file beside dest that says what was done, in parts."`
-	Tracing           []Step   `json:"tracing" doc:"What was done, in order."`
-	Log               string   `json:"log" doc:"What gltfpack printed last."`
-	OriginalSize      string   `json:"originalSize" fact:"read.bytes" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
-	Triangles         int64    `json:"triangles" fact:"made.triangles" doc:"Triangles that the scene draws now, instances counted."`
-	OriginalTriangles int64    `json:"originalTriangles" fact:"read.triangles" doc:"Triangles that it drew."`
-	Vertices          int64    `json:"vertices" doc:"Vertices that it draws now."`
-	Materials         int      `json:"materials" doc:"Materials it has now."`
-	Animations        int      `json:"animations" doc:"Animations it has now."`
-	Textures          []string `json:"textures" doc:"Its pictures: format and size in pixels."`
-	FBXDest           string   `json:"fbxDest" fact:"made" doc:"The FBX, beside dest; empty where none was asked for."`
-	FBXSize           string   `json:"fbxSize" default:"0" doc:"Its size in bytes, as text."`
-	USDZDest          string   `json:"usdzDest" fact:"made" doc:"The USDZ, beside dest; empty where none was asked for."`
-	USDDest           string   `json:"usdDest" doc:"The same as usdzDest."`
-	USDZSize          string   `json:"usdzSize" default:"0" doc:"Its size in bytes, as text."`
-	OBJDest           string   `json:"objDest" fact:"made" doc:"The OBJ with its materials and pictures, as a ZIP beside dest; empty where none was asked for."`
-	OBJSize           string   `json:"objSize" default:"0" doc:"Its size in bytes, as text."`
-	Warnings          []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
-}
-
-// A Path is a file's path in parts, as Node's path.parse gives it.
-type Path struct {
-	Root string `json:"root" doc:"/ or nothing."`
-	Dir  string `json:"dir" doc:"The folder it lies in."`
-	Base string `json:"base" doc:"Its name."`
-	Ext  string `json:"ext" doc:"Its extension, with the dot."`
-	Name string `json:"name" doc:"Its name without the extension."`
-}
-
-func pathOf(name string) Path {
-	p := Path{Base: path.Base(name), Ext: path.Ext(name)}
-	p.Name = strings.TrimSuffix(p.Base, p.Ext)
-	if path.IsAbs(name) {
-		p.Root = "/"
-	}
-	if dir := path.Dir(name); dir != "." {
-		p.Dir = dir
-	}
-	return p
+	JSON              modules.Path `json:"json" doc:"The file beside dest that says what was done, in parts."`
+	Tracing           []Step       `json:"tracing" doc:"What was done, in order."`
+	Log               string       `json:"log" doc:"What gltfpack printed last."`
+	OriginalSize      string       `json:"originalSize" fact:"read.bytes" doc:"Size of src, with its buffers and pictures, in bytes, as text."`
+	Triangles         int64        `json:"triangles" fact:"made.triangles" doc:"Triangles that the scene draws now, instances counted."`
+	OriginalTriangles int64        `json:"originalTriangles" fact:"read.triangles" doc:"Triangles that it drew."`
+	Vertices          int64        `json:"vertices" doc:"Vertices that it draws now."`
+	Materials         int          `json:"materials" doc:"Materials it has now."`
+	Animations        int          `json:"animations" doc:"Animations it has now."`
+	Textures          []string     `json:"textures" doc:"Its pictures: format and size in pixels."`
+	FBXDest           string       `json:"fbxDest" fact:"made" doc:"The FBX, beside dest; empty where none was asked for."`
+	FBXSize           string       `json:"fbxSize" default:"0" doc:"Its size in bytes, as text."`
+	USDZDest          string       `json:"usdzDest" fact:"made" doc:"The USDZ, beside dest; empty where none was asked for."`
+	USDDest           string       `json:"usdDest" doc:"The same as usdzDest."`
+	USDZSize          string       `json:"usdzSize" default:"0" doc:"Its size in bytes, as text."`
+	OBJDest           string       `json:"objDest" fact:"made" doc:"The OBJ with its materials and pictures, as a ZIP beside dest; empty where none was asked for."`
+	OBJSize           string       `json:"objSize" default:"0" doc:"Its size in bytes, as text."`
+	Warnings          []string     `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
 // Validate says everything that is wrong with the options at once.
@@ -148,7 +127,7 @@ func (w *work) output(p Props, before, after glb.Measures) (Output, error) {
 		ToolOutput: modules.ToolOutput{
 			Src: p.Src, Dest: p.Dest, Config: config,
 		},
-		JSON: pathOf(strings.TrimSuffix(p.Dest, path.Ext(p.Dest)) + ".json"), Tracing: w.steps, Log: w.said,
+		JSON: modules.PathOf(strings.TrimSuffix(p.Dest, path.Ext(p.Dest)) + ".json"), Tracing: w.steps, Log: w.said,
 		OriginalSize: strconv.FormatInt(w.size, 10), OriginalTriangles: before.Triangles,
 		Triangles: after.Triangles, Vertices: after.Vertices, Materials: after.Materials, Animations: after.Animations,
 		Warnings: w.warnings,
