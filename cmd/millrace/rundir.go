@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -59,11 +60,15 @@ const compileCommand = "compile"
 
 // compile compiles the WebAssembly that modules run, in the background, into a folder that jobs may read: a child that comes
 // before it is there compiles it for itself, which takes half a second. It does so in a process of its own, a run of this
-// program: the memory that a compiler takes would stay the worker's for as long as it lives. stop ends it.
-func (r *workerRun) compile(programs *proc.Local, self string, log *slog.Logger) (folder string, stop func(), err error) {
+// program: the memory that a compiler takes would stay the worker's for as long as it lives. What an image's folder of tools holds
+// is copied before: it serves where it was made for processors like this one. stop ends it.
+func (r *workerRun) compile(programs *proc.Local, self, tools string, log *slog.Logger) (folder string, stop func(), err error) {
 	folder = filepath.Join(r.dir, "compiled")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return "", nil, fmt.Errorf("make folder of what is compiled: %w", err)
+	}
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(tools, "compiled"))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("copy what the image holds compiled: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -89,7 +89,7 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	}
 	defer in.Call.Workspace.Close()
 	defer g.close()
-	in.Call.Blender, in.Call.Chromium = kept.blender, kept.chromium
+	in.Call.Blender, in.Call.Chromium, in.Call.ONNX = kept.blender, kept.chromium, kept.onnx
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
 	}

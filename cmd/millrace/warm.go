@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/worker/launch"
 )
@@ -61,6 +62,7 @@ func (c *warmConfig) present(ctx context.Context, tools *tool.Set, log *slog.Log
 type standby struct {
 	blender  *blender.Warm
 	chromium *chromium.Warm
+	onnx     *onnx.Warm
 
 	awake    context.CancelFunc // keeps those from being started that are not yet
 	stop     context.CancelFunc // ends the start of those that are
@@ -68,7 +70,7 @@ type standby struct {
 }
 
 func newStandby() *standby {
-	return &standby{blender: blender.NewWarm(), chromium: chromium.NewWarm(), awake: func() {}, stop: func() {}}
+	return &standby{blender: blender.NewWarm(), chromium: chromium.NewWarm(), onnx: onnx.NewWarm(), awake: func() {}, stop: func() {}}
 }
 
 // keep returns the programs of a run, which must be closed when it is over.
@@ -89,6 +91,7 @@ func (p *standby) close() {
 	p.awake()
 	p.blender.Close()
 	p.chromium.Close()
+	p.onnx.Close()
 }
 
 // warmUp starts programs for the next run, soon and behind the caller's back. One that can't be started is left to the task that

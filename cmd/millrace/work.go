@@ -210,7 +210,7 @@ func (c *workConfig) launcher(ctx context.Context, run *workerRun, machine *laun
 	if err != nil {
 		return nil, nil, fmt.Errorf("find own binary: %w", err)
 	}
-	compiled, stop, err := run.compile(machine.Tools.Exec, self, log)
+	compiled, stop, err := run.compile(machine.Tools.Exec, self, c.Tools, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -162,33 +161,28 @@ func (w *work) weigh(ctx context.Context, doc *glb.Document, read *facts) error 
 
 // differs is an error where what was written is not what was read.
 func (f *facts) differs(read *facts, still bool) error {
-	if f.triangles != read.triangles {
-		return permanent("%d triangles were read, and %d written", read.triangles, f.triangles)
+	lacks := f.lacks
+	if still {
+		lacks = append(slices.Clone(lacks), "animations")
 	}
-	diagonal := 0.0
-	for i := range read.min {
-		diagonal += math.Pow(read.max[i]-read.min[i], 2)
-	}
-	allowed := 1e-3*math.Sqrt(diagonal) + 1e-9
-	for i := range read.min {
-		if math.Abs(f.min[i]-read.min[i]) > allowed || math.Abs(f.max[i]-read.max[i]) > allowed {
-			return permanent("what was read lies between %.4g and %.4g, and what was written between %.4g and %.4g", read.min, read.max, f.min, f.max)
-		}
-	}
-	lacks := func(what string) bool { return slices.Contains(f.lacks, what) }
-	switch {
-	case f.materials < read.materials && !lacks("materials"):
-		return permanent("%d materials were read, and %d written", read.materials, f.materials)
-	case f.textures == 0 && read.textures > 0 && !lacks("textures"):
-		return permanent("%d textures were read, and none written", read.textures)
-	case f.animations == 0 && read.animations > 0 && !still && !lacks("animations"):
-		return permanent("%d animations were read, and none written", read.animations)
-	}
-	return nil
+	return f.scene().Differs(read.scene(), lacks...)
+}
+
+func (f *facts) scene() blender.Scene {
+	return blender.Scene{Triangles: f.triangles, Min: f.min, Max: f.max, Materials: f.materials, Textures: f.textures, Animations: f.animations}
 }
 
 // write writes a document, and returns the first thing that Khronos' validator calls an error; empty is none.
 func (w *work) write(ctx context.Context, doc *glb.Document, dest string) (wrong string, err error) {
+	if filepath.Dir(dest) == w.dir { // Blender reads it next
+		if err := doc.Separate(); err != nil {
+			return "", err
+		}
+		if n := doc.Count().Triangles; n < w.made.triangles {
+			w.warn(fmt.Sprintf("%d triangles of %d have no area, and were left out", w.made.triangles-n, w.made.triangles))
+			w.made.triangles = n
+		}
+	}
 	f, err := os.Create(dest)
 	if err != nil {
 		return "", err

@@ -14,17 +14,12 @@ import (
 	"github.com/millrace/millrace/modules/raster/mesh"
 )
 
-// lacks are what a format can't hold, or Blender does not write into it.
+// lacks are what a format can't hold, or is not written into it here.
 func lacks(format string) []string {
-	switch format {
-	case "stl", "ply", "abc":
-		return []string{"materials", "textures", "animations"}
-	case "obj":
-		return []string{"animations"}
-	case "3ds":
+	if format == "3ds" {
 		return []string{"textures", "animations"}
 	}
-	return nil
+	return blender.Lacks(blender.Format(format))
 }
 
 // toBlender has Blender write the product, and reads it again.

@@ -1,7 +1,6 @@
 package glb
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 )
@@ -55,7 +54,7 @@ func (v *BufferView) compressed() (packed, bool, error) {
 	for _, name := range []string{"EXT_meshopt_compression", "KHR_meshopt_compression"} {
 		if raw, ok := v.Extensions[name]; ok {
 			var c packed
-			if err := json.Unmarshal(raw, &c); err != nil {
+			if err := Decode(raw, &c); err != nil {
 				return c, true, fmt.Errorf("%s: %w", name, err)
 			}
 			return c, true, nil

@@ -255,3 +255,24 @@ func TestWhatCopiesShareIsPrunedOnce(t *testing.T) {
 	require.Equal(t, before, after)
 	require.Equal(t, 102, len(d.Accessors))
 }
+
+func TestTrianglesThatAreThereTwiceArePutIntoPrimitivesOfTheirOwn(t *testing.T) {
+	d := &glb.Document{Asset: glb.Asset{Version: "2.0"}, Nodes: []glb.Node{{Mesh: new(0)}, {Mesh: new(1)}}, Scenes: []glb.Scene{{Nodes: []int{0, 1}}}, Scene: new(0)}
+	at := d.AddFloats([]float32{0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0}, "VEC3")
+	mesh := func(corners ...uint32) glb.Mesh {
+		return glb.Mesh{Primitives: []glb.Primitive{{Attributes: map[string]int{"POSITION": at}, Indices: new(d.AddIndices(corners))}}}
+	}
+	d.Meshes = []glb.Mesh{mesh(0, 1, 2, 2, 1, 0, 3, 3, 1, 1, 2, 0, 1, 2, 3), mesh(0, 0, 1)}
+	for range 2 { // once more changes nothing
+		require.NoError(t, d.Separate())
+		require.Len(t, d.Meshes, 1)
+		var got [][]uint32
+		for _, p := range d.Meshes[0].Primitives {
+			list, err := d.Corners(&p)
+			require.NoError(t, err)
+			got = append(got, list)
+		}
+		require.Equal(t, [][]uint32{{0, 1, 2, 1, 2, 3}, {2, 1, 0}, {1, 2, 0}}, got)
+	}
+	require.Nil(t, d.Nodes[1].Mesh, "what had triangles without an area alone has no mesh")
+}

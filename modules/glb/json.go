@@ -39,6 +39,15 @@ func scan(text []byte, l Limits) error {
 	return nil
 }
 
+// Decode reads what an extension says into a struct. Names count as they are written, as everywhere in glTF: encoding/json would take
+// "SOURCE" for "source", which nobody has checked.
+func Decode(text json.RawMessage, into any) error {
+	if err := decode(text, reflect.ValueOf(into).Elem()); err != nil {
+		return fmt.Errorf("an extension%w", err)
+	}
+	return nil
+}
+
 // decode reads JSON into v as encoding/json does, and what a struct does not name into its Rest. Its errors name the place.
 func decode(text json.RawMessage, v reflect.Value) error {
 	switch {
@@ -99,7 +108,7 @@ func decodeObject(text json.RawMessage, v reflect.Value) error {
 			return fmt.Errorf(".%s%w", name, err)
 		}
 	}
-	if len(all) > 0 {
+	if len(all) > 0 && rest.IsValid() {
 		rest.Set(reflect.ValueOf(Rest(all)))
 	}
 	return nil

@@ -2,7 +2,6 @@ package glb
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 )
 
@@ -120,7 +119,7 @@ type instancing struct {
 
 // instancing is what shows the node's mesh more than once; it has no attributes where nothing does.
 func (n *Node) instancing() (e instancing) {
-	if raw, there := n.Extensions["EXT_mesh_gpu_instancing"]; there && json.Unmarshal(raw, &e) != nil {
+	if raw, there := n.Extensions["EXT_mesh_gpu_instancing"]; there && Decode(raw, &e) != nil {
 		return instancing{}
 	}
 	return e

@@ -44,7 +44,7 @@ func (b *Buffer) fallback() bool {
 		var e struct {
 			Fallback bool `json:"fallback"`
 		}
-		if json.Unmarshal(b.Extensions[name], &e) == nil && e.Fallback {
+		if raw, there := b.Extensions[name]; there && Decode(raw, &e) == nil && e.Fallback {
 			return true
 		}
 	}

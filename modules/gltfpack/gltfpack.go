@@ -51,9 +51,11 @@ const (
 
 // A Packer is gltfpack, compiled. It may run several files at once, each in a memory of its own.
 type Packer struct {
-	cache  wazero.CompilationCache
-	memory uint64
-	output int64
+	cache    wazero.CompilationCache
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	memory   uint64
+	output   int64
 }
 
 // New makes a Packer. Close it after use.
@@ -75,43 +77,34 @@ func Compile(ctx context.Context, folder string) error {
 	return errors.Join(p.compile(ctx, folder), p.Close(ctx))
 }
 
-// Close frees what New took.
+// Close frees what New took. No run may be under way.
 func (p *Packer) Close(ctx context.Context) error {
 	if p.cache == nil {
 		return nil
 	}
-	return p.cache.Close(ctx)
+	return errors.Join(p.runtime.Close(ctx), p.cache.Close(ctx))
 }
 
-// compile compiles the program into memory, or takes it from a folder, and puts it there where it lacks it.
+// compile compiles the program into memory, or takes it from a folder, and puts it there where it lacks it. It is read and checked
+// once, for all runs.
 func (p *Packer) compile(ctx context.Context, folder string) (err error) {
+	wasm, err := program()
+	if err != nil {
+		return err
+	}
 	cache := wazero.NewCompilationCache()
 	if folder != "" {
 		if cache, err = wazero.NewCompilationCacheWithDir(folder); err != nil {
 			return err
 		}
 	}
-	p.cache = cache
-	r := p.runtime(ctx)
-	_, err = load(ctx, r)
-	if err = errors.Join(err, r.Close(ctx)); err == nil {
-		return nil
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(cache))
+	compiled, err := r.CompileModule(ctx, wasm)
+	if err = errors.Join(err, offer(ctx, r)); err != nil {
+		return errors.Join(fmt.Errorf("compile gltfpack: %w", err), r.Close(ctx), cache.Close(ctx))
 	}
-	p.cache = nil
-	return errors.Join(fmt.Errorf("compile gltfpack: %w", err), cache.Close(ctx))
-}
-
-func load(ctx context.Context, r wazero.Runtime) (wazero.CompiledModule, error) {
-	wasm, err := program()
-	if err != nil {
-		return nil, err
-	}
-	return r.CompileModule(ctx, wasm)
-}
-
-// runtime is one run's own: what it holds ends with it, but for the compiled program.
-func (p *Packer) runtime(ctx context.Context) wazero.Runtime {
-	return wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(p.cache))
+	p.cache, p.runtime, p.compiled = cache, r, compiled
+	return nil
 }
 
 // A Result is what a run made.
@@ -124,7 +117,7 @@ type Result struct {
 // Pack runs gltfpack over a GLB that holds all it needs, with options but for those that name files (-i, -o, -r). What the file
 // makes impossible is a permanent error with gltfpack's own words; a context that ends, ends it at once.
 func (p *Packer) Pack(ctx context.Context, in []byte, options ...string) (Result, error) {
-	h := &host{in: in, left: p.output}
+	h := &host{in: in, left: p.output, out: map[string][]byte{}}
 	a := &allocator{most: p.memory}
 	code, err := p.run(ctx, h, a, append([]string{"gltfpack", "-i", inFile, "-o", outFile, "-r", reportFile}, options...))
 	result := Result{GLB: h.out[outFile], Report: h.out[reportFile], Log: string(h.log.data)}
@@ -146,23 +139,15 @@ func (p *Packer) Pack(ctx context.Context, in []byte, options ...string) (Result
 	return result, nil
 }
 
-// run is one run in a runtime of its own.
+// run is one run, of which nothing stays.
 func (p *Packer) run(ctx context.Context, h *host, a *allocator, args []string) (code uint64, err error) {
-	r := p.runtime(ctx)
-	defer func() { err = errors.Join(err, r.Close(context.WithoutCancel(ctx))) }()
-	if err := h.offer(ctx, r); err != nil {
-		return 0, err
-	}
-	compiled, err := load(ctx, r)
-	if err != nil {
-		return 0, err
-	}
-	ctx = experimental.WithMemoryAllocator(ctx, a)
+	ctx = experimental.WithMemoryAllocator(context.WithValue(ctx, hostKey{}, h), a)
 	defer context.AfterFunc(ctx, a.stop)()
-	m, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithStartFunctions("__wasm_call_ctors"))
+	m, err := p.runtime.InstantiateModule(ctx, p.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions("__wasm_call_ctors"))
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, m.Close(context.WithoutCancel(ctx))) }()
 	return call(ctx, m, args)
 }
 

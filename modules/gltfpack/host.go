@@ -54,24 +54,36 @@ const (
 	firstFile = 4
 )
 
-// offer makes the host's calls known to a runtime. They are those that gltfpack's build names, with offsets of 32 bits, not
+// hostKey is where the context of a run has its host: runs share a runtime, and what that calls is told of the run by its context.
+type hostKey struct{}
+
+func of(ctx context.Context) *host { return ctx.Value(hostKey{}).(*host) }
+
+// offer makes a host's calls known to a runtime. They are those that gltfpack's build names, with offsets of 32 bits, not
 // WASI's own.
-func (h *host) offer(ctx context.Context, r wazero.Runtime) error {
-	h.out = map[string][]byte{}
+func offer(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder("wasi_snapshot_preview1")
 	for name, f := range map[string]any{
 		"proc_exit":             func(uint32) {},
 		"fd_fdstat_set_flags":   func(_, _ uint32) uint32 { return noSystem },
 		"path_remove_directory": func(_, _, _ uint32) uint32 { return invalid },
-		"fd_close":              h.close,
-		"fd_fdstat_get":         h.stat,
-		"fd_prestat_get":        h.prestat,
-		"fd_prestat_dir_name":   h.prestatName,
-		"path_filestat_get":     h.pathStat,
-		"path_open32":           h.openPath,
-		"fd_seek32":             h.seek,
-		"fd_read":               h.read,
-		"fd_write":              h.writeAll,
+		"fd_close":              func(ctx context.Context, fd uint32) uint32 { return of(ctx).close(fd) },
+		"fd_fdstat_get":         func(ctx context.Context, m api.Module, fd, to uint32) uint32 { return of(ctx).stat(m, fd, to) },
+		"fd_prestat_get":        prestat,
+		"fd_prestat_dir_name":   prestatName,
+		"path_filestat_get":     pathStat,
+		"path_open32": func(ctx context.Context, m api.Module, fd, _, path, size, flags, _, _, _, to uint32) uint32 {
+			return of(ctx).openPath(m, fd, path, size, flags, to)
+		},
+		"fd_seek32": func(ctx context.Context, m api.Module, fd uint32, offset int32, whence, to uint32) uint32 {
+			return of(ctx).seek(m, fd, offset, whence, to)
+		},
+		"fd_read": func(ctx context.Context, m api.Module, fd, list, n, to uint32) uint32 {
+			return of(ctx).read(m, fd, list, n, to)
+		},
+		"fd_write": func(ctx context.Context, m api.Module, fd, list, n, to uint32) uint32 {
+			return of(ctx).writeAll(m, fd, list, n, to)
+		},
 	} {
 		b = b.NewFunctionBuilder().WithFunc(f).Export(name)
 	}
@@ -102,7 +114,7 @@ func (h *host) close(fd uint32) uint32 {
 	return ok
 }
 
-func (h *host) stat(_ context.Context, m api.Module, fd, to uint32) uint32 {
+func (h *host) stat(m api.Module, fd, to uint32) uint32 {
 	const size, folder, regular = 24, 3, 4
 	about := make([]byte, size)
 	switch {
@@ -116,21 +128,21 @@ func (h *host) stat(_ context.Context, m api.Module, fd, to uint32) uint32 {
 	return stored(m.Memory().Write(to, about))
 }
 
-func (h *host) prestat(_ context.Context, m api.Module, fd, to uint32) uint32 {
+func prestat(_ context.Context, m api.Module, fd, to uint32) uint32 {
 	if fd != root {
 		return badFile
 	}
 	return stored(m.Memory().WriteUint32Le(to, 0) && m.Memory().WriteUint32Le(to+4, 1))
 }
 
-func (h *host) prestatName(_ context.Context, m api.Module, fd, to, size uint32) uint32 {
+func prestatName(_ context.Context, m api.Module, fd, to, size uint32) uint32 {
 	if fd != root || size != 1 {
 		return badFile
 	}
 	return stored(m.Memory().WriteByte(to, '/'))
 }
 
-func (h *host) pathStat(_ context.Context, m api.Module, fd, _, _, _, to uint32) uint32 {
+func pathStat(_ context.Context, m api.Module, fd, _, _, _, to uint32) uint32 {
 	const size, kindAt, regular = 64, 16, 4
 	if fd != root {
 		return badFile
@@ -140,7 +152,7 @@ func (h *host) pathStat(_ context.Context, m api.Module, fd, _, _, _, to uint32)
 	return stored(m.Memory().Write(to, about))
 }
 
-func (h *host) openPath(_ context.Context, m api.Module, fd, _, path, size, flags, _, _, _, to uint32) uint32 {
+func (h *host) openPath(m api.Module, fd, path, size, flags, to uint32) uint32 {
 	const create = 1
 	name, there := m.Memory().Read(path, size)
 	if fd != root || !there {
@@ -162,7 +174,7 @@ func (h *host) openPath(_ context.Context, m api.Module, fd, _, path, size, flag
 	return stored(m.Memory().WriteUint32Le(to, uint32(i+firstFile)))
 }
 
-func (h *host) seek(_ context.Context, m api.Module, fd uint32, offset int32, whence, to uint32) uint32 {
+func (h *host) seek(m api.Module, fd uint32, offset int32, whence, to uint32) uint32 {
 	f := h.file(fd)
 	if f == nil {
 		return badFile
@@ -179,7 +191,7 @@ func (h *host) seek(_ context.Context, m api.Module, fd uint32, offset int32, wh
 	return stored(m.Memory().WriteUint32Le(to, uint32(at)))
 }
 
-func (h *host) read(_ context.Context, m api.Module, fd, list, n, to uint32) uint32 {
+func (h *host) read(m api.Module, fd, list, n, to uint32) uint32 {
 	f := h.file(fd)
 	if f == nil || f.write || f == &h.log {
 		return badFile
@@ -195,7 +207,7 @@ func (h *host) read(_ context.Context, m api.Module, fd, list, n, to uint32) uin
 	return stored(m.Memory().WriteUint32Le(to, uint32(f.at-before)))
 }
 
-func (h *host) writeAll(_ context.Context, m api.Module, fd, list, n, to uint32) uint32 {
+func (h *host) writeAll(m api.Module, fd, list, n, to uint32) uint32 {
 	f := h.file(fd)
 	if f == nil || !f.write && f != &h.log {
 		return badFile

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/millrace/millrace/modules"
 )
@@ -40,13 +39,13 @@ type Config struct {
 	AggressiveAlphaRemoval bool    `json:"aggressive_alpha_removal,omitzero" doc:"Remove the alpha of textures of opaque materials."`
 	SkipTexelDensity       bool    `json:"skip_texel_density,omitzero" doc:"Pay no heed to target_tex_density."`
 
-	OutputFBX          bool   `json:"output_fbx,omitzero" doc:"Write an FBX too."`
-	OutputUSDZ         bool   `json:"output_usdz,omitzero" doc:"Write a USDZ too."`
-	OutputOBJ          bool   `json:"output_obj,omitzero" doc:"Write an OBJ too, zipped with its materials and textures."`
+	OutputFBX          bool   `json:"output_fbx,omitzero" doc:"Write an FBX too, beside dest: Blender does, and reads it again."`
+	OutputUSDZ         bool   `json:"output_usdz,omitzero" doc:"Write a USDZ too, beside dest."`
+	OutputOBJ          bool   `json:"output_obj,omitzero" doc:"Write an OBJ too, beside dest: a ZIP of it with its materials and textures."`
 	DracoEncode        bool   `json:"draco_encode,omitzero" doc:"Compress geometry with Draco."`
 	AllowDracoDecode   *bool  `json:"allow_draco_decode,omitzero" doc:"Read geometry that Draco compressed; false refuses it."`
-	FileSizeLimit      string `json:"file_size_limit,omitzero" doc:"Bytes that dest may have, as 5MB, 800kB or a number of MB; textures become smaller until it has."`
-	ForceFileSizeLimit bool   `json:"force_file_size_limit,omitzero" doc:"Fail where file_size_limit can't be kept, rather than warn."`
+	FileSizeLimit      string `json:"file_size_limit,omitzero" doc:"Bytes that dest may have, as 5MB, 800kB or a number of MB; textures become smaller, to 64 pixels, until it has."`
+	ForceFileSizeLimit bool   `json:"force_file_size_limit,omitzero" doc:"Keep file_size_limit whatever it does to the look: triangles go too, and where that is not enough the task fails."`
 
 	Unserved
 }
@@ -71,7 +70,7 @@ type Unserved struct {
 	MaxBakingResolution           any    `json:"max_baking_resolution,omitzero" doc:"Not served: nothing is baked."`
 	SkipMaterialVisibility        bool   `json:"skip_material_visibility,omitzero" doc:"What is done anyway: what can be seen is not looked at."`
 	SkipDoubleSidedFromVisibility bool   `json:"skip_doublesided_from_visibility,omitzero" doc:"What is done anyway: what can be seen is not looked at."`
-	FBXPBR                        any    `json:"fbx_pbr,omitzero" doc:"Of output_fbx."`
+	FBXPBR                        any    `json:"fbx_pbr,omitzero" doc:"Not served: an FBX has Phong materials here."`
 	FBXPBRInput                   any    `json:"fbx_pbr_input,omitzero" doc:"Not served: FBX is read by FBX2glTF and AssetConverter."`
 	SkipSceneValidation           bool   `json:"skip_scene_validation,omitzero" doc:"Not served: what is written is always read again."`
 	HOOPSBinPath                  string `json:"hoops_bin_path,omitzero" doc:"Not served: CAD formats are read by AssetConverter."`
@@ -96,7 +95,7 @@ func (u *Unserved) warnings() []string {
 		{"skip_geometry_ops_material_regex", u.SkipGeometryOpsMaterial != "", "gltfpack simplifies all materials alike; split the model, and optimise its parts"},
 		{"use_ktx", u.UseKTX, "there is no encoder for KTX2 here; tex_opt_compression writes JPEG"},
 		{"max_baking_resolution", given(u.MaxBakingResolution), nothingBaked + "; max_tex_size bounds textures"},
-		{"fbx_pbr", given(u.FBXPBR), "no FBX is written by this module; AssetConverter writes one of its dest"},
+		{"fbx_pbr", given(u.FBXPBR), "an FBX has Phong materials here; a USDZ keeps those of glTF"},
 		{"fbx_pbr_input", given(u.FBXPBRInput), "no FBX is read by this module; FBX2glTF and AssetConverter do"},
 		{"skip_scene_validation", u.SkipSceneValidation, "what is written is always read again before it counts"},
 		{"hoops_bin_path", u.HOOPSBinPath != "", "CAD formats are not read by this module; AssetConverter says what would"},
@@ -157,26 +156,6 @@ func newPlan(c Config) (plan, []modules.Problem) {
 		}
 	}
 	return p, problems
-}
-
-// refuse names what this version can't do and must not leave out in silence: a file that somebody waits for.
-func (c *Config) refuse() error {
-	var all []string
-	for _, o := range []struct {
-		key  string
-		on   bool
-		what string
-	}{
-		{"output_fbx", c.OutputFBX, "FBX"}, {"output_usdz", c.OutputUSDZ, "USDZ"}, {"output_obj", c.OutputOBJ, "OBJ"},
-	} {
-		if o.on {
-			all = append(all, fmt.Sprintf("config.%s asks for %s", o.key, o.what))
-		}
-	}
-	if all == nil {
-		return nil
-	}
-	return permanent("%s, which this version of MeshOptimizer does not write; let an AssetConverter task make it of dest", strings.Join(all, ", "))
 }
 
 // asMap is the config as it was given, less what was not.

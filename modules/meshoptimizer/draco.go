@@ -60,20 +60,19 @@ func draco(ctx context.Context, c *modules.Call, verb string, d *glb.Document) (
 	return out, out.Prune()
 }
 
-// encodeDraco packs the geometry with Draco, and has a look at what comes out of it again.
-func (w *work) encodeDraco(ctx context.Context, c *modules.Call) error {
+// encodeDraco returns the model with its geometry packed by Draco, once it has had a look at what comes out of it again.
+func (w *work) encodeDraco(ctx context.Context, c *modules.Call) (*glb.Document, error) {
 	want := w.doc.Count()
 	packed, err := draco(ctx, c, "encode", w.doc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	plain, err := draco(ctx, c, "decode", packed)
 	if err != nil {
-		return fmt.Errorf("look at what was packed: %w", err)
+		return nil, fmt.Errorf("look at what was packed: %w", err)
 	}
 	if got := plain.Count(); got.Triangles != want.Triangles || got.Primitives != want.Primitives {
-		return permanent("Draco packed %d triangles in %d parts, and there were %d in %d", got.Triangles, got.Primitives, want.Triangles, want.Primitives)
+		return nil, permanent("Draco packed %d triangles in %d parts, and there were %d in %d", got.Triangles, got.Primitives, want.Triangles, want.Primitives)
 	}
-	w.doc = packed
-	return nil
+	return packed, nil
 }

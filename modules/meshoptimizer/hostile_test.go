@@ -24,6 +24,7 @@ import (
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/moduletest"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 func TestWhatCannotBeOptimizedIsRefusedForGoodAndLeavesNothing(t *testing.T) {
@@ -47,7 +48,6 @@ func TestWhatCannotBeOptimizedIsRefusedForGoodAndLeavesNothing(t *testing.T) {
 		{"a missing file", noise, map[string]any{"src": "missing.glb"}, "missing.glb"},
 		{"a folder", noise, map[string]any{"src": "folder"}, "it is not a regular file"},
 		{"another dest", noise, map[string]any{"dest": "out.fbx"}, `prop "dest" must end in .glb or .gltf`},
-		{"files that are not written yet", noise, map[string]any{"config": map[string]any{"output_usdz": true, "output_obj": true}}, "config.output_usdz asks for USDZ, config.output_obj asks for OBJ, which this version of MeshOptimizer does not write; let an AssetConverter task make it of dest"},
 		{"an option there is not", noise, map[string]any{"config": map[string]any{"trix": 1}}, `prop "config.trix" is unknown, did you mean "tris"?`},
 		{"a centre there is not", noise, map[string]any{"config": map[string]any{"reset_center": []any{"center", "left", "min"}}}, `prop "config.reset_center" is "left"`},
 		{"a turn that is none", noise, map[string]any{"config": map[string]any{"rotation": "90 0"}}, `prop "config.rotation" must be three numbers`},
@@ -215,4 +215,19 @@ func TestARunEndsSoonAfterItsContext(t *testing.T) {
 func crc(chunk []byte) (sum [4]byte) {
 	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(chunk))
 	return sum
+}
+
+func TestAnExtensionThatNobodyKnowsNamesWhatIsNotThere(t *testing.T) {
+	for _, text := range []string{
+		`"materials":[{"extensions":{"X_y":{"aTexture":{"index":9},"bTexture":{"index":-9}}}}]`,
+		`"materials":[{"pbrMetallicRoughness":{"baseColorTexture":{"index":0}}}],"textures":[{"extensions":{"X_y":{"source":9}}}]`,
+		`"materials":[{"pbrMetallicRoughness":{"baseColorTexture":{"index":0}}}],"textures":[{"extensions":{"EXT_texture_webp":{"SOURCE":9,"source":0}}}]`,
+	} {
+		c, _ := moduletest.Call(t)
+		c.Tools = &tool.Set{Compiled: compiled}
+		require.NoError(t, c.Workspace.WriteFile("in.gltf", []byte(`{"asset":{"version":"2.0"},"scene":0,"scenes":[{"nodes":[]}],`+text+
+			`,"images":[{"uri":"data:image/png;base64,iVBORw0KGgo="}]}`)))
+		_, err := meshoptimizer.Module.Run(t.Context(), c, map[string]any{"src": "in.gltf", "dest": "out.glb", "config": map[string]any{"target_tex_density": 1}})
+		require.NoError(t, err)
+	}
 }

@@ -21,9 +21,6 @@ const (
 
 // Probe reads the model, and refuses one that is too large.
 func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
-	if err := p.Config.refuse(); err != nil {
-		return d, err
-	}
 	w := &work{}
 	if w.doc, err = w.load(ctx, c, p.Src); err != nil {
 		return d, fmt.Errorf("read %s: %w", p.Src, err)
@@ -44,7 +41,8 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 		}
 	}
 	// gltfpack holds the file, a vertex several times, and what it writes; a picture is 4 floats a pixel while it changes.
-	return modules.Demand{Input: size, Disk: 2 * size, Memory: 6*size + 400*m.Vertices + 40*texels}, nil
+	d = modules.Demand{Input: size, Disk: 2 * size, Memory: 6*size + 400*m.Vertices + 40*texels}
+	return p.Config.demand(d, m)
 }
 
 // load reads the model in whatever form it is.

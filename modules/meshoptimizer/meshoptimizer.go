@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -47,13 +46,13 @@ type Output struct {
 	Materials         int      `json:"materials" doc:"Materials it has now."`
 	Animations        int      `json:"animations" doc:"Animations it has now."`
 	Textures          []string `json:"textures" doc:"Its pictures: format and size in pixels."`
-	FBXDest           string   `json:"fbxDest" fact:"made" doc:"The FBX; empty, since this module writes none."`
-	FBXSize           string   `json:"fbxSize" default:"0" doc:"Size of the FBX."`
-	USDZDest          string   `json:"usdzDest" fact:"made" doc:"The USDZ; empty, since this module writes none."`
+	FBXDest           string   `json:"fbxDest" fact:"made" doc:"The FBX, beside dest; empty where none was asked for."`
+	FBXSize           string   `json:"fbxSize" default:"0" doc:"Its size in bytes, as text."`
+	USDZDest          string   `json:"usdzDest" fact:"made" doc:"The USDZ, beside dest; empty where none was asked for."`
 	USDDest           string   `json:"usdDest" doc:"The same as usdzDest."`
-	USDZSize          string   `json:"usdzSize" default:"0" doc:"Size of the USDZ."`
-	OBJDest           string   `json:"objDest" fact:"made" doc:"The OBJ, zipped; empty, since this module writes none."`
-	OBJSize           string   `json:"objSize" default:"0" doc:"Size of the zipped OBJ."`
+	USDZSize          string   `json:"usdzSize" default:"0" doc:"Its size in bytes, as text."`
+	OBJDest           string   `json:"objDest" fact:"made" doc:"The OBJ with its materials and pictures, as a ZIP beside dest; empty where none was asked for."`
+	OBJSize           string   `json:"objSize" default:"0" doc:"Its size in bytes, as text."`
 	Warnings          []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
@@ -93,9 +92,6 @@ func (p *Props) Validate() error {
 }
 
 func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) {
-	if err := p.Config.refuse(); err != nil {
-		return out, err
-	}
 	measured := modules.Measure()
 	plan, _ := newPlan(p.Config)
 	w := &work{}
@@ -104,6 +100,11 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	}
 	w.plan, w.compiled = plan, c.Tools.Compiled
 	defer func() { err = errors.Join(err, w.close(ctx)) }()
+	other, err := w.newSecond(ctx, c, p.Dest)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, other.close()) }()
 	if w.doc == nil {
 		if w.doc, err = w.load(ctx, c, p.Src); err != nil {
 			return out, fmt.Errorf("read %s: %w", p.Src, err)
@@ -114,43 +115,53 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	if err := w.optimize(ctx, c); err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
 	}
-	file, after, err := w.finish(ctx, before)
+	file, after, err := w.finish(ctx, c, before)
 	if err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
 	}
 	if strings.EqualFold(path.Ext(p.Dest), ".gltf") {
 		var b bytes.Buffer
-		if err := w.doc.WriteText(&b); err != nil {
+		if err := w.written.WriteText(&b); err != nil {
 			return out, err
 		}
 		file = b.Bytes()
 	}
-	config, err := p.Config.asMap()
+	made, err := other.make(ctx, c, after.Triangles)
 	if err != nil {
+		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
+	}
+	if out, err = w.output(p, before, after); err != nil {
 		return out, err
 	}
-	out = Output{
+	out.Size, out.Stats = strconv.Itoa(len(file)), measured()
+	out.told(made)
+	if other != nil {
+		out.Stats.MaxMem, out.Stats.MaxCPU = max(out.Stats.MaxMem, other.stats.MaxMem), max(out.Stats.MaxCPU, other.stats.MaxCPU)
+	}
+	return out, publish(c, out, file, made)
+}
+
+// output is what is said of the model.
+func (w *work) output(p Props, before, after glb.Measures) (Output, error) {
+	config, err := p.Config.asMap()
+	out := Output{
 		ToolOutput: modules.ToolOutput{
-			Src: p.Src, Dest: p.Dest, Config: config, Size: strconv.Itoa(len(file)), Stats: measured(),
+			Src: p.Src, Dest: p.Dest, Config: config,
 		},
 		JSON: pathOf(strings.TrimSuffix(p.Dest, path.Ext(p.Dest)) + ".json"), Tracing: w.steps, Log: w.said,
 		OriginalSize: strconv.FormatInt(w.size, 10), OriginalTriangles: before.Triangles,
 		Triangles: after.Triangles, Vertices: after.Vertices, Materials: after.Materials, Animations: after.Animations,
-		FBXSize: "0", USDZSize: "0", OBJSize: "0", Warnings: w.warnings,
+		Warnings: w.warnings,
 	}
 	for _, t := range after.Pictures {
 		out.Textures = append(out.Textures, fmt.Sprintf("%s %d×%d", t.MIMEType, t.Width, t.Height))
 	}
-	return out, publish(c, out, file)
+	return out, err
 }
 
 // finish writes the model, reads it again, and holds it against what it was.
-func (w *work) finish(ctx context.Context, before glb.Measures) (file []byte, after glb.Measures, err error) {
-	var b bytes.Buffer
-	if err := w.doc.Write(&b); err != nil {
-		return nil, after, err
-	}
-	if file, err = w.fit(ctx, b.Bytes()); err != nil {
+func (w *work) finish(ctx context.Context, c *modules.Call, before glb.Measures) (file []byte, after glb.Measures, err error) {
+	if file, err = w.fit(ctx, c); err != nil {
 		return nil, after, err
 	}
 	written, err := glb.Read(bytes.NewReader(file), glb.Source{})
@@ -171,20 +182,5 @@ func (w *work) finish(ctx context.Context, before glb.Measures) (file []byte, af
 	return file, after, err
 }
 
-// publish puts the model and what is said of it into the workspace.
-func publish(c *modules.Call, out Output, file []byte) error {
-	said, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return err
-	}
-	put := func(name string, data []byte) error {
-		return c.Workspace.Replace(name, func(f *os.File) error {
-			_, err := f.Write(data)
-			return err
-		})
-	}
-	if err := put(path.Join(out.JSON.Dir, out.JSON.Base), said); err != nil {
-		return err
-	}
-	return put(out.Dest, file)
-}
+// said is what lies beside dest.
+func said(out Output) ([]byte, error) { return json.MarshalIndent(out, "", "  ") }

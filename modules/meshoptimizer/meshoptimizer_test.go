@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -360,6 +361,64 @@ func TestAFileKeepsItsLimit(t *testing.T) {
 		"src": filepath.Base(box), "dest": "out.glb", "config": map[string]any{"file_size_limit": "2kB", "force_file_size_limit": true},
 	})
 	require.ErrorContains(t, err, "config.file_size_limit asks for 2000 bytes, and")
+	require.NoFileExists(t, filepath.Join(c.Workspace.Real(), "out.glb"))
+}
+
+func TestALimitThatIsForcedTakesTriangles(t *testing.T) {
+	for _, pack := range []bool{false, true} {
+		r := optimize(t, profile(t, "generic-hand"), map[string]any{"file_size_limit": "40kB", "force_file_size_limit": true, "draco_encode": pack})
+		require.LessOrEqual(t, r.doc.Size(), int64(40_000))
+		require.Positive(t, r.after.Triangles)
+		require.Equal(t, !pack, r.after.Triangles < r.before.Triangles, "Draco alone keeps it")
+		require.Equal(t, !pack, fmt.Sprint(r.out["warnings"]) == fmt.Sprintf("[config.force_file_size_limit left %d triangles of %d, to keep file_size_limit]", r.after.Triangles, r.before.Triangles))
+	}
+}
+
+// webP is the box with a WebP of 128×128 pixels, as a file.
+func webP(t *testing.T) string {
+	t.Helper()
+	c, _ := moduletest.Call(t)
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	d, _ := open(t, c, filepath.Base(box))
+	data, err := os.ReadFile("testdata/plasma.webp")
+	require.NoError(t, err)
+	view := d.AddView(data)
+	d.Images[0].View, d.Images[0].MIMEType = &view, "image/webp"
+	d.Textures[0].Source, d.Textures[0].Extensions = nil, glb.Extensions{"EXT_texture_webp": json.RawMessage(`{"source":0}`)}
+	d.Used, d.Required = []string{"EXT_texture_webp"}, []string{"EXT_texture_webp"}
+	f, err := c.Workspace.Create("webp.glb")
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(d.Write(f), f.Close()))
+	return f.Name()
+}
+
+func TestAWebPBecomesWhatEveryViewerReads(t *testing.T) {
+	r := optimize(t, webP(t), nil)
+	require.Equal(t, []any{"image/webp 128×128"}, r.out["textures"])
+	require.Equal(t, []string{"EXT_texture_webp"}, r.after.Required)
+	r = optimize(t, webP(t), map[string]any{"max_tex_size": 32, "tex_opt_compression": "low"})
+	require.Equal(t, []any{"image/jpeg 32×32"}, r.out["textures"])
+	require.Empty(t, r.after.Required)
+	require.Empty(t, r.doc.Used)
+	require.Zero(t, *r.doc.Textures[0].Source)
+	require.Empty(t, r.out["warnings"])
+}
+
+func TestWhatIsNoPictureHereIsNamed(t *testing.T) {
+	ktx := append([]byte("\xabKTX 20\xbb\r\n\x1a\n"), make([]byte, 200)...)
+	ktx[20], ktx[24] = 128, 128
+	c, _ := moduletest.Call(t)
+	c.Tools = &tool.Set{Compiled: compiled}
+	require.NoError(t, os.CopyFS(c.Workspace.Real(), os.DirFS(filepath.Dir(box))))
+	d, _ := open(t, c, filepath.Base(box))
+	view := d.AddView(ktx)
+	d.Images[0].View, d.Images[0].MIMEType = &view, "image/ktx2"
+	f, err := c.Workspace.Create("ktx.glb")
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(d.Write(f), f.Close()))
+	out, err := meshoptimizer.Module.Run(t.Context(), c, map[string]any{"src": "ktx.glb", "dest": "out.glb", "config": map[string]any{"max_tex_size": 64}})
+	require.NoError(t, err)
+	require.Equal(t, []any{"picture 0 is image/ktx2 of 128×128 pixels and stays as it is: only PNG, JPEG and WebP are changed here; give the model those"}, out["warnings"])
 }
 
 func TestDracoIsReadAndWritten(t *testing.T) {

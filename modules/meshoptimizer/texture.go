@@ -9,9 +9,13 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"maps"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
+
+	"golang.org/x/image/webp"
 
 	"github.com/millrace/millrace/modules/glb"
 )
@@ -89,15 +93,19 @@ func texturesOf(raw json.RawMessage) map[string]glb.TextureRef {
 		var r struct {
 			Index int `json:"index"`
 		}
-		if strings.HasSuffix(key, "Texture") && json.Unmarshal(raw, &r) == nil {
+		if strings.HasSuffix(key, "Texture") && glb.Decode(raw, &r) == nil {
 			out[key] = glb.TextureRef{Index: r.Index}
 		}
 	}
 	return out
 }
 
-// imagesOf are the pictures of a texture: that of an extension, and that of those who don't know it.
+// imagesOf are the pictures of a texture: that of an extension, and that of those who don't know it. An extension that nobody
+// here knows may name textures and pictures that are not there.
 func imagesOf(d *glb.Document, texture int) []int {
+	if texture < 0 || texture >= len(d.Textures) {
+		return nil
+	}
 	t := &d.Textures[texture]
 	var out []int
 	if t.Source != nil {
@@ -107,7 +115,7 @@ func imagesOf(d *glb.Document, texture int) []int {
 		var e struct {
 			Source *int `json:"source"`
 		}
-		if json.Unmarshal(raw, &e) == nil && e.Source != nil {
+		if glb.Decode(raw, &e) == nil && e.Source != nil && *e.Source >= 0 && *e.Source < len(d.Images) {
 			out = append(out, *e.Source)
 		}
 	}
@@ -159,6 +167,7 @@ func (w *work) optimizeTextures(ctx context.Context) error {
 			w.doc.Images[i].MIMEType, _, _ = glb.PictureSize(data)
 		}
 	}
+	nameSources(w.doc)
 	return nil
 }
 
@@ -179,16 +188,19 @@ func (w *work) optimizePicture(i int, data []byte, u picture) ([]byte, error) {
 	if !resized && !strip && (quality == 0 || w.shrink > 0 && mime == "image/jpeg") {
 		return nil, nil
 	}
-	if mime != "image/png" && mime != "image/jpeg" {
+	if mime != "image/png" && mime != "image/jpeg" && mime != "image/webp" {
 		if resized {
-			w.warn("picture %d is %s of %d×%d pixels and stays as it is: only PNG and JPEG are changed here", i, cmp.Or(mime, "of an unknown format"), width, height)
+			w.warn("picture %d is %s of %d×%d pixels and stays as it is: only PNG, JPEG and WebP are changed here; give the model those", i, cmp.Or(mime, "of an unknown format"), width, height)
 		}
 		return nil, nil
+	}
+	if mime == "image/webp" && !resized {
+		return nil, nil // neither PNG nor JPEG makes it smaller
 	}
 	if width <= 0 || height <= 0 || int64(width)*int64(height) > maxTexels {
 		return nil, permanent("it is %d×%d pixels, more than the %d Mi that are read", width, height, maxTexels>>20)
 	}
-	decoded, _, err := image.Decode(bytes.NewReader(data))
+	decoded, err := decodePicture(mime, data)
 	if err != nil {
 		return nil, permanent("it can't be read: %w", err)
 	}
@@ -217,7 +229,50 @@ func (w *work) optimizePicture(i int, data []byte, u picture) ([]byte, error) {
 	if !resized && b.Len() >= len(data) {
 		return nil, nil // it was smaller
 	}
+	if mime == "image/webp" && b.Len() >= len(data) {
+		w.warn("picture %d stays as it is: it is a WebP, and larger as a PNG or JPEG of %d×%d pixels", i, toWidth, toHeight)
+		return nil, nil
+	}
 	return b.Bytes(), nil
+}
+
+func decodePicture(mime string, data []byte) (image.Image, error) {
+	switch r := bytes.NewReader(data); mime {
+	case "image/jpeg":
+		return jpeg.Decode(r)
+	case "image/webp":
+		return webp.Decode(r)
+	default:
+		return png.Decode(r)
+	}
+}
+
+// nameSources makes the source of an extension a texture's own where it is a PNG or JPEG now.
+func nameSources(d *glb.Document) {
+	const webp = "EXT_texture_webp"
+	left := false
+	for i := range d.Textures {
+		t := &d.Textures[i]
+		raw, there := t.Extensions[webp]
+		if !there {
+			continue
+		}
+		var e struct {
+			Source *int `json:"source"`
+		}
+		if glb.Decode(raw, &e) != nil || e.Source == nil || d.Images[*e.Source].MIMEType == "image/webp" {
+			left = true
+			continue
+		}
+		t.Source = e.Source
+		t.Extensions = maps.Clone(t.Extensions)
+		delete(t.Extensions, webp)
+	}
+	if !left {
+		for _, list := range []*[]string{&d.Used, &d.Required} {
+			*list = slices.DeleteFunc(slices.Clone(*list), func(name string) bool { return name == webp })
+		}
+	}
 }
 
 // sizeOf is the size that a picture shall have.

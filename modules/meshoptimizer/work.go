@@ -1,9 +1,7 @@
 package meshoptimizer
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 type work struct {
 	plan     plan
 	doc      *glb.Document
+	written  *glb.Document    // doc as it is in the file: packed with Draco, where the plan says so
 	size     int64            // of what was read, in bytes
 	packer   *gltfpack.Packer // nil until it is needed
 	compiled string           // its folder; empty is none
@@ -107,10 +106,7 @@ func (w *work) optimize(ctx context.Context, c *modules.Call) error {
 	if err := w.normals(); err != nil {
 		return err
 	}
-	if err := w.doc.Prune(); err != nil || !w.plan.DracoEncode {
-		return err
-	}
-	return w.step("Draco", func() error { return w.encodeDraco(ctx, c) })
+	return w.doc.Prune()
 }
 
 // lost says whether an extension that is gone meant something: not those of how data is packed.
@@ -213,40 +209,4 @@ func (w *work) place(ctx context.Context) error {
 		wrap(w.doc, m)
 	}
 	return nil
-}
-
-// fit makes textures smaller until the file keeps the limit, or can't.
-func (w *work) fit(ctx context.Context, file []byte) ([]byte, error) {
-	limit := w.plan.sizeLimit
-	if limit == 0 || int64(len(file)) <= limit {
-		return file, nil
-	}
-	longest := 0
-	for _, p := range w.doc.Count().Pictures {
-		longest = max(longest, p.Width, p.Height)
-	}
-	const least = 64
-	for side := longest / 2; side >= least && int64(len(file)) > limit && !w.plan.SkipTexOpt; side /= 2 {
-		w.shrink = side
-		err := w.step(fmt.Sprintf("textures of %d", side), func() error {
-			return errors.Join(w.optimizeTextures(ctx), w.doc.Prune())
-		})
-		if err != nil {
-			return nil, err
-		}
-		var b bytes.Buffer
-		if err := w.doc.Write(&b); err != nil {
-			return nil, err
-		}
-		file = b.Bytes()
-	}
-	if int64(len(file)) <= limit {
-		return file, nil
-	}
-	const say = "config.file_size_limit asks for %d bytes, and %d are left with the smallest textures; lower tris"
-	if w.plan.ForceFileSizeLimit {
-		return nil, permanent(say, limit, len(file))
-	}
-	w.warn(say, limit, len(file))
-	return file, nil
 }

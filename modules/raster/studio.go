@@ -76,10 +76,12 @@ func (s *studio) light(p, n vec, f finish, open, lit float32) vec {
 
 	reflected := n.times(2 * facing).sub(toEye)
 	around := s.even.add(white().times(s.bright * s.room.even.at(s.into(n))))
-	out := f.glow.add(diffuse.mul(around).times(0.3 + 0.7*open)) // what is hidden gets light from what hides it
-	scale, bias := shine(facing, rough)
 	seen := s.even.add(white().times(s.bright * s.room.mirrored(s.into(reflected), rough)))
-	out = out.add(mirror.times(scale).add(white().times(bias)).mul(seen).times(0.4 + 0.6*open*open))
+	once, often := shine(mirror, facing, rough)
+	total := once.add(often)
+	matt := diffuse.times(1 - min(max(total.x, total.y, total.z), 1))
+	out := f.glow.add(matt.add(often).mul(around).times(0.4 + 0.6*open)) // what is hidden gets light from what hides it
+	out = out.add(once.mul(seen).times(0.5 + 0.5*open*open))
 	for i, l := range s.lamps {
 		toLight := n.dot(l.to)
 		shown := 0.4 + 0.6*open
@@ -101,12 +103,19 @@ func (s *studio) light(p, n vec, f finish, open, lit float32) vec {
 
 func white() vec { return vec{1, 1, 1} }
 
-// shine is how much of the light around a surface of a roughness reflects to the eye: scale times its colour, and bias (the fit of
-// Karis 2014).
-func shine(facing, rough float32) (scale, bias float32) {
+// shine is how much of the light around a surface reflects to the eye (the fit of Karis 2014), and how much does so after it was
+// reflected between its bumps, from all sides (Fdez-Agüera 2019).
+func shine(mirror vec, facing, rough float32) (once, often vec) {
 	x, y, z, w := 1-rough, 0.0425-0.0275*rough, 1.04-0.572*rough, 0.022*rough-0.04
 	a := min(x*x, float32(math.Exp2(float64(-9.28*facing))))*x + y
-	return max(z-1.04*a, 0), max(w+1.04*a, 0)
+	scale, bias := z-1.04*a, w+1.04*a
+	once = mirror.times(scale).add(white().times(bias))
+	lost := 1 - scale - bias
+	each := func(once, mirror float32) float32 {
+		mean := mirror + (1-mirror)/21
+		return once * mean / (1 - lost*mean) * lost
+	}
+	return once, vec{each(once.x, mirror.x), each(once.y, mirror.y), each(once.z, mirror.z)}
 }
 
 // specular is the GGX lobe with Schlick's masking, without Fresnel's factor, times pi.

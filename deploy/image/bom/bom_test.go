@@ -124,6 +124,28 @@ func TestTheBillNamesWhatCameFromEachPlace(t *testing.T) {
 	require.Contains(t, strings.Join(keys(all), "\n"), "pkg:golang/github.com/spf13/cobra@v")
 }
 
+func TestTheBillNamesWhatLiesInTheBinary(t *testing.T) {
+	all := list(t, root(t, map[string]string{"var/lib/dpkg/status": dpkgStatus}))
+	for name, said := range map[string]struct{ file, text string }{
+		"gltfpack":       {"gltfpack/gltfpack.go", "Version = %q"},
+		"gltf-validator": {"gltfcheck/gltfcheck_test.go", "%q, got.ValidatorVersion"},
+		"three":          {"threejs/NOTICES", "npm's three %s that"},
+	} {
+		text, err := os.ReadFile("../../../modules/" + said.file)
+		require.NoError(t, err)
+		found := 0
+		for _, c := range all {
+			if c.Name == name {
+				found++
+				require.Contains(t, string(text), fmt.Sprintf(said.text, c.Version), name)
+				require.Equal(t, "pkg:npm/"+name+"@"+c.Version, c.PURL)
+				require.NotEmpty(t, c.Licences)
+			}
+		}
+		require.Equal(t, 1, found, name)
+	}
+}
+
 func keys(all map[string]component) []string {
 	var names []string
 	for name := range all {

@@ -40,10 +40,20 @@ func components(root, manifest string) ([]component, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = slices.Concat(all, debian, nvidia, tools)
+	all = slices.Concat(all, embedded(), debian, nvidia, tools)
 	slices.SortFunc(all, func(a, b component) int { return cmp.Compare(a.PURL, b.PURL) })
 	all = slices.CompactFunc(all, func(a, b component) bool { return a.PURL == b.PURL })
 	return all, nil
+}
+
+// embedded are the packages of others whose files lie in our binary, beside their licences in the folders of modules named here:
+// gltfpack, gltfcheck, threejs.
+func embedded() []component {
+	return []component{
+		library("gltfpack", "1.3.0", "npm", "MIT"),
+		library("gltf-validator", "2.0.0-dev.3.10", "npm", "Apache-2.0"),
+		library("three", "0.187.0", "npm", "MIT"),
+	}
 }
 
 func goModules(binary string) ([]component, error) {
