@@ -43,6 +43,7 @@ func TestBench(t *testing.T) {
 	t.Run("start", benchStart)
 	t.Run("idle", benchIdle)
 	t.Run("stl2obj", benchSTL2OBJ)
+	t.Run("picture", benchPicture)
 	t.Run("disk", benchDisk)
 	t.Run("throughput", benchThroughput)
 	t.Run("SQS", benchSQS)
@@ -242,6 +243,39 @@ func benchSTL2OBJ(t *testing.T) {
 		took = append(took, time.Since(begin))
 	}
 	figure(t, fmt.Sprintf("STL2OBJ: %d triangles, binary, file to file", n), float64(n)/median(took).Seconds()/1e6, "M/s", "≥", 1)
+}
+
+// benchPicture has a worker draw a model, each in a process of its own, which was given time to start a browser, or may not.
+func benchPicture(t *testing.T) {
+	tools := toolsHere(t)
+	model := filepath.Join(tools, "npm/node_modules/@webxr-input-profiles/assets/dist/profiles/hp-mixed-reality/left.glb")
+	body, err := json.Marshal(map[string]any{"pipeline": map[string]any{"name": "picture", "tasks": []any{
+		map[string]any{"module": "Shell", "props": map[string]any{"command": "cp", "args": []any{model, "model.glb"}}},
+		map[string]any{"module": "ScreenshotGenerator", "props": map[string]any{"src": "model.glb", "config": map[string]any{"width": 512, "height": 512}}},
+	}}})
+	require.NoError(t, err)
+	for _, warm := range []string{"", "chromium"} {
+		data := t.TempDir()
+		w := newLoggedWorker(t, data, "--slots=1", "--tools="+tools, "--warm="+warm)
+		d := fill(t, data, 0)
+		var took []time.Duration
+		for range 5 {
+			time.Sleep(4 * time.Second) // so that the page is open
+			_, err := d.Send(t.Context(), queue.Draft{Body: body})
+			require.NoError(t, err)
+			settled := w.next(t, "job settled")
+			require.Equal(t, "ack", settled["verdict"])
+			took = append(took, time.Duration(settled["duration"].(float64)))
+		}
+		what := "picture: 512², lease to ack, --warm=" + warm
+		if warm == "" {
+			plain(what, ms(median(took)), "ms")
+		} else {
+			figure(t, what, ms(median(took)), "ms", "≤", 800)
+		}
+		w.stop(t)
+		require.NoError(t, d.Close())
+	}
 }
 
 // A loggedWorker is a running worker whose JSON log is read.

@@ -114,7 +114,11 @@ func (p *process) draw(j Job, r *Result, each func(i int, p Picture) error) erro
 			return err
 		}
 	}
-	return page.close()
+	if page.close() != nil { // it has done its work, and does no other
+		p.cancel(errDone)
+		<-p.done
+	}
+	return nil
 }
 
 // unpack writes the decoders that a page needs into a folder, and returns where they are by the name that the page knows.

@@ -20,7 +20,8 @@ func NewWarm() *Warm { return &Warm{warm.New[*process](maxUses)} }
 // Close ends the browser, and waits for it.
 func (w *Warm) Close() { w.place.Close() }
 
-// Ready starts c.Warm's browser before there is a model, and opens the page that will draw it. It is an error where that can't be
+// Ready starts c.Warm's browser before there is a model, and opens the page that will draw it, whose programs the
+// graphics driver has made then. It is an error where that can't be
 // done; the next Draw tries again.
 func (c Chromium) Ready(ctx context.Context) error {
 	return c.Warm.place.Use(ctx, c.Env, c.start, func(p *process) error {
@@ -28,7 +29,10 @@ func (c Chromium) Ready(ctx context.Context) error {
 			if p.page != nil {
 				return nil
 			}
-			return p.open()
+			if err := p.open(); err != nil {
+				return err
+			}
+			return p.evaluate("painter.rehearse()", nil)
 		})
 	})
 }

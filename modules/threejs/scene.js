@@ -1,8 +1,9 @@
 // What draws a GLB in a browser: the page of modules/chromium and the viewer that GlbHtmlEmbed writes share it.
 import {
-  ACESFilmicToneMapping, AgXToneMapping, AmbientLight, Color, CompressedCubeTexture, DirectionalLight, HalfFloatType, LinearFilter,
-  LinearMipmapLinearFilter, LinearSRGBColorSpace, LinearToneMapping, LoadingManager, Matrix4, NeutralToneMapping, NoToneMapping,
-  PerspectiveCamera, PMREMGenerator, ReinhardToneMapping, RGBAFormat, Scene, Texture, Vector3, WebGLRenderer,
+  ACESFilmicToneMapping, AgXToneMapping, AmbientLight, BoxGeometry, Color, CompressedCubeTexture, DataTexture, DirectionalLight, Group,
+  HalfFloatType, LinearFilter, LinearMipmapLinearFilter, LinearSRGBColorSpace, LinearToneMapping, LoadingManager, Matrix4, Mesh,
+  MeshStandardMaterial, NeutralToneMapping, NoColorSpace, NoToneMapping, PerspectiveCamera, PMREMGenerator, ReinhardToneMapping,
+  RepeatWrapping, RGBAFormat, Scene, SRGBColorSpace, Texture, Vector3, WebGLRenderer,
 } from 'three';
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
 import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
@@ -214,16 +215,39 @@ class Painter {
     return all.map((bytes) => bytes.toBase64());
   }
 
+  // rehearse draws materials as most models have them, whose programs the driver then need not make while somebody waits.
+  rehearse() {
+    const picture = (colorSpace) => {
+      const t = new DataTexture(new Uint8Array(4 * 8 * 8).fill(200), 8, 8);
+      Object.assign(t, { colorSpace, magFilter: LinearFilter, minFilter: LinearMipmapLinearFilter, generateMipmaps: true });
+      t.wrapS = t.wrapT = RepeatWrapping;
+      t.needsUpdate = true;
+      return t;
+    };
+    const colour = picture(SRGBColorSpace), rough = picture(NoColorSpace), normal = picture(NoColorSpace), glow = picture(SRGBColorSpace);
+    const surface = { map: colour, roughnessMap: rough, metalnessMap: rough, normalMap: normal };
+    const group = this.rehearsed = new Group(); // kept, and its programs with it
+    for (const maps of [{}, { map: colour }, surface, { ...surface, aoMap: rough, emissiveMap: glow, emissive: 0xffffff }]) {
+      group.add(new Mesh(new BoxGeometry(), new MeshStandardMaterial({ ...maps, metalness: 1, roughness: 1 })));
+    }
+    this.show(64, 64, group, {});
+    this.paint({ width: 64, height: 64, azimuth: 30, elevation: 20, x: 0, y: 0 });
+  }
+
   // open reads a model, of which tiles of this size will be drawn.
   async open(width, height, bytes, decoders, look) {
+    const gltf = await load(this.renderer, bytes, decoders);
+    this.show(width, height, gltf.scene, look);
+    return { renderer: named(this.gl), width: this.width, height: this.height };
+  }
+
+  show(width, height, model, look) {
     this.renderer.setSize(width, height, false);
     this.width = this.gl.drawingBufferWidth;
     this.height = this.gl.drawingBufferHeight;
     this.pixels = new Uint8Array(4 * this.width * this.height);
-    const gltf = await load(this.renderer, bytes, decoders);
-    this.scene = stage(this.renderer, gltf.scene, look, this.room);
-    this.cloud = cloud(gltf.scene);
-    return { renderer: named(this.gl), width: this.width, height: this.height };
+    this.scene = stage(this.renderer, model, look, this.room);
+    this.cloud = cloud(model);
   }
 
   // paint draws the part of a picture that begins at x, y, and returns its pixels as base64: rows from below, RGBA, with the
