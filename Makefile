@@ -37,7 +37,7 @@ tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
 
 bench: ## Measure and print throughput, overhead and start-up, beside the peers.
 	@deploy/tools/install test && deploy/tools/install bench
-	go test $(BUILDFLAGS) -tags bench,$(TAGS) -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/blob ./modules/blender ./modules/gltfpack ./modules/screenshot ./modules/zip ./cmd/millrace
+	go test $(BUILDFLAGS) -tags bench,$(TAGS) -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/blob ./modules/blender ./modules/gltfpack ./modules/screenshot ./modules/stl2obj ./modules/zip ./cmd/millrace
 
 soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME).
 	go test $(BUILDFLAGS) -tags soak,$(TAGS) -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos

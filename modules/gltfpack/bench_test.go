@@ -17,9 +17,11 @@ import (
 	"github.com/millrace/millrace/modules/gltfpack"
 )
 
-// most is how many times as long as the native 0.18 it may take. We want 1 and are not there: the native one has the processor's
-// vector instructions, and 1.3 weighs normals and texture coordinates where 0.18 looks at positions alone.
-const most = 5
+// How many times as long as the native 0.18 it may take. We want 1 and are not there: docs/bench.md says why.
+const (
+	mostWall = 5
+	mostCPU  = 4
+)
 
 // rounds is how often each side runs, in turns.
 const rounds = 7
@@ -60,10 +62,11 @@ func TestBenchPack(t *testing.T) {
 	for _, f := range []struct {
 		name string
 		of   [2][]float64
-	}{{"wall", wall}, {"CPU", cpu}} {
+		most float64
+	}{{"wall", wall, mostWall}, {"CPU", cpu, mostCPU}} {
 		us, them := median(f.of[0]), median(f.of[1])
-		fmt.Printf("%-52s %10.1f ms, native 0.18 %.1f ms: %.2f × (wanted: 1; at most %d)\n", "gltfpack: "+f.name+", 2CylinderEngine -si 0.2 -noq", us, them, us/them, most)
-		require.LessOrEqual(t, us/them, float64(most), f.name)
+		fmt.Printf("%-52s %10.1f ms, native 0.18 %.1f ms: %.2f × (wanted: 1; at most %v)\n", "gltfpack: "+f.name+", 2CylinderEngine -si 0.2 -noq", us, them, us/them, f.most)
+		require.LessOrEqual(t, us/them, f.most, f.name)
 	}
 }
 

@@ -86,7 +86,7 @@ func (p *Packer) Close(ctx context.Context) error {
 }
 
 // compile compiles the program into memory, or takes it from a folder, and puts it there where it lacks it. It is read and checked
-// once: a tenth of the time that a model of 100,000 triangles takes.
+// once, for all runs.
 func (p *Packer) compile(ctx context.Context, folder string) (err error) {
 	wasm, err := program()
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"unicode"
 )
@@ -125,15 +123,6 @@ func (s *scan) number(w *words) (float32, error) {
 
 func (s *scan) cut() error {
 	return malformed("the file is truncated: it ends inside triangle %d", s.info.Triangles+1)
-}
-
-// parseFloat reads a decimal number; one that is out of range becomes infinite.
-func parseFloat(word []byte) (float32, error) {
-	x, err := strconv.ParseFloat(string(word), 32)
-	if err != nil && !math.IsInf(x, 0) {
-		return 0, err
-	}
-	return float32(x), nil
 }
 
 // solidName makes a name that is safe on a line of its own.
