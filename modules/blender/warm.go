@@ -50,7 +50,8 @@ func (w *Warm) ask(ctx context.Context, b Blender, line []byte) (answer []byte, 
 // A process is a Blender that runs.
 type process struct {
 	stdin   *os.File
-	answers *bufio.Reader
+	stdout  *os.File
+	answers *bufio.Reader // of stdout
 	cancel  context.CancelFunc
 	own     string // its folder
 
@@ -77,7 +78,7 @@ func (b Blender) start(ctx context.Context) (*process, error) {
 	said := &tail{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, stdout, b.stderr(said)
 	ctx, cancel := context.WithCancel(ctx)
-	p := &process{stdin: stdin, answers: bufio.NewReader(out), cancel: cancel, own: own, done: make(chan struct{})}
+	p := &process{stdin: stdin, stdout: out, answers: bufio.NewReader(out), cancel: cancel, own: own, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		exit, err := b.Exec.Run(ctx, cmd)
@@ -116,6 +117,7 @@ func (p *process) ask(ctx context.Context, line []byte) ([]byte, error) {
 		return answer, nil
 	}
 	p.cancel()
+	_ = p.stdout.Close() // what it still prints would wait for a reader
 	<-p.done
 	if p.err != nil && !errors.Is(p.err, context.Canceled) {
 		return nil, p.err
@@ -142,6 +144,7 @@ var errLong = fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 func (p *process) End() {
 	_ = p.stdin.Close() // which it ends upon by itself, were it not busy
 	p.cancel()
+	_ = p.stdout.Close()
 	<-p.done
 	_ = os.RemoveAll(p.own)
 }
