@@ -37,7 +37,7 @@ tools: ## Install what the checks and tests need (deploy/tools/manifest.tsv).
 
 bench: ## Measure and print throughput, overhead and start-up, beside the peers.
 	@deploy/tools/install test && deploy/tools/install bench
-	go test $(BUILDFLAGS) -tags bench,$(TAGS) -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/blob ./modules/blender ./modules/gltfpack ./modules/stl2obj ./modules/zip ./cmd/millrace
+	go test $(BUILDFLAGS) -tags bench,$(TAGS) -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/blob ./modules/blender ./modules/gltfpack ./modules/screenshot ./modules/stl2obj ./modules/zip ./cmd/millrace
 
 soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME).
 	go test $(BUILDFLAGS) -tags soak,$(TAGS) -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos
@@ -45,11 +45,11 @@ soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@GOFLAGS="$(GOFLAGS) $(BUILDFLAGS)" deploy/tools/fuzz $(FUZZTIME)
 
-gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see what they were leased, that failures are told, the encoder, inference.
+gpu: ## Check a machine's GPU: its passport, that tasks and confined jobs see what they were leased, that failures are told, the encoder, inference, pictures.
 	@$(MAKE) --no-print-directory build CGO_ENABLED=1
 	bin/millrace gpu --require 1
 	deploy/tools/install gpu
-	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/ffmpeg ./modules/imageinfer ./modules/renderer ./worker/launch
+	MILLRACE_GPU=1 CGO_ENABLED=1 go test $(BUILDFLAGS) -run TestReal -v -count=1 ./modules/gpu ./modules/ffmpeg ./modules/imageinfer ./modules/renderer ./modules/screenshot ./worker/launch
 
 image: ## Build the light and heavy images (CLASS=light: that one) with buildah, as root on Debian 12; pulls nothing.
 	@VERSION='$(VERSION)' deploy/image/build $(or $(CLASS),light heavy)

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
+	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
@@ -139,6 +140,7 @@ type Call struct {
 	Clouds         cloud.Access   // how to reach the operator's clouds
 	Blender        *blender.Warm  // keeps one running for the job's next task; nil: each task starts its own
 	Chromium       *chromium.Warm // likewise
+	ONNX           *onnx.Warm     // likewise, with the model that it ran last
 	// Bucket opens a bucket, if the operator allows jobs to touch it (fault.Permanent where not).
 	Bucket func(ctx context.Context, r BucketRef) (Bucket, error)
 	// Models opens a file of the operator's models by its name, fs.ErrNotExist where there is none; nil: he has none.

@@ -147,9 +147,6 @@ func (c *Catalogue) find(name string) (*document, error) {
 	if d := c.builtIn(base + ".yaml"); d != nil {
 		return d, nil
 	}
-	if err := refused(base); err != nil {
-		return nil, err
-	}
 	// Nobody's jobs fail for good because their pipeline came a moment ago.
 	if d, err := c.owned(base, name, time.Now()); !errors.Is(err, fs.ErrNotExist) {
 		return d, err
@@ -184,14 +181,6 @@ func (c *Catalogue) builtIn(file string) *document {
 	d := newDocument(file, text)
 	c.shipped.keep(file, d)
 	return d
-}
-
-// refused says why a name that other systems' catalogues have is not in ours; nil for all other names.
-func refused(name string) error {
-	if name != "stl_cad_to_glb" && name != "zip_cad_to_glb" {
-		return nil
-	}
-	return fault.As(fault.Permanent, fmt.Errorf("pipeline %q is not offered: %s", name, NoCAD))
 }
 
 func notAName(name string) error {

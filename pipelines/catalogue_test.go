@@ -176,12 +176,6 @@ func TestAnUnknownNameGetsASuggestionAndTheList(t *testing.T) {
 	require.Equal(t, "hello_world", unknown.Closest)
 }
 
-func TestCADPipelinesOfOtherSystemsAreRefusedByName(t *testing.T) {
-	_, err := NewCatalogue("").Lookup("zip_cad_to_glb.yaml")
-	require.EqualError(t, err, `pipeline "zip_cad_to_glb" is not offered: `+NoCAD)
-	require.Equal(t, fault.Permanent, fault.Of(err))
-}
-
 func TestANameCanNotLeaveTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret.yaml"), []byte("tasks: []"), 0o600))

@@ -27,7 +27,7 @@ func registries(t *testing.T) (tasks, calls *modules.Registry) {
 func TestThePipelinesThatAreShipped(t *testing.T) {
 	require.Equal(t, []string{
 		"advanced_optimization", "batch", "curl", "cwd", "gear", "gpu_rendering", "hello_world", "image_infer", "obj_to_glb", "other", "s3_download",
-		"s3_obj2glb", "stl_to_glb", "web_model", "webhooks",
+		"s3_obj2glb", "stl_cad_to_glb", "stl_to_glb", "videogenie_render", "web_model", "webhooks", "zip_cad_to_glb",
 	}, pipelines.NewCatalogue("").Names())
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -37,9 +36,7 @@ func childMain() int {
 		return exitFailed
 	}
 	err = launch.Serve(os.Stdin, os.NewFile(uintptr(fd), "events"), prepareChild)
-	if errors.Is(err, launch.ErrAbandoned) {
-		proc.SweepOrphans(nil) // all that the job started; the process itself ends below
-	}
+	proc.SweepOrphans(nil) // all that a job whose worker went away has started, and what waits for a job
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFailed
@@ -47,25 +44,25 @@ func childMain() int {
 	return 0
 }
 
-func prepareChild(s launch.Setup) (launch.Runner, string, error) {
+func prepareChild(s launch.Setup) (launch.Service, string, error) {
 	confined, err := launch.Confine(s)
 	if err != nil {
-		return nil, "", err
+		return launch.Service{}, "", err
 	}
 	r, err := newRunner(s.Env, s.Policy, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, "", err
+		return launch.Service{}, "", err
 	}
 	r.tools = &tool.Set{Path: os.Getenv("PATH"), Folder: s.Tools.Folder, Compiled: s.Tools.Compiled, Known: s.Tools.Found, Exec: r.exec, Limits: s.Tools.Limits}
 	r.exec.Scoped = s.Confine // its programs can't signal the worker, nor other jobs' processes
-	r.warm()
+	r.rehearse()
 	collectLate()
 	run := func(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
 		// Programs are gone when their task ends; what slipped through is gone when the job does.
 		defer proc.SweepOrphans(nil)
 		return r.run(ctx, dir, req, rep)
 	}
-	return run, confined, nil
+	return launch.Service{Run: run, Idle: func() { r.warmUp(s.Warm, s.Dir) }}, confined, nil
 }
 
 // collectLate has nothing collected until the heap has 24 MiB, which few jobs need, and then as ever: that would be half of what

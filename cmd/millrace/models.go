@@ -12,10 +12,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/onnx"
+	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 // modelsCmdConfig is what `millrace models` can be told.
@@ -26,6 +29,16 @@ type modelsCmdConfig struct {
 
 func (c *modelsCmdConfig) complete(from func(string) string) []error {
 	return append(c.checkEndpoints(from), c.modelsConfig.complete(&c.cloudConfig, from)...)
+}
+
+// modelsAddConfig is what `millrace models add` can be told besides.
+type modelsAddConfig struct {
+	modelsCmdConfig
+	toolsConfig
+}
+
+func (c *modelsAddConfig) complete(from func(string) string) []error {
+	return append(c.modelsCmdConfig.complete(from), c.toolsConfig.complete(from)...)
 }
 
 func newModelsCmd() *cobra.Command {
@@ -132,7 +145,7 @@ func newModelsAddCmd() *cobra.Command {
 	}
 	name := cmd.Flags().String("name", "", "what tasks call it (the name of the file)")
 	described := cmd.Flags().String("description", "", "its description (the file's name with .yaml; else the one that is shipped)")
-	var cfg modelsCmdConfig
+	var cfg modelsAddConfig
 	load := bind(cmd, &cfg)
 	cmd.RunE = func(c *cobra.Command, a []string) error {
 		if err := load(); err != nil {
@@ -150,6 +163,10 @@ func newModelsAddCmd() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("add %s: %w", a[0], err)
 		}
+		tried, err := tryModel(c.Context(), cfg.Tools, m)
+		if err != nil {
+			return fmt.Errorf("add %s: %w", a[0], err)
+		}
 		place, err := cfg.open(c.Context(), &cfg.cloudConfig)
 		if err != nil {
 			return err
@@ -159,6 +176,7 @@ func newModelsAddCmd() *cobra.Command {
 		}
 		s := newScreen(c.OutOrStdout())
 		s.printf("added %s to %s: %.1f MiB, %d operators, SHA-256 %s\n", called, cfg.Models, float64(len(m.Weights))/(1<<20), m.Graph.Nodes, m.SHA256)
+		s.printf("%s\n", tried)
 		return nil
 	}
 	return cmd
@@ -190,6 +208,20 @@ func checkModel(file, name string, text []byte) (*onnx.Model, error) {
 		return nil, err
 	}
 	return onnx.Check(name, d, weights)
+}
+
+// tryModel runs a model, where ONNX Runtime is, and returns a sentence on that.
+func tryModel(ctx context.Context, folder string, m *onnx.Model) (string, error) {
+	r := onnx.Runtime{Tools: newToolSet(folder, nil), Exec: &proc.Local{}, Env: programEnv(os.Environ())}
+	a, err := r.Try(ctx, m)
+	if lacks, ok := errors.AsType[*tool.MissingError](err); ok {
+		return "not tried, because here " + lacks.Error(), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return fmt.Sprintf("tried on the CPU: %d classes, loaded in %.0f ms, run in %.1f ms", len(a.Values), ms(a.Load), ms(a.Took[1])), nil
 }
 
 // putModel puts the weights first: until their sum stands in the description, a task that comes between tries again.

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -55,6 +56,8 @@ func TestAModelIsAddedListedAndRun(t *testing.T) {
 
 	file := p.copied("squeezenet.onnx", "download.onnx")
 	require.Contains(t, p.succeeds("models", "add", file, "--name", "squeezenet"), "added squeezenet to "+p.dir+"/.millrace/models: 2.4 MiB, 66 operators, SHA-256 21f25e3d")
+	require.Regexp(t, `tried on the CPU: 1000 classes, loaded in \d+ ms, run in [0-9.]+ ms`, p.succeeds("models", "add", file, "--name", "squeezenet"))
+	require.Contains(t, p.succeeds("models", "add", file, "--name", "squeezenet", "--tools", t.TempDir()), "not tried, because here ONNX Runtime is missing")
 	require.Contains(t, p.succeeds("models", "list"), "squeezenet          2.4 MiB")
 	for _, m := range decoded[[]modelLine](t, p.succeeds("models", "list", "--json")) {
 		require.Equal(t, m.Name != "squeezenet", m.Wrong == "weights missing")
@@ -75,6 +78,13 @@ func TestWhatCantBeAModelIsNotAdded(t *testing.T) {
 	large := p.copied("kitten_224.png", "resnet.onnx")
 	require.NoError(t, os.Truncate(large, 600<<20))
 	p.write("small.yaml", "size: 64\noutput: logits\n")
+	p.write("wrong.yaml", "size: 224\noutput: softmax\n")
+	broken := p.copied("squeezenet.onnx", "broken.onnx")
+	weights, err := os.ReadFile(broken)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(broken, bytes.ReplaceAll(weights, []byte("Conv"), []byte("Canv")), 0o600))
+	p.write("broken.yaml", "size: 224\nrange: 255\noutput: softmax\n")
+	withTools(t, p)
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -85,6 +95,8 @@ func TestWhatCantBeAModelIsNotAdded(t *testing.T) {
 		{[]string{mobilenet, "--name", "../x"}, `"../x" can't be a model's name`, 2},
 		{[]string{mobilenet, "--name", "small", "--description", "small.yaml"}, "and its description makes [1 3 64 64]", 1},
 		{[]string{mobilenet, "--name", "small", "--description", "none.yaml"}, "none.yaml", 1},
+		{[]string{mobilenet, "--name", "wrong", "--description", "wrong.yaml"}, `run model "wrong": its output is no probabilities`, 1},
+		{[]string{broken}, `run model "broken": ONNX Runtime: `, 1},
 		{[]string{photo}, "it is no ONNX file, or one that is cut off", 1},
 		{[]string{large, "--name", "resnet50"}, "has 600 MiB, and 512 are the most that are read", 1},
 		{[]string{p.dir, "--name", "resnet50"}, "is not a regular file", 1},

@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/blender"
 	"github.com/millrace/millrace/modules/callbacks"
-	"github.com/millrace/millrace/modules/chromium"
 	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
@@ -40,6 +38,7 @@ type runner struct {
 	exec      *proc.Local
 	tools     *tool.Set
 	models    onnx.Shelf
+	ready     *standby          // for the next run, which may have been started in advance; nil: there are none
 	machine   *launch.Machine   // that it runs on without a worker; nil in one
 	gpu       gpu.Use           // of all tasks that have a use for one; empty is as each says
 	env       map[string]string // what templates may read
@@ -79,6 +78,8 @@ func planned(name string) bool { return standard.Planned(name) || callbacks.Plan
 
 // run is a launch.Runner.
 func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, rep engine.Reporter) *engine.Run {
+	kept := r.keep()
+	defer kept.close()
 	secrets := new(redact.Set)
 	in, g, err := r.input(ctx, dir, req, rep, secrets)
 	if err != nil {
@@ -87,9 +88,8 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 		return run
 	}
 	defer in.Call.Workspace.Close()
-	defer in.Call.Blender.Close()
-	defer in.Call.Chromium.Close()
 	defer g.close()
+	in.Call.Blender, in.Call.Chromium, in.Call.ONNX = kept.blender, kept.chromium, kept.onnx
 	if req.Job.DryRun {
 		return r.dryRun(in, req.Job.State)
 	}
@@ -124,8 +124,8 @@ func (r *runner) dryRun(in *engine.Input, data map[string]any) *engine.Run {
 	return run
 }
 
-// warm runs an empty pipeline, so that the first real one finds its code in memory: a child does this while it waits.
-func (r *runner) warm() {
+// rehearse runs an empty pipeline, so that the first real one finds its code in memory: a child does this while it waits.
+func (r *runner) rehearse() {
 	req := &launch.Request{Job: new(job.Job), Source: "warm", Document: []byte("tasks: [{module: Now, when: false, props: {key: '{{ x }}'}}]")}
 	dir := launch.Dir{Work: os.TempDir()}
 	r.run(context.Background(), dir, req, engine.ReporterFunc(func(context.Context, engine.Event) {}))
@@ -153,8 +153,6 @@ func (r *runner) input(ctx context.Context, dir launch.Dir, req *launch.Request,
 		Models:    r.models,
 		HTTP:      egress.NewClient(g.egress),
 		Clouds:    g.access,
-		Blender:   blender.NewWarm(),
-		Chromium:  chromium.NewWarm(),
 		Bucket:    g.bucket,
 		Dial:      egress.NewDialer(g.egress),
 		MaySend:   g.sends(req.Trusted && !r.listed),
@@ -278,6 +276,5 @@ func programEnv(all []string) []string {
 }
 
 func (r *runner) jobEnv(dir launch.Dir, req *launch.Request) []string {
-	return append(slices.Clone(r.programs),
-		"HOME="+dir.Home(), "TMPDIR="+dir.Temp(), "JOB_ID="+req.Job.ID, "CID="+req.Job.CID)
+	return append(append(slices.Clone(r.programs), dir.Environ()...), "JOB_ID="+req.Job.ID, "CID="+req.Job.CID)
 }

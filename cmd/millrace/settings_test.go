@@ -13,7 +13,7 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 	p.env = []string{"MILLRACE_INLINE=perhaps", "MILLRACE_MIN_FREE=much"}
 	r := p.millrace("work", "--pipelines", "/nope", "--read-paths", "nowhere,.", "--slots", "100000", "--reuse", "0",
 		"--deadline", "0s", "--data", "", "--isolation", "foo", "--visibility", "0s", "--confine=perhaps", "--grace", "soon",
-		"--max-input", "lots", "--tool-limits", "Gimp=2Gi,ImageMagick,ImageMagick=much,ImageMagick=2Gi/soon,ImageMagick=/")
+		"--max-input", "lots", "--warm", "blender,gimp", "--tool-limits", "Gimp=2Gi,ImageMagick,ImageMagick=much,ImageMagick=2Gi/soon,ImageMagick=/")
 	require.Equal(t, 2, r.code)
 	for _, text := range []string{
 		"--pipelines: the folder of pipelines /nope can't be read: no such file or directory",
@@ -27,6 +27,7 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 		`--confine: "perhaps" is neither true nor false`,
 		`--grace: "soon" is no duration`,
 		`--max-input: "lots" is no size`,
+		`--warm: "gimp" can't be started in advance; there are blender and chromium`,
 		`--tool-limits: no module runs a tool called "Gimp", only `,
 		`--tool-limits: "ImageMagick" is no limit of a tool; write it like ImageMagick=2Gi/10m`,
 		`--tool-limits: "ImageMagick=much" is no limit`,
@@ -38,6 +39,7 @@ func TestWhatAWorkerCantWorkWithIsRefusedAllAtOnce(t *testing.T) {
 		require.Contains(t, r.stderr, "millrace: "+text)
 	}
 	require.NotContains(t, r.stderr, "strconv")
+	require.Contains(t, p.millrace("work", "--warm=blender", "--isolation=none").stderr, "--warm: with isolation none no process waits for a job; choose isolation job or pipeline")
 	p.env = nil
 	require.Contains(t, p.millrace("run", "hello_world", "--pipelines", "file").stderr, "not a directory")
 	require.Equal(t, 2, p.millrace("jobs", "run", "hello_world", "--pipelines", "/nope").code)

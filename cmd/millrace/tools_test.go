@@ -22,9 +22,14 @@ type toolLine struct {
 // withTools lets the program find what `make tools` installed.
 func withTools(t *testing.T, p *place) {
 	t.Helper()
+	p.env = append(p.env, "MILLRACE_TOOLS="+toolsHere(t))
+}
+
+func toolsHere(t *testing.T) string {
+	t.Helper()
 	dir, err := filepath.Abs("../../.tools")
 	require.NoError(t, err)
-	p.env = append(p.env, "MILLRACE_TOOLS="+dir)
+	return dir
 }
 
 func TestEveryToolIsThereAfterMakeTools(t *testing.T) {

@@ -35,6 +35,7 @@ type workConfig struct {
 	modelsConfig
 	admissionConfig
 	keepConfig
+	warmConfig
 	Order        string        `flag:"queue-order" default:"weighted" doc:"which of several queues is served: weighted (shares by weight) or strict (the first that has work, now and then a later one)"`
 	Slots        int           `flag:"slots" default:"0" doc:"jobs at once; 0 is one for each processor"`
 	Isolation    string        `flag:"isolation" default:"job" doc:"job: a process for each job; pipeline: for jobs of one pipeline and customer; none: the worker's own"`
@@ -125,7 +126,7 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	machine, letGo := cfg.machine(run, tools, counted, log)
 	defer letGo()
 	machine.Keys = keysFor(access, cfg.embedded())
-	launcher, end, err := cfg.launcher(run, machine, access, log)
+	launcher, end, err := cfg.launcher(ctx, run, machine, access, log)
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (c *workConfig) readPaths() []string {
 }
 
 // launcher returns what runs attempts, and what ends it.
-func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
+func (c *workConfig) launcher(ctx context.Context, run *workerRun, machine *launch.Machine, access cloud.Access, log *slog.Logger) (launch.Launcher, func(), error) {
 	policy := launch.Policy{
 		AllowHosts: c.AllowHosts, Shell: c.Shell, Report: c.Report, Documents: c.Documents, Models: c.Models, Clouds: access, AnyBucket: c.embedded(),
 		Limits: engine.Limits{Input: int64(c.MaxInput)},
@@ -238,6 +239,7 @@ func (c *workConfig) launcher(run *workerRun, machine *launch.Machine, access cl
 		Setup: launch.Setup{
 			Read: append(c.readPaths(), compiled), Confine: c.Confine, Memory: int64(c.JobMemory) / 10 * 9, Env: env, Policy: policy,
 			Tools: launch.Tools{Found: machine.Tools.Known, Folder: machine.Tools.Folder, Compiled: compiled, Limits: machine.Tools.Limits},
+			Warm:  c.present(ctx, machine.Tools, log),
 		},
 	})
 	return p, func() { p.Close(); stop() }, nil

@@ -76,6 +76,24 @@ func TestAWorkerInThePodRunsAJobAndKeepsWhatItMade(t *testing.T) {
 	require.Less(t, time.Since(began), 25*time.Second)
 }
 
+// The pipeline runs each kind of tool over a model of one colour, which a model without weights then names.
+func TestTheToolsOfTheImageWorkInThePod(t *testing.T) {
+	if class() == "light" {
+		return // it has none, as TestTheImageSaysWhichToolsItHas shows
+	}
+	p := pod{name: "every-tool", argv: []string{"millrace", "run", "-f", "/jobs/every_tool.yaml"}, files: map[string]string{}}
+	for _, file := range []string{"every_tool.yaml", "part.obj", "part.mtl", "colour.b64", "colour.yaml"} {
+		text, err := os.ReadFile("testdata/" + file)
+		require.NoError(t, err)
+		p.files[file] = string(text)
+	}
+	p.start(t)
+	code, log := p.end(t)
+	require.Equal(t, "0", code, log)
+	require.Contains(t, log, "drawn by three and cycles, looks red")
+	require.Contains(t, log, "part.usdz: pass")
+}
+
 const greeting = `{name: hello, tasks: [{module: Shell, props: {command: "true"}}, {module: StdOut, props: {msg: "was greeted"}}]}`
 
 func TestTheHandlersCommandLineRunsThePipeline(t *testing.T) {

@@ -8,7 +8,7 @@ SUN = math.radians(6)  # across: shadows have soft edges
 
 @command
 def render(request):
-    finished(bpy.ops.import_scene.gltf(filepath=request["src"], disable_bone_shape=True), "read it")
+    finished(bpy.ops.import_scene.gltf(filepath=request["src"], disable_bone_shape=True, export_import_convert_lighting_mode="COMPAT"), "read it")
     bpy.context.scene.frame_set(0)
     pictures(os.path.dirname(request["src"]), request["roots"], False, [])
     device, gpu = draw_on(request["gpu"], request["threads"])
@@ -91,6 +91,9 @@ def settle(center, radius):
         if o.parent is None and o is not root:
             o.parent = root
     root.matrix_world = Matrix.Scale(1 / radius, 4) @ Matrix.Translation(-(UPRIGHT.to_3x3() @ Vector(center)))
+    for lamp in bpy.data.lights:
+        if lamp.type != "SUN":
+            lamp.energy /= radius**2  # as far as it is nearer now
     for material in bpy.data.materials:
         for node in material.node_tree.nodes if material.node_tree else ():
             if node.type == "VOLUME_ABSORPTION":  # per metre

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"os"
+	"path/filepath"
 
 	"github.com/millrace/millrace/modules/threejs"
 )
@@ -44,7 +46,18 @@ func (p *process) open() error {
 	if err := b.evaluate(prepare, nil); err != nil {
 		return err
 	}
-	if err := b.evaluate(string(threejs.Script())+"globalThis.painter = new Millrace.Painter(); null", nil); err != nil {
+	if err := b.evaluate(string(threejs.Script()), nil); err != nil {
+		return err
+	}
+	room := filepath.Join(p.own, "room")
+	if err := os.WriteFile(room, threejs.Room(), 0o600); err != nil {
+		return err
+	}
+	if err := b.handOver([]string{room}); err != nil {
+		return err
+	}
+	paint := "document.querySelector('input').files[0].arrayBuffer().then((bytes) => { globalThis.painter = new Millrace.Painter(bytes); })"
+	if err := b.evaluate(paint, nil); err != nil {
 		return err
 	}
 	p.page = &page{browser: b, context: context.BrowserContextID}

@@ -4,6 +4,7 @@ package film
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -71,13 +72,24 @@ func Ask(ctx context.Context, c *modules.Call, options []string, real string) (P
 	args = append(append(args, options...), "-i", real)
 	_, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.FFprobe(), Args: args, Stdout: &said, Reason: Reason})
 	if err != nil {
-		return Probe{}, Named(err)
+		err = Named(err)
+		if _, refused := errors.AsType[*proc.EndedError](err); refused && fault.Of(err) == fault.Unknown && !passing(err) {
+			err = fault.As(fault.Permanent, fmt.Errorf("it is no video, sound or picture that can be read: %w", err))
+		}
+		return Probe{}, err
 	}
 	var p Probe
 	if err := json.Unmarshal(said.text, &p); err != nil {
 		return Probe{}, fmt.Errorf("read what FFprobe says: %w", err)
 	}
 	return p, nil
+}
+
+// passing says that a look at a file failed for what has nothing to do with it.
+func passing(err error) bool {
+	return slices.ContainsFunc([]string{"Input/output error", "Too many open files", "Resource temporarily unavailable"}, func(says string) bool {
+		return strings.Contains(err.Error(), says)
+	})
 }
 
 // A limited keeps the first maxSaid bytes.

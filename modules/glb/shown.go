@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// A Surface is a primitive as a node shows it once: triangles in the world, in their rest pose without morphs.
+// A Surface is a primitive as a node shows it once: triangles in the world, in their rest pose, morphed by the weights that the node
+// or its mesh has.
 type Surface struct {
 	Primitive *Primitive
 	Corners   []uint32     // three by three, counter-clockwise seen from outside; indices into what follows
@@ -56,6 +57,16 @@ func (s *surveyor) show(ctx context.Context, n *Node, at int, p *Primitive, f fu
 	if len(normals) < len(points) {
 		normals = nil
 	}
+	weights := n.Weights
+	if weights == nil {
+		weights = s.d.Meshes[*n.Mesh].Weights
+	}
+	if points, err = s.d.morphed(points, p, "POSITION", weights); err != nil {
+		return err
+	}
+	if normals, err = s.d.morphed(normals, p, "NORMAL", weights); err != nil {
+		return err
+	}
 	each := func(move func(vertex int) Matrix) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -89,6 +100,28 @@ func (s *surveyor) show(ctx context.Context, n *Node, at int, p *Primitive, f fu
 		m := s.world[at].Mul(place)
 		return each(func(int) Matrix { return m })
 	})
+}
+
+// morphed is a list of a primitive's vertices with the share of each of its targets.
+func (d *Document) morphed(list []float32, p *Primitive, name string, weights []float64) ([]float32, error) {
+	own := false
+	for i, target := range p.Targets {
+		at, ok := target[name]
+		if !ok || i >= len(weights) || weights[i] == 0 || list == nil {
+			continue
+		}
+		by, err := d.Floats(at)
+		if err != nil {
+			return nil, err
+		}
+		if !own {
+			list, own = slices.Clone(list), true
+		}
+		for k := range min(len(list), len(by)) {
+			list[k] += float32(weights[i]) * by[k]
+		}
+	}
+	return list, nil
 }
 
 // turned is triangles with their other side outside: what mirrors turns them.

@@ -37,6 +37,23 @@ func TestASurfaceIsWhereItsNodeIs(t *testing.T) {
 	require.Equal(t, [3]float32{0, 0, 2}, all[0].Normals[0], "upright, of any length")
 }
 
+func TestASurfaceIsMorphedByItsWeights(t *testing.T) {
+	d := triangle(glb.Node{})
+	d.Meshes[0].Primitives[0].Targets = []map[string]int{
+		{"POSITION": d.AddFloats([]float32{0, 0, 4, 0, 0, 0, 0, 0, 0}, "VEC3")}, {"NORMAL": d.AddFloats([]float32{0, 1, 0, 0, 0, 0, 0, 0, 0}, "VEC3")},
+	}
+	require.Equal(t, [3]float32{0, 0, 0}, shown(t, d)[0].Points[0], "without weights it is at rest")
+	d.Meshes[0].Weights = []float64{0.5, 1}
+	all := shown(t, d)
+	require.Equal(t, [][3]float32{{0, 0, 2}, {1, 0, 0}, {0, 1, 0}}, all[0].Points)
+	require.Equal(t, [3]float32{0, 1, 1}, all[0].Normals[0])
+	d.Nodes[0].Weights = []float64{1} // its node's win
+	all = shown(t, d)
+	require.Equal(t, [3]float32{0, 0, 4}, all[0].Points[0])
+	require.Equal(t, [3]float32{0, 0, 1}, all[0].Normals[0])
+	require.Equal(t, [3]float32{0, 0, 2}, func() [3]float32 { d.Nodes[0].Weights = []float64{0.5}; return shown(t, d)[0].Points[0] }(), "the document keeps its own")
+}
+
 func TestAMirroredSurfaceKeepsItsOutside(t *testing.T) {
 	all := shown(t, triangle(glb.Node{Scale: &[3]float64{-1, 1, 1}}))
 	require.Equal(t, []uint32{0, 2, 1}, all[0].Corners)

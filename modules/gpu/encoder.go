@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ func NVENC(run proc.Runner, ffmpeg string, env []string) func(context.Context, D
 				"-hide_banner", "-nostdin", "-loglevel", "error",
 				"-f", "lavfi", "-i", "color=s=256x256:d=0.1", "-c:v", "h264_nvenc", "-f", "null", "-",
 			},
-			Env:    append(slices.Clone(env), Environ([]Device{d})...),
+			Env:    Environ(env, []Device{d}),
 			Stderr: &limited{&said, 4 << 10},
 		})
 		switch {

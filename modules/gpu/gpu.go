@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -96,12 +97,14 @@ func capability(s string) (major, minor int) {
 	return major, minor
 }
 
-// Environ is the variables that show devices, and no other GPU, to a program that uses CUDA. With none it sees none, so that
-// work which was sent to the CPU takes no memory of a GPU that somebody else has.
-func Environ(devices []Device) []string {
+// Environ is env in which a program that uses CUDA sees devices and no other GPU. With none it sees none, so that work which was
+// sent to the CPU takes no memory of a GPU that somebody else has.
+func Environ(env []string, devices []Device) []string {
+	const name = "CUDA_VISIBLE_DEVICES="
 	uuids := make([]string, len(devices))
 	for i, d := range devices {
 		uuids[i] = d.UUID
 	}
-	return []string{"CUDA_VISIBLE_DEVICES=" + strings.Join(uuids, ",")}
+	named := func(kv string) bool { return strings.HasPrefix(kv, name) }
+	return append(slices.DeleteFunc(slices.Clone(env), named), name+strings.Join(uuids, ","))
 }

@@ -9,8 +9,8 @@ import (
 )
 
 func TestProgramsSeeTheGPUsOfTheirTaskAndNoOthers(t *testing.T) {
-	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES=GPU-a,MIG-b"}, Environ([]Device{{UUID: "GPU-a"}, {UUID: "MIG-b"}}))
-	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES="}, Environ(nil))
+	require.Equal(t, []string{"A=1", "CUDA_VISIBLE_DEVICES=GPU-a,MIG-b"}, Environ([]string{"CUDA_VISIBLE_DEVICES=GPU-z", "A=1"}, []Device{{UUID: "GPU-a"}, {UUID: "MIG-b"}}))
+	require.Equal(t, []string{"CUDA_VISIBLE_DEVICES="}, Environ(nil, nil))
 }
 
 func TestDeviceFilesAreThoseByWhichProgramsUseGPUs(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -44,9 +43,7 @@ func cuda(t *testing.T, devices []Device, args ...string) *exec.Cmd {
 	out, err := exec.Command("gcc", "-o", bin, "testdata/cuda.c", "-ldl").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	cmd := exec.CommandContext(t.Context(), bin, args...)
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, "CUDA_VISIBLE_DEVICES=")
-	}), Environ(devices)...)
+	cmd.Env = Environ(os.Environ(), devices)
 	cmd.Stderr = os.Stderr
 	return cmd
 }

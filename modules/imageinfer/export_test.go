@@ -14,9 +14,9 @@ func Prepare(ctx context.Context, c *modules.Call, name string, d *onnx.Descript
 
 // Infer returns a model's output, as it is.
 func Infer(ctx context.Context, c *modules.Call, m *onnx.Model, input []float32) ([]float32, error) {
-	a, err := infer(ctx, c, m, input)
+	a, _, err := infer(ctx, c, m, input)
 	if err != nil {
 		return nil, err
 	}
-	return a.values, nil
+	return a.Values, nil
 }

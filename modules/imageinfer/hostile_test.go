@@ -58,10 +58,35 @@ func TestTheProbeTellsWhatItTakes(t *testing.T) {
 	c := real(t)
 	w, err := modules.Probe(t.Context(), imageinfer.Module, c, props("squeezenet", "kitten_224.png"))
 	require.NoError(t, err)
-	require.EqualValues(t, 56761, w.Demand.Input)
-	require.Greater(t, w.Demand.Memory, int64(8*224*224))
+	require.EqualValues(t, 56761+2_484_091, w.Demand.Input, "the picture and the weights")
+	require.Greater(t, w.Demand.Memory, int64(8*224*224+4*2_484_091))
 	_, err = modules.Probe(t.Context(), imageinfer.Module, c, props("alexnet", "kitten_224.png"))
 	require.ErrorContains(t, err, `model "alexnet" is unknown`)
+	require.Equal(t, fault.Permanent, fault.Of(err))
+}
+
+// What a large model takes a worker knows before its first task, and one without its weights costs nothing.
+func TestTheProbeWeighsTheModel(t *testing.T) {
+	c, dir := real(t), t.TempDir()
+	c.Models = models(dir)
+	weigh := func(bytes int64) (modules.Demand, error) {
+		require.NoError(t, os.WriteFile(dir+"/resnet50.onnx", nil, 0o600))
+		require.NoError(t, os.Truncate(dir+"/resnet50.onnx", bytes)) // nothing of it is read
+		w, err := modules.Probe(t.Context(), imageinfer.Module, c, props("resnet50", "kitten_224.png"))
+		return w.Demand, err
+	}
+	small, err := weigh(10 << 20)
+	require.NoError(t, err)
+	large, err := weigh(500 << 20)
+	require.NoError(t, err)
+	require.EqualValues(t, 490<<20, large.Input-small.Input)
+	require.EqualValues(t, 4*490<<20, large.Memory-small.Memory)
+	_, err = weigh(600 << 20)
+	require.ErrorContains(t, err, "read resnet50.onnx: it has more than 512 MiB")
+	require.Equal(t, fault.Permanent, fault.Of(err))
+	require.NoError(t, os.Remove(dir+"/resnet50.onnx"))
+	_, err = modules.Probe(t.Context(), imageinfer.Module, c, props("resnet50", "kitten_224.png"))
+	require.ErrorContains(t, err, `the weights of model "resnet50" are missing`)
 	require.Equal(t, fault.Permanent, fault.Of(err))
 }
 
@@ -181,7 +206,7 @@ func TestABrokenModelIsAnErrorForGood(t *testing.T) {
 	require.NoError(t, c.Workspace.WriteFile("m.onnx", broken))
 	require.NoError(t, c.Workspace.WriteFile("m.yaml", []byte("size: 224\nrange: 255\noutput: softmax\n")))
 	_, err = imageinfer.Module.Run(t.Context(), c, props("m.onnx", "kitten_224.png"))
-	require.ErrorContains(t, err, `run model "m": ONNX Runtime exited with code 1: `)
+	require.ErrorContains(t, err, `run model "m": ONNX Runtime: `)
 	require.ErrorContains(t, err, "Canv")
 	require.Equal(t, fault.Permanent, fault.Of(err))
 	_, err = c.Workspace.Stat("out/result.json")
@@ -226,7 +251,8 @@ func TestAnAnswerThatIsNoneIsNotPublished(t *testing.T) {
 	_, r := moduletest.Call(t)
 	c.Exec = r
 	_, err := imageinfer.Module.Run(t.Context(), c, props("squeezenet", "kitten_224.png"))
-	require.ErrorContains(t, err, "read what ONNX Runtime found")
+	require.ErrorContains(t, err, "ONNX Runtime gave no answer")
+	require.Equal(t, fault.Unknown, fault.Of(err))
 	_, err = c.Workspace.Stat("out/result.json")
 	require.Error(t, err)
 	require.Equal(t, int64(8<<30), r.Cmds()[0].Limits.Memory)

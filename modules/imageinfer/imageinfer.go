@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/tool"
@@ -84,14 +82,16 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (modules.Demand, err
 	}
 	defer s.file.Close()
 	shelf, name := p.shelf(c)
-	if _, err := onnx.Describe(ctx, shelf, name); err != nil {
+	weights, err := onnx.Weigh(ctx, shelf, name)
+	if err != nil {
 		return modules.Demand{}, err
 	}
-	return modules.Demand{Input: s.bytes, Memory: baseMemory + bytesPerPixel*int64(s.size.X)*int64(s.size.Y)}, nil
+	return modules.Demand{Input: s.bytes + weights, Memory: baseMemory + weightsTimes*weights + bytesPerPixel*int64(s.size.X)*int64(s.size.Y)}, nil
 }
 
 const (
 	baseMemory    = 192 << 20 // of ONNX Runtime with a small model
+	weightsTimes  = 4         // they lie in memory here and there, and are copied when they are loaded, those of 16 bits as 32
 	bytesPerPixel = 8         // of a picture while it is decoded: 4 as a rule, 8 of 16 bits
 )
 
@@ -116,7 +116,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("read %s: %w", p.Input.Path, err)
 	}
-	a, err := infer(ctx, c, m, input)
+	a, stats, err := infer(ctx, c, m, input)
 	if err != nil {
 		return Output{}, fmt.Errorf("run model %q: %w", name, err)
 	}
@@ -131,7 +131,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	best := r.Top5[0]
 	fmt.Fprintf(c.Stdout, "%s: %s (%.1f %%), %s on %s, %.1f ms\n", p.Input.Path, cmp.Or(best.Name, best.Label), 100*best.Probability, name, r.Device, r.Elapsed)
 	out := Output{
-		ToolOutput: modules.ToolOutput{Src: p.Input.Path, Dest: p.Output.Path, Size: strconv.Itoa(size), Stats: a.stats},
+		ToolOutput: modules.ToolOutput{Src: p.Input.Path, Dest: p.Output.Path, Size: strconv.Itoa(size), Stats: stats},
 		Result:     r,
 	}
 	if a.Why != "" {
@@ -158,12 +158,16 @@ func prepare(ctx context.Context, c *modules.Call, name string, d *onnx.Descript
 	return tensor(pixels, d), nil
 }
 
+// infer runs the model over what it takes.
+func infer(ctx context.Context, c *modules.Call, m *onnx.Model, input []float32) (*onnx.Answer, modules.Stats, error) {
+	r := onnx.Runtime{Tools: c.Tools, Exec: c.Exec, Env: c.Env, Warm: c.ONNX}
+	a, stats, err := r.Infer(ctx, m, onnx.Run{Input: input, CUDA: len(c.Devices) > 0, Required: c.GPU.Use == gpu.Required})
+	return a, modules.StatsOf(stats), err
+}
+
 // judge tells the best classes.
-func judge(m *onnx.Model, a *answer) (Result, error) {
-	if err := m.FitsClasses(len(a.values)); err != nil {
-		return Result{}, err
-	}
-	p, err := probabilities(a.values, m.Output)
+func judge(m *onnx.Model, a *onnx.Answer) (Result, error) {
+	p, err := m.Probabilities(a.Values)
 	if err != nil {
 		return Result{}, err
 	}
@@ -173,7 +177,7 @@ func judge(m *onnx.Model, a *answer) (Result, error) {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(p[j], p[i]) })
 	r := Result{
-		Model: m.Name, Elapsed: math.Round(100*a.Elapsed) / 100, Device: a.Device,
+		Model: m.Name, Elapsed: math.Round(float64(a.Took[0].Microseconds())/10) / 100, Device: a.Device,
 		Timestamp: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 	}
 	for _, i := range order[:min(top, len(order))] {
@@ -181,32 +185,6 @@ func judge(m *onnx.Model, a *answer) (Result, error) {
 	}
 	return r, nil
 }
-
-// probabilities are what the model's output means.
-func probabilities(values []float32, output string) ([]float64, error) {
-	p, sum := make([]float64, len(values)), 0.0
-	highest := float64(slices.Max(values))
-	for i, v := range values {
-		p[i] = float64(v)
-		if output == onnx.Logits {
-			p[i] = math.Exp(p[i] - highest)
-		}
-		sum += p[i]
-	}
-	if output == onnx.Logits {
-		for i := range p {
-			p[i] /= sum
-		}
-		return p, nil
-	}
-	if slices.Min(values) < -tolerance || math.Abs(sum-1) > tolerance {
-		return nil, fault.As(fault.Permanent, errors.New("its output is no probabilities, which are 0 or more and 1 in all; write output: logits in its description"))
-	}
-	return p, nil
-}
-
-// tolerance is how far a sum of 1000 probabilities in 16 bits may be off.
-const tolerance = 0.05
 
 // publish writes the result, and returns its size.
 func publish(c *modules.Call, name string, r Result) (int, error) {

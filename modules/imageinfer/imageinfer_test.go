@@ -1,23 +1,28 @@
 package imageinfer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/imageinfer"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/onnx"
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/tool"
 )
 
 func TestConformance(t *testing.T) { moduletest.Conform(t, imageinfer.Module) }
@@ -67,6 +72,7 @@ func TestSqueezeNetKnowsWhatThePhotosShow(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// The file in testdata is of the form that readers of EphemeralAccelerationJobs know, but for the names of classes.
 func TestTheResultIsWhatOlderReadersKnow(t *testing.T) {
 	c := real(t)
 	before := time.Now().Add(-time.Second)
@@ -74,6 +80,9 @@ func TestTheResultIsWhatOlderReadersKnow(t *testing.T) {
 	require.NoError(t, err)
 	text, err := c.Workspace.ReadFile("out/result.json")
 	require.NoError(t, err)
+	want, err := os.ReadFile("testdata/result.json")
+	require.NoError(t, err)
+	require.Equal(t, skeleton(want), skeleton(text))
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(text, &got))
 	require.Len(t, got, 5)
@@ -93,6 +102,69 @@ func TestTheResultIsWhatOlderReadersKnow(t *testing.T) {
 	require.Equal(t, "out/result.json", out["dest"])
 	require.NotEqual(t, "0", out["size"])
 	require.Positive(t, out["stats"].(map[string]any)["maxmem"])
+}
+
+// skeleton is a JSON text in which # stands for what changes from run to run: keys, their order, labels and names are left.
+func skeleton(text []byte) string {
+	text = regexp.MustCompile(`"(probability|elapsed_ms)": \d+(\.\d{1,6})?`).ReplaceAll(text, []byte(`"$1": #`))
+	text = regexp.MustCompile(`"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z"`).ReplaceAll(text, []byte(`"#"`))
+	return string(text)
+}
+
+// A counter counts the programs that it starts.
+type counter struct {
+	proc.Runner
+	starts atomic.Int32
+}
+
+func (c *counter) Run(ctx context.Context, cmd proc.Cmd) (proc.Exit, error) {
+	c.starts.Add(1)
+	return c.Runner.Run(ctx, cmd)
+}
+
+func TestTheTasksOfAJobShareOneRuntime(t *testing.T) {
+	c := real(t)
+	count := &counter{Runner: c.Exec}
+	c.Exec, c.ONNX = count, onnx.NewWarm()
+	defer c.ONNX.Close()
+	see := func(model, photo string) map[string]any {
+		began := time.Now()
+		out, err := imageinfer.Module.Run(t.Context(), c, props(model, photo))
+		require.NoError(t, err)
+		t.Logf("%s of %s: %v, of it %.1f ms in the model", model, photo, time.Since(began).Round(time.Millisecond), out["elapsed_ms"])
+		require.Positive(t, out["stats"].(map[string]any)["maxmem"])
+		return out
+	}
+	first := see("squeezenet", "kitten_224.png")
+	require.NotEqual(t, labels(first), labels(see("squeezenet", "fish.png")))
+	require.NotEqual(t, labels(first), labels(see("mobilenet_v3_small", "kitten_224.png")), "another model takes its place")
+	require.Equal(t, first["top5"], see("squeezenet", "kitten_224.png")["top5"])
+	require.EqualValues(t, 1, count.starts.Load())
+
+	require.NoError(t, c.Workspace.WriteFile("m.onnx", bytes.ReplaceAll(weights(t), []byte("Conv"), []byte("Canv"))))
+	require.NoError(t, c.Workspace.WriteFile("m.yaml", []byte("size: 224\nrange: 255\noutput: softmax\n")))
+	_, err := imageinfer.Module.Run(t.Context(), c, props("m.onnx", "kitten_224.png"))
+	require.ErrorContains(t, err, "Canv")
+	require.Equal(t, first["top5"], see("squeezenet", "kitten_224.png")["top5"], "a model that can't be run ends nobody")
+	require.EqualValues(t, 1, count.starts.Load())
+
+	c.Tools.Limits = map[string]proc.Limits{tool.ONNXRuntime().Name: {Memory: 1 << 20}} // of those that start from here on
+	c.Devices, c.GPU = []gpu.Device{{UUID: "GPU-1"}}, gpu.Need{Use: gpu.Preferred}
+	_, err = imageinfer.Module.Run(t.Context(), c, props("squeezenet", "kitten_224.png"))
+	require.ErrorContains(t, err, "more than 1 MiB of memory", "a task with a GPU of its own has a program of its own")
+	require.EqualValues(t, 2, count.starts.Load())
+
+	c.ONNX.Close()
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func weights(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/squeezenet.onnx")
+	require.NoError(t, err)
+	return b
 }
 
 // torch is what torch and Pillow made of the same model and photos.

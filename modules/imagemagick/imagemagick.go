@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/argv"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -137,6 +138,9 @@ func look(c *modules.Call, name string) (source, error) {
 	if !info.Mode().IsRegular() {
 		return s, fault.As(fault.Permanent, errors.New("it is not a regular file"))
 	}
+	if info.Size() > maxBytes {
+		return s, fault.As(fault.Permanent, fmt.Errorf("it has %d MiB, more than the %d that are read", info.Size()>>20, maxBytes>>20))
+	}
 	head, err := headOf(f)
 	if err != nil {
 		return s, err
@@ -172,11 +176,21 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		Reason: w.reason,
 	})
 	if err != nil {
-		return Output{}, err
+		return Output{}, lasting(err)
 	}
 	size, err := w.publish(ctx, c, p.Dest)
 	if err != nil {
 		return Output{}, fmt.Errorf("check what ImageMagick wrote: %w", err)
 	}
 	return Output{Src: p.Src, Dest: p.Dest, Args: words, Size: strconv.FormatInt(size, 10), Stats: stats}, nil
+}
+
+// lasting makes what ImageMagick said permanent: it is of the picture or of the arguments, unless the disk was full or failed.
+func lasting(err error) error {
+	ended, refused := errors.AsType[*proc.EndedError](err)
+	passes := strings.Contains(err.Error(), "No space left on device") || strings.Contains(err.Error(), "Input/output error")
+	if !refused || ended.Crashed || passes {
+		return err
+	}
+	return fault.As(fault.Permanent, err)
 }

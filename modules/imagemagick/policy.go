@@ -10,6 +10,7 @@ import (
 // Limits of one run. Pictures are kept with eight bytes a pixel (ImageMagick's Q16), in memory up to maxMemory, then mapped,
 // then on disk.
 const (
+	maxBytes  = 2 << 30     // of the file
 	maxSide   = 32_000      // pixels
 	maxPixels = 300_000_000 // of one picture
 	maxFrames = 1_000       // of one file

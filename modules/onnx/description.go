@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -178,6 +179,33 @@ func (d *Description) FitsClasses(n int) error {
 		return fault.As(fault.Permanent, fmt.Errorf("it has %d classes, and its description %d labels", n, len(d.Labels)))
 	}
 	return nil
+}
+
+// Probabilities are what the model's output means, one for each class.
+func (d *Description) Probabilities(values []float32) ([]float64, error) {
+	if err := d.FitsClasses(len(values)); err != nil {
+		return nil, err
+	}
+	p, sum := make([]float64, len(values)), 0.0
+	highest := float64(slices.Max(values))
+	for i, v := range values {
+		p[i] = float64(v)
+		if d.Output == Logits {
+			p[i] = math.Exp(p[i] - highest)
+		}
+		sum += p[i]
+	}
+	if d.Output == Logits {
+		for i := range p {
+			p[i] /= sum
+		}
+		return p, nil
+	}
+	const tolerance = 0.05 // how far a sum of 1000 probabilities in 16 bits may be off
+	if slices.Min(values) < -tolerance || math.Abs(sum-1) > tolerance {
+		return nil, fault.As(fault.Permanent, errors.New("its output is no probabilities, which are 0 or more and 1 in all; write output: logits in its description"))
+	}
+	return p, nil
 }
 
 // ClassName is the readable name of a class; empty where it has none.

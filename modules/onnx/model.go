@@ -59,13 +59,54 @@ func Load(ctx context.Context, shelf Shelf, name string) (*Model, error) {
 		return nil, err
 	}
 	weights, err := read(ctx, shelf, name+WeightsExt, MaxWeights)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("the weights of model %q are missing: the operator adds them with `millrace models add %s%s`", name, name, WeightsExt))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s%s: %w", name, WeightsExt, err)
+		return nil, unread(name, err)
 	}
 	return Check(name, d, weights)
+}
+
+// unread says why a model's weights were not read.
+func unread(name string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.As(fault.Permanent, fmt.Errorf("the weights of model %q are missing: the operator adds them with `millrace models add %s%s`", name, name, WeightsExt))
+	}
+	return fmt.Errorf("read %s%s: %w", name, WeightsExt, err)
+}
+
+// Weigh returns how many bytes of weights a model has, and the errors that Load would, as far as they show without reading them.
+func Weigh(ctx context.Context, shelf Shelf, name string) (int64, error) {
+	if _, err := Describe(ctx, shelf, name); err != nil {
+		return 0, err
+	}
+	if shelf == nil {
+		return 0, unread(name, fs.ErrNotExist)
+	}
+	f, err := shelf(ctx, name+WeightsExt)
+	if err != nil {
+		return 0, unread(name, err)
+	}
+	size := sizeOf(f)
+	if err := f.Close(); err != nil {
+		return 0, unread(name, err)
+	}
+	if size > MaxWeights {
+		return 0, unread(name, tooLong(MaxWeights))
+	}
+	return size, nil
+}
+
+// sizeOf is how many bytes a file has, 0 where that does not show.
+func sizeOf(f io.Reader) int64 {
+	if f, ok := f.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		if info, err := f.Stat(); err == nil {
+			return info.Size()
+		}
+	}
+	return 0
+}
+
+func tooLong(most int64) error {
+	return fault.As(fault.Permanent, fmt.Errorf("it has more than %d MiB", most>>20))
 }
 
 // Check holds weights to a description.
@@ -96,11 +137,16 @@ func read(ctx context.Context, shelf Shelf, file string, most int64) ([]byte, er
 		return nil, err
 	}
 	defer f.Close()
+	size := sizeOf(f)
+	if size > most {
+		return nil, tooLong(most)
+	}
 	var b bytes.Buffer
+	b.Grow(int(size) + bytes.MinRead) // else it is copied as it grows
 	if n, err := io.Copy(&b, io.LimitReader(f, most+1)); err != nil {
 		return nil, errors.Join(context.Cause(ctx), err)
 	} else if n > most {
-		return nil, fault.As(fault.Permanent, fmt.Errorf("it has more than %d MiB", most>>20))
+		return nil, tooLong(most)
 	}
 	return b.Bytes(), nil
 }

@@ -13,6 +13,8 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 
+	_ "golang.org/x/image/webp"
+
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
 	"github.com/millrace/millrace/modules/raster"
@@ -58,7 +60,7 @@ func (m *Model) triangles(ctx context.Context) (*mesh.Mesh, []string, error) {
 	if m.mesh != nil {
 		return m.mesh, nil, nil
 	}
-	f := flattener{doc: m.doc, mesh: &mesh.Mesh{}, paints: map[int]uint32{}}
+	f := flattener{doc: m.doc, mesh: &mesh.Mesh{}, coats: map[int]coat{}}
 	err := m.doc.Shown(ctx, f.add)
 	if errors.Is(err, glb.ErrCompressed) {
 		return nil, nil, fmt.Errorf("%w, which raster can't read; install Chromium, or unpack it first (MeshOptimizer)", err)
@@ -68,10 +70,10 @@ func (m *Model) triangles(ctx context.Context) (*mesh.Mesh, []string, error) {
 
 // A flattener puts all surfaces of a document into one mesh.
 type flattener struct {
-	doc    *glb.Document
-	mesh   *mesh.Mesh
-	paints map[int]uint32 // by material; -1 is none
-	notes  []string
+	doc   *glb.Document
+	mesh  *mesh.Mesh
+	coats map[int]coat // by material; -1 is none
+	notes []string
 }
 
 func (f *flattener) add(s glb.Surface) error {
@@ -81,6 +83,9 @@ func (f *flattener) add(s glb.Surface) error {
 	}
 	look, places, err := f.look(s.Primitive)
 	if err != nil {
+		return err
+	}
+	if err := f.colors(s.Primitive, len(s.Points)); err != nil {
 		return err
 	}
 	for i := 0; i+2 < len(s.Corners); i += 3 {
@@ -105,55 +110,68 @@ func (f *flattener) add(s glb.Surface) error {
 	return nil
 }
 
-// look is the paint of a primitive, and where its vertices lie in the paint's picture.
+// look is the paint of a primitive, and where its vertices lie in the paint's pictures.
 func (f *flattener) look(p *glb.Primitive) (look uint32, places []float32, err error) {
 	at := -1
 	if p.Material != nil {
 		at = *p.Material
 	}
-	look, known := f.paints[at]
+	c, known := f.coats[at]
 	if !known {
-		look = uint32(len(f.mesh.Paints))
-		f.paints[at] = look
-		f.mesh.Paints = append(f.mesh.Paints, f.paint(at))
+		if c, err = f.coat(at); err != nil {
+			return 0, nil, err
+		}
+		c.look = uint32(len(f.mesh.Paints))
+		f.coats[at] = c
+		f.mesh.Paints = append(f.mesh.Paints, c.paint)
 	}
-	if f.mesh.Paints[look].Picture == nil {
-		return look, nil, nil
+	uv, ok := p.Attributes[fmt.Sprintf("TEXCOORD_%d", c.set)]
+	if !ok || !c.pictured {
+		return c.look, nil, nil
 	}
-	uv, ok := p.Attributes[fmt.Sprintf("TEXCOORD_%d", f.doc.Materials[at].PBR.BaseColor.TexCoord)]
-	if !ok {
-		return look, nil, nil
+	if places, err = f.doc.Floats(uv); err != nil {
+		return c.look, nil, err
 	}
-	places, err = f.doc.Floats(uv)
-	return look, places, err
+	return c.look, c.moved(places), nil
 }
 
-func (f *flattener) paint(material int) mesh.Paint {
-	paint := mesh.Paint{Color: mesh.Vec{1, 1, 1}}
-	if material < 0 || f.doc.Materials[material].PBR == nil {
-		return paint
+// colors takes in those of a primitive's n vertices, which are the last ones.
+func (f *flattener) colors(p *glb.Primitive, n int) error {
+	at, ok := p.Attributes["COLOR_0"]
+	if !ok && f.mesh.Colors == nil {
+		return nil
 	}
-	pbr := f.doc.Materials[material].PBR
-	if c := pbr.BaseColorFactor; c != nil {
-		paint.Color = mesh.Vec{float32(c[0]), float32(c[1]), float32(c[2])}
+	for len(f.mesh.Colors) < len(f.mesh.Positions) {
+		f.mesh.Colors = append(f.mesh.Colors, mesh.Vec{1, 1, 1})
 	}
-	if pbr.BaseColor == nil {
-		return paint
+	if !ok {
+		return nil
 	}
-	img, err := f.picture(pbr.BaseColor.Index)
-	if err != nil {
-		f.notes = append(f.notes, fmt.Sprintf("a picture of material %d is not drawn: %v", material, err))
-		return paint
+	list, err := f.doc.Floats(at)
+	if err != nil || n == 0 {
+		return err
 	}
-	paint.Picture = img
-	return paint
+	own := f.mesh.Colors[len(f.mesh.Colors)-n:]
+	for i, parts := 0, len(list)/n; parts >= 3 && i < n; i++ {
+		for k := range own[i] {
+			own[i][k] = raster.Display(list[parts*i+k])
+		}
+	}
+	return nil
 }
 
 // picture decodes the picture of a texture.
 func (f *flattener) picture(texture int) (*image.NRGBA, error) {
-	source := f.doc.Textures[texture].Source
+	t := f.doc.Textures[texture]
+	source := t.Source
 	if source == nil {
-		return nil, errors.New("it is in a format that raster does not read")
+		var webp struct{ Source *int }
+		if raw, ok := t.Extensions["EXT_texture_webp"]; ok && json.Unmarshal(raw, &webp) == nil {
+			source = webp.Source
+		}
+	}
+	if source == nil || *source < 0 || *source >= len(f.doc.Images) {
+		return nil, errors.New("it is in a format that raster does not read (KTX2); three does")
 	}
 	data, err := f.doc.Bytes(*f.doc.Images[*source].View)
 	if err != nil {

@@ -88,15 +88,12 @@ func (m *Model) drawHere(ctx context.Context, j Job, r *Result, each func(i int,
 		return err
 	}
 	r.Renderer, r.Warnings = Raster, append(r.Warnings, notes...)
-	if j.Look.Given() {
-		r.warn("the viewer's light was not used; raster has its own")
-	}
 	scene, err := raster.NewScene(ctx, triangles)
 	if err != nil {
 		return err
 	}
 	for i, view := range j.Views {
-		img, err := scene.Render(ctx, raster.Options{Width: j.Width, Height: j.Height, View: view})
+		img, err := scene.Render(ctx, raster.Options{Width: j.Width, Height: j.Height, View: view, Look: j.Look})
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -49,7 +50,8 @@ type Exit struct {
 }
 
 // Failure is nil for a program that ended well, else a sentence on how it ended; line is the last that it printed. One over a
-// limit is a *OverError, one that somebody else killed a *KilledError.
+// limit is a *OverError, one that somebody else killed a *KilledError, one that ended by itself a
+// *EndedError.
 func (e Exit) Failure(program string, limits Limits, line string) error {
 	var how string
 	switch {
@@ -69,7 +71,23 @@ func (e Exit) Failure(program string, limits Limits, line string) error {
 	if e.Killed() {
 		return &KilledError{Message: how}
 	}
+	if e.Signal == "" || slices.Contains(crashes(), e.Signal) {
+		return &EndedError{Message: how, Crashed: e.Signal != ""}
+	}
 	return errors.New(how)
+}
+
+// An EndedError is a program that ended by itself, and could not do its work: it said so by its code, or it crashed.
+type EndedError struct {
+	Message string // one sentence
+	Crashed bool   // by a signal that its own fault raised
+}
+
+func (e *EndedError) Error() string { return e.Message }
+
+// crashes are the signals that a program's own fault raises, as Exit calls them.
+func crashes() []string {
+	return []string{"segmentation fault", "aborted", "bus error", "illegal instruction", "floating point exception", "bad system call"}
 }
 
 // Stats is what a program and everything it started used.

@@ -43,10 +43,7 @@ func (t *tile) fill(a, b, c pin, face uint32) {
 	if area < 0 {
 		b, c, area = c, b, -area
 	}
-	x0 := max(samplesBefore(min(a.x, b.x, c.x)), t.left)
-	x1 := min(samplesBefore(max(a.x, b.x, c.x)+1), t.left+t.width)
-	y0 := max(samplesBefore(min(a.y, b.y, c.y)), t.top)
-	y1 := min(samplesBefore(max(a.y, b.y, c.y)+1), t.top+t.height)
+	x0, x1, y0, y1 := t.reach(a, b, c)
 	if x0 >= x1 || y0 >= y1 {
 		return
 	}
@@ -78,6 +75,15 @@ func (t *tile) fill(a, b, c pin, face uint32) {
 			edges[i].at += edges[i].dy
 		}
 	}
+}
+
+// reach is the samples of a tile that a face may cover: from x0 to before x1, from y0 to before y1.
+func (t *tile) reach(a, b, c pin) (x0, x1, y0, y1 int) {
+	x0 = max(samplesBefore(min(a.x, b.x, c.x)), t.left)
+	x1 = min(samplesBefore(max(a.x, b.x, c.x)+1), t.left+t.width)
+	y0 = max(samplesBefore(min(a.y, b.y, c.y)), t.top)
+	y1 = min(samplesBefore(max(a.y, b.y, c.y)+1), t.top+t.height)
+	return x0, x1, y0, y1
 }
 
 // samplesBefore counts the sample centres to the left of x, from 0.

@@ -31,7 +31,7 @@ func (s *Scene) occlusion(ctx context.Context, c *camera, width, height int) (*o
 		around:   newDisc(occlusionSamples, 7.0/occlusionSamples, func(t float64) float64 { return t }),
 	}
 	var err error
-	o.depthMap, err = s.depth(ctx, width, height, func(p vec) (x, y, near float32) {
+	o.depthMap, err = sieve{scene: s}.depth(ctx, width, height, func(p vec) (x, y, near float32) {
 		spot := c.project(p)
 		return o.texel(spot.x, float32(width)), o.texel(spot.y, float32(height)), spot.w
 	})

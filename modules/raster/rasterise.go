@@ -4,7 +4,8 @@ import "context"
 
 // rasterise draws all faces into a picture of samples and hands it on in bands of rows, on all processors at once. Each
 // band's tile is valid during the call. pins are the points of s in that picture; they must lie inside of it.
-func (s *Scene) rasterise(ctx context.Context, pins []pin, width, height, rows int, each func(*tile)) error {
+func (v sieve) rasterise(ctx context.Context, pins []pin, width, height, rows int, each func(*tile)) error {
+	s := v.scene
 	bands := (height + rows - 1) / rows
 	binned := s.bin(pins, bands, rows)
 	free := make(chan *tile, bands)
@@ -21,8 +22,12 @@ func (s *Scene) rasterise(ctx context.Context, pins []pin, width, height, rows i
 			if i%8192 == 0 && ctx.Err() != nil {
 				return
 			}
-			face := s.faces[f]
-			t.fill(pins[face[0]], pins[face[1]], pins[face[2]], f)
+			a, b, c := pins[s.faces[f][0]], pins[s.faces[f][1]], pins[s.faces[f][2]]
+			if h := v.holes(f); h != nil {
+				v.fill(t, [3]pin{a, b, c}, f, h)
+			} else {
+				t.fill(a, b, c, f)
+			}
 		}
 		each(t)
 		free <- t
@@ -77,13 +82,13 @@ type depthMap struct {
 	face          []uint32
 }
 
-func (s *Scene) depth(ctx context.Context, width, height int, where func(p vec) (x, y, near float32)) (*depthMap, error) {
-	pins, err := s.place(ctx, where)
+func (v sieve) depth(ctx context.Context, width, height int, where func(p vec) (x, y, near float32)) (*depthMap, error) {
+	pins, err := v.scene.place(ctx, where)
 	if err != nil {
 		return nil, err
 	}
 	d := &depthMap{width: width, height: height, near: make([]float32, width*height), face: make([]uint32, width*height)}
-	err = s.rasterise(ctx, pins, width, height, 64, func(t *tile) {
+	err = v.rasterise(ctx, pins, width, height, 64, func(t *tile) {
 		copy(d.near[t.top*width:], t.near)
 		copy(d.face[t.top*width:], t.face)
 	})

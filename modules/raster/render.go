@@ -7,6 +7,7 @@ import (
 	"image/color"
 
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/threejs"
 )
 
 const (
@@ -24,6 +25,7 @@ type Options struct {
 	Width, Height int         // pixels, 1 to MaxSide
 	View          View        // the zero View is the front
 	Background    color.NRGBA // the zero value is transparent
+	Look          threejs.Look
 }
 
 // Render draws s. It is done when ctx ends, if not before: then the error is the cause of that.
@@ -44,7 +46,7 @@ func (s *Scene) Render(ctx context.Context, o Options) (*image.RGBA, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.rasterise(ctx, pins, o.Width*perSide, o.Height*perSide, rows*perSide, func(t *tile) {
+	err = sieve{scene: s}.rasterise(ctx, pins, o.Width*perSide, o.Height*perSide, rows*perSide, func(t *tile) {
 		for y := t.top / perSide; y < min(t.top/perSide+rows, o.Height); y++ {
 			for x := range o.Width {
 				p.out.SetRGBA(x, y, p.pixel(t, x, y))
@@ -73,10 +75,12 @@ func (s *Scene) picture(ctx context.Context, o Options) (*picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &picture{scene: s, options: o, studio: newStudio(c), out: image.NewRGBA(image.Rect(0, 0, o.Width, o.Height))}
+	p := &picture{scene: s, options: o, studio: newStudio(c, o.Look), out: image.NewRGBA(image.Rect(0, 0, o.Width, o.Height))}
 	p.backdrop = vec{float32(o.Background.R), float32(o.Background.G), float32(o.Background.B)}
-	if p.studio.shadows, err = s.shadows(ctx, p.studio.key); err != nil {
-		return nil, err
+	if len(p.studio.lamps) > 0 {
+		if p.studio.shadows, err = s.shadows(ctx, p.studio.lamps[0].to); err != nil {
+			return nil, err
+		}
 	}
 	if p.occlusion, err = s.occlusion(ctx, c, o.Width, o.Height); err != nil {
 		return nil, err
@@ -173,16 +177,24 @@ func (p *picture) surface(face uint32, at spot) vec {
 	if s.flatNormal(face).dot(c.eye.sub(position)) < 0 {
 		normal = normal.times(-1)
 	}
-	albedo := steel()
+	look := steel()
 	if s.skins != nil {
-		albedo = s.paint(face, wa, wb, wc, p.span(face, corners[0], corners[1], corners[2]))
+		look = s.paint(face, wa, wb, wc, p.span(face, corners[0], corners[1], corners[2]))
 	}
 	if s.albedo != nil {
-		albedo = blend(s.albedo[f[0]], s.albedo[f[1]], s.albedo[f[2]])
+		tint := blend(s.albedo[f[0]], s.albedo[f[1]], s.albedo[f[2]])
+		if s.skins != nil {
+			tint = tint.mul(look.albedo)
+		}
+		look.albedo = tint
 	}
 	at = c.project(position)
-	t := newTurn(noise(int(at.x*float32(p.options.Width)*2), int(at.y*float32(p.options.Width)*2)))
-	return film(p.studio.light(position, normal, albedo, p.occlusion.at(at), p.studio.shadows.lit(position, normal, t)))
+	lit := float32(1)
+	if p.studio.shadows != nil {
+		t := newTurn(noise(int(at.x*float32(p.options.Width)*2), int(at.y*float32(p.options.Width)*2)))
+		lit = p.studio.shadows.lit(position, normal, t)
+	}
+	return p.studio.develop(p.studio.light(position, normal, look, p.occlusion.at(at), lit))
 }
 
 // weights are how much of each corner of a face is in a place of the picture, in the scene and not in the picture: what

@@ -61,8 +61,11 @@ func NewScene(ctx context.Context, m *mesh.Mesh) (*Scene, error) {
 			s.albedo[i] = vec{Linear(c[0]), Linear(c[1]), Linear(c[2])}
 		}
 	}
-	for _, p := range m.Paints {
+	for i, p := range m.Paints {
 		s.skins = append(s.skins, newSkin(p))
+		if h := s.skins[i].holes; h != nil {
+			h.shift = 5 * i
+		}
 	}
 	s.look, s.places = m.Looks, m.Places
 	s.normals, err = cornerNormals(ctx, s.faces, s.points, m.Normals)
@@ -103,3 +106,6 @@ func Linear(c float32) float32 {
 	}
 	return float32(math.Pow((float64(c)+0.055)/1.055, 2.4))
 }
+
+// Display does the sRGB curve, of 0 to 1.
+func Display(c float32) float32 { return display(c) / 255 }

@@ -32,7 +32,7 @@ func (s *Scene) shadows(ctx context.Context, light vec) (*shadowMap, error) {
 	m.right = aside.cross(light).unit()
 	m.up = light.cross(m.right)
 	var err error
-	m.depthMap, err = s.depth(ctx, shadowTexels, shadowTexels, m.where)
+	m.depthMap, err = sieve{s, true}.depth(ctx, shadowTexels, shadowTexels, m.where)
 	return m, err
 }
 
@@ -71,7 +71,7 @@ type ground struct {
 func (s *Scene) ground(ctx context.Context) (*ground, error) {
 	g := &ground{floor: s.floor}
 	const highest = 3 // more than anything is above the ground
-	below, err := s.depth(ctx, groundTexels, groundTexels, func(p vec) (x, y, near float32) {
+	below, err := sieve{s, true}.depth(ctx, groundTexels, groundTexels, func(p vec) (x, y, near float32) {
 		x, y = g.texel(p)
 		return x, y, highest - (p.y - s.floor)
 	})

@@ -3,106 +3,133 @@ package raster
 import (
 	"math"
 	"sync"
+
+	"github.com/millrace/millrace/modules/threejs"
 )
 
-// A studio is the light that a scene stands in. It turns with the camera, so that every side is shown well.
+// A studio is the light that a scene stands in, that of three.js with the shadows of its first lamp. It turns with the camera, so
+// that every side is shown well.
 type studio struct {
-	camera         *camera
-	key, fill, rim vec // directions towards the lights
-	shadows        *shadowMap
+	camera  *camera
+	room    *room
+	bright  float32 // the room
+	turned  [2]vec  // the room's x and z
+	even    vec     // light from all sides
+	lamps   []lamp
+	shadows *shadowMap // of the first lamp; nil where there is none
+	film    threejs.Film
 }
 
-func newStudio(c *camera) *studio {
-	along := func(right, up, back float32) vec {
-		return c.right.times(right).add(c.up.times(up)).add(c.back.times(back)).unit()
-	}
-	return &studio{
-		camera: c,
-		key:    along(-0.68, 0.62, 0.78),
-		fill:   along(0.95, 0.15, 0.55),
-		rim:    along(0.35, 0.75, -0.9),
-	}
+// A lamp is far away.
+type lamp struct {
+	to    vec // of length 1
+	light vec
 }
 
-const (
-	roughness = 0.42
-	metal     = 0.55 // between clay and steel
-)
+func newStudio(c *camera, look threejs.Look) *studio {
+	s := &studio{camera: c, room: theRoom(), bright: float32(look.Room()), film: look.Film()}
+	s.turned = [2]vec{c.right, c.right.cross(vec{0, 1, 0})}
+	for _, l := range look.Lamps() {
+		color := l.Linear()
+		light := vec{float32(color[0]), float32(color[1]), float32(color[2])}.times(float32(l.Intensity / math.Pi))
+		if l.Type == "ambient" {
+			s.even = s.even.add(light)
+			continue
+		}
+		to := [3]float64{0, 0, 1}
+		if l.Position != nil {
+			to = *l.Position
+		}
+		along := c.right.times(float32(to[0])).add(c.up.times(float32(to[1]))).add(c.back.times(float32(to[2])))
+		s.lamps = append(s.lamps, lamp{along.unit(), light})
+	}
+	return s
+}
 
-// steel is the colour of what has none.
-func steel() vec { return vec{0.43, 0.46, 0.50} }
+// A finish is what a surface does with light.
+type finish struct {
+	albedo       vec
+	metal, rough float32
+	glow         vec
+	flat         bool // it shows its albedo in any light
+}
 
-// light is the colour that a surface sends to the eye, linear. open and lit are how much it sees of the sky and of the key
-// light.
-func (s *studio) light(p, n, albedo vec, open, lit float32) vec {
+// steel is the finish of what has none: between clay and steel.
+func steel() finish { return finish{albedo: vec{0.43, 0.46, 0.50}, metal: 0.55, rough: 0.42} }
+
+// into turns a direction into the room's axes.
+func (s *studio) into(d vec) vec { return vec{d.dot(s.turned[0]), d.y, d.dot(s.turned[1])} }
+
+// light is the colour that a surface sends to the eye, linear. open and lit are how much it sees of the room and of the first lamp.
+func (s *studio) light(p, n vec, f finish, open, lit float32) vec {
+	if f.flat {
+		return f.albedo
+	}
 	toEye := s.camera.eye.sub(p).unit()
 	if n.dot(toEye) < 0.02 { // a smooth normal may lean away from the eye
 		n = n.add(toEye.times(0.02 - n.dot(toEye))).unit()
 	}
-	facing := n.dot(toEye)
-	diffuse := albedo.times(1 - metal)
-	mirror := vec{0.04, 0.04, 0.04}.mix(albedo, metal)
-	edge := 1 - facing
-	edge = edge * edge * edge * edge * edge
-	fresnel := mirror.add(vec{1 - mirror.x, 1 - mirror.y, 1 - mirror.z}.times(edge * (1 - roughness)))
+	facing := min(n.dot(toEye), 1)
+	rough := max(f.rough, 0.09)
+	diffuse := f.albedo.times(1 - f.metal)
+	mirror := vec{0.04, 0.04, 0.04}.mix(f.albedo, f.metal)
 
 	reflected := n.times(2 * facing).sub(toEye)
-	out := diffuse.mul(s.sky(n)).times(open)
-	out = out.add(fresnel.mul(s.softboxes(reflected)).times(0.35 + 0.65*open*open))
-	for _, l := range [3]struct {
-		to    vec
-		color vec
-		lit   float32
-	}{
-		{s.key, vec{2.55, 2.45, 2.30}, lit},
-		{s.fill, vec{0.42, 0.50, 0.62}, 0.4 + 0.6*open},
-		{s.rim, vec{0.80, 0.86, 0.95}, open},
-	} {
+	around := s.even.add(white().times(s.bright * s.room.even.at(s.into(n))))
+	seen := s.even.add(white().times(s.bright * s.room.mirrored(s.into(reflected), rough)))
+	once, often := shine(mirror, facing, rough)
+	total := once.add(often)
+	matt := diffuse.times(1 - min(max(total.x, total.y, total.z), 1))
+	out := f.glow.add(matt.add(often).mul(around).times(0.4 + 0.6*open)) // what is hidden gets light from what hides it
+	out = out.add(once.mul(seen).times(0.5 + 0.5*open*open))
+	for i, l := range s.lamps {
 		toLight := n.dot(l.to)
-		if toLight <= 0 || l.lit == 0 {
+		shown := 0.4 + 0.6*open
+		if i == 0 {
+			shown = lit
+		}
+		if toLight <= 0 || shown == 0 {
 			continue
 		}
-		shine := diffuse.add(fresnel.times(specular(n, l.to, toEye, facing, toLight)))
-		out = out.add(shine.mul(l.color).times(toLight * l.lit))
+		half := l.to.add(toEye).unit()
+		edge := 1 - min(max(half.dot(toEye), 0), 1)
+		edge = edge * edge * edge * edge * edge
+		fresnel := mirror.add(white().sub(mirror).times(edge))
+		sent := diffuse.add(fresnel.times(specular(n.dot(half), facing, toLight, rough)))
+		out = out.add(sent.mul(l.light).times(toLight * shown))
 	}
 	return out
 }
 
-// specular is the GGX lobe with Schlick's masking, without Fresnel's factor.
-func specular(n, toLight, toEye vec, facing, lightCos float32) float32 {
-	const alpha2 = roughness * roughness * roughness * roughness
-	const k = (roughness + 1) * (roughness + 1) / 8
-	half := n.dot(toLight.add(toEye).unit())
-	d := half*half*(alpha2-1) + 1
-	spread := alpha2 / (d * d) / 4
-	return min(spread/((facing*(1-k)+k)*(lightCos*(1-k)+k)), 12)
-}
+func white() vec { return vec{1, 1, 1} }
 
-// sky is the light from all sides that a surface with normal n gets: cool from above, warm from the ground.
-func (s *studio) sky(n vec) vec {
-	up := n.y*0.5 + 0.5
-	return vec{0.34, 0.32, 0.30}.mix(vec{0.86, 0.92, 1.02}, up*up*(3-2*up))
-}
-
-// softboxes is what a rough mirror sees of the studio: a ceiling, two tall lamps, and the floor.
-func (s *studio) softboxes(d vec) vec {
-	right, back := d.dot(s.camera.right), d.dot(s.camera.back)
-	base := vec{0.22, 0.21, 0.20}.mix(vec{0.62, 0.66, 0.72}, step(-0.5, 0.5, d.y))
-	lamp := step(0.25, 1, d.dot(s.key)) * 1.5
-	strip := step(0.35, 0.9, right) * step(-0.7, 0.1, d.y) * 0.55
-	horizon := step(0.5, 0, abs(d.y+0.05)) * step(0.3, -0.6, back) * 0.35
-	return base.add(vec{1, 0.98, 0.94}.times(lamp)).add(vec{0.9, 0.96, 1.05}.times(strip + horizon))
-}
-
-// film maps light of any strength to 0 to 1: straight in the shadows, with a long shoulder, and bends colours to white
-// where they burn out.
-func film(c vec) vec {
-	const exposure = 0.92
-	curve := func(x float32) float32 {
-		x *= exposure
-		return min(x*(1+x/9)/(1+x*0.82), 1)
+// shine is how much of the light around a surface reflects to the eye (the fit of Karis 2014), and how much does so after it was
+// reflected between its bumps, from all sides (Fdez-Agüera 2019).
+func shine(mirror vec, facing, rough float32) (once, often vec) {
+	x, y, z, w := 1-rough, 0.0425-0.0275*rough, 1.04-0.572*rough, 0.022*rough-0.04
+	a := min(x*x, float32(math.Exp2(float64(-9.28*facing))))*x + y
+	scale, bias := z-1.04*a, w+1.04*a
+	once = mirror.times(scale).add(white().times(bias))
+	lost := 1 - scale - bias
+	each := func(once, mirror float32) float32 {
+		mean := mirror + (1-mirror)/21
+		return once * mean / (1 - lost*mean) * lost
 	}
-	return vec{curve(c.x), curve(c.y), curve(c.z)}
+	return once, vec{each(once.x, mirror.x), each(once.y, mirror.y), each(once.z, mirror.z)}
+}
+
+// specular is the GGX lobe with Schlick's masking, without Fresnel's factor, times pi.
+func specular(half, facing, toLight, rough float32) float32 {
+	alpha2 := rough * rough * rough * rough
+	k := (rough + 1) * (rough + 1) / 8
+	d := half*half*(alpha2-1) + 1
+	return min(alpha2/(d*d)/4/((facing*(1-k)+k)*(toLight*(1-k)+k)), 1000)
+}
+
+// develop maps light of any strength to 0 to 1.
+func (s *studio) develop(c vec) vec {
+	r, g, b := s.film.Tone(float64(c.x), float64(c.y), float64(c.z))
+	return vec{float32(r), float32(g), float32(b)}
 }
 
 const displaySteps = 4096

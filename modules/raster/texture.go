@@ -7,35 +7,45 @@ import (
 	"github.com/millrace/millrace/modules/raster/mesh"
 )
 
-// A skin is a paint made ready: its picture at full size, half, a quarter and so on, linear.
+// A skin is a paint made ready: its pictures at full size, half, a quarter and so on.
 type skin struct {
-	color  vec
-	levels []level
+	finish
+	color, surface, glows []level // of the albedo and the glow, linear, and of roughness (green) and metal (blue); nil is none
+	holes                 *holes
 }
 
 // A level is a picture.
 type level struct {
 	width, height int
-	pixels        [][3]uint16 // linear
+	pixels        [][3]uint16
 }
 
 func newSkin(p mesh.Paint) skin {
-	s := skin{color: fromMesh(p.Color)}
-	if p.Picture == nil || p.Picture.Rect.Empty() {
-		return s
-	}
-	s.levels = append(s.levels, firstLevel(p.Picture))
-	for l := s.levels[0]; l.width > 1 || l.height > 1; {
-		l = l.half()
-		s.levels = append(s.levels, l)
-	}
+	s := skin{finish: finish{albedo: fromMesh(p.Color), metal: p.Metal, rough: p.Rough, glow: fromMesh(p.Glow), flat: p.Flat}}
+	s.color = levels(p.Picture, Linear)
+	s.surface = levels(p.Surface, func(x float32) float32 { return x })
+	s.glows = levels(p.GlowPicture, Linear)
+	s.holes = newHoles(p)
 	return s
 }
 
-func firstLevel(img *image.NRGBA) level {
+// levels are a picture, whose values mean what curve makes of them, at all its sizes.
+func levels(img *image.NRGBA, curve func(float32) float32) []level {
+	if img == nil || img.Rect.Empty() {
+		return nil
+	}
+	all := []level{firstLevel(img, curve)}
+	for l := all[0]; l.width > 1 || l.height > 1; {
+		l = l.half()
+		all = append(all, l)
+	}
+	return all
+}
+
+func firstLevel(img *image.NRGBA, means func(float32) float32) level {
 	var curve [256]uint16
 	for i := range curve {
-		curve[i] = uint16(Linear(float32(i)/255)*math.MaxUint16 + 0.5)
+		curve[i] = uint16(means(float32(i)/255)*math.MaxUint16 + 0.5)
 	}
 	size := img.Rect.Size()
 	l := level{size.X, size.Y, make([][3]uint16, size.X*size.Y)}
@@ -67,22 +77,35 @@ func (l level) half() level {
 	return h
 }
 
-// at is the colour at a place; span is how much of the picture, of its area, one pixel on the screen covers.
-func (s skin) at(u, v, span float32) vec {
-	if s.levels == nil {
-		return s.color
+// at is the finish at a place; span is how much of the picture, of its area, one pixel on the screen covers.
+func (s *skin) at(u, v, span float32) finish {
+	f := s.finish
+	if s.color != nil {
+		f.albedo = f.albedo.mul(pick(s.color, span).at(u, v))
 	}
-	first := s.levels[0]
+	if s.surface != nil {
+		part := pick(s.surface, span).at(u, v)
+		f.rough, f.metal = f.rough*part.y, f.metal*part.z
+	}
+	if s.glows != nil {
+		f.glow = f.glow.mul(pick(s.glows, span).at(u, v))
+	}
+	return f
+}
+
+// pick is the level that has about a pixel for each on the screen.
+func pick(levels []level, span float32) *level {
+	first := levels[0]
 	texels := float64(span) * float64(first.width) * float64(first.height)
 	n := 0
 	if texels > 1 {
-		n = min(int(math.Log2(texels)/2+0.5), len(s.levels)-1)
+		n = min(int(math.Log2(texels)/2+0.5), len(levels)-1)
 	}
-	return s.levels[n].at(u, v).mul(s.color)
+	return &levels[n]
 }
 
 // at blends the four pixels around a place; the picture repeats.
-func (l level) at(u, v float32) vec {
+func (l *level) at(u, v float32) vec {
 	x, y := float64(u)*float64(l.width)-0.5, float64(v)*float64(l.height)-0.5
 	left, top := math.Floor(x), math.Floor(y)
 	fx, fy := float32(x-left), float32(y-top)
@@ -107,9 +130,9 @@ func wrap(x float64, n int) int {
 	return min(int(x), n-1)
 }
 
-// paint is the colour of a face at a place of it: wa, wb and wc of its corners.
-func (s *Scene) paint(face uint32, wa, wb, wc, span float32) vec {
-	look := s.skins[s.look[face]]
+// paint is the finish of a face at a place of it: wa, wb and wc of its corners.
+func (s *Scene) paint(face uint32, wa, wb, wc, span float32) finish {
+	look := &s.skins[s.look[face]]
 	if s.places == nil {
 		return look.at(0, 0, span)
 	}

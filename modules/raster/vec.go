@@ -31,9 +31,3 @@ func (a vec) unit() vec {
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
-
-// step rises smoothly from 0 at from to 1 at to.
-func step(from, to, x float32) float32 {
-	t := min(max((x-from)/(to-from), 0), 1)
-	return t * t * (3 - 2*t)
-}

@@ -113,7 +113,7 @@ func TestRealVideosAreEncodedByWhatTheySay(t *testing.T) {
 	require.NoError(t, err)
 	first, _, _ := strings.Cut(strings.TrimSpace(string(uuid)), "\n")
 	c.Devices, c.GPU = []gpu.Device{{UUID: first, Name: "the machine's own"}}, gpu.Need{Use: gpu.Preferred}
-	c.Env = slices.Concat(os.Environ(), gpu.Environ(c.Devices))
+	c.Env = gpu.Environ(os.Environ(), c.Devices)
 	tried := gpu.NVENC(&proc.Local{}, "ffmpeg", c.Env)(t.Context(), c.Devices[0])
 	out, err := renderer.Module.Run(t.Context(), c, map[string]any{"slides": "a.png", "dest": "a.mp4", "width": 640, "height": 360, "duration": 2, "captions": "It says what it is."})
 	require.NoError(t, err)

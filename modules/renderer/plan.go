@@ -38,7 +38,7 @@ type plan struct {
 	background color.NRGBA
 	views      []raster.View // without a number: one for each picture of the video
 	turns      bool          // views are all around
-	look3      threejs.Look
+	light      threejs.Look
 	cues       []cue
 	warnings   []string
 	problems   []modules.Problem
@@ -61,10 +61,13 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 		if err != nil {
 			pl.refuse("viewerConfig", "%v", err)
 		}
-		pl.look3, pl.warnings = s.Look, append(pl.warnings, unused...)
+		pl.light, pl.warnings = s.Look, append(pl.warnings, unused...)
 		if s.Background != nil && p.Background == "" && s.Background.A == 255 {
 			pl.background = *s.Background
 		}
+	}
+	if pl.Samples != 0 && pl.Renderer != portrait.Cycles {
+		pl.warn("samples was not used; it counts those of cycles, and what draws here has a number of its own")
 	}
 	cues, err := readCaptions(p.Captions, p.WordsPerMinute)
 	if err != nil {
@@ -104,6 +107,7 @@ func (pl *plan) size() {
 			pl.refuse(name, "prop %q is %d, and must be %d to %d", name, n, least, most)
 		}
 	}
+	between("samples", pl.Samples, 0, 1<<20)
 	between("fps", pl.FPS, 1, maxFPS)
 	between("quality", pl.Quality, 1, 51)
 	between("wordsPerMinute", pl.WordsPerMinute, 30, 600)

@@ -20,6 +20,7 @@ var Module = modules.Define(modules.Spec{
 	Summary: "Makes an MP4 of a model that turns, or of pictures one after the other, with sound and captions, by the GPU's encoder where there is one.",
 	Example: "- module: Renderer\n  props: {src: chair.glb, dest: chair.mp4, duration: 8s}\n  register: video",
 	Tools:   []tool.Tool{tool.FFmpeg(), tool.FFprobe()},
+	Extras:  []tool.Tool{tool.Chromium()},
 	GPU:     gpu.Need{Use: gpu.Preferred, Encoder: true},
 }, run)
 
@@ -38,7 +39,8 @@ type Props struct {
 	Audio          string        `json:"audio,omitzero" doc:"File with sound; it is cut, or silence follows, where the video's length differs. Empty is a video without sound."`
 	Captions       any           `json:"captions,omitzero" doc:"Text to show below: one text, which is timed by wordsPerMinute, or a list of {text, start, end} in seconds. It is shown as it is: no sign in it means anything."`
 	WordsPerMinute int           `json:"wordsPerMinute" default:"150" doc:"How fast captions are read, 30 to 600; a word of more than 15 letters counts as several."`
-	Renderer       string        `json:"renderer" default:"auto" enum:"auto,three,raster" doc:"What draws a model: three is three.js in Chromium, on a GPU where its driver finds one; raster is software of our own, which needs nothing; auto is three where there is a Chromium, else raster."`
+	Renderer       string        `json:"renderer" default:"auto" enum:"auto,three,cycles,raster" doc:"What draws a model: three is three.js in Chromium, on a GPU where its driver finds one; cycles is Blender's path tracer, which takes seconds for each picture; raster is software of our own, which needs nothing; auto is three where there is a Chromium, else raster."`
+	Samples        int           `json:"samples,omitzero" doc:"Samples per pixel, of cycles, as of ScreenshotGenerator."`
 	Encoder        string        `json:"encoder" default:"auto" enum:"auto,libx264,h264_nvenc" doc:"What encodes: h264_nvenc is the GPU's encoder, libx264 software; auto is h264_nvenc where the task has a GPU and a session opens on it."`
 	Quality        int           `json:"quality" default:"20" doc:"1 to 51, less is better: libx264's CRF, h264_nvenc's CQ."`
 	ViewerConfig   any           `json:"viewerConfig,omitzero" doc:"Settings of a web viewer, as of ScreenshotGenerator: the light a model is seen in."`
@@ -51,15 +53,16 @@ type Output struct {
 	modules.ToolOutput
 	Duration float64  `json:"duration" doc:"Of the video, in seconds."`
 	Frames   int64    `json:"frames" doc:"Pictures in the video, counted in what was written."`
-	Width    int      `json:"width" doc:"Of the video, in pixels."`
-	Height   int      `json:"height" doc:"Of the video, in pixels."`
+	Width    int      `json:"width" fact:"made.width" doc:"Of the video, in pixels."`
+	Height   int      `json:"height" fact:"made.height" doc:"Of the video, in pixels."`
 	FPS      int      `json:"fps" doc:"Pictures a second."`
 	Captions int      `json:"captions" doc:"Captions that are shown, one after the other."`
 	Audio    string   `json:"audio" doc:"Codec of the sound: aac; empty where there is none."`
 	Encoder  string   `json:"encoder" doc:"What encoded: h264_nvenc or libx264."`
 	GPU      string   `json:"gpu" doc:"Name of the GPU that encoded; empty of libx264."`
-	Renderer string   `json:"renderer" doc:"What drew the model: three or raster; empty of slides."`
-	Device   string   `json:"device" doc:"What the graphics driver that drew calls itself; empty of raster and of slides."`
+	Renderer string   `json:"renderer" doc:"What drew the model: three, cycles or raster; empty of slides."`
+	Device   string   `json:"device" doc:"What drew, as its driver calls it; empty of raster and of slides."`
+	Samples  int      `json:"samples,omitzero" doc:"Samples that a pixel had at most, of cycles."`
 	Warnings []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
@@ -119,7 +122,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Size:   strconv.FormatInt(made.bytes, 10), Stats: stats,
 		},
 		Duration: made.duration, Frames: made.frames, Width: p.Width, Height: p.Height, FPS: p.FPS, Captions: len(pl.cues), Audio: made.audio,
-		Encoder: by.name, GPU: by.gpu, Renderer: drawn.Renderer, Device: drawn.Device,
+		Encoder: by.name, GPU: by.gpu, Renderer: drawn.Renderer, Device: drawn.Device, Samples: drawn.Samples,
 		Warnings: w.warnings(by, drawn),
 	}, nil
 }

@@ -134,6 +134,20 @@ func TestAModelTurns(t *testing.T) {
 	}
 }
 
+func TestCyclesDrawsToo(t *testing.T) {
+	t.Parallel()
+	c, _ := real(t)
+	give(t, c, "box.glb", box)
+	out, err := renderer.Module.Run(t.Context(), c, map[string]any{
+		"src": "box.glb", "width": 64, "height": 48, "fps": 4, "duration": 1, "angles": []any{"turntable:2"}, "renderer": "cycles", "samples": 4,
+	})
+	require.NoError(t, err)
+	require.Equal(t, "cycles", out["renderer"])
+	require.EqualValues(t, 4, out["samples"])
+	require.EqualValues(t, 4, out["frames"])
+	require.Equal(t, []string{"box.glb", "render.mp4"}, files(t, c))
+}
+
 func TestSlidesShareTheTimeOfTheSound(t *testing.T) {
 	t.Parallel()
 	c, _ := real(t)

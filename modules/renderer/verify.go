@@ -62,16 +62,27 @@ func (w *work) verify(ctx context.Context) (product, error) {
 	case math.Abs(made.duration-pl.long()) > 0.1+1/float64(pl.FPS):
 		return made, fmt.Errorf("it is %.2f s long, and was to be %.2f", made.duration, pl.long())
 	}
-	if sound, ok := p.Of("audio"); ok {
-		made.audio = sound.Codec
-	}
-	if (made.audio == "aac") != (pl.Audio != "") {
-		return made, fmt.Errorf("its sound is %q", made.audio)
+	if err := made.listen(p, pl); err != nil {
+		return made, err
 	}
 	if err := w.isFast(); err != nil {
 		return made, err
 	}
 	return made, w.captionsShow(ctx)
+}
+
+// listen is an error where the sound is not what was to be made, or ends before the pictures do.
+func (made *product) listen(p film.Probe, pl *plan) error {
+	sound, ok := p.Of("audio")
+	if !ok && pl.Audio == "" {
+		return nil
+	}
+	made.audio = sound.Codec
+	long, _ := strconv.ParseFloat(sound.Duration, 64)
+	if sound.Codec != "aac" || pl.Audio == "" || long < pl.long()-0.2 {
+		return fmt.Errorf("its sound is %q of %.2f s, and was to be aac of %.2f", sound.Codec, long, pl.long())
+	}
+	return nil
 }
 
 // isFast is an error where the index does not come before the pictures: players on the web begin only when they have it.

@@ -113,7 +113,7 @@ func (w *work) draw(ctx context.Context, to io.Writer) (portrait.Result, error) 
 	}
 	seen := false
 	r, err := w.plan.model.Draw(ctx, w.c, portrait.Job{
-		Width: w.plan.Width, Height: w.plan.Height, Views: w.plan.views, Background: w.plan.background, Renderer: w.plan.Renderer, Look: w.plan.look3,
+		Width: w.plan.Width, Height: w.plan.Height, Views: w.plan.views, Background: w.plan.background, Renderer: w.plan.Renderer, Samples: w.plan.Samples, Look: w.plan.light,
 	}, func(i int, p portrait.Picture) error {
 		seen = seen || !p.Empty
 		return w.add(to, i, p.Image)
@@ -158,11 +158,11 @@ func (w *work) args() []string {
 			"-c:a", "aac", "-b:a", "160k", "-af", "apad", "-t", long)
 	}
 	// Players take what is tagged BT.709 for what it is; pictures are repeated after they are converted, and the last one to the end.
-	filters := []string{"scale=out_color_matrix=bt709:out_range=tv", "format=yuv420p", fmt.Sprintf("fps=%d", pl.FPS), "tpad=stop_mode=clone:stop=-1"}
+	filters := []string{"scale=out_color_matrix=bt709:out_range=tv", "format=yuv420p", fmt.Sprintf("fps=%d", pl.FPS), "tpad=stop_mode=clone:stop=-1", fmt.Sprintf("trim=end_frame=%d", pl.frames)}
 	if len(pl.cues) > 0 {
 		filters = append(filters, "subtitles="+w.in(captions)) // relative to the workspace: letters and digits, which mean nothing to a filter
 	}
-	args = append(args, "-vf", strings.Join(filters, ","), "-frames:v", strconv.Itoa(pl.frames))
+	args = append(args, "-vf", strings.Join(filters, ",")) // -frames would end the sound too, which may not have begun
 	args = append(append(args, w.encoder.args(pl.Quality)...), "-pix_fmt", "yuv420p", "-g", strconv.Itoa(4*pl.FPS),
 		"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
 		"-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4", w.real(movie))

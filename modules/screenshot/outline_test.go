@@ -50,7 +50,7 @@ func TestAllRenderersShowTheSameOutline(t *testing.T) {
 				if renderer == "cycles" {
 					config["samples"] = 4
 					if *sheet {
-						config["samples"] = 64
+						config["samples"] = 32
 					}
 				}
 				out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
@@ -74,7 +74,7 @@ func TestAllRenderersShowTheSameOutline(t *testing.T) {
 				bright, blank := mean(pictures[i]), mean(pictures[0])
 				t.Logf("%s: %.0f", renderers[i], bright)
 				for k := range bright {
-					require.InDelta(t, blank[k], bright[k], 40, "%s and three are as bright and as colourful", renderers[i])
+					require.InDelta(t, blank[k], bright[k], 20, "%s and three are as bright and as colourful", renderers[i])
 				}
 			}
 		})

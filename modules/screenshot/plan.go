@@ -260,3 +260,15 @@ func (pl *plan) name(i int) string {
 	}
 	return pl.pattern[:at] + strconv.Itoa(i) + pl.pattern[at+len("%d"):]
 }
+
+// dump is the name of the file that says what the model has: that of the pictures without their number.
+func (pl *plan) dump() string {
+	stem := strings.TrimSuffix(pl.pattern, path.Ext(pl.pattern))
+	if at := strings.LastIndex(stem, "%d"); at >= 0 {
+		stem = strings.TrimRight(stem[:at], "_-.") + stem[at+len("%d"):]
+	}
+	if stem == "" || strings.HasSuffix(stem, "/") {
+		stem += "render"
+	}
+	return stem + ".model.json"
+}

@@ -3,8 +3,10 @@ package screenshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/portrait"
 	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/modules/workspace"
 )
 
 // Module is the ScreenshotGenerator task. It names no tool: without Chromium it draws by itself.
@@ -48,13 +51,14 @@ type Config struct {
 // Output is what register stores.
 type Output struct {
 	modules.ToolOutput
-	Images   []string `json:"images" fact:"made" doc:"The pictures, in the order of the angles."`
-	Renderer string   `json:"renderer" doc:"What drew them: three, cycles or raster."`
-	Device   string   `json:"device" doc:"What drew, as its driver calls it; empty for raster."`
-	Samples  int      `json:"samples,omitzero" doc:"Samples that a pixel had at most, of cycles."`
-	Width    int      `json:"width" fact:"made.width" doc:"Width of each, in pixels."`
-	Height   int      `json:"height" fact:"made.height" doc:"Height of each, in pixels."`
-	Warnings []string `json:"warnings" doc:"What was asked for and not done, a sentence each."`
+	Images   []string     `json:"images" fact:"made" doc:"The pictures, in the order of the angles."`
+	Renderer string       `json:"renderer" doc:"What drew them: three, cycles or raster."`
+	Device   string       `json:"device" doc:"What drew, as its driver calls it; empty for raster."`
+	Samples  int          `json:"samples,omitzero" doc:"Samples that a pixel had at most, of cycles."`
+	Width    int          `json:"width" fact:"made.width" doc:"Width of each, in pixels."`
+	Height   int          `json:"height" fact:"made.height" doc:"Height of each, in pixels."`
+	JSON     modules.Path `json:"json" doc:"The file beside the pictures that says what the model has, as .model.json, in parts."`
+	Warnings []string     `json:"warnings" doc:"What was asked for and not done, a sentence each."`
 }
 
 // Validate says everything that is wrong with the options at once.
@@ -104,6 +108,10 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("draw %s: %w", p.Src, err)
 	}
+	dump, err := dumpTo(ctx, c.Workspace, plan.dump(), p.model)
+	if err != nil {
+		return Output{}, err
+	}
 	return Output{
 		ToolOutput: modules.ToolOutput{
 			Src:    p.Src,
@@ -118,6 +126,27 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		Samples:  drawn.Samples,
 		Width:    plan.Width,
 		Height:   plan.Height,
+		JSON:     dump,
 		Warnings: append(plan.warnings, drawn.Warnings...),
 	}, nil
+}
+
+// dumpTo writes what a model has.
+func dumpTo(ctx context.Context, dir *workspace.Dir, name string, m *portrait.Model) (modules.Path, error) {
+	dump, err := m.Dump(ctx)
+	if err != nil {
+		return modules.Path{}, err
+	}
+	text, err := json.MarshalIndent(dump, "", "  ")
+	if err != nil {
+		return modules.Path{}, err
+	}
+	err = dir.Replace(name, func(f *os.File) error {
+		_, err := f.Write(append(text, '\n'))
+		return err
+	})
+	if err != nil {
+		return modules.Path{}, fmt.Errorf("write %s: %w", name, err)
+	}
+	return modules.PathOf(name), nil
 }

@@ -3,6 +3,7 @@ package screenshot_test
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"hash/crc32"
 	"image"
 	"image/jpeg"
@@ -47,7 +48,7 @@ func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
 	c := call(t)
 	f, err := c.Workspace.Create("gear.STL")
 	require.NoError(t, err)
-	_, err = gear.STL(f, gear.Options{Teeth: 18})
+	triangles, err := gear.STL(f, gear.Options{Teeth: 18})
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
@@ -56,6 +57,16 @@ func TestAPictureOfAnSTLIsDrawn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, image.Pt(160, 120), decode(t, c, "shots/gear.png", png.Decode).Bounds().Size())
 	require.Equal(t, []any{"shots/gear.png"}, out["images"])
+	require.Equal(t, map[string]any{"root": "", "dir": "shots", "base": "gear.model.json", "ext": ".json", "name": "gear.model"}, out["json"])
+	text, err := c.Workspace.ReadFile("shots/gear.model.json")
+	require.NoError(t, err)
+	var dump struct {
+		Triangles int
+		Min, Max  []float64
+	}
+	require.NoError(t, json.Unmarshal(text, &dump))
+	require.Equal(t, triangles, dump.Triangles)
+	require.Greater(t, dump.Max[0], dump.Min[0])
 	require.Equal(t, "raster", out["renderer"])
 	require.EqualValues(t, 160, out["width"])
 	require.NotEqual(t, "0", out["size"])
@@ -83,15 +94,16 @@ func TestSeveralAnglesAreNumbered(t *testing.T) {
 		name, dest string
 		angles     []any
 		want       []any
+		dump       string
 	}{
-		{"behind the name", "out.png", []any{"--camera-angles front", "--camera-angles", "back"}, []any{"out_0.png", "out_1.png"}},
-		{"where %d stands", "output_%d.jpg", []any{"--camera-angles turntable:3"}, []any{"output_0.jpg", "output_1.jpg", "output_2.jpg"}},
-		{"in a folder", "shots/", []any{"--camera-angles top,bottom"}, []any{"shots/render_0.png", "shots/render_1.png"}},
-		{"in a folder without a slash", "shots", nil, []any{"shots/render_0.png"}},
-		{"in a folder that is there", "a.png", nil, []any{"a.png/render_0.png"}},
-		{"one alone is not", "out.png", []any{"--camera-angles left"}, []any{"out.png"}},
-		{"unless %d stands there", "out_%d.jpeg", nil, []any{"out_0.jpeg"}},
-		{"without dest", "", nil, []any{"render.png"}},
+		{"behind the name", "out.png", []any{"--camera-angles front", "--camera-angles", "back"}, []any{"out_0.png", "out_1.png"}, "out"},
+		{"where %d stands", "output_%d.jpg", []any{"--camera-angles turntable:3"}, []any{"output_0.jpg", "output_1.jpg", "output_2.jpg"}, "output"},
+		{"in a folder", "shots/", []any{"--camera-angles top,bottom"}, []any{"shots/render_0.png", "shots/render_1.png"}, "shots/render"},
+		{"in a folder without a slash", "shots", nil, []any{"shots/render_0.png"}, "shots/render"},
+		{"in a folder that is there", "a.png", nil, []any{"a.png/render_0.png"}, "a.png/render"},
+		{"one alone is not", "out.png", []any{"--camera-angles left"}, []any{"out.png"}, "out"},
+		{"unless %d stands there", "out_%d.jpeg", nil, []any{"out_0.jpeg"}, "out"},
+		{"without dest", "", nil, []any{"render.png"}, "render"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := call(t)
@@ -101,6 +113,8 @@ func TestSeveralAnglesAreNumbered(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Equal(t, tt.want, out["images"])
+			_, err = c.Workspace.Stat(tt.dump + ".model.json")
+			require.NoError(t, err)
 			for _, name := range tt.want {
 				_, err := c.Workspace.Stat(name.(string))
 				require.NoError(t, err)
@@ -216,7 +230,6 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 		"config.samples was not used; it counts a path tracer's samples (renderer: cycles), and three and raster have a number of their own",
 		"the materials that part.obj names are not drawn; convert it to GLB first (AssetConverter)",
 		warnings[4],
-		"the viewer's light was not used; raster has its own",
 	}, warnings)
 }
 

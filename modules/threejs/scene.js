@@ -1,7 +1,8 @@
 // What draws a GLB in a browser: the page of modules/chromium and the viewer that GlbHtmlEmbed writes share it.
 import {
-  ACESFilmicToneMapping, AgXToneMapping, AmbientLight, Color, DirectionalLight, LinearToneMapping, LoadingManager, Matrix4,
-  NeutralToneMapping, NoToneMapping, PerspectiveCamera, PMREMGenerator, ReinhardToneMapping, Scene, Texture, Vector3, WebGLRenderer,
+  ACESFilmicToneMapping, AgXToneMapping, AmbientLight, Color, CompressedCubeTexture, DirectionalLight, HalfFloatType, LinearFilter,
+  LinearMipmapLinearFilter, LinearSRGBColorSpace, LinearToneMapping, LoadingManager, Matrix4, NeutralToneMapping, NoToneMapping,
+  PerspectiveCamera, PMREMGenerator, ReinhardToneMapping, RGBAFormat, Scene, Texture, Vector3, WebGLRenderer,
 } from 'three';
 import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
 import { RoomEnvironment } from 'three/addons/environments/RoomEnvironment.js';
@@ -51,11 +52,29 @@ async function load(renderer, bytes, decoders) {
   }
 }
 
-// room is what a model mirrors and is lit by.
-function room(renderer) {
-  const maker = new PMREMGenerator(renderer);
-  const { texture } = maker.fromScene(new RoomEnvironment(), 0.04);
-  maker.dispose();
+const blur = 0.04, sides = [256, 128, 64, 32, 16, 8]; // of the room: radians, and texels of its levels, the roughest last
+
+// room is what a model mirrors and is lit by. Software takes more than a second to make it: bytes, where given, are one that was
+// made before (threejs.Room), RGBA halves of the levels of the six faces.
+function room(renderer, bytes) {
+  if (!bytes) {
+    const maker = new PMREMGenerator(renderer);
+    const { texture } = maker.fromScene(new RoomEnvironment(), blur);
+    maker.dispose();
+    return texture;
+  }
+  const halves = new Uint16Array(bytes);
+  let at = 0;
+  const faces = [0, 1, 2, 3, 4, 5].map(() => ({
+    width: sides[0], height: sides[0], format: RGBAFormat,
+    mipmaps: sides.map((side) => ({ width: side, height: side, data: halves.subarray(at, at += 4 * side * side) })),
+  }));
+  const texture = new CompressedCubeTexture(faces, RGBAFormat, HalfFloatType);
+  texture.magFilter = LinearFilter;
+  texture.minFilter = LinearMipmapLinearFilter;
+  texture.colorSpace = LinearSRGBColorSpace;
+  texture.isPMREMTexture = texture.isRenderTargetTexture = true; // it is as one that was made here
+  texture.needsUpdate = true;
   return texture;
 }
 
@@ -172,11 +191,27 @@ function light(scene, cam, azimuth) {
 
 // Painter is the page of modules/chromium: one model, pictures of any size, tile by tile.
 class Painter {
-  constructor() {
+  constructor(bytes) {
     this.renderer = new WebGLRenderer({ antialias: true, alpha: true, powerPreference: 'high-performance' });
     this.renderer.setPixelRatio(1);
     this.gl = this.renderer.getContext();
-    this.room = room(this.renderer);
+    this.room = room(this.renderer, bytes);
+  }
+
+  // bake is the room that was made here, as bytes are that room takes.
+  bake() {
+    const { gl } = this, { __webglTexture: from } = this.renderer.properties.get(this.room);
+    const all = [];
+    gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+    for (let face = 0; face < 6; face++) {
+      sides.forEach((side, level) => {
+        gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_CUBE_MAP_POSITIVE_X + face, from, level);
+        const halves = new Uint16Array(4 * side * side);
+        gl.readPixels(0, 0, side, side, gl.RGBA, gl.HALF_FLOAT, halves);
+        all.push(new Uint8Array(halves.buffer));
+      });
+    }
+    return all.map((bytes) => bytes.toBase64());
   }
 
   // open reads a model, of which tiles of this size will be drawn.

@@ -18,6 +18,9 @@ var files embed.FS
 // Script is a classic script that defines Millrace.Painter and Millrace.view; scene.js says what they do. Don't change it.
 var Script = sync.OnceValue(func() []byte { return unpack("scene.min.js") })
 
+// Room is the light around a model, as scene.js takes it: made by three.js, with eight bits of each half's fraction kept.
+var Room = sync.OnceValue(func() []byte { return undelta(unpack(roomFile)) })
+
 // A File is what a decoder is made of; Name is what the script knows it by.
 type File struct {
 	Name string

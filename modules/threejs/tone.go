@@ -34,14 +34,20 @@ func (l *Look) Film() Film {
 	return f
 }
 
+// Tone maps light of any strength to linear 0 to 1.
+func (f Film) Tone(r, g, b float64) (float64, float64, float64) {
+	c := f.curve(rgb{r, g, b}.times(f.exposure)).each(func(x float64) float64 { return min(max(x, 0), 1) })
+	return c[0], c[1], c[2]
+}
+
 // Develop makes a pixel of linear light, whose colours are multiplied by alpha.
 func (f Film) Develop(r, g, b, alpha float64) color.RGBA {
 	if !(alpha > 0) {
 		return color.RGBA{}
 	}
 	alpha = min(alpha, 1)
-	c := f.curve(rgb{r, g, b}.times(f.exposure / alpha))
-	c = c.each(func(x float64) float64 { return math.Round(255 * alpha * display(min(max(x, 0), 1))) })
+	r, g, b = f.Tone(r/alpha, g/alpha, b/alpha)
+	c := rgb{r, g, b}.each(func(x float64) float64 { return math.Round(255 * alpha * display(x)) })
 	return color.RGBA{uint8(c[0]), uint8(c[1]), uint8(c[2]), uint8(math.Round(255 * alpha))}
 }
 

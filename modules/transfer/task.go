@@ -1,9 +1,12 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/cloud"
@@ -53,7 +56,28 @@ func (t Task) Run(ctx context.Context, c *modules.Call, planned *Transfer) (out 
 	if err != nil {
 		return Output{}, t.remedy(err)
 	}
+	if planned.planned.lone {
+		done.URL = t.address(c.Clouds, planned.planned.items[0].key)
+	}
 	return Output{Result: done, Region: t.Region, AccessKeyID: t.AccessKeyID, Stats: measured()}, nil
+}
+
+// address is an object's, its bucket in the path: what every server of the kind takes.
+func (t Task) address(operators cloud.Access, key string) string {
+	endpoint := t.Endpoint
+	switch t.Service {
+	case cloud.ServiceAWS:
+		endpoint = cmp.Or(endpoint, operators.S3Endpoint, "https://s3."+cmp.Or(t.Region, operators.Region, "us-east-1")+".amazonaws.com")
+	case cloud.ServiceCOS:
+		endpoint = cmp.Or(endpoint, operators.COSEndpoint)
+	case cloud.ServiceGCS:
+		endpoint = cmp.Or(endpoint, operators.GCSEndpoint, "https://storage.googleapis.com")
+	}
+	parts := strings.Split(key, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	return strings.TrimSuffix(endpoint, "/") + "/" + url.PathEscape(t.Bucket) + "/" + strings.Join(parts, "/")
 }
 
 func (t Task) open(ctx context.Context, c *modules.Call) (*Transfer, error) {

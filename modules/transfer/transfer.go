@@ -68,6 +68,7 @@ type Result struct {
 	Bucket  string   `json:"bucket" doc:"Name of the bucket."`
 	Src     string   `json:"src" doc:"What it moved."`
 	Dest    string   `json:"dest" doc:"Where to: of one object or file its new file or key, of several what they went below."`
+	URL     string   `json:"url" doc:"Address of the object, where one was named: ENDPOINT/BUCKET/KEY. It opens for whom the bucket lets in."`
 	Size    string   `json:"size" default:"0" doc:"Bytes that were moved in all, as text."`
 	Files   []File   `json:"files" doc:"What was moved, sorted by key."`
 	Skipped []string `json:"skipped" doc:"Symbolic links and special files of a folder, which are not uploaded."`

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	_ "embed" // the script
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -39,6 +41,9 @@ func byOpenUSD(ctx context.Context, c *modules.Call, s source, arkit bool) (repo
 	quiet.Stdout = io.Discard // the report, which says as much
 	var said limited
 	stats, err := quiet.RunTool(ctx, modules.ToolRun{Tool: tool.OpenUSD(), Args: []string{"-I", "-c", script, name, s.root, mode}, Stdout: &said})
+	if ended, ok := errors.AsType[*proc.EndedError](err); ok && ended.Crashed { // as it will the next time
+		return report{}, stats, fault.As(fault.Permanent, err)
+	}
 	if err != nil {
 		return report{}, stats, err
 	}

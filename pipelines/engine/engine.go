@@ -201,7 +201,7 @@ func newRunner(cfg Config, in Input, run *Run) *runner {
 		in.Host = bare{}
 	}
 	in.Call.Secret = in.Redact.Add
-	in.Call.Env = withDevices(in.Call.Env, nil)
+	in.Call.Env = gpu.Environ(in.Call.Env, nil)
 	if state, ok := in.State.Get("state"); ok {
 		in.Redact.AddNamed(state)
 	}

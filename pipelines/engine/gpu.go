@@ -262,16 +262,6 @@ func deviceName(all []gpu.Device) string {
 	return strings.Join(parts, ", ")
 }
 
-// withDevices is an environment in which programs see these GPUs and no other: none where there are none.
-func withDevices(env []string, all []gpu.Device) []string {
-	own := gpu.Environ(all)
-	named := func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(o, name+"=") })
-	}
-	return append(slices.DeleteFunc(slices.Clone(env), named), own...)
-}
-
 // lossWait is how long the word of a GPU's failure may take to get here after the program that used it has failed.
 const lossWait = time.Second
 

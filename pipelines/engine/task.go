@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
+	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/render"
 )
@@ -170,7 +171,7 @@ func (s *taskScope) try(ctx context.Context) (map[string]any, error) {
 	}
 	c := s.in.Call
 	c.Log, c.State, c.Moved, c.Progress, c.Facts = s.logger(), s, s.moved, s.progress(ctx), s.facts
-	c.GPU, c.Devices, c.Env = s.need(s.task, s.label(), m).GPU, h.Devices, withDevices(c.Env, h.Devices)
+	c.GPU, c.Devices, c.Env = s.need(s.task, s.label(), m).GPU, h.Devices, gpu.Environ(c.Env, h.Devices)
 	stdout, stderr := s.stream(ctx, TaskStdout), s.stream(ctx, TaskStderr)
 	c.Stdout, c.Stderr = stdout, stderr
 	out, err := s.admitted(ctx, m, &c, props)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,7 @@ type child struct {
 	started  int           // proc.LastStarted when it was last looked at, and had no descendants
 	looked   time.Time     // when that was
 	left     bool          // its last job may have left processes behind
+	warmed   bool          // it was told that it is idle, and may have processes that no job started
 	dying    bool          // it was killed after its last job, and may not be gone yet
 	reaping  sync.Mutex    // held while the process is reaped or killed: its pid must not be a stranger's by then
 	exited   chan struct{} // closed when the process was waited for
@@ -51,7 +53,7 @@ type child struct {
 
 func startChild(cfg Config, dir Dir, devices []string) (*child, error) {
 	cmd := exec.Command(cfg.Argv[0], cfg.Argv[1:]...)
-	cmd.Env = append(cfg.Env[:len(cfg.Env):len(cfg.Env)], "HOME="+dir.Home(), "TMPDIR="+dir.Temp(), StartEnv)
+	cmd.Env = append(append(slices.Clone(cfg.Env), dir.Environ()...), StartEnv)
 	cmd.Dir = dir.Workspace()
 	cmd.SysProcAttr = childAttr()
 	cmd.WaitDelay = time.Second
@@ -148,7 +150,7 @@ func (c *child) work(ctx context.Context, share *Share, req *Request, rep engine
 	defer counter.close(c.cfg.Grace, c.kill)
 
 	c.began = false
-	if c.jobs == 0 { // until now nothing of a job's was in it
+	if c.jobs == 0 && !c.warmed { // until now nothing of a job's was in it
 		c.started, c.looked = proc.LastStarted(), time.Now()
 	}
 	partial := startRun(req)
@@ -212,6 +214,15 @@ func (c *child) rest(run *engine.Run, wait bool) {
 	if wait {
 		<-c.exited
 	}
+}
+
+// idle tells the child that it waits for a job, which nobody else must be about to hand to it.
+func (c *child) idle() {
+	if c.cfg.Setup.Warm == nil {
+		return
+	}
+	c.warmed, c.started = true, 0       // what it starts is to be looked for
+	_ = c.to.write(toChild{Idle: true}) // a child that is gone is seen when it is taken
 }
 
 // obituary says why the child died; err is what its events ended with.

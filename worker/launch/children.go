@@ -33,7 +33,8 @@ func (p *Pool) take(ctx context.Context, req *Request) (*child, error) {
 	}
 	devices := p.devices(req)
 	if c != nil && (c.gone() || (c.key != "" && c.key != key) || !slices.Equal(c.devices, devices)) {
-		p.retire(c)
+		other := c
+		p.wg.Go(func() { p.retire(other) }) // an exit takes a moment, and the job need not wait for it
 		c = nil
 	}
 	if c == nil {
@@ -130,6 +131,9 @@ func (p *Pool) giveBack(c *child) {
 			again = false
 		}
 	}
+	if again {
+		c.idle()
+	}
 	p.mu.Lock()
 	p.busy--
 	again = again && !p.closed
@@ -183,6 +187,7 @@ func (p *Pool) arrive(c *child) bool {
 	case c != nil && p.closed:
 		return false
 	case c != nil:
+		c.idle()
 		p.idle = append(p.idle, c)
 	}
 	return true

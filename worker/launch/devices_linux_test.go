@@ -89,7 +89,7 @@ func runHolding(ctx context.Context, req *launch.Request, program string, run *e
 	l := &proc.Local{Scoped: true}
 	exit, err := l.Run(ctx, proc.Cmd{
 		Path: program, Stdout: &said, Stderr: &said,
-		Env: append(gpu.Environ(g.Devices), "PATH="+os.Getenv("PATH"), "LD_LIBRARY_PATH="+os.Getenv("LD_LIBRARY_PATH")),
+		Env: gpu.Environ([]string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}, g.Devices),
 	})
 	run.Result["leased"], run.Result["said"], run.Result["exit"] = g.Devices[0].UUID, strings.TrimSpace(said.String()), exit.Code
 	return err

@@ -19,6 +19,9 @@ func (d Dir) Workspace() string { return cmp.Or(d.Work, d.Path+"/workspace") }
 func (d Dir) Temp() string      { return d.Path + "/tmp" }
 func (d Dir) Home() string      { return d.Path + "/home" }
 
+// Environ are the variables by which programs find their folders.
+func (d Dir) Environ() []string { return []string{"HOME=" + d.Home(), "TMPDIR=" + d.Temp()} }
+
 // MakeDir makes a fresh folder below root with the places that a job has; work is the workspace when it is another
 // folder. Remove Dir.Path after use.
 func MakeDir(root, work string) (Dir, error) {

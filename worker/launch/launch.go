@@ -55,6 +55,14 @@ type Launcher interface {
 // A Runner does a request's work in the folder dir, in this process.
 type Runner func(ctx context.Context, dir Dir, req *Request, rep engine.Reporter) *engine.Run
 
+// A Service is what a child does.
+type Service struct {
+	Run Runner
+	// Idle is called, and must return at once, when the child waits for a request that may take its time; there is none then. What
+	// it starts must be gone when the next one is over. nil does nothing.
+	Idle func()
+}
+
 // A Setup is what a child is told before it confines itself and looks at a job.
 type Setup struct {
 	Dir     Dir               `json:"dir"`
@@ -65,6 +73,7 @@ type Setup struct {
 	Env     map[string]string `json:"env,omitzero"`     // what templates may read
 	Policy  Policy            `json:"policy"`
 	Tools   Tools             `json:"tools,omitzero"`
+	Warm    []string          `json:"warm,omitzero"` // programs that it starts while it waits for a job; nil: it is not told to
 }
 
 // Tools are what a child is told of the machine's external programs.
@@ -103,6 +112,7 @@ type toChild struct {
 	Request *Request     `json:"request,omitzero"`
 	Stop    *engine.Stop `json:"stop,omitzero"`
 	Answer  *answer      `json:"answer,omitzero"`
+	Idle    bool         `json:"idle,omitzero"` // no request is there that it would run
 }
 
 // A fromChild is one line of a child's events; one field is set.

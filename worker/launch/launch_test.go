@@ -36,9 +36,9 @@ func TestMain(m *testing.M) {
 	case "map":
 		mapFile(os.Args[1])
 	}
-	err := launch.Serve(os.Stdin, os.Stdout, func(s launch.Setup) (launch.Runner, string, error) {
+	err := launch.Serve(os.Stdin, os.Stdout, func(s launch.Setup) (launch.Service, string, error) {
 		word, err := launch.Confine(s)
-		return behave, word, err
+		return launch.Service{Run: behave}, word, err
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -16,14 +16,14 @@ var ErrAbandoned = errors.New("the worker is gone")
 
 // Serve is a child's life: it hears its setup, prepares itself by it, then runs one request after the other until
 // its stdin ends. prepare confines the process and returns what runs requests and a word on the confinement.
-func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Runner, string, error)) error {
+func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Service, string, error)) error {
 	start := time.Now()
 	lines, events := newLineReader(in, maxRequest), &lineWriter{w: out}
 	var first toChild
 	if err := lines.next(&first); err != nil || first.Setup == nil {
 		return fmt.Errorf("read setup: %w", errors.Join(err, errOutOfTurn))
 	}
-	run, confined, err := prepare(*first.Setup)
+	service, confined, err := prepare(*first.Setup)
 	if err != nil {
 		return fmt.Errorf("prepare child: %w", err)
 	}
@@ -31,7 +31,7 @@ func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Runner, string, err
 		return err
 	}
 	s := &server{
-		dir: first.Setup.Dir, run: run, events: events, done: make(chan error, 1),
+		dir: first.Setup.Dir, service: service, events: events, done: make(chan error, 1),
 		link: &link{events: events, waiting: map[int]chan answer{}},
 	}
 	return s.loop(lines)
@@ -40,12 +40,12 @@ func Serve(in io.Reader, out io.Writer, prepare func(Setup) (Runner, string, err
 var errOutOfTurn = errors.New("not what was expected now")
 
 type server struct {
-	dir    Dir
-	run    Runner
-	events *lineWriter
-	link   *link
-	stop   context.CancelCauseFunc // of the request under way; nil when idle
-	done   chan error              // one value a request: what writing its end gave
+	dir     Dir
+	service Service
+	events  *lineWriter
+	link    *link
+	stop    context.CancelCauseFunc // of the request under way; nil when idle
+	done    chan error              // one value a request: what writing its end gave
 }
 
 func (s *server) loop(lines *lineReader) error {
@@ -72,13 +72,18 @@ func (s *server) loop(lines *lineReader) error {
 				return nil
 			case !ok:
 				return readErr
-			case m.Request != nil:
+			case m.Request != nil || m.Idle:
 				if s.stop != nil { // the worker has read the last run's end; we have not yet heard that it was written
 					if err := <-s.done; err != nil {
 						return err
 					}
+					s.stop = nil
 				}
-				s.start(m.Request)
+				if m.Request != nil {
+					s.start(m.Request)
+				} else if s.service.Idle != nil {
+					s.service.Idle()
+				}
 			case m.Stop != nil && s.stop != nil:
 				s.stop(m.Stop)
 			case m.Stop != nil: // it came too late: the run is over
@@ -107,6 +112,6 @@ func (s *server) start(req *Request) {
 	req.Host, req.Keys = s.link, s.link.Keys
 	go func() {
 		defer cancel(nil)
-		s.done <- s.events.write(fromChild{Done: s.run(ctx, s.dir, req, rep)})
+		s.done <- s.events.write(fromChild{Done: s.service.Run(ctx, s.dir, req, rep)})
 	}()
 }

@@ -30,11 +30,30 @@ type Mesh struct {
 	Places [][3][2]float32
 }
 
-// A Paint is how a surface looks.
+// A Paint is how a surface looks, as the materials of glTF say it.
 type Paint struct {
 	Color   Vec          // linear; the picture is multiplied by it
-	Picture *image.NRGBA // nil is none
+	Picture *image.NRGBA // nil is none, as below
+
+	Metal, Rough float32      // 0 to 1
+	Surface      *image.NRGBA // multiplies Rough by its green and Metal by its blue
+	Glow         Vec          // light of its own, linear
+	GlowPicture  *image.NRGBA // is multiplied by it
+	Flat         bool         // it looks the same in any light
+
+	Alpha  AlphaMode
+	Solid  float32 // 0 to 1: is multiplied by the picture's alpha
+	Cutoff float32 // of Mask
 }
+
+// An AlphaMode says what a paint's alpha does.
+type AlphaMode uint8
+
+const (
+	Opaque AlphaMode = iota // nothing
+	Mask                    // less than the cutoff is a hole
+	Blend                   // lets through what is behind
+)
 
 // finite reports whether v has neither NaN nor an infinity in it.
 func (v Vec) finite() bool {
