@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,9 +49,10 @@ type result struct {
 
 // A place is a folder that the program is called in, with nothing of the test's environment but PATH.
 type place struct {
-	t   *testing.T
-	dir string
-	env []string
+	t     *testing.T
+	dir   string
+	env   []string
+	limit time.Duration // of one call; 0 is half a minute
 }
 
 func newPlace(t *testing.T) *place {
@@ -65,7 +67,7 @@ func (p *place) write(name, text string) string {
 	return name
 }
 
-// millrace calls the program; it must end within half a minute.
+// millrace calls the program; it must end within the limit.
 func (p *place) millrace(args ...string) result { return p.millraceReading("", args...) }
 
 // millraceReading calls the program with something on stdin.
@@ -77,7 +79,7 @@ func (p *place) millraceReading(stdin string, args ...string) result {
 // start calls the program and returns what waits for its end.
 func (p *place) start(stdin string, args ...string) (wait func() result) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), cmp.Or(p.limit, 30*time.Second))
 	cmd := exec.CommandContext(ctx, binary, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.dir, strings.NewReader(stdin), &stdout, &stderr

@@ -2,6 +2,7 @@ package assetconverter_test
 
 import (
 	"crypto/rand"
+	"flag"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,10 +22,13 @@ import (
 // models is where Debian's assimp-testmodels lie.
 const models = "/usr/share/assimp/models"
 
+var update = flag.Bool("update", false, "rewrite docs/conversions.md")
+
 // warm is the Blender of all tests.
 var warm = sync.OnceValue(blender.NewWarm)
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code := m.Run()
 	warm().Close()
 	os.Exit(code)
@@ -76,6 +80,8 @@ func TestEveryFormatBecomesEveryOther(t *testing.T) {
 	formats := []string{"stl", "ply", "obj", "dae", "3ds", "fbx", "glb", "usdz"}
 	slots := make(chan struct{}, 2)
 	var wg sync.WaitGroup
+	var mu sync.Mutex
+	by := map[string]string{} // what converts one into the other; guarded by mu
 	for _, from := range formats {
 		for _, to := range formats {
 			wg.Go(func() {
@@ -92,11 +98,45 @@ func TestEveryFormatBecomesEveryOther(t *testing.T) {
 					t.Errorf("%s to %s: %v; and not %q", from, to, err, why)
 				case err == nil:
 					t.Logf("%s to %s: %v %v triangles %v", from, to, out["converter"], out["triangles"], out["warnings"])
+					mu.Lock()
+					defer mu.Unlock()
+					by[from+" "+to] = out["converter"].(string)
 				}
 			})
 		}
 	}
 	wg.Wait()
+	requirePage(t, formats, by, known)
+}
+
+// requirePage holds the table of docs/conversions.md against what was seen; -update writes it.
+func requirePage(t *testing.T, formats []string, by, known map[string]string) {
+	t.Helper()
+	var table strings.Builder
+	table.WriteString("| from \\ to | " + strings.Join(formats, " | ") + " |\n|" + strings.Repeat(" --- |", len(formats)+1) + "\n")
+	for _, from := range formats {
+		table.WriteString("| **" + from + "** |")
+		for _, to := range formats {
+			cell := by[from+" "+to]
+			if why := known[from+" "+to]; why != "" {
+				cell = "no: " + why
+			}
+			table.WriteString(" " + cell + " |")
+		}
+		table.WriteByte('\n')
+	}
+	const page, begin = "../../docs/conversions.md", "<!-- by the test of modules/assetconverter; go test -update writes it -->\n"
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(text), begin)
+	require.True(t, ok)
+	_, tail, _ := strings.Cut(rest, "\n\n")
+	want := head + begin + table.String() + "\n" + tail
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(text), "docs/conversions.md is not what was seen: go test ./modules/assetconverter -run EveryFormat -update")
 }
 
 func TestRandomBytesAreRefusedUnderEveryExtension(t *testing.T) {

@@ -2,6 +2,7 @@ package assetconverter_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/assetconverter"
 	"github.com/millrace/millrace/modules/glb"
+	"github.com/millrace/millrace/modules/gltfcheck"
 	"github.com/millrace/millrace/modules/usdchecker"
 )
 
@@ -115,4 +118,36 @@ func TestAssimpReadsTheDAEThatBlenderCannot(t *testing.T) {
 		require.Contains(t, out["warnings"].([]any)[0], "Blender could not read it, and assimp did")
 	}
 	convert(t, c, map[string]any{"src": put(t, c, "Collada/cube_tristrips.dae"), "dest": "out.usdz"})
+}
+
+// All FBX of the test models but the one that is none. Some name pictures that nobody has, by the paths of another machine.
+func TestEveryFBXOfTheTestModelsBecomesAValidGLB(t *testing.T) {
+	c := real(t)
+	validator := gltfcheck.Validator{Tools: c.Tools, Exec: c.Exec, Env: c.Env}
+	seen := 0
+	require.NoError(t, filepath.WalkDir(filepath.Join(models, "FBX"), func(file string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if d.IsDir() || !strings.EqualFold(filepath.Ext(file), ".fbx") || d.Name() == "transparentTest.fbx" {
+			return nil
+		}
+		seen++
+		name, err := filepath.Rel(models, file)
+		require.NoError(t, err)
+		props := map[string]any{"src": put(t, c, name), "dest": "out.glb"}
+		out, err := assetconverter.Module.Run(t.Context(), c, props)
+		if err != nil {
+			require.Contains(t, []string{"spider.fbx", "maxPbrMaterial_metalRough.fbx", "maxPbrMaterial_specGloss.fbx", "box_orphant_embedded_texture.fbx"}, d.Name(), "%v", err)
+			require.Regexp(t, `texture ['"].+['"] is not there`, err.Error(), "by its name")
+			props["config"] = map[string]any{"allow_missing_textures": true}
+			out = convert(t, c, props)
+		}
+		require.Positive(t, out["triangles"], name)
+		report, err := validator.Check(t.Context(), gltfcheck.File{Path: filepath.Join(c.Workspace.Real(), "out.glb")}, gltfcheck.Options{})
+		require.NoError(t, err)
+		require.Zero(t, report.Issues.Errors, "%s: %v", name, report.Issues.Messages)
+		require.EqualValues(t, out["triangles"], read(t, c, "out.glb").Triangles)
+		require.NoError(t, c.Workspace.Remove("out.glb"))
+		return nil
+	}))
+	require.Equal(t, 18, seen)
 }

@@ -32,7 +32,7 @@ func (s Scene) Differs(read Scene, lacks ...string) error {
 	}
 	allowed := 1e-3*math.Sqrt(diagonal) + 1e-9
 	for i := range read.Min {
-		if math.Abs(s.Min[i]-read.Min[i]) > allowed || math.Abs(s.Max[i]-read.Max[i]) > allowed {
+		if !(math.Abs(s.Min[i]-read.Min[i]) <= allowed && math.Abs(s.Max[i]-read.Max[i]) <= allowed) { // what is no number is not within
 			return refuse("what was read lies between %.4g and %.4g, and what was written between %.4g and %.4g", read.Min, read.Max, s.Min, s.Max)
 		}
 	}

@@ -15,12 +15,15 @@ const (
 	maxNamed = 100      // textures that are named
 )
 
-// said is what FBX2glTF tells of textures, a line at a time.
+// said is what FBX2glTF tells of textures, and of what it read, a line at a time.
 type said struct {
 	held    []byte
 	found   map[string]bool // files that it took
 	missing []string        // sentences
+	read    counts
 }
+
+func newSaid() said { return said{read: counts{triangles: -1, textures: -1, animations: -1}} }
 
 func (s *said) Write(p []byte) (int, error) {
 	s.held = append(s.held, p...)
@@ -40,6 +43,7 @@ func (s *said) Write(p []byte) (int, error) {
 // line takes in one: "Found texture 'Map #7' at: /home/workspace/a.fbm/x.png". What stands in the name is the file's own choice,
 // a line's end or another "' at: " too: whatever stands behind the last of them is a path.
 func (s *said) line(text string) {
+	s.read.count(text)
 	if i := strings.LastIndex(text, "' at: "); i >= 0 {
 		if s.found == nil {
 			s.found = map[string]bool{}

@@ -37,7 +37,7 @@ func newWork(c *modules.Call, j Job, textures []string) (*work, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	w := &work{dir: dir, src: real, text: j.isText()}
+	w := &work{dir: dir, src: real, text: j.isText(), said: newSaid()}
 	gathered, err := gather(c, j.Src, dir, textures)
 	err = errors.Join(err, os.Mkdir(filepath.Join(dir, "unpacked"), 0o700))
 	if gathered != "" {
@@ -85,7 +85,7 @@ type Product struct {
 	Warnings []string
 }
 
-// open opens what was made, as its reader will, and takes away what FBX2glTF gets wrong; skins are those that it touched.
+// open opens what was made, as its reader will, holds it against what FBX2glTF read, and takes away what FBX2glTF gets wrong; skins are those that it touched.
 func (w *work) open() (doc *glb.Document, skins []int, err error) {
 	doc, err = w.read()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,6 +96,9 @@ func (w *work) open() (doc *glb.Document, skins []int, err error) {
 	}
 	if doc.Count().Triangles == 0 {
 		return nil, nil, fault.As(fault.Permanent, errors.New("it draws no triangle: is there a mesh in it?"))
+	}
+	if err := w.said.read.differs(doc, len(w.said.missing)); err != nil {
+		return nil, nil, err
 	}
 	return doc, mend(doc), nil
 }

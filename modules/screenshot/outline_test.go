@@ -50,7 +50,7 @@ func TestAllRenderersShowTheSameOutline(t *testing.T) {
 				if renderer == "cycles" {
 					config["samples"] = 4
 					if *sheet {
-						config["samples"] = 32
+						config["samples"] = 24
 					}
 				}
 				out, err := screenshot.Module.Run(t.Context(), c, map[string]any{

@@ -142,6 +142,9 @@ func (pl *plan) option(flag, value string) {
 	case "-h", "--height":
 		pl.Height = pl.pixels(flag, value)
 	case "--background":
+		if value == "" || value == "null" { // how a producer's gateway says that it has none to give
+			return
+		}
 		c, ok := threejs.ParseColor(value)
 		if !ok {
 			pl.refuse("args", "option --background is %q; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa", value)

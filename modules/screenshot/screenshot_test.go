@@ -89,6 +89,20 @@ func TestArgsAreReadAsOnACommandLine(t *testing.T) {
 	}, out["warnings"])
 }
 
+// A producer's gateway writes null, and two quotes, where it has no background to give.
+func TestABackgroundThatIsNoneIsNotGiven(t *testing.T) {
+	for _, none := range []string{"null", `""`} {
+		c := call(t)
+		_, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+			"src": "part.obj", "dest": "a.png", "viewerConfig": `{"background": "#102030"}`,
+			"args": []any{"-w 8", "-h 8", "--renderer raster", "--background", none},
+		})
+		require.NoError(t, err)
+		r, g, b, a := decode(t, c, "a.png", png.Decode).At(0, 0).RGBA()
+		require.Equal(t, []uint32{0x10, 0x20, 0x30, 0xff}, []uint32{r >> 8, g >> 8, b >> 8, a >> 8}, "the viewer's stands")
+	}
+}
+
 func TestSeveralAnglesAreNumbered(t *testing.T) {
 	for _, tt := range []struct {
 		name, dest string

@@ -21,8 +21,8 @@ const echo = `while read -r line; do
   echo "$$ $line"
 done`
 
-// program returns what starts one, in a folder below dir.
-func program(dir string) func(context.Context) (warm.Talker, error) {
+// echoing returns what starts one, in a folder below dir.
+func echoing(dir string) func(context.Context) (warm.Talker, error) {
 	return func(context.Context) (warm.Talker, error) {
 		own, err := os.MkdirTemp(dir, "own-")
 		return warm.Talker{
@@ -45,7 +45,7 @@ func says(line string, got *string) warm.Request {
 
 func exchange(ctx context.Context, k *warm.Place[*warm.Talk], dir string, r warm.Request) error {
 	start := func(ctx context.Context) (*warm.Talk, error) {
-		p, err := program(dir)(ctx)
+		p, err := echoing(dir)(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -121,14 +121,14 @@ func TestOneThatHangsEndsWithItsTask(t *testing.T) {
 func TestOnceLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p, err := program(dir)(t.Context())
+	p, err := echoing(dir)(t.Context())
 	require.NoError(t, err)
 	var got string
 	stats, err := p.Once(t.Context(), says("a", &got))
 	require.NoError(t, err)
 	require.Contains(t, got, "a")
 	require.Positive(t, stats.Elapsed)
-	p, err = program(dir)(t.Context())
+	p, err = echoing(dir)(t.Context())
 	require.NoError(t, err)
 	refused := warm.Request{Line: func(string) ([]byte, error) { return nil, errors.New("no room") }}
 	_, err = p.Once(t.Context(), refused)
