@@ -34,8 +34,6 @@ type effect struct {
 	off, with any
 }
 
-func triangles(_ *testing.T, r result) any { return r.after.Triangles }
-
 func textures(_ *testing.T, r result) any { return fmt.Sprint(r.out["textures"]) }
 
 func center(_ *testing.T, r result) any { return fmt.Sprintf("%.3f", r.after.Bounds.Center()) }
