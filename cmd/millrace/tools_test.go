@@ -128,7 +128,7 @@ func TestAWorkerSaysWhatIsMissing(t *testing.T) {
 	r := p.millrace("work", "--exit-when-idle", "1ms")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Regexp(t, `(?m)^.*tool missing.*ImageMagick.*no program magick.*$`, r.stderr)
-	require.Equal(t, 4, strings.Count(r.stderr, "tool missing"), r.stderr) // assimp, FFmpeg and FFprobe, too
+	require.Equal(t, 1, strings.Count(r.stderr, "tool missing"), r.stderr)
 }
 
 func TestAConfinedJobRunsItsTools(t *testing.T) {
