@@ -57,9 +57,13 @@ func checkPage(file string) error {
 const maxReport = 10 * time.Second
 
 func written(ctx context.Context, c report.Config, in report.Input) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, maxReport, fmt.Errorf("report: took longer than %s", maxReport))
+	ctx, cancel := timed(ctx)
 	defer cancel()
 	return c.Write(ctx, in)
+}
+
+func timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, maxReport, fmt.Errorf("report: took longer than %s", maxReport))
 }
 
 // writePage writes the report to a file that may lie anywhere: its links lead to the outputs from there.
@@ -72,7 +76,9 @@ func writePage(ctx context.Context, c report.Config, in report.Input, file strin
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	page, err := c.Page(context.WithoutCancel(ctx), in, filepath.ToSlash(base)+"/")
+	ctx, cancel := timed(context.WithoutCancel(ctx))
+	defer cancel()
+	page, err := c.Page(ctx, in, filepath.ToSlash(base)+"/")
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,9 @@ func draws(c modules.Call) func(ctx context.Context, model string) (image.Image,
 		if err := mayBeDrawn(c, model); err != nil {
 			return nil, err
 		}
-		name := ".report-" + rand.Text() + ".png"
-		defer c.Workspace.Remove(name)
+		own := ".report-" + rand.Text() // a folder: more than the picture is written
+		defer func() { err = errors.Join(err, c.Workspace.RemoveAll(own)) }()
+		name := own + "/model.png"
 		_, err = screenshot.Module.Run(ctx, &c, map[string]any{
 			"src": model, "dest": name, "renderer": "raster", "config": map[string]any{"width": int64(256), "height": int64(256)},
 		})

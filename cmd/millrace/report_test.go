@@ -44,6 +44,23 @@ func TestAReportThatFailsIsAWarning(t *testing.T) {
 	require.Contains(t, r.Warnings[0], "report.html:1: seconds.x")
 }
 
+func TestAPageDrawsModelsAndLeavesNothingElse(t *testing.T) {
+	p := newPlace(t)
+	p.write("part.stl", "solid t\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid t\n")
+	p.write("p.yaml", "tasks:\n  - {name: Convert, module: STL2OBJ, props: {src: part.stl, dest: part.obj}}\n")
+	p.succeeds("run", "p.yaml", "--report", "page.html")
+	page, err := os.ReadFile(filepath.Join(p.dir, "page.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "data:image/png;base64,")
+	entries, err := os.ReadDir(p.dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, []string{"p.yaml", "page.html", "part.obj", "part.stl"}, names)
+}
+
 func TestDocumentsThatCanNotBeReadKeepAWorkerFromStarting(t *testing.T) {
 	p := newPlace(t)
 	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "docs"), 0o755))
