@@ -62,7 +62,7 @@ type Unserved struct {
 	SkipDegenFixing               bool   `json:"skip_degen_fixing,omitzero" doc:"Not served: triangles without an area are left out."`
 	SkipDegenPolyNormalFixing     bool   `json:"skip_degen_poly_normal_fixing,omitzero" doc:"What is done anyway, but for sanitize_normals."`
 	IgnorePolygonIntersections    bool   `json:"ignore_polygon_intersections,omitzero" doc:"What is done anyway: intersections are not looked for."`
-	AllowAntiAliasedPolygons      bool   `json:"allow_anti_aliased_polygons,omitzero" doc:"What is done anyway."`
+	AllowAntiAlignedPolygons      bool   `json:"allow_anti_aligned_polygons,omitzero" doc:"What is done anyway: polygons are judged by nothing here."`
 	SkipGeometryOpsMaterial       string `json:"skip_geometry_ops_material_regex,omitzero" doc:"Not served: gltfpack knows no materials that are left as they are."`
 	SkipNormalBaking              bool   `json:"skip_normal_baking,omitzero" doc:"What is done anyway: nothing is baked."`
 	SkipAOBaking                  bool   `json:"skip_ao_baking,omitzero" doc:"What is done anyway: nothing is baked."`

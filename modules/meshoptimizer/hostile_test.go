@@ -129,7 +129,7 @@ func TestEveryKeyOfOlderPipelinesIsTaken(t *testing.T) {
 	}
 	for _, key := range strings.Fields(`tris force_poly_count c c0 c3 transform_op reset_scaling scale_size reset_center rotation
 		remove_obstructed_geometry bake_small_features detect_instances ignore_parallel_geometry skip_inner_edge_welding
-		skip_degen_fixing skip_degen_poly_normal_fixing ignore_polygon_intersections allow_anti_aliased_polygons
+		skip_degen_fixing skip_degen_poly_normal_fixing ignore_polygon_intersections allow_anti_aligned_polygons
 		skip_geometry_ops_material_regex remove_geometry_material_regex remove_animations remove_morph_animations sanitize_normals
 		dont_export_tangents dont_export_flat_normals skip_normal_baking skip_ao_baking max_tex_size target_tex_density
 		tex_opt_compression norm_opt_compression pot_textures skip_tex_opt lossless_tex_opt use_ktx max_baking_resolution
