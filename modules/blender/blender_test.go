@@ -109,9 +109,10 @@ func TestAWarmOneGoesOnAfterWhatItRefuses(t *testing.T) {
 		_, _, err := b.Convert(t.Context(), blender.Job{Src: junk, Format: format, Dest: filepath.Join(t.TempDir(), "o.glb"), Write: blender.GLB, Roots: []string{filepath.Dir(junk)}})
 		require.Equal(t, fault.Permanent, fault.Of(err), "%s: %v", format, err)
 	}
-	r, _, err := b.Convert(t.Context(), job(t, models+"/OBJ/box.obj", blender.USDZ))
+	r, used, err := b.Convert(t.Context(), job(t, models+"/OBJ/box.obj", blender.USDZ))
 	require.NoError(t, err)
 	require.Equal(t, int64(12), r.Written.Triangles, "nothing of what was before is in it")
+	require.Positive(t, used.MaxMem, "of one that is kept, too")
 }
 
 // dying is a runner whose first program ends at once.

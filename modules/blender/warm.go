@@ -37,7 +37,9 @@ func (w *Warm) ask(ctx context.Context, b Blender, line []byte) (answer []byte, 
 	var asked *process
 	err = w.place.Use(ctx, b.Env, b.start, func(p *process) (err error) {
 		asked = p
+		p.usage.Take() // what others used
 		answer, err = p.ask(ctx, line)
+		stats = p.usage.Take()
 		return err
 	})
 	if asked != nil && asked.Gone() {
@@ -54,6 +56,8 @@ type process struct {
 	answers *bufio.Reader // of stdout
 	cancel  context.CancelFunc
 	own     string // its folder
+
+	usage proc.Usage
 
 	done  chan struct{} // closed when it is gone, and the fields below are set
 	stats proc.Stats
@@ -79,6 +83,7 @@ func (b Blender) start(ctx context.Context) (*process, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, stdout, b.stderr(said)
 	ctx, cancel := context.WithCancel(ctx)
 	p := &process{stdin: stdin, stdout: out, answers: bufio.NewReader(out), cancel: cancel, own: own, done: make(chan struct{})}
+	cmd.Usage = &p.usage
 	go func() {
 		defer close(p.done)
 		exit, err := b.Exec.Run(ctx, cmd)

@@ -43,6 +43,7 @@ type process struct {
 	cancel context.CancelCauseFunc
 	pipes  *pipes
 	limits proc.Limits
+	usage  proc.Usage
 
 	done chan struct{} // closed when it is gone, and the fields below are set
 	said tail
@@ -75,7 +76,7 @@ func (c Chromium) start(ctx context.Context) (*process, error) {
 	}
 	start, args := found.Command()
 	cmd := proc.Cmd{
-		Path: start, Args: append(args, flags(own)...), Dir: own, Stderr: &p.said, Grace: grace, Limits: p.limits, Files: pipes.its[:],
+		Path: start, Args: append(args, flags(own)...), Dir: own, Stderr: &p.said, Grace: grace, Limits: p.limits, Usage: &p.usage, Files: pipes.its[:],
 		Env: append(slices.Clone(c.Env), "HOME="+own, "TMPDIR="+own, "XDG_CONFIG_HOME="+own, "XDG_CACHE_HOME="+own),
 	}
 	go func() { // ends with the process: End waits for it

@@ -37,13 +37,16 @@ func (c Chromium) Ready(ctx context.Context) error {
 	})
 }
 
-// use has work use the browser that runs, or a new one. What it used is told of one that has ended.
+// use has work use the browser that runs, or a new one, and tells what that used meanwhile.
 func (w *Warm) use(ctx context.Context, c Chromium, work func(*process) error) (stats proc.Stats, err error) {
 	began := time.Now()
 	var used *process
 	err = w.place.Use(ctx, c.Env, c.start, func(p *process) error {
 		used = p
-		return work(p)
+		p.usage.Take() // what others used
+		err := work(p)
+		stats = p.usage.Take()
+		return err
 	})
 	if used != nil && used.Gone() {
 		stats = used.exit.Stats

@@ -42,6 +42,7 @@ func TestABrowserIsKeptForTheNextModelAndNoLonger(t *testing.T) {
 		})
 		if err == nil {
 			require.Equal(t, int64(12), r.Triangles)
+			require.Positive(t, r.Stats.MaxMem, "of one that is kept, too")
 		}
 		return err
 	}

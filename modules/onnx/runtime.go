@@ -145,7 +145,6 @@ func (r Runtime) ask(ctx context.Context, ask warm.Request, keep bool) (stats pr
 		}
 		return p.Once(ctx, ask)
 	}
-	var asked *warm.Talk
 	start := func(ctx context.Context) (*warm.Talk, error) {
 		p, err := r.program(ctx)
 		if err != nil {
@@ -154,12 +153,11 @@ func (r Runtime) ask(ctx context.Context, ask warm.Request, keep bool) (stats pr
 		return p.Begin(ctx)
 	}
 	err = r.Warm.place.Use(ctx, r.Env, start, func(t *warm.Talk) error {
-		asked = t
-		return t.Exchange(ctx, ask)
+		t.Used() // by others
+		err := t.Exchange(ctx, ask)
+		stats = t.Used()
+		return err
 	})
-	if asked != nil && asked.Gone() {
-		stats = asked.Stats()
-	}
 	stats.Elapsed = time.Since(began)
 	return stats, err
 }

@@ -38,7 +38,7 @@ func (l *Local) Run(ctx context.Context, c Cmd) (Exit, error) {
 	if !ok { // no /proc: the group is all that can be found
 		t = &tree{self: os.Getpid(), root: process{pid: pid, group: pid}, seen: map[int]uint64{}}
 	}
-	m := meter{tree: t, limits: c.Limits, last: began}
+	m := meter{tree: t, limits: c.Limits, usage: c.Usage, last: began}
 	stopped, clean := watch(ctx, t, &m, cmp.Or(c.Grace, defaultGrace))
 	left := 0
 	if !clean {
@@ -115,6 +115,7 @@ var early = [...]time.Duration{time.Millisecond, 3 * time.Millisecond, 6 * time.
 type meter struct {
 	tree   *tree
 	limits Limits
+	usage  *Usage
 	over   Limit // the first that a sample went over
 	n      int   // samples taken
 	stats  Stats
@@ -129,6 +130,7 @@ func (m *meter) next() time.Duration {
 	if m.n <= len(early) { // the program alone: looking for what it started costs a millisecond
 		now, _ := readProcess(m.tree.root.pid)
 		m.stats.MaxMem = max(m.stats.MaxMem, now.rss)
+		m.usage.note(now.rss, 0)
 		return early[m.n-1]
 	}
 	var rss int64
@@ -139,12 +141,15 @@ func (m *meter) next() time.Duration {
 	ticks := m.ledger.add(members)
 	m.stats.MaxMem = max(m.stats.MaxMem, rss)
 	m.judge(members, rss, ticks)
+	seen := 0.0
 	// The kernel counts in ticks of 10 ms: over less than a period the share would be noise.
 	if now := time.Now(); now.Sub(m.last) >= samplePeriod {
 		used := time.Duration(ticks-m.ticks) * time.Second / ticksPerSecond
-		m.stats.MaxCPU = max(m.stats.MaxCPU, share(used, now.Sub(m.last)))
+		seen = share(used, now.Sub(m.last))
+		m.stats.MaxCPU = max(m.stats.MaxCPU, seen)
 		m.last, m.ticks = now, ticks
 	}
+	m.usage.note(rss, seen)
 	return samplePeriod
 }
 

@@ -24,6 +24,7 @@ type Cmd struct {
 	Files  []*os.File    // its descriptors 3, 4 and so on; they stay open here
 	Grace  time.Duration // between SIGTERM and SIGKILL once ctx ends; 0 is 5 s
 	Limits Limits
+	Usage  *Usage // told what it uses while it runs; nil is nobody
 }
 
 // Limits are what a program and all it starts may use; 0 is no limit. A program that goes over one is killed, and Exit.Over

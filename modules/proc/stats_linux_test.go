@@ -32,3 +32,15 @@ func BenchmarkRun(b *testing.B) {
 		}
 	})
 }
+
+func TestAProgramThatRunsTellsWhatItUsesMeanwhile(t *testing.T) {
+	c := self(t, "burn")
+	c.Usage = new(proc.Usage)
+	require.Zero(t, c.Usage.Take())
+	_, err := new(proc.Local).Run(t.Context(), c)
+	require.NoError(t, err)
+	used := c.Usage.Take()
+	require.GreaterOrEqual(t, used.MaxMem, int64(96<<20))
+	require.Greater(t, used.MaxCPU, 10.0)
+	require.Zero(t, c.Usage.Take().MaxCPU, "it was taken")
+}

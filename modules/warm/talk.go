@@ -49,7 +49,7 @@ func (t Talker) Once(ctx context.Context, r Request) (proc.Stats, error) {
 		}
 	}
 	p.End()
-	stats := p.Stats()
+	stats := p.Used()
 	stats.Elapsed = time.Since(began)
 	return stats, err
 }
@@ -70,6 +70,8 @@ type Talk struct {
 	stdout  *os.File
 	answers *bufio.Reader
 	cancel  context.CancelFunc
+
+	usage proc.Usage
 
 	done  chan struct{} // closed when it is gone, and the fields below are set
 	stats proc.Stats
@@ -96,6 +98,7 @@ func (t Talker) Begin(ctx context.Context) (*Talk, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Talk{Talker: t, stdin: stdin, stdout: out, answers: bufio.NewReader(out), cancel: cancel, done: make(chan struct{})}
+	cmd.Usage = &p.usage
 	go func() {
 		defer close(p.done)
 		exit, err := t.Exec.Run(ctx, cmd)
@@ -166,10 +169,12 @@ func (p *Talk) End() {
 	_ = os.RemoveAll(p.Cmd.Dir)
 }
 
-// Stats are what it used, once it is gone.
-func (p *Talk) Stats() proc.Stats {
-	<-p.done
-	return p.stats
+// Used is what it used since this was last asked; of one that is gone, in all.
+func (p *Talk) Used() proc.Stats {
+	if p.Gone() {
+		return p.stats
+	}
+	return p.usage.Take()
 }
 
 // stop ends the program, and waits for it. What it still prints meets a closed door: it would wait for a reader.
