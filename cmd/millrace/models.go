@@ -184,6 +184,9 @@ func newModelsAddCmd() *cobra.Command {
 
 // descriptionFor returns the text of the description that goes with a file of weights.
 func descriptionFor(file, name, by string) ([]byte, error) {
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("add %s: %w", file, plainPath(err))
+	}
 	beside := strings.TrimSuffix(file, onnx.WeightsExt) + onnx.DescriptionExt
 	text, err := readBounded(cmp.Or(by, beside), onnx.MaxDescription)
 	if by != "" || !errors.Is(err, fs.ErrNotExist) {

@@ -100,7 +100,8 @@ func TestWhatCantBeAModelIsNotAdded(t *testing.T) {
 		{[]string{photo}, "it is no ONNX file, or one that is cut off", 1},
 		{[]string{large, "--name", "resnet50"}, "has 600 MiB, and 512 are the most that are read", 1},
 		{[]string{p.dir, "--name", "resnet50"}, "is not a regular file", 1},
-		{[]string{"none.onnx", "--name", "resnet50"}, "none.onnx", 1},
+		{[]string{"none.onnx", "--name", "resnet50"}, "add none.onnx: no such file", 1},
+		{[]string{"none.onnx"}, "add none.onnx: no such file", 1},
 	} {
 		r := p.millrace(append([]string{"models", "add"}, tt.args...)...)
 		require.Equal(t, tt.code, r.code, r.stderr)
