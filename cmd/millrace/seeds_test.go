@@ -190,12 +190,12 @@ func TestTheCADPipelinesRunOnWhatNeedsNoCADKernel(t *testing.T) {
 				s.put("7/inputs/"+input, file(t, "STL/Spider_binary.stl"))
 			}
 			s.run(pipeline, "stagingBucket="+s.bucket, "stagingInputPrefix=7/inputs", "stagingOutputPrefix=7/outputs", "inputFilename="+input, "size=256", "tris=1000")
-			require.InDelta(t, 1000, s.glb("7/outputs/optimized.glb").Triangles, 20)
-			s.is(blender.FBX, "7/outputs/optimized.fbx")
-			s.validUSDZ("7/outputs/optimized.usdz")
-			s.validZip("7/outputs/optimized.zip", ".obj")
-			shows(t, s.object("7/outputs/optimized.png"), 256, 256)
-			require.Contains(t, string(s.object("7/outputs/optimized.html")), "Z2xURg", "the page holds the model")
+			require.InDelta(t, 1000, s.glb("7/outputs/optimized_spider.glb").Triangles, 20)
+			s.is(blender.FBX, "7/outputs/optimized_spider.fbx")
+			s.validUSDZ("7/outputs/optimized_spider.usdz")
+			s.validZip("7/outputs/optimized_spider.zip", ".obj")
+			shows(t, s.object("7/outputs/optimized_spider.png"), 256, 256)
+			require.Contains(t, string(s.object("7/outputs/optimized_spider.html")), "Z2xURg", "the page holds the model")
 		})
 	}
 }
