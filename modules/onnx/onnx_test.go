@@ -118,6 +118,7 @@ func TestWhatIsNoModelIsRefused(t *testing.T) {
 		{"a length that lies", binary.AppendUvarint([]byte{7<<3 | 2}, 1<<62), "it is no ONNX file"},
 		{"ONNX Runtime's own form", []byte("\x18\x00\x00\x00ORTM\x00\x00"), "ONNX Runtime's own form"},
 		{"subgraphs without end", model(deep), "more than 32 deep"},
+		{"operators without end", model(message(strings.Repeat("\x0a\x00", 200_001))), "more than 200000 operators"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := onnx.ReadGraph(tt.model)
