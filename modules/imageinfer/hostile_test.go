@@ -258,3 +258,22 @@ func TestAnAnswerThatIsNoneIsNotPublished(t *testing.T) {
 	require.Equal(t, int64(8<<30), r.Cmds()[0].Limits.Memory)
 	require.Equal(t, 30*time.Minute, r.Cmds()[0].Limits.CPU)
 }
+
+// torchvision's CenterCrop rounds as Python does: a half to the even number.
+func TestTheSquareIsCutOutWhereTorchvisionDoes(t *testing.T) {
+	c := real(t)
+	d, err := onnx.ParseDescription([]byte("size: 4\nrange: 255\noutput: logits"))
+	require.NoError(t, err)
+	for size, first := range map[image.Point]float32{{4, 5}: 0, {4, 6}: 10, {4, 7}: 20, {5, 4}: 0, {7, 4}: 20} {
+		m := image.NewGray(image.Rectangle{Max: size})
+		for i := range m.Pix {
+			m.Pix[i] = byte(10 * max(i%size.X*min(1, size.X-4), i/size.X*min(1, size.Y-4)))
+		}
+		var b bytes.Buffer
+		require.NoError(t, png.Encode(&b, m))
+		require.NoError(t, c.Workspace.WriteFile("m.png", b.Bytes()))
+		got, err := imageinfer.Prepare(t.Context(), c, "m.png", d)
+		require.NoError(t, err)
+		require.Equal(t, first, got[0], size)
+	}
+}
