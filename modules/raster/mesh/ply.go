@@ -9,15 +9,8 @@ import (
 	"slices"
 )
 
-// Limits of a PLY.
-const (
-	maxPLYList = 1 << 20 // items: a polygon of a million corners
-
-	// Beyond so many triangles, each must have taken so many bytes, as any has whose vertices are counted in 32 bits. It is polygons
-	// that say the same again and again that have less, and a small file of them would fill all memory.
-	freeTriangles = 1 << 22
-	leastBytes    = 4
-)
+// maxPLYList is how many items a list may have: a polygon of a million corners.
+const maxPLYList = 1 << 20
 
 // PLYInfo says what a reading met beside the mesh.
 type PLYInfo struct {
@@ -45,18 +38,6 @@ func ReadPLY(ctx context.Context, r io.Reader) (*Mesh, PLYInfo, error) {
 	info.Degenerate = p.degenerate
 	m, err := p.finish()
 	return m, info, err
-}
-
-// A counted counts what is read.
-type counted struct {
-	r io.Reader
-	n int64 // bytes
-}
-
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.n += int64(n)
-	return n, err
 }
 
 type plyReader struct {
@@ -173,10 +154,7 @@ func (p *plyReader) face(list []float64, i int64) error {
 		}
 		p.mesh.Triangles = append(p.mesh.Triangles, t)
 	}
-	if n := len(p.mesh.Triangles); n > freeTriangles && int64(n)*leastBytes > p.all.n {
-		return malformed("the PLY makes %d triangles of %d bytes up to face %d: its polygons repeat", n, p.all.n, i)
-	}
-	return nil
+	return p.all.holds(p.mesh)
 }
 
 func (p *plyReader) finish() (*Mesh, error) {
