@@ -54,7 +54,14 @@ func TestWhatLiesElsewhereIsNotTaken(t *testing.T) {
 	dae, err := os.ReadFile(filepath.Join(models, "Collada/duck.dae"))
 	require.NoError(t, err)
 	c := real(t)
+	up := "../../../../../.." + outside + "/m.mtl"
+	late := triangle + strings.Repeat("# "+strings.Repeat("x", 98)+"\n", 700) // what is an OBJ is told by its beginning
 	for _, tt := range []struct{ name, file, text, want string }{
+		{"an OBJ's materials after a vertical tab", "k.obj", "\vmtllib " + up + "\n" + triangle, "outside the workspace"},
+		{"an OBJ's materials after a byte that is no letter", "l.obj", late + "\x01mtllib\v" + up + "\n", "outside the workspace"},
+		{"an OBJ's materials after a byte that is no text", "o.obj", late + "\xffmtllib " + up + "\n", "outside the workspace"},
+		{"an OBJ's materials after a backslash", "m.obj", late + "\\mtllib " + up + "\n", "outside the workspace"},
+		{"an OBJ's materials in quotes", "n/n.obj", "mtllib \"../" + up + "\"\n" + triangle, "outside the workspace"},
 		{"an OBJ's picture", "a.obj", "mtllib a.mtl\nusemtl m\n" + triangle, "outside the workspace"},
 		{"an OBJ's materials", "b.obj", "mtllib ../../../../../.." + outside + "/m.mtl\nusemtl secret\n" + triangle, "outside the workspace"},
 		{"an OBJ's materials by their full path", "c.obj", "mtllib " + outside + "/m.mtl\nusemtl secret\n" + triangle, "must be a path that begins beside it"},
@@ -69,7 +76,7 @@ func TestWhatLiesElsewhereIsNotTaken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			write(t, c, map[string]string{tt.file: tt.text, "a.mtl": "newmtl m\nmap_Kd " + secret + "\n"})
 			for _, to := range []string{"glb", "usdz"} {
-				refuse(t, c, map[string]any{"src": tt.file, "dest": "out." + to}, tt.want)
+				refuse(t, c, map[string]any{"src": tt.file, "dest": "out." + to, "config": map[string]any{"allow_missing_textures": true}}, tt.want)
 			}
 		})
 	}
