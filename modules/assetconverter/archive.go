@@ -90,9 +90,10 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 	}
 	best, bestKey := "", [3]int{}
 	for _, f := range files {
-		base := path.Base(f.Name)
-		rank := slices.Index(order, extension(f.Name))
-		if rank < 0 || f.FileInfo().IsDir() || strings.HasPrefix(base, ".") || strings.HasPrefix(f.Name, "__MACOSX/") {
+		at := slashed(f)
+		base := path.Base(at)
+		rank := slices.Index(order, extension(at))
+		if rank < 0 || f.FileInfo().IsDir() || strings.HasPrefix(base, ".") || strings.HasPrefix(at, "__MACOSX/") {
 			continue
 		}
 		named := 0
@@ -101,9 +102,9 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 				continue
 			}
 		}
-		key := [3]int{named, rank, strings.Count(f.Name, "/")}
-		if c := slices.Compare(key[:], bestKey[:]); best == "" || cmp.Or(c, cmp.Compare(f.Name, best)) < 0 {
-			best, bestKey = f.Name, key
+		key := [3]int{named, rank, strings.Count(at, "/")}
+		if c := slices.Compare(key[:], bestKey[:]); best == "" || cmp.Or(c, cmp.Compare(at, best)) < 0 {
+			best, bestKey = at, key
 		}
 	}
 	if best == "" {
@@ -118,6 +119,9 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 	}
 	return best, nil
 }
+
+// slashed is the name of a file in an archive, which Windows may have written with backslashes.
+func slashed(f *zip.File) string { return strings.ReplaceAll(f.Name, `\`, "/") }
 
 // extract writes all files of an archive below dir. What a name or a length lies about is a permanent error.
 func extract(ctx context.Context, files []*zip.File, dir string) error {
@@ -134,7 +138,7 @@ func extract(ctx context.Context, files []*zip.File, dir string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		name := strings.ReplaceAll(f.Name, `\`, "/")
+		name := slashed(f)
 		if f.FileInfo().IsDir() || strings.HasSuffix(name, "/") {
 			continue
 		}

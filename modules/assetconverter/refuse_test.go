@@ -141,6 +141,9 @@ func TestTheAssetInAZIPIsFound(t *testing.T) {
 	require.Equal(t, "out/b.gltf", out["dest"])
 	out = convert(t, c, map[string]any{"src": "a.zip", "dest": "out/c.glb", "name": "PART"})
 	require.Equal(t, "part.stl", out["asset"])
+	write(t, c, map[string]string{"windows.zip": pack(t, `deep\chair.obj`, "mtllib chair.mtl\n"+triangle, `deep\chair.mtl`, "newmtl m\n")})
+	out = convert(t, c, map[string]any{"src": "windows.zip", "dest": "out/w.glb"})
+	require.Equal(t, "deep/chair.obj", out["asset"])
 	refuse(t, c, map[string]any{"src": "a.zip", "dest": "no.glb", "extension": []any{"fbx", "dae"}}, "no file with extension fbx or dae in the ZIP")
 }
 

@@ -55,6 +55,23 @@ func TestAGLBIsTheSameAfterUSDZ(t *testing.T) {
 	}
 }
 
+func TestAnExtensionInCapitalsIsTheSameAndNoneWillDo(t *testing.T) {
+	c := real(t)
+	src := put(t, c, "OBJ/box.obj")
+	for _, ext := range strings.Fields("GLTF DAE USDZ USD") {
+		require.Equal(t, "out/M."+ext, convert(t, c, map[string]any{"src": src, "dest": "out/M." + ext})["dest"])
+		want := strings.ToLower(ext)
+		if want == "usd" {
+			want = "usdc"
+		}
+		require.Equal(t, want, convert(t, c, map[string]any{"src": "out/M." + ext, "dest": "back.obj"})["from"])
+		require.NoError(t, c.Workspace.Rename("out/M."+ext, "out/M"))
+		back := convert(t, c, map[string]any{"src": "out/M", "dest": "back.glb"})
+		require.Equal(t, want, back["from"])
+		require.EqualValues(t, 12, back["triangles"])
+	}
+}
+
 func TestAPLYKeepsItsColoursAndNormals(t *testing.T) {
 	c := real(t)
 	convert(t, c, map[string]any{"src": put(t, c, "PLY/float-color.ply"), "dest": "colours.glb"})

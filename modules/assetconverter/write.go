@@ -123,11 +123,17 @@ func (w *work) forBlender(ctx context.Context) (src string, format blender.Forma
 		step := filepath.Join(w.dir, "step.glb")
 		return step, blender.GLB, w.toGLTF(ctx, step)
 	}
-	src = w.real
-	if strings.HasPrefix(string(format), "usd") && extension(src) != string(format) && extension(src) != "usd" {
-		// OpenUSD goes by the name. What the file refers to is not found then, which is an error by name.
-		src = filepath.Join(w.dir, "in."+string(format))
-		err = os.Symlink(w.real, src)
-	}
+	src, err = w.named()
 	return src, format, err
+}
+
+// named is the asset under a name that OpenUSD takes for its true format, for it goes by the name. What the asset refers to is not
+// found where that is a link, which is an error by name.
+func (w *work) named() (string, error) {
+	ext := filepath.Ext(w.real)
+	if !strings.HasPrefix(string(w.kind), "usd") || ext == "."+string(w.kind) || ext == ".usd" && w.kind != kind(blender.USDZ) {
+		return w.real, nil
+	}
+	link := filepath.Join(w.dir, "in."+string(w.kind))
+	return link, os.Symlink(w.real, link)
 }
