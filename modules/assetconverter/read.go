@@ -124,6 +124,9 @@ func (w *work) finish(ctx context.Context, doc *glb.Document, read *facts, dest 
 	if err := w.weigh(ctx, doc, read); err != nil {
 		return err
 	}
+	if read != nil {
+		w.warnLacks(read)
+	}
 	wrong, err := w.write(ctx, doc, dest)
 	if err != nil || wrong == "" {
 		return err

@@ -236,6 +236,27 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsRead(t *testing.T) {
 	require.Positive(t, d.Disk)
 }
 
+func TestAThingInAThingInAThingIsCounted(t *testing.T) {
+	c := real(t)
+	var points, corners strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&points, "(%d,%d,%d),", i%3, i/3, i%7)
+		fmt.Fprintf(&corners, "%d,", i)
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, "#usda 1.0\ndef Xform \"p0\" {\ndef Mesh \"m\" {\npoint3f[] points = [%s]\nint[] faceVertexCounts = [%s]\nint[] faceVertexIndices = [%s]\n}\n}\n",
+		points.String(), strings.Repeat("3,", 10_000), corners.String())
+	for level := 1; level <= 4; level++ {
+		fmt.Fprintf(&s, "def Xform \"p%d\" {\n", level)
+		for i := range 7 {
+			fmt.Fprintf(&s, "def Xform \"i%d\" (\ninstanceable = true\nreferences = </p%d>\n) {\n}\n", i, level-1)
+		}
+		s.WriteString("}\n")
+	}
+	write(t, c, map[string]string{"many.usda": s.String()})
+	refuse(t, c, map[string]any{"src": "many.usda", "dest": "out.obj"}, "it draws more than 250000 objects or 20000000 triangles")
+}
+
 func TestWhatIsStoppedPublishesNothing(t *testing.T) {
 	c := real(t)
 	src := put(t, c, "glTF2/2CylinderEngine-glTF-Binary/2CylinderEngine.glb")

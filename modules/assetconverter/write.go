@@ -100,7 +100,7 @@ func (w *work) measureSTL(ctx context.Context) (*facts, error) {
 	return made, err
 }
 
-// warnLacks names what was read and can't be written.
+// warnLacks names what was read and was not written: what does not go into the format, and what its writer leaves out.
 func (w *work) warnLacks(read *facts) {
 	for _, what := range []struct {
 		name        string
@@ -110,8 +110,12 @@ func (w *work) warnLacks(read *facts) {
 		{"textures", read.textures, w.made.textures},
 		{"animations", read.animations, w.made.animations},
 	} {
-		if what.there > 0 && what.made == 0 && slices.Contains(lacks(w.format), what.name) && (what.name != "animations" || !w.still()) {
-			w.warn(fmt.Sprintf("%d %s were left out: they do not go into %s here", what.there, what.name, strings.ToUpper(w.format)))
+		switch left := what.there - what.made; {
+		case left <= 0, what.name == "animations" && w.still():
+		case slices.Contains(lacks(w.format), what.name):
+			w.warn(fmt.Sprintf("%d %s were left out: they do not go into %s here", left, what.name, strings.ToUpper(w.format)))
+		default:
+			w.warn(fmt.Sprintf("%d of %d %s are not in what was written: it has no place for them, or several became one", left, what.there, what.name))
 		}
 	}
 }
