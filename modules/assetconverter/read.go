@@ -65,6 +65,9 @@ func (w *work) byFBX2glTF(ctx context.Context, dest string) error {
 			return err
 		}
 	}
+	if len(missing) > 0 && !w.allow() {
+		return permanent("%s", missing[0]) // Blender looks elsewhere too
+	}
 	for _, text := range append(warnings, missing...) {
 		w.warn(text)
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,7 @@ func TestAZIPThatTricksIsRefused(t *testing.T) {
 		{"a file in a file", pack(t, "a.obj", triangle, "a.obj/b", "x"), ""},
 		{"a ZIP in a ZIP", pack(t, "a.obj", pack(t, "b.obj", triangle)), "is a ZIP again"},
 		{"a bomb", string(lie), ""},
+		{"names without end", pack(t, slices.Repeat([]string{strings.Repeat("x", 60_000), ""}, 100)...), "the names in the ZIP take more than the 4 MiB that are read"},
 		{"a torn one", pack(t, "a.obj", triangle)[:40], "is none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
