@@ -109,7 +109,7 @@ func TestWhatAProcessStartsWhileItWaitsIsItsJobsAlone(t *testing.T) {
 	require.NoError(t, process.Kill())
 	gone(t, append(all, child))
 	draw(w, "second")
-	child, _ = warmed(t, w)
+	_, _ = warmed(t, w)
 	all = proc.Descendants(w.cmd.Process.Pid)
 	require.NoError(t, w.cmd.Process.Kill())
 	gone(t, all)

@@ -157,7 +157,7 @@ func TestEveryModuleThatRunsToolsHasAProbeWithALimit(t *testing.T) {
 		}
 	}
 	heads := map[string]string{
-		"AssetConverter": "glTF\x02\x00\x00\x00", "ScreenshotGenerator": "glTF\x02\x00\x00\x00", "MeshOptimizer": "glTF\x02\x00\x00\x00", "glTF-Validator": "glTF\x02\x00\x00\x00", "GlbHtmlEmbed": "glTF\x02\x00\x00\x00",
+		"AssetConverter": "glTF\x02\x00\x00\x00", "Renderer": "glTF\x02\x00\x00\x00", "ScreenshotGenerator": "glTF\x02\x00\x00\x00", "MeshOptimizer": "glTF\x02\x00\x00\x00", "glTF-Validator": "glTF\x02\x00\x00\x00", "GlbHtmlEmbed": "glTF\x02\x00\x00\x00",
 		"FBX2glTF": "Kaydara FBX Binary  \x00\x1a\x00", "STL2OBJ": "ply\n", "usdchecker": "PXR-USDC", "FFmpeg": "\x00\x00\x00\x20ftypisom", "ImageMagick": picture(9, 9), "ImageInfer": picture(9, 9), "Unzip": "PK\x03\x04",
 	}
 	for name, r := range all {

@@ -30,6 +30,7 @@ import (
 	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/proc"
+	"github.com/millrace/millrace/modules/renderer"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/stl2obj"
 	"github.com/millrace/millrace/modules/unzip"
@@ -52,6 +53,10 @@ func readers() map[string]reader {
 	all := []reader{
 		{Module: assetconverter.Module, dest: "out.glb", extensions: "fbx obj dae abc usd usda usdc usdz stl ply 3ds 3mf glb gltf zip off ac x lwo blend md2 md3 dxf ms3d iqm b3d wrl x3d amf ase ifc step iges jt"},
 		{Module: screenshot.Module, dest: "out.png", props: map[string]any{"renderer": "raster", "config": map[string]any{"width": 16, "height": 16}}, extensions: "glb gltf obj stl ply fbx usdz"},
+		{
+			Module: renderer.Module, dest: "out.mp4", extensions: "glb gltf obj stl ply fbx usdz",
+			props: map[string]any{"renderer": "raster", "width": 16, "height": 16, "fps": 1, "duration": 1},
+		},
 		{Module: meshoptimizer.Module, dest: "out.glb", extensions: "glb gltf obj fbx"},
 		{Module: fbx2gltf.Module, dest: "out.glb", extensions: "fbx"},
 		{Module: stl2obj.Module, dest: "out.obj", extensions: "stl ply"},
