@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,7 +22,35 @@ import (
 const (
 	maxEntries  = 10_000
 	maxUnpacked = 4 << 30 // bytes of all that is in it
+	maxNames    = 4 << 20 // bytes of its directory, and of what is read to find that
 )
+
+// readZIP reads the directory of an archive, which may be no larger than maxNames whatever the archive says.
+func readZIP(f io.ReaderAt, size int64) (*zip.Reader, error) {
+	capped := &cappedReader{ReaderAt: f, left: maxNames}
+	z, err := zip.NewReader(capped, size)
+	if capped.left < 0 {
+		return nil, permanent("the names in the ZIP take more than the %d MiB that are read", maxNames>>20)
+	}
+	if err != nil {
+		return nil, permanent("it begins like a ZIP and is none: %w", err)
+	}
+	capped.left = math.MaxInt64
+	return z, nil
+}
+
+// A cappedReader fails when more has been read of it than its limit, in bytes.
+type cappedReader struct {
+	io.ReaderAt
+	left int64
+}
+
+func (r *cappedReader) ReadAt(p []byte, at int64) (int, error) {
+	if r.left -= int64(len(p)); r.left < 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return r.ReaderAt.ReadAt(p, at)
+}
 
 // ranks are the extensions that an asset in an archive may have, the best first.
 func ranks() []string {
@@ -40,9 +69,9 @@ func (w *work) unpack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	z, err := zip.NewReader(f, info.Size())
+	z, err := readZIP(f, info.Size())
 	if err != nil {
-		return permanent("it begins like a ZIP and is none: %w", err)
+		return err
 	}
 	if len(z.File) > maxEntries {
 		return permanent("the ZIP holds %d files, more than the %d that are unpacked", len(z.File), maxEntries)
@@ -90,9 +119,10 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 	}
 	best, bestKey := "", [3]int{}
 	for _, f := range files {
-		base := path.Base(f.Name)
-		rank := slices.Index(order, extension(f.Name))
-		if rank < 0 || f.FileInfo().IsDir() || strings.HasPrefix(base, ".") || strings.HasPrefix(f.Name, "__MACOSX/") {
+		at := slashed(f)
+		base := path.Base(at)
+		rank := slices.Index(order, extension(at))
+		if rank < 0 || f.FileInfo().IsDir() || strings.HasPrefix(base, ".") || strings.HasPrefix(at, "__MACOSX/") {
 			continue
 		}
 		named := 0
@@ -101,9 +131,9 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 				continue
 			}
 		}
-		key := [3]int{named, rank, strings.Count(f.Name, "/")}
-		if c := slices.Compare(key[:], bestKey[:]); best == "" || cmp.Or(c, cmp.Compare(f.Name, best)) < 0 {
-			best, bestKey = f.Name, key
+		key := [3]int{named, rank, strings.Count(at, "/")}
+		if c := slices.Compare(key[:], bestKey[:]); best == "" || cmp.Or(c, cmp.Compare(at, best)) < 0 {
+			best, bestKey = at, key
 		}
 	}
 	if best == "" {
@@ -118,6 +148,9 @@ func choose(files []*zip.File, wanted []string, name string) (string, error) {
 	}
 	return best, nil
 }
+
+// slashed is the name of a file in an archive, which Windows may have written with backslashes.
+func slashed(f *zip.File) string { return strings.ReplaceAll(f.Name, `\`, "/") }
 
 // extract writes all files of an archive below dir. What a name or a length lies about is a permanent error.
 func extract(ctx context.Context, files []*zip.File, dir string) error {
@@ -134,7 +167,7 @@ func extract(ctx context.Context, files []*zip.File, dir string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		name := strings.ReplaceAll(f.Name, `\`, "/")
+		name := slashed(f)
 		if f.FileInfo().IsDir() || strings.HasSuffix(name, "/") {
 			continue
 		}
@@ -178,9 +211,9 @@ func extractOne(root *os.Root, f *zip.File, name string, left int64) (n int64, e
 
 // weighArchive is what the directory of an archive says that it takes.
 func weighArchive(f *os.File, size int64) (modules.Demand, error) {
-	z, err := zip.NewReader(f, size)
+	z, err := readZIP(f, size)
 	if err != nil {
-		return modules.Demand{}, permanent("it begins like a ZIP and is none: %w", err)
+		return modules.Demand{}, err
 	}
 	all := int64(0)
 	for _, e := range z.File[:min(len(z.File), maxEntries)] {

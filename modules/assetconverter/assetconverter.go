@@ -11,8 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/modules/disk"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/tool"
 )
 
@@ -146,7 +149,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		return Output{}, fmt.Errorf("read %s: %w", p.Src, err)
 	}
 	if err := w.convert(ctx); err != nil {
-		return Output{}, fmt.Errorf("convert %s to %s: %w", p.Src, w.format, err)
+		return Output{}, fmt.Errorf("convert %s to %s: %w", p.Src, w.format, passing(err, w.dir))
 	}
 	size, err := w.publish(c)
 	if err != nil {
@@ -162,4 +165,13 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		From:       string(w.kind), Asset: w.assetName(), Format: w.format, Converter: strings.Join(w.by, "+"), OriginalSize: strconv.FormatInt(p.asset.size, 10),
 		Triangles: w.made.triangles, Materials: w.made.materials, Textures: w.made.textures, Animations: w.made.animations, Warnings: w.warnings,
 	}, nil
+}
+
+// passing makes an error that may pass of one that came while nothing more could be written below dir: what programs then say is
+// that the file is broken.
+func passing(err error, dir string) error {
+	if disk.Exhausted(dir) {
+		return fault.As(fault.Transient, fmt.Errorf("%w: %w", syscall.ENOSPC, err))
+	}
+	return err
 }

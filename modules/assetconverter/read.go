@@ -65,6 +65,9 @@ func (w *work) byFBX2glTF(ctx context.Context, dest string) error {
 			return err
 		}
 	}
+	if len(missing) > 0 && !w.allow() {
+		return permanent("%s", missing[0]) // Blender looks elsewhere too
+	}
 	for _, text := range append(warnings, missing...) {
 		w.warn(text)
 	}
@@ -88,8 +91,12 @@ func (w *work) document(ctx context.Context) (*glb.Document, *facts, error) {
 		doc, err := w.mesh(ctx)
 		return doc, nil, err
 	case slices.Contains(blender.Readable(), blender.Format(w.kind)):
+		src, err := w.named()
+		if err != nil {
+			return nil, nil, err
+		}
 		at := filepath.Join(w.dir, "blender.glb")
-		r, err := w.blend(ctx, blender.Job{Src: w.real, Format: blender.Format(w.kind), Dest: at, Write: blender.GLB, Unchecked: true})
+		r, err := w.blend(ctx, blender.Job{Src: src, Format: blender.Format(w.kind), Dest: at, Write: blender.GLB, Unchecked: true})
 		if err != nil && w.kind == kind(blender.DAE) && fault.Of(err) == fault.Permanent && !fatal(err) {
 			// Blender's reader of DAE skips strips and polygons with holes, and breaks down on some files.
 			w.warn(fmt.Sprintf("Blender could not read it, and assimp did: %v", err))
@@ -120,6 +127,9 @@ func (w *work) finish(ctx context.Context, doc *glb.Document, read *facts, dest 
 	if err := w.weigh(ctx, doc, read); err != nil {
 		return err
 	}
+	if read != nil {
+		w.warnLacks(read)
+	}
 	wrong, err := w.write(ctx, doc, dest)
 	if err != nil || wrong == "" {
 		return err
@@ -135,7 +145,8 @@ func (w *work) finish(ctx context.Context, doc *glb.Document, read *facts, dest 
 		return permanent("what comes of it breaks the rules of glTF: %s", still)
 	}
 	w.warn("it broke the rules of glTF, and was repaired: " + wrong)
-	return w.weigh(ctx, doc, &w.made)
+	before := w.made
+	return w.weigh(ctx, doc, &before)
 }
 
 // weigh measures a document and compares it.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/millrace/millrace/modules/blender"
 )
@@ -46,7 +47,7 @@ func (w *work) scanOBJ(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		line, err := lines.ReadSlice('\n')
-		if rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, " \t"), []byte("mtllib")); ok {
+		if rest, ok := bytes.CutPrefix(bytes.TrimLeftFunc(line, isBlank), []byte("mtllib")); ok {
 			if err := w.library(strings.TrimSpace(string(rest))); err != nil {
 				return err
 			}
@@ -60,7 +61,13 @@ func (w *work) scanOBJ(ctx context.Context) error {
 	}
 }
 
+// isBlank says whether Blender passes over a letter before a word: all that is no more than a blank in a signed byte, and a
+// backslash.
+func isBlank(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf || r == '\\' }
+
+// library looks for a library of materials. Blender takes quotes around its name away.
 func (w *work) library(name string) error {
+	name = strings.TrimFunc(name, func(r rune) bool { return r <= ' ' || r == '"' })
 	if name == "" {
 		return nil
 	}

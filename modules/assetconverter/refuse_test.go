@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,14 @@ func TestWhatLiesElsewhereIsNotTaken(t *testing.T) {
 	dae, err := os.ReadFile(filepath.Join(models, "Collada/duck.dae"))
 	require.NoError(t, err)
 	c := real(t)
+	up := "../../../../../.." + outside + "/m.mtl"
+	late := triangle + strings.Repeat("# "+strings.Repeat("x", 98)+"\n", 700) // what is an OBJ is told by its beginning
 	for _, tt := range []struct{ name, file, text, want string }{
+		{"an OBJ's materials after a vertical tab", "k.obj", "\vmtllib " + up + "\n" + triangle, "outside the workspace"},
+		{"an OBJ's materials after a byte that is no letter", "l.obj", late + "\x01mtllib\v" + up + "\n", "outside the workspace"},
+		{"an OBJ's materials after a byte that is no text", "o.obj", late + "\xffmtllib " + up + "\n", "outside the workspace"},
+		{"an OBJ's materials after a backslash", "m.obj", late + "\\mtllib " + up + "\n", "outside the workspace"},
+		{"an OBJ's materials in quotes", "n/n.obj", "mtllib \"../" + up + "\"\n" + triangle, "outside the workspace"},
 		{"an OBJ's picture", "a.obj", "mtllib a.mtl\nusemtl m\n" + triangle, "outside the workspace"},
 		{"an OBJ's materials", "b.obj", "mtllib ../../../../../.." + outside + "/m.mtl\nusemtl secret\n" + triangle, "outside the workspace"},
 		{"an OBJ's materials by their full path", "c.obj", "mtllib " + outside + "/m.mtl\nusemtl secret\n" + triangle, "must be a path that begins beside it"},
@@ -69,7 +77,7 @@ func TestWhatLiesElsewhereIsNotTaken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			write(t, c, map[string]string{tt.file: tt.text, "a.mtl": "newmtl m\nmap_Kd " + secret + "\n"})
 			for _, to := range []string{"glb", "usdz"} {
-				refuse(t, c, map[string]any{"src": tt.file, "dest": "out." + to}, tt.want)
+				refuse(t, c, map[string]any{"src": tt.file, "dest": "out." + to, "config": map[string]any{"allow_missing_textures": true}}, tt.want)
 			}
 		})
 	}
@@ -134,6 +142,9 @@ func TestTheAssetInAZIPIsFound(t *testing.T) {
 	require.Equal(t, "out/b.gltf", out["dest"])
 	out = convert(t, c, map[string]any{"src": "a.zip", "dest": "out/c.glb", "name": "PART"})
 	require.Equal(t, "part.stl", out["asset"])
+	write(t, c, map[string]string{"windows.zip": pack(t, `deep\chair.obj`, "mtllib chair.mtl\n"+triangle, `deep\chair.mtl`, "newmtl m\n")})
+	out = convert(t, c, map[string]any{"src": "windows.zip", "dest": "out/w.glb"})
+	require.Equal(t, "deep/chair.obj", out["asset"])
 	refuse(t, c, map[string]any{"src": "a.zip", "dest": "no.glb", "extension": []any{"fbx", "dae"}}, "no file with extension fbx or dae in the ZIP")
 }
 
@@ -148,6 +159,7 @@ func TestAZIPThatTricksIsRefused(t *testing.T) {
 		{"a file in a file", pack(t, "a.obj", triangle, "a.obj/b", "x"), ""},
 		{"a ZIP in a ZIP", pack(t, "a.obj", pack(t, "b.obj", triangle)), "is a ZIP again"},
 		{"a bomb", string(lie), ""},
+		{"names without end", pack(t, slices.Repeat([]string{strings.Repeat("x", 60_000), ""}, 100)...), "the names in the ZIP take more than the 4 MiB that are read"},
 		{"a torn one", pack(t, "a.obj", triangle)[:40], "is none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,6 +236,27 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, d.Memory)
 	require.Positive(t, d.Disk)
+}
+
+func TestAThingInAThingInAThingIsCounted(t *testing.T) {
+	c := real(t)
+	var points, corners strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&points, "(%d,%d,%d),", i%3, i/3, i%7)
+		fmt.Fprintf(&corners, "%d,", i)
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, "#usda 1.0\ndef Xform \"p0\" {\ndef Mesh \"m\" {\npoint3f[] points = [%s]\nint[] faceVertexCounts = [%s]\nint[] faceVertexIndices = [%s]\n}\n}\n",
+		points.String(), strings.Repeat("3,", 10_000), corners.String())
+	for level := 1; level <= 4; level++ {
+		fmt.Fprintf(&s, "def Xform \"p%d\" {\n", level)
+		for i := range 7 {
+			fmt.Fprintf(&s, "def Xform \"i%d\" (\ninstanceable = true\nreferences = </p%d>\n) {\n}\n", i, level-1)
+		}
+		s.WriteString("}\n")
+	}
+	write(t, c, map[string]string{"many.usda": s.String()})
+	refuse(t, c, map[string]any{"src": "many.usda", "dest": "out.obj"}, "it draws more than 250000 objects or 20000000 triangles")
 }
 
 func TestWhatIsStoppedPublishesNothing(t *testing.T) {

@@ -174,16 +174,13 @@ func isGLTF(text []byte) bool {
 		"extensionsUsed extras images materials meshes nodes samplers scene scenes skins textures"), name)
 }
 
-// maxNames is how many names of an archive are looked at.
-const maxNames = 100_000
-
 // inArchive tells a USDZ, a 3MF and a ZIP of files apart.
 func inArchive(f io.ReaderAt, size int64) (kind, error) {
-	z, err := zip.NewReader(f, size)
+	z, err := readZIP(f, size)
 	if err != nil {
-		return "", permanent("it begins like a ZIP and is none: %w", err)
+		return "", err
 	}
-	for i, entry := range z.File[:min(len(z.File), maxNames)] {
+	for i, entry := range z.File {
 		ext := extension(entry.Name)
 		switch {
 		case i == 0 && entry.Method == zip.Store && slices.Contains([]string{"usd", "usda", "usdc"}, ext):

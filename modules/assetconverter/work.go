@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/blender"
@@ -67,8 +68,11 @@ func (w *work) close() {
 
 func (w *work) out() string { return filepath.Join(w.dir, "out") }
 
-// product is the file that is made, under the name that it will have.
-func (w *work) product() string { return filepath.Join(w.out(), path.Base(w.dest)) }
+// product is the file that is made. Its extension is in lower case, which is what programs go by.
+func (w *work) product() string {
+	name := path.Base(w.dest)
+	return filepath.Join(w.out(), strings.TrimSuffix(name, path.Ext(name))+"."+w.format)
+}
 
 // find makes src the file that is meant, which may lie in an archive.
 func (w *work) find(ctx context.Context) (err error) {
@@ -204,7 +208,7 @@ func (w *work) publish(c *modules.Call) (size int64, err error) {
 	defer root.Close()
 	var beside []string
 	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && name != path.Base(w.dest) {
+		if err == nil && !e.IsDir() && name != filepath.Base(w.product()) {
 			beside = append(beside, name)
 		}
 		return err
@@ -217,7 +221,7 @@ func (w *work) publish(c *modules.Call) (size int64, err error) {
 			return 0, err
 		}
 	}
-	return move(c, root, path.Base(w.dest), w.dest)
+	return move(c, root, filepath.Base(w.product()), w.dest)
 }
 
 func move(c *modules.Call, from *os.Root, name, to string) (size int64, err error) {

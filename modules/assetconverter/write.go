@@ -100,7 +100,7 @@ func (w *work) measureSTL(ctx context.Context) (*facts, error) {
 	return made, err
 }
 
-// warnLacks names what was read and can't be written.
+// warnLacks names what was read and was not written: what does not go into the format, and what its writer leaves out.
 func (w *work) warnLacks(read *facts) {
 	for _, what := range []struct {
 		name        string
@@ -110,8 +110,12 @@ func (w *work) warnLacks(read *facts) {
 		{"textures", read.textures, w.made.textures},
 		{"animations", read.animations, w.made.animations},
 	} {
-		if what.there > 0 && what.made == 0 && slices.Contains(lacks(w.format), what.name) && (what.name != "animations" || !w.still()) {
-			w.warn(fmt.Sprintf("%d %s were left out: they do not go into %s here", what.there, what.name, strings.ToUpper(w.format)))
+		switch left := what.there - what.made; {
+		case left <= 0, what.name == "animations" && w.still():
+		case slices.Contains(lacks(w.format), what.name):
+			w.warn(fmt.Sprintf("%d %s were left out: they do not go into %s here", left, what.name, strings.ToUpper(w.format)))
+		default:
+			w.warn(fmt.Sprintf("%d of %d %s are not in what was written: it has no place for them, or several became one", left, what.there, what.name))
 		}
 	}
 }
@@ -123,11 +127,17 @@ func (w *work) forBlender(ctx context.Context) (src string, format blender.Forma
 		step := filepath.Join(w.dir, "step.glb")
 		return step, blender.GLB, w.toGLTF(ctx, step)
 	}
-	src = w.real
-	if strings.HasPrefix(string(format), "usd") && extension(src) != string(format) && extension(src) != "usd" {
-		// OpenUSD goes by the name. What the file refers to is not found then, which is an error by name.
-		src = filepath.Join(w.dir, "in."+string(format))
-		err = os.Symlink(w.real, src)
-	}
+	src, err = w.named()
 	return src, format, err
+}
+
+// named is the asset under a name that OpenUSD takes for its true format, for it goes by the name. What the asset refers to is not
+// found where that is a link, which is an error by name.
+func (w *work) named() (string, error) {
+	ext := filepath.Ext(w.real)
+	if !strings.HasPrefix(string(w.kind), "usd") || ext == "."+string(w.kind) || ext == ".usd" && w.kind != kind(blender.USDZ) {
+		return w.real, nil
+	}
+	link := filepath.Join(w.dir, "in."+string(w.kind))
+	return link, os.Symlink(w.real, link)
 }

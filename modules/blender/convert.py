@@ -1,5 +1,6 @@
 """Convert a file: read it, see that nothing is missing and nothing comes from elsewhere, write it, and read what was written."""
 import math
+import zlib
 
 import numpy
 
@@ -28,6 +29,8 @@ WRITE = {
     **dict.fromkeys(("usd", "usda", "usdc", "usdz"), lambda f: bpy.ops.wm.usd_export(
         filepath=f, export_animation=bool(bpy.data.actions), convert_orientation=True, export_textures_mode="NEW")),
 }
+
+MAX_OBJECTS, MAX_TRIANGLES = 250_000, 20_000_000  # that a scene draws: a small file may place a thing in a place in a place
 
 EXTENSION = {"PNG": ".png", "JPEG": ".jpg", "TARGA": ".tga", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
 
@@ -149,21 +152,27 @@ def pictures(folder, roots, allow_missing, warnings):
 
 
 def pictures_for(kind, dest):
-    """Take pictures into the file, or put them beside it where its exporter does not."""
+    """Take pictures into the file, or give those that lie beside it names that no other file's pictures have."""
     for i, image in enumerate(bpy.data.images):
         if image.source != "FILE":
             continue
         if not image.packed_file:
             image.pack()
-        if kind == "obj":
-            name = os.path.basename((image.filepath or image.name).replace("\\", "/"))
-            stem, ext = os.path.splitext(name)
-            stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in stem)  # a name in an MTL ends at a blank
-            path = "%s_%d_%s%s" % (os.path.splitext(dest)[0], i, stem[:100], ext or EXTENSION.get(image.file_format, ".png"))
+        if kind not in ("obj", "dae", "usd", "usda", "usdc"):
+            continue
+        stem, ext = os.path.splitext(os.path.basename((image.filepath or image.name).replace("\\", "/")))
+        stem = "".join(c if c.isalnum() or c in "-_." else "_" for c in stem)  # a name in an MTL ends at a blank
+        path = "%s_%d_%s%s" % (os.path.splitext(dest)[0], i, stem[:100], ext or EXTENSION.get(image.file_format, ".png"))
+        if kind == "obj":  # whose exporter writes no pictures
             with open(path, "wb") as f:
                 f.write(image.packed_file.data)
             image.unpack(method="REMOVE")
             image.filepath = path
+        elif kind == "dae":  # whose exporter goes by a name of up to 63 bytes
+            name = os.path.basename(path)
+            image.name = name if len(name.encode()) < 63 else "%08x_%d%s" % (zlib.crc32(name.encode()), i, os.path.splitext(name)[1])
+        else:
+            image.filepath_raw = image.packed_files[0].filepath = path
 
 
 def measure():
@@ -172,19 +181,21 @@ def measure():
     for a in armatures:
         a.pose_position = "REST"
     triangles, low, high = 0, [math.inf] * 3, [-math.inf] * 3
-    materials, textures = set(), set()
-    for instance in bpy.context.evaluated_depsgraph_get().object_instances:
+    materials, textures, known = set(), set(), {}
+    for seen, instance in enumerate(bpy.context.evaluated_depsgraph_get().object_instances):
+        if seen >= MAX_OBJECTS or triangles > MAX_TRIANGLES:
+            raise Outlaw("it draws more than %d objects or %d triangles" % (MAX_OBJECTS, MAX_TRIANGLES))
         o = instance.object
         if o.type != "MESH":
             continue
-        mesh = o.to_mesh()
-        mesh.calc_loop_triangles()
-        n = len(mesh.loop_triangles)
+        key = o.data.as_pointer()  # evaluated: what deforms it is in it
+        if key not in known:
+            known[key] = drawn(o)
+        points, n, names = known[key]
         if n > 0:
-            box(mesh, n, instance.matrix_world, low, high)
-            materials |= used(mesh, n)
+            box(points, instance.matrix_world, low, high)
+            materials |= names
         triangles += n
-        o.to_mesh_clear()
     for a in armatures:
         a.pose_position = "POSE"
     for name in materials:
@@ -197,13 +208,23 @@ def measure():
     return {"triangles": triangles, "min": low, "max": high, "materials": len(materials), "textures": len(textures), "animations": len(bpy.data.actions)}
 
 
-def box(mesh, n, matrix, low, high):
+def drawn(o):
+    """The points that triangles of a mesh use, how many triangles there are, and the names of their materials."""
+    mesh = o.to_mesh()
+    mesh.calc_loop_triangles()
+    n = len(mesh.loop_triangles)
     corners = numpy.empty(n * 3, dtype=numpy.int32)
     mesh.loop_triangles.foreach_get("vertices", corners)
     points = numpy.empty(len(mesh.vertices) * 3, dtype=numpy.float32)
     mesh.vertices.foreach_get("co", points)
+    names = used(mesh, n)
+    o.to_mesh_clear()
+    return points.reshape(-1, 3)[numpy.unique(corners)], n, names
+
+
+def box(points, matrix, low, high):
     m = numpy.array(matrix, dtype=numpy.float64)
-    points = points.reshape(-1, 3)[numpy.unique(corners)] @ m[:3, :3].T + m[:3, 3]
+    points = points @ m[:3, :3].T + m[:3, 3]
     for i in range(3):
         low[i] = min(low[i], float(points[:, i].min()))
         high[i] = max(high[i], float(points[:, i].max()))

@@ -101,7 +101,8 @@ def settle(center, radius):
 
 
 def stand(eye, points, view, aspect):
-    """Put the camera where all points just fill the picture: the arithmetic of modules/raster/camera.go. Its place in the cloud."""
+    """Put the camera where all points just fill the picture, or the widest one of their turn: the arithmetic of
+    modules/raster/camera.go. Its place in the cloud."""
     a, e = math.radians(view["azimuth"]), math.radians(view["elevation"])
     right = numpy.array((math.cos(a), 0, -math.sin(a)))
     back = numpy.array((math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)))
@@ -115,12 +116,12 @@ def stand(eye, points, view, aspect):
         z = own[:, 2]
         return max(0.0, (z + NEAREST).max(), (z + abs(own[:, 0] - x) * wide).max(), (z + abs(own[:, 1] - y) * high).max())
 
-    for _ in range(3):
+    for _ in range(0 if view["turning"] else 3):
         d = distance()
         sx, sy = (own[:, 0] - x) / (d - own[:, 2]), (own[:, 1] - y) / (d - own[:, 2])
         x += d * (min(sx.min(), 0) + max(sx.max(), 0)) / 2
         y += d * (min(sy.min(), 0) + max(sy.max(), 0)) / 2
-    d = distance()
+    y, d = orbit(points, e, wide, high) if view["turning"] else (y, distance())
     near, far = d - own[:, 2].max(), d - own[:, 2].min()
     eye.data.sensor_fit, eye.data.angle = "HORIZONTAL", 2 * math.atan(half)
     eye.data.clip_start, eye.data.clip_end = near * 0.9, far * 1.1
@@ -128,6 +129,15 @@ def stand(eye, points, view, aspect):
     place.translation = Vector(right * x + up * y + back * d)
     eye.matrix_world = UPRIGHT @ place
     return place
+
+
+def orbit(points, elevation, wide, high):
+    """Where, along up and back, a camera sees all points however they are turned around the y axis."""
+    sin, cos = math.sin(elevation), math.cos(elevation)
+    r, z, h = numpy.hypot(points[:, 0], points[:, 2]), points[:, 1] * sin, points[:, 1] * high * cos
+    above, below = (z + h + r * abs(cos - high * sin)).max(), (z - h + r * abs(cos + high * sin)).max()
+    d = max((z + r * abs(cos) + NEAREST).max(), (z + r * math.hypot(cos, wide)).max())
+    return (above - below) / (2 * high), max(d, (above + below) / 2)
 
 
 def light(ambient, room, suns):

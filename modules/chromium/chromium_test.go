@@ -116,9 +116,11 @@ func TestWhatThePageCannotDrawIsRefusedForGood(t *testing.T) {
 
 func TestABrowserEndsWithItsContext(t *testing.T) {
 	c := here(t)
+	_, err := c.Tools.Find(t.Context(), tool.Chromium()) // which takes its time, once
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("enough"))
 	defer cancel()
-	_, err := c.Draw(ctx, chromium.Job{Model: box, Width: 16, Height: 16, Views: make([]threejs.View, 1000)}, func(int, chromium.Picture) error { return nil })
+	_, err = c.Draw(ctx, chromium.Job{Model: box, Width: 16, Height: 16, Views: make([]threejs.View, 1000)}, func(int, chromium.Picture) error { return nil })
 	require.EqualError(t, err, "enough")
 	nothing(t)
 }

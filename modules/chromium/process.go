@@ -2,26 +2,22 @@ package chromium
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/modules/warm"
 )
 
-const (
-	maxSaid = 4 << 10 // bytes of the end of what it prints
-	// grace is what it gets to end by itself: it has nothing to save.
-	grace = time.Millisecond
-)
+// grace is what it gets to end by itself: it has nothing to save.
+const grace = time.Millisecond
 
 // flags start the browser. It is confined as every program of a job is (Landlock); its own sandbox needs privileges that a job does
 // not have. It finds no host, not even this one.
@@ -46,7 +42,7 @@ type process struct {
 	usage  proc.Usage
 
 	done chan struct{} // closed when it is gone, and the fields below are set
-	said tail
+	said warm.Tail
 	exit proc.Exit
 	err  error
 }
@@ -106,7 +102,7 @@ func (p *process) lead(ctx context.Context, work func() error) error {
 	if p.err != nil && !errors.Is(p.err, errDone) {
 		return fmt.Errorf("run Chromium: %w", p.err)
 	}
-	if failed := p.exit.Failure("Chromium", p.limits, p.said.last()); failed != nil {
+	if failed := p.exit.Failure("Chromium", p.limits, p.said.Last()); failed != nil {
 		return failed
 	}
 	return err
@@ -161,19 +157,4 @@ func (p *pipes) closeIts() { p.once.Do(func() { _ = errors.Join(p.its[0].Close()
 func (p *pipes) close() {
 	p.closeIts()
 	_ = errors.Join(p.in.Close(), p.out.Close())
-}
-
-// A tail keeps the last maxSaid bytes.
-type tail struct{ text []byte }
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.text = append(t.text, p[max(0, len(p)-maxSaid):]...)
-	t.text = t.text[max(0, len(t.text)-maxSaid):]
-	return len(p), nil
-}
-
-// last is the last line.
-func (t *tail) last() string {
-	text := bytes.TrimSpace(t.text)
-	return strings.ToValidUTF8(string(text[bytes.LastIndexByte(text, '\n')+1:]), "�")
 }

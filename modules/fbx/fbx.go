@@ -46,12 +46,13 @@ func look(c *modules.Call, name string) (measures, error) {
 	if !info.Mode().IsRegular() {
 		return measures{}, fault.As(fault.Permanent, errors.New("it is not a regular file"))
 	}
+	if info.Size() > maxBytes {
+		return measures{}, fault.As(fault.Permanent, fmt.Errorf("it has %d MiB, more than the %d that are read", info.Size()>>20, maxBytes>>20))
+	}
 	m, err := measure(f, info.Size())
 	switch {
 	case err != nil:
 		return measures{}, err
-	case m.bytes > maxBytes:
-		err = fmt.Errorf("it has %d MiB, more than the %d that are read", m.bytes>>20, maxBytes>>20)
 	case m.unpacked > maxUnpacked:
 		err = fmt.Errorf("its arrays have %d MiB when they are unpacked, more than the %d that are read", m.unpacked>>20, maxUnpacked>>20)
 	case m.corners > maxCorners:

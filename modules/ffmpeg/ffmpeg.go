@@ -186,7 +186,6 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if flaws.First != "" {
 		w.warnings = append(w.warnings, "the input is damaged, and what was written lacks what FFmpeg could not read: "+flaws.First)
 	}
-	encoder, _ := first(p.Config.Dest, "c:v", "codec:v", "vcodec", "c:v:0").(string)
 	return Output{
 		ToolOutput: modules.ToolOutput{
 			Src: strings.Join(p.sources(), ", "), Dest: p.Dest,
@@ -194,14 +193,16 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			Size:   strconv.FormatInt(made.bytes, 10), Stats: stats,
 		},
 		Duration: made.duration, Frames: made.frames, Width: made.width, Height: made.height, Video: made.video, Audio: made.audio,
-		Encoder: encoder, Files: len(w.files), Warnings: w.warnings,
+		Encoder: encoder(p.Config.Dest), Files: len(w.files), Warnings: w.warnings,
 	}, nil
 }
 
 // expected is how long the output will be, in seconds; 0 is unknown.
 func expected(p Props) float64 {
-	if t, ok := seconds(first(p.Config.Dest, "t")); ok {
-		return t
+	for _, v := range given(p.Config.Dest, "t") {
+		if t, ok := seconds(v); ok {
+			return t
+		}
 	}
 	if len(p.inputs) != 1 {
 		return 0
@@ -209,12 +210,14 @@ func expected(p Props) float64 {
 	return p.inputs[0].duration
 }
 
-// first is the value of the first of the keys that is there.
-func first(config map[string]any, keys ...string) any {
-	for _, key := range keys {
-		if v, ok := config[key]; ok {
-			return v
+// encoder is the one that was asked for the video.
+func encoder(config map[string]any) string {
+	for _, key := range []string{"c:v", "codec:v", "vcodec", "c:v:0"} {
+		for _, dashes := range []string{"", "-", "--"} {
+			if name, ok := config[dashes+key].(string); ok {
+				return name
+			}
 		}
 	}
-	return nil
+	return ""
 }

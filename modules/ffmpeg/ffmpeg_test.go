@@ -240,3 +240,24 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsDecoded(t *testing.T) {
 	_, err = modules.Probe(t.Context(), ffmpeg.Module, c, props("long.mkv", "o.mp4", nil, nil))
 	require.ErrorContains(t, err, "read long.mkv: it is 90000 s long, more than the 86400 that are read")
 }
+
+func TestASequenceWithAGapSaysWhereItEnds(t *testing.T) {
+	c, _ := real(t)
+	source(t, c, "f_%03d.png", "-i", "testsrc=s=64x48:r=10:d=1")
+	require.NoError(t, c.Workspace.Remove("f_005.png"))
+	out, err := ffmpeg.Module.Run(t.Context(), c, props("f_%03d.png", "a.mp4", nil, nil))
+	require.NoError(t, err)
+	require.EqualValues(t, 4, out["frames"])
+	gap := "there is no f_005.png, and 5 pictures after it were not read: a sequence ends where a number is missing"
+	require.Equal(t, []any{gap}, out["warnings"])
+	out, err = ffmpeg.Module.Run(t.Context(), c, props("f_%03d.png", "a.mp4", map[string]any{"start_number": int64(6)}, nil))
+	require.NoError(t, err)
+	require.EqualValues(t, 5, out["frames"])
+	require.Empty(t, out["warnings"])
+	out, err = ffmpeg.Module.Run(t.Context(), c, props("f_*4.png", "a.mp4", nil, nil))
+	require.NoError(t, err, "a pattern that one picture has")
+	require.EqualValues(t, 1, out["frames"])
+	out, err = ffmpeg.Module.Run(t.Context(), c, props("f_*.png", "50%d.mp4", nil, nil))
+	require.NoError(t, err, "a video has no number in its name")
+	require.EqualValues(t, 9, out["frames"])
+}

@@ -48,20 +48,24 @@ func flags() []string {
 
 // inputOptions and outputOptions are the arguments that a map comes to, and a sentence on each key that changes nothing.
 func inputOptions(config map[string]any) (args, warnings []string, err error) {
-	if f, ok := config["f"]; ok && !slices.Contains(film.Demuxers(), fmt.Sprint(f)) {
-		return nil, nil, fmt.Errorf("f: %v is not read here: it is a list of files, a device, a server or a program", f)
+	for _, f := range given(config, "f") {
+		if !slices.Contains(film.Demuxers(), fmt.Sprint(f)) {
+			return nil, nil, fmt.Errorf("f: %v is not read here: it is a list of files, a device, a server or a program", f)
+		}
 	}
-	for _, key := range []string{"c", "c:v", "codec", "codec:v", "vcodec"} {
-		if v, ok := config[key]; ok && strings.Contains(fmt.Sprint(v), "svg") {
-			return nil, nil, fmt.Errorf("%s: %v reads drawings, which may name files and servers of others", key, v)
+	for _, v := range given(config, "c", "codec", "vcodec") {
+		if strings.Contains(fmt.Sprint(v), "svg") {
+			return nil, nil, fmt.Errorf("the decoder %v reads drawings, which may name files and servers of others", v)
 		}
 	}
 	return options("config.srcConfig", config)
 }
 
 func outputOptions(config map[string]any) (args, warnings []string, err error) {
-	if err := checkFormat(fmt.Sprint(first(config, "f", "format"))); err != nil {
-		return nil, nil, err
+	for _, f := range given(config, "f") {
+		if err := checkFormat(fmt.Sprint(f)); err != nil {
+			return nil, nil, err
+		}
 	}
 	return options("config.destConfig", config)
 }
@@ -70,7 +74,7 @@ func options(at string, config map[string]any) (args, warnings []string, err err
 	good := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:.+-]*$`)
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		name := strings.TrimLeft(key, "-")
-		bare, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), ":")
+		bare := bare(key)
 		if !good.MatchString(name) {
 			return nil, nil, fmt.Errorf("%q is no option of FFmpeg", key)
 		}
@@ -88,6 +92,26 @@ func options(at string, config map[string]any) (args, warnings []string, err err
 		args = append(args, all...)
 	}
 	return args, warnings, nil
+}
+
+// bare is an option without its dashes and the streams that it is for.
+func bare(key string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimLeft(key, "-"), "/"), ":")
+	return name
+}
+
+// given are all values of options, by their bare names.
+func given(config map[string]any, names ...string) (all []any) {
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		list, ok := config[key].([]any)
+		if !ok {
+			list = []any{config[key]}
+		}
+		if slices.Contains(names, bare(key)) {
+			all = append(all, slices.DeleteFunc(slices.Clone(list), func(v any) bool { return v == nil || v == false })...)
+		}
+	}
+	return all
 }
 
 // option is the arguments of one key. argv's rule for lists, all elements behind one option, is not FFmpeg's: it would write to a
@@ -145,7 +169,7 @@ func isOn(v any) (bool, error) {
 
 // checkDest says what is wrong with the name of the output.
 func checkDest(dest string, config map[string]any) error {
-	if _, given := config["f"]; given {
+	if given(config, "f") != nil {
 		return nil
 	}
 	ext := strings.ToLower(strings.TrimPrefix(path.Ext(dest), "."))
@@ -171,21 +195,19 @@ func checkFormat(format string) error {
 
 // repeats says whether the options of an input make it endless.
 func repeats(config map[string]any) bool {
-	if n, ok := number(config["stream_loop"]); ok && n < 0 {
+	if slices.ContainsFunc(given(config, "stream_loop"), func(v any) bool { n, ok := number(v); return !ok || n < 0 }) {
 		return true
 	}
-	n, ok := number(config["loop"])
-	on, isBool := config["loop"].(bool)
-	return (ok && n != 0 || isBool && on) && first(config, "t", "to") == nil
+	loops := slices.ContainsFunc(given(config, "loop"), func(v any) bool { n, ok := number(v); return !ok || n != 0 })
+	return loops && given(config, "t", "to") == nil
 }
 
 // ends says whether the options of the output bound it.
 func ends(config map[string]any) bool {
-	if first(config, "t", "to", "frames:v", "frames", "vframes", "frames:v:0", "fs") != nil {
+	if given(config, "t", "to", "frames", "vframes", "fs") != nil {
 		return true
 	}
-	on, err := isOn(config["shortest"])
-	return err == nil && on
+	return slices.ContainsFunc(given(config, "shortest"), func(v any) bool { on, err := isOn(v); return err == nil && on })
 }
 
 func number(v any) (float64, bool) {

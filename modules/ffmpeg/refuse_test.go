@@ -20,8 +20,9 @@ func TestWhatReachesForOthersIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(secret, data, 0o600))
 	require.NoError(t, os.Symlink(secret, filepath.Join(c.Workspace.Real(), "link.mp4")))
+	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://" + secret + "\n#EXT-X-ENDLIST\n"
 	for name, text := range map[string]string{
-		"hls.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://" + secret + "\n#EXT-X-ENDLIST\n",
+		"hls.mp4": playlist, "h l s.mp4": playlist,
 		"web.mp4": "#EXTM3U\n#EXTINF:1,\nhttp://169.254.169.254/latest\n#EXT-X-ENDLIST\n",
 		"cat.mp4": "ffconcat version 1.0\nfile '" + secret + "'\n", "cat.txt": "# mine\nfile '" + secret + "'\n",
 		"svg.png": "<!-- x --><svg><image href='" + secret + "'/></svg>", "sdp.mp4": "v=0\no=- 0 0 IN IP4 10.0.0.1\n", "pic.svg": "GIF89a",
@@ -53,6 +54,12 @@ func TestWhatReachesForOthersIsRefused(t *testing.T) {
 		{"through a link", "clip.mp4", nil, map[string]any{"vf": "movie=link.mp4[a];[in][a]overlay"}, "is outside the workspace"},
 		{"upwards", "clip.mp4", nil, map[string]any{"vf": "subtitles=../other/words.srt"}, "leads out"},
 		{"a server", "clip.mp4", nil, map[string]any{"vf": `movie=http\\://169.254.169.254/x[a];[in][a]overlay`}, "is not opened here"},
+		{"a server without slashes", "clip.mp4", nil, map[string]any{"vf": `movie=http\\:169.254.169.254/x[a];[in][a]overlay`}, "http: is not opened here"},
+		{"a stream of one", "clip.mp4", nil, map[string]any{"vf": `subtitles=rtsp\:169.254.169.254/x`}, "rtsp: is not opened here"},
+		{"a filter's playlist", "clip.mp4", nil, map[string]any{"vf": "movie=hls.mp4[a];[in][a]overlay"}, "read hls.mp4: it is an HLS playlist"},
+		{"one with a strange name", "clip.mp4", nil, map[string]any{"vf": `movie='h l s.mp4'[a];[in][a]overlay`}, `"h l s.mp4" is no name for a file that an option reads`},
+		{"a list that a filter joins", "clip.mp4", nil, map[string]any{"vf": "movie=filename=cat.txt:f=concat[a];[in][a]overlay"}, "f of the filter movie is not taken here"},
+		{"commands", "clip.mp4", nil, map[string]any{"vf": "sendcmd=f=words.srt"}, "the filter sendcmd is not run here"},
 		{"joined by a filter", "clip.mp4", nil, map[string]any{"vf": `movie=concat\\:a|b[a];[in][a]overlay`}, "is not opened here"},
 		{"a filter that listens", "clip.mp4", nil, map[string]any{"vf": "scale=32:-1,zmq"}, "the filter zmq is not run here"},
 		{"a filter that loads", "clip.mp4", nil, map[string]any{"filter:v": "frei0r=glow"}, "the filter frei0r is not run here"},
@@ -62,6 +69,13 @@ func TestWhatReachesForOthersIsRefused(t *testing.T) {
 		{"another input", "clip.mp4", nil, map[string]any{"-i /etc/passwd": true}, "is no option of FFmpeg"},
 		{"another output", "clip.mp4", nil, map[string]any{"shortest": "/tmp/x.mp4"}, "shortest is true or false"},
 		{"a tee", "clip.mp4", nil, map[string]any{"f": "tee"}, "tee is no file"},
+		{"many files, with a dash", "clip.mp4", nil, map[string]any{"-f": "hls"}, "hls is a playlist and many files"},
+		{"many files, of a stream", "clip.mp4", nil, map[string]any{"f:v": "hls"}, "hls is a playlist and many files"},
+		{"many files, at last", "clip.mp4", nil, map[string]any{"f": []any{"mp4", "hls"}}, "hls is a playlist and many files"},
+		{"no end, with a dash", "clip.mp4", map[string]any{"-stream_loop": int64(-1)}, nil, "without end"},
+		{"no end, of a stream", "clip.mp4", map[string]any{"stream_loop:v": int64(-1)}, nil, "without end"},
+		{"no end, in a list", "clip.mp4", map[string]any{"stream_loop": []any{" -1"}}, nil, "without end"},
+		{"an end that is none", "clip.mp4", map[string]any{"stream_loop": int64(-1)}, map[string]any{"t": false}, "without end"},
 		{"many files", "clip.mp4", nil, map[string]any{"f": "hls"}, "hls is a playlist and many files"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -31,11 +32,10 @@ func pictures() []string {
 
 // An input is a file, or a sequence of them, that was looked at.
 type input struct {
-	args          []string // up to its name
+	args          []string // up to and with its name
 	warnings      []string
 	bytes         int64
 	files         int
-	start         int     // number of the first of a sequence
 	duration      float64 // seconds; 0 is unknown
 	width, height int
 }
@@ -50,16 +50,11 @@ func look(ctx context.Context, c *modules.Call, name string, config map[string]a
 		return input{}, fault.As(fault.Permanent, err)
 	}
 	in := input{warnings: warnings}
-	real, err := in.find(c, name)
+	real, err := in.find(c, name, config)
 	if err != nil {
 		return input{}, err
 	}
-	if in.files > 1 && strings.ContainsAny(path.Base(name), "*?") {
-		args = append(args, "-f", "image2", "-pattern_type", "glob")
-	}
-	if in.start > 0 && first(config, "start_number") == nil {
-		args = append(args, "-start_number", strconv.Itoa(in.start))
-	}
+	args = append(args, in.args...)
 	in.args = append(append(film.Confined(), args...), "-i", real)
 	var about []string
 	for i := 0; i+1 < len(args); i++ {
@@ -88,9 +83,9 @@ func look(ctx context.Context, c *modules.Call, name string, config map[string]a
 }
 
 // find returns the real path of a file, or the pattern of a sequence all of whose files were looked at.
-func (in *input) find(c *modules.Call, name string) (real string, err error) {
+func (in *input) find(c *modules.Call, name string, config map[string]any) (real string, err error) {
 	if _, err := c.Workspace.Stat(name); errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(path.Base(name), "%*?") {
-		return in.sequence(c, name)
+		return in.sequence(c, name, given(config, "start_number"))
 	}
 	in.files = 1
 	if in.bytes, err = film.Look(c, name); err != nil {
@@ -99,7 +94,8 @@ func (in *input) find(c *modules.Call, name string) (real string, err error) {
 	return c.Workspace.Path(name)
 }
 
-func (in *input) sequence(c *modules.Call, name string) (string, error) {
+// sequence finds the pictures of a pattern; begins are the numbers that the first may have.
+func (in *input) sequence(c *modules.Call, name string, begins []any) (string, error) {
 	if !slices.Contains(pictures(), strings.ToLower(path.Ext(name))) {
 		return "", fault.As(fault.Permanent, fmt.Errorf("%q is no sequence of pictures (%s)", name, strings.Join(pictures(), ", ")))
 	}
@@ -125,17 +121,44 @@ func (in *input) sequence(c *modules.Call, name string) (string, error) {
 		in.bytes += n
 	}
 	in.files = len(all)
-	in.start = lowest(all, path.Base(name))
+	if number.MatchString(path.Base(name)) {
+		in.count(all, name, begins)
+	} else {
+		in.args = []string{"-f", "image2", "-pattern_type", "glob"}
+	}
 	dir, err := c.Workspace.Path(path.Dir(name))
 	return filepath.Join(dir, path.Base(name)), err
+}
+
+// count finds the number that a sequence begins with, and tells where it has a gap: FFmpeg reads no further.
+func (in *input) count(all []string, pattern string, begins []any) {
+	start := lowest(all, path.Base(pattern))
+	if begins == nil {
+		in.args = []string{"-start_number", strconv.Itoa(start)}
+	} else if n, ok := number(begins[len(begins)-1]); ok {
+		start = int(n)
+	}
+	there, end := map[string]bool{}, start
+	for _, name := range all {
+		there[name] = true
+	}
+	for there[fmt.Sprintf(path.Clean(pattern), end)] {
+		delete(there, fmt.Sprintf(path.Clean(pattern), end))
+		end++
+	}
+	later := slices.DeleteFunc(slices.Collect(maps.Keys(there)), func(name string) bool { return lowest([]string{name}, path.Base(pattern)) < end })
+	if end > start && len(later) > 0 {
+		in.warnings = append(in.warnings, fmt.Sprintf("there is no %s, and %d pictures after it were not read: a sequence ends where a number is missing",
+			fmt.Sprintf(path.Clean(pattern), end), len(later)))
+	}
 }
 
 // lowest is the smallest number that the names of a sequence have in the place of pattern's.
 func lowest(names []string, pattern string) int {
 	at := strings.IndexByte(pattern, '%')
-	least := -1
+	least, digit := -1, regexp.MustCompile(`^\d+`)
 	for _, name := range names {
-		digits := regexp.MustCompile(`^\d+`).FindString(path.Base(name)[max(0, min(at, len(path.Base(name)))):])
+		digits := digit.FindString(path.Base(name)[max(0, min(at, len(path.Base(name)))):])
 		if n, err := strconv.Atoi(digits); err == nil && (least < 0 || n < least) {
 			least = n
 		}

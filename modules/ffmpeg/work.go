@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +66,10 @@ func (w *work) name() string {
 	return "out" + strings.ToLower(path.Ext(w.dest))
 }
 
-func (w *work) isSequence() bool { return strings.Contains(path.Base(w.dest), "%") }
+// isSequence says whether FFmpeg fills in a number: it does so in names of pictures.
+func (w *work) isSequence() bool {
+	return slices.Contains(pictures(), strings.ToLower(path.Ext(w.dest))) && regexp.MustCompile(`%0?\d*d`).MatchString(path.Base(w.dest))
+}
 
 // remove takes the folder away. What stays goes with the job's own folder.
 func (w *work) remove() { _ = w.c.Workspace.RemoveAll(w.dir) }

@@ -147,6 +147,9 @@ func elements[T any](d *Document, a *Accessor, read func([]byte) T) ([]T, error)
 	if err != nil {
 		return nil, err
 	}
+	if a.View == nil && a.Sparse == nil && d.drawnByDraco() {
+		return nil, ErrCompressed
+	}
 	out := make([]T, int(a.Count)*l.columns*l.rows)
 	if a.View != nil {
 		data, err := d.Bytes(*a.View)
@@ -160,8 +163,6 @@ func elements[T any](d *Document, a *Accessor, read func([]byte) T) ([]T, error)
 		for i := range a.Count {
 			fill(out, int(i), data[a.Offset+i*stride:], l, read)
 		}
-	} else if d.drawnByDraco() && a.Sparse == nil {
-		return nil, ErrCompressed
 	}
 	if a.Sparse == nil {
 		return out, nil

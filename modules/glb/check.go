@@ -71,7 +71,7 @@ func (d *Document) checkAccessor(a *Accessor, at place) error {
 	if a.Count < 0 || a.Count > math.MaxInt32 || a.Offset < 0 {
 		return malformed("%v has %d elements from byte %d, it says", at, a.Count, a.Offset)
 	}
-	if a.View == nil && a.Count > d.limits.Count && !d.drawnByDraco() {
+	if a.View == nil && a.Count > d.limits.Count && (a.Sparse != nil || !d.drawnByDraco()) {
 		return malformed("%v has %d elements and no bytes for them, more than the %d that are read", at, a.Count, d.limits.Count)
 	}
 	if a.View != nil {
@@ -139,6 +139,25 @@ func (d *Document) checkMesh(m *Mesh, at place) error {
 		}
 		if pos, ok := p.Attributes["POSITION"]; ok && d.Accessors[pos].Type != "VEC3" {
 			return malformed("%v: the positions of primitive %d are %s", at, i, show(d.Accessors[pos].Type))
+		}
+		if err := d.checkCounts(p); err != nil {
+			return malformed("%v: primitive %d: %w", at, i, err)
+		}
+	}
+	return nil
+}
+
+// checkCounts makes sure that a primitive's attributes, and those of its targets, have an element for each of its vertices, and no more.
+func (d *Document) checkCounts(p *Primitive) error {
+	positions, there := p.Attributes["POSITION"]
+	for _, attributes := range append([]map[string]int{p.Attributes}, p.Targets...) {
+		for name, a := range attributes {
+			if !there {
+				positions, there = a, true
+			}
+			if n, want := d.Accessors[a].Count, d.Accessors[positions].Count; n != want {
+				return fmt.Errorf("%s has %d elements, and there are %d vertices", show(name), n, want)
+			}
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 
 // Limits of one check.
 const (
-	MaxBytes       = 1 << 30  // of the file, and of each that it refers to
+	MaxBytes       = 1 << 30  // of the file and all that it refers to
 	maxBytesWithin = 64 << 20 // of the same, where this process does the work, at some three seconds a MiB
 	maxReport      = 64 << 20 // bytes
 	maxIssues      = 10_000   // that a report lists

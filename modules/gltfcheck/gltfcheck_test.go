@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -167,6 +168,28 @@ func TestNothingOutsideTheRootIsRead(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 	})
+}
+
+func TestWhatIsReadIsLimitedTogether(t *testing.T) {
+	path := write(t, "a.gltf", referring(slices.Repeat([]string{"big.bin"}, 20)...))
+	big := filepath.Join(filepath.Dir(path), "big.bin")
+	require.NoError(t, os.WriteFile(big, nil, 0o600))
+	for name, v := range engines(t) {
+		size := int64(40 << 20) // of 64 MiB
+		if name == "Node.js" {
+			size = 600 << 20 // of 1 GiB
+		}
+		require.NoError(t, os.Truncate(big, size))
+		report, err := v.Check(t.Context(), gltfcheck.File{Path: path}, gltfcheck.Options{})
+		require.NoError(t, err)
+		refused := 0
+		for _, m := range report.Issues.Messages {
+			if strings.HasSuffix(m.Message, "bytes that may still be read") {
+				refused++
+			}
+		}
+		require.Equal(t, 19, refused, name)
+	}
 }
 
 func TestReferencesCanBeLeftAlone(t *testing.T) {

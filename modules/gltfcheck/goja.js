@@ -9,8 +9,8 @@ var exports = {}, module = {exports}
 // start begins the check; what comes of it will be in outcome.
 var outcome = {}
 function start(read, request) {
-  const load = uri => {
-    const got = read(uri)
+  const load = (uri, left) => {
+    const got = read(uri, left)
     return typeof got === 'string' ? got : new Uint8Array(got)
   }
   check(module.exports, load, JSON.parse(request)).then(

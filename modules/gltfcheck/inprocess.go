@@ -46,7 +46,7 @@ func inProcess(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile the validator: %w", err)
 	}
-	data, err := r.read(nil)
+	data, err := r.read(nil, r.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +81,8 @@ func (r request) validate(vm *goja.Runtime, validator *goja.Program) (report str
 	if _, err := vm.RunProgram(validator); err != nil {
 		return "", err
 	}
-	read := func(uri *string) any {
-		data, err := r.read(uri)
+	read := func(uri *string, left int64) any {
+		data, err := r.read(uri, left)
 		if err != nil {
 			return err.Error()
 		}
@@ -139,7 +139,7 @@ func tooDeep(file []byte) bool {
 }
 
 // read returns the file, or what a URI in it names, as read of node.js does.
-func (r request) read(uri *string) ([]byte, error) {
+func (r request) read(uri *string, left int64) ([]byte, error) {
 	f, err := r.open(uri)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -154,10 +154,10 @@ func (r request) read(uri *string) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
-	case info.Size() > r.MaxBytes:
-		return nil, fmt.Errorf("it is larger than %d bytes", r.MaxBytes)
+	case info.Size() > left:
+		return nil, fmt.Errorf("it is larger than the %d bytes that may still be read", left)
 	}
-	return io.ReadAll(io.LimitReader(f, r.MaxBytes))
+	return io.ReadAll(io.LimitReader(f, left))
 }
 
 // open does not wait for who might write to a pipe.

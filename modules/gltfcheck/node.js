@@ -3,7 +3,7 @@ const fs = require('fs'), path = require('path')
 const request = JSON.parse(fs.readFileSync(0, 'utf8'))
 
 // read is check.js's. What a URI names must be a regular file below the request's root, wherever links lead.
-function read(uri) {
+function read(uri, left) {
   const outside = 'it is outside of ' + request.rootName
   let real
   try {
@@ -19,7 +19,7 @@ function read(uri) {
   if (uri !== null && !real.startsWith(request.root.replace(/\/*$/, '/'))) return outside
   const stat = fs.statSync(real)
   if (!stat.isFile()) return 'it is not a regular file'
-  if (stat.size > request.maxBytes) return 'it is larger than ' + request.maxBytes + ' bytes'
+  if (stat.size > left) return `it is larger than the ${left} bytes that may still be read`
   return new Uint8Array(fs.readFileSync(real))
 }
 

@@ -28,7 +28,11 @@ func (w *work) encode(ctx context.Context, c *modules.Call) ([]byte, error) {
 		}
 	}
 	var b bytes.Buffer
-	err := w.written.Write(&b)
+	write := w.written.Write
+	if w.text {
+		write = w.written.WriteText
+	}
+	err := write(&b)
 	return b.Bytes(), err
 }
 

@@ -16,6 +16,7 @@ import (
 const (
 	maxBytes     = 1 << 30
 	maxTriangles = 20e6
+	maxVertices  = 3 * maxTriangles
 	maxOBJ       = 256 << 20 // bytes
 )
 
@@ -30,6 +31,9 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 	if m.Triangles > maxTriangles {
 		return d, permanent("%s draws %d triangles, more than the %d that are read", p.Src, m.Triangles, int64(maxTriangles))
 	}
+	if n := max(m.Vertices, stored(w.doc)); n > maxVertices {
+		return d, permanent("%s has %d vertices, more than the %d that are read", p.Src, n, int64(maxVertices))
+	}
 	size := w.size
 	texels := int64(0)
 	if plan, _ := newPlan(p.Config); plan.changesTextures() || plan.sizeLimit > 0 {
@@ -43,6 +47,18 @@ func (p *Props) Probe(ctx context.Context, c *modules.Call) (d modules.Demand, e
 	// gltfpack holds the file, a vertex several times, and what it writes; a picture is 4 floats a pixel while it changes.
 	d = modules.Demand{Input: size, Disk: 2 * size, Memory: 6*size + 400*m.Vertices + 40*texels}
 	return p.Config.demand(d, m)
+}
+
+// stored is how many vertices the primitives of a document have, shown or not.
+func stored(d *glb.Document) (n int64) {
+	for i := range d.Meshes {
+		for _, p := range d.Meshes[i].Primitives {
+			if a, ok := p.Attributes["POSITION"]; ok {
+				n += d.Accessors[a].Count
+			}
+		}
+	}
+	return n
 }
 
 // load reads the model in whatever form it is.

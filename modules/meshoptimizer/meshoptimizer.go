@@ -77,7 +77,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	if p.read != nil {
 		*w, *p.read = *p.read, work{}
 	}
-	w.plan, w.compiled = plan, c.Tools.Compiled
+	w.plan, w.compiled, w.text = plan, c.Tools.Compiled, strings.EqualFold(path.Ext(p.Dest), ".gltf")
 	defer func() { err = errors.Join(err, w.close(ctx)) }()
 	other, err := w.newSecond(ctx, c, p.Dest)
 	if err != nil {
@@ -97,13 +97,6 @@ func run(ctx context.Context, c *modules.Call, p Props) (out Output, err error) 
 	file, after, err := w.finish(ctx, c, before)
 	if err != nil {
 		return out, fmt.Errorf("optimize %s: %w", p.Src, err)
-	}
-	if strings.EqualFold(path.Ext(p.Dest), ".gltf") {
-		var b bytes.Buffer
-		if err := w.written.WriteText(&b); err != nil {
-			return out, err
-		}
-		file = b.Bytes()
 	}
 	made, err := other.make(ctx, c, after.Triangles)
 	if err != nil {
@@ -143,7 +136,8 @@ func (w *work) finish(ctx context.Context, c *modules.Call, before glb.Measures)
 	if file, err = w.fit(ctx, c); err != nil {
 		return nil, after, err
 	}
-	written, err := glb.Read(bytes.NewReader(file), glb.Source{})
+	own := glb.Limits{Bytes: 2 * int64(len(file)), JSON: int64(len(file))} // a .gltf is all JSON, and holds its bytes twice when read
+	written, err := glb.Read(bytes.NewReader(file), glb.Source{Limits: own})
 	if err != nil {
 		return nil, after, fmt.Errorf("read what was written: %w", err)
 	}

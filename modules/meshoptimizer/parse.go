@@ -127,7 +127,7 @@ func bytesOf(s string) (int64, error) {
 	if err != nil && unit == 1 {
 		x, err = strconv.ParseFloat(strings.TrimSpace(text), 64)
 	}
-	if err != nil || x < 0 || x*unit > 1<<40 {
+	if err != nil || !(x >= 0 && x*unit <= 1<<40) {
 		return 0, fmt.Errorf("is %q, and must be a size as 5MB, 800kB or a number of MB", s)
 	}
 	return int64(x * unit), nil

@@ -74,20 +74,26 @@ func wrap(d *glb.Document, m glb.Matrix) {
 	if len(d.Scenes) == 0 {
 		d.Scenes = []glb.Scene{{Nodes: d.Roots()}}
 	}
-	above := map[string]int{} // by the roots, which scenes may share
-	for i := range d.Scenes {
-		s := &d.Scenes[i]
-		if len(s.Nodes) == 0 {
-			continue
-		}
-		key := fmt.Sprint(s.Nodes)
-		n, known := above[key]
+	above := map[int]int{} // by the first of what is below
+	place := func(roots []int) int {
+		n, known := above[roots[0]]
 		if !known {
 			n = len(d.Nodes)
-			d.Nodes = append(d.Nodes, glb.Node{Name: "placed", Matrix: &m, Children: s.Nodes})
-			above[key] = n
+			d.Nodes = append(d.Nodes, glb.Node{Name: "placed", Matrix: &m, Children: roots})
+			above[roots[0]] = n
 		}
-		s.Nodes = []int{n}
+		return n
+	}
+	if len(d.Scenes) == 1 && len(d.Scenes[0].Nodes) > 0 {
+		d.Scenes[0].Nodes = []int{place(d.Scenes[0].Nodes)}
+		return
+	}
+	for i := range d.Scenes { // which may share roots, and no node is below two
+		var placed []int
+		for _, root := range d.Scenes[i].Nodes {
+			placed = append(placed, place([]int{root}))
+		}
+		d.Scenes[i].Nodes = placed
 	}
 }
 

@@ -54,7 +54,7 @@ func (w *work) simplify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.doc.Count().Triangles-want < want-best.triangles { // it came too far below to be better than nothing
+	if best.doc == nil || w.doc.Count().Triangles-want < want-best.triangles { // it came too far below to be better than nothing
 		if err := w.pack(ctx); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type work struct {
 	size     int64            // of what was read, in bytes
 	packer   *gltfpack.Packer // nil until it is needed
 	compiled string           // its folder; empty is none
+	text     bool             // the file is a .gltf
 	shrink   int              // pixels of the longer side of textures, to keep a size; 0 is no bound
 	said     string           // by gltfpack, last
 	warnings []string

@@ -7,7 +7,12 @@ import (
 
 // A View is the side from which a scene is seen, in degrees. Azimuth 0 looks at its front, from +z; 90 at its right, from
 // +x. Elevation 90 looks straight down.
-type View struct{ Azimuth, Elevation float64 }
+type View struct {
+	Azimuth, Elevation float64
+	// Turning says that the view is one of many around the y axis, from all of which the camera is as high and as far away: the
+	// scene fills the widest picture of a whole turn.
+	Turning bool
+}
 
 // ThreeQuarter is the view that shows most of a thing: from the front, the right and above.
 func ThreeQuarter() View { return View{Azimuth: 32, Elevation: 22} }
@@ -38,7 +43,7 @@ func NamedView(name string) (v View, ok bool) {
 func Turntable(n int) []View {
 	views := make([]View, n)
 	for i := range views {
-		views[i] = View{Azimuth: 360 * float64(i) / float64(n), Elevation: 18}
+		views[i] = View{Azimuth: 360 * float64(i) / float64(n), Elevation: 18, Turning: true}
 	}
 	return views
 }
@@ -60,7 +65,7 @@ type camera struct {
 // A spot is a point in the picture: x and y in widths of it from its middle, x to the right, y down; w is 1/distance.
 type spot struct{ x, y, w float32 }
 
-// newCamera stands where all of points just fill the picture.
+// newCamera stands where all of points just fill the picture, or the widest one of their turn.
 func newCamera(ctx context.Context, v View, points []vec, width, height int) (*camera, error) {
 	sinA, cosA := math.Sincos(v.Azimuth * math.Pi / 180)
 	sinE, cosE := math.Sincos(v.Elevation * math.Pi / 180)
@@ -72,6 +77,11 @@ func newCamera(ctx context.Context, v View, points []vec, width, height int) (*c
 	c.up = c.back.cross(c.right)
 	half := float32(math.Tan(halfField)) * max(c.aspect, 1)
 	c.focal = 0.5 / half
+	if v.Turning {
+		y, d := c.orbit(points, half)
+		c.eye = c.up.times(y).add(c.back.times(d))
+		return c, nil
+	}
 
 	var x, y float32 // of the camera, along right and up
 	for range 3 {
@@ -114,6 +124,20 @@ func (c *camera) distance(points []vec, x, y, half float32) float32 {
 		d = max(d, z+nearest, z+abs(p.dot(c.right)-x)*wide, z+abs(p.dot(c.up)-y)*high)
 	}
 	return d
+}
+
+// orbit is where, along up and back, a camera sees all points however they are turned around the y axis; half is as for distance.
+func (c *camera) orbit(points []vec, half float32) (y, d float32) {
+	wide, high := 1/(half*filled), c.aspect/(half*filled)
+	sin, cos := c.back.y, c.up.y
+	var above, below float32 // how far back the upper and the lower edge of the picture want it, where y is 0
+	for _, p := range points {
+		r := float32(math.Hypot(float64(p.x), float64(p.z)))
+		d = max(d, p.y*sin+r*abs(cos)+nearest, p.y*sin+r*float32(math.Hypot(float64(cos), float64(wide))))
+		above = max(above, p.y*(sin+high*cos)+r*abs(cos-high*sin))
+		below = max(below, p.y*(sin-high*cos)+r*abs(cos+high*sin))
+	}
+	return (above - below) / (2 * high), max(d, (above+below)/2)
 }
 
 func (c *camera) extent(points []vec) (left, right, top, bottom float32) {

@@ -81,21 +81,65 @@ func TestATurntableGoesAround(t *testing.T) {
 func TestTheSceneFillsThePictureAndStaysInIt(t *testing.T) {
 	s := scene(t, dieOBJ()+"v 1000 1000 1000 0 0 0\n") // of no face: it must not matter
 	for _, size := range [][2]int{{200, 200}, {300, 100}, {100, 300}} {
-		for _, view := range append(raster.Turntable(3), raster.ThreeQuarter(), raster.View{Elevation: 90}, raster.View{Elevation: -90}) {
+		for _, view := range []raster.View{{Elevation: 18}, {Azimuth: 120, Elevation: 18}, raster.ThreeQuarter(), {Elevation: 90}, {Elevation: -90}} {
 			img := render(t, s, raster.Options{Width: size[0], Height: size[1], View: view})
-			var solid image.Rectangle
-			for y := range size[1] {
-				for x := range size[0] {
-					if img.RGBAAt(x, y).A == 255 {
-						solid = solid.Union(image.Rect(x, y, x+1, y+1))
-					}
-				}
-			}
-			require.True(t, solid.Inset(-1).In(img.Rect.Inset(1)), "%v in %v", solid, size)
-			fills := max(float64(solid.Dx())/float64(size[0]), float64(solid.Dy())/float64(size[1]))
-			require.InDelta(t, 0.82, fills, 0.06)
+			require.InDelta(t, 0.82, fills(t, img), 0.06)
 		}
 	}
+}
+
+// solid is the box around what lets nothing through.
+func solid(img *image.RGBA) (box image.Rectangle) {
+	for y := range img.Rect.Dy() {
+		for x := range img.Rect.Dx() {
+			if img.RGBAAt(x, y).A == 255 {
+				box = box.Union(image.Rect(x, y, x+1, y+1))
+			}
+		}
+	}
+	return box
+}
+
+// fills is how much of a side a picture's model takes, all of which must be seen.
+func fills(t *testing.T, img *image.RGBA) float64 {
+	t.Helper()
+	box := solid(img)
+	require.True(t, box.Inset(-1).In(img.Rect.Inset(1)), "%v in %v", box, img.Rect)
+	return max(float64(box.Dx())/float64(img.Rect.Dx()), float64(box.Dy())/float64(img.Rect.Dy()))
+}
+
+func TestAThingThatTurnsStaysAsLargeAndWhereItIs(t *testing.T) {
+	// A pole in the middle of a long bar that lies on the ground.
+	s := scene(t, slab(-4, 4, 0, 0.2, -0.5, 0.5)+slab(-0.15, 0.15, 0, 3, -0.15, 0.15))
+	for _, size := range [][2]int{{240, 240}, {320, 120}, {120, 320}} {
+		var first [16]float64
+		var pole image.Rectangle
+		most := 0.0
+		for i, view := range raster.Turntable(8) {
+			o := raster.Options{Width: size[0], Height: size[1], View: view}
+			camera, err := s.Camera(t.Context(), o)
+			require.NoError(t, err)
+			img := render(t, s, o)
+			top := solid(img)
+			if i == 0 {
+				first, pole = camera, top
+			}
+			require.InDelta(t, math.Hypot(first[12], first[14]), math.Hypot(camera[12], camera[14]), 1e-5, "as far from the axis")
+			require.InDelta(t, first[13], camera[13], 1e-5, "as high")
+			require.InDelta(t, pole.Min.Y, top.Min.Y, 1, "the top of the pole stays")
+			most = max(most, fills(t, img))
+		}
+		require.InDelta(t, 0.82, most, 0.06, "as large as the widest picture lets it be, in %v", size)
+	}
+}
+
+// slab is a box as an OBJ, whose corners are counted from the last.
+func slab(left, right, bottom, top, back, front float64) string {
+	var b strings.Builder
+	for i := range 8 {
+		fmt.Fprintln(&b, "v", []float64{left, right}[i&1], []float64{bottom, top}[i>>1&1], []float64{back, front}[i>>2&1])
+	}
+	return b.String() + "f -8 -6 -5 -7\nf -4 -3 -1 -2\nf -8 -4 -2 -6\nf -7 -5 -1 -3\nf -8 -7 -3 -4\nf -6 -2 -1 -5\n"
 }
 
 func TestTheBackgroundIsAsAskedFor(t *testing.T) {

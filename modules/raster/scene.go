@@ -39,6 +39,9 @@ func NewScene(ctx context.Context, m *mesh.Mesh) (*Scene, error) {
 		radius += (high[k] - low[k]) * (high[k] - low[k]) / 4
 	}
 	radius = math.Sqrt(radius)
+	if math.IsNaN(radius) || math.IsInf(radius, 0) {
+		return nil, fault.As(fault.Permanent, errors.New("a triangle of the mesh has a corner that is no point"))
+	}
 	if radius == 0 {
 		return nil, fault.As(fault.Permanent, errors.New("the mesh has no extent"))
 	}

@@ -134,10 +134,13 @@ func (s *studio) develop(c vec) vec {
 
 const displaySteps = 4096
 
-// display encodes linear 0 to 1 as sRGB 0 to 255.
+// display encodes linear 0 to 1 as sRGB 0 to 255; what is no number is 0.
 func display(x float32) float32 {
+	if !(x > 0) {
+		return 0
+	}
 	curve := displayCurve()
-	at := min(max(x, 0), 1) * (displaySteps - 1)
+	at := min(x, 1) * (displaySteps - 1)
 	i := int(at)
 	return curve[i] + (curve[i+1]-curve[i])*(at-float32(i))
 }

@@ -99,7 +99,7 @@ func pick(levels []level, span float32) *level {
 	texels := float64(span) * float64(first.width) * float64(first.height)
 	n := 0
 	if texels > 1 {
-		n = min(int(math.Log2(texels)/2+0.5), len(levels)-1)
+		n = int(min(math.Log2(texels)/2+0.5, float64(len(levels)-1))) // texels may be infinite
 	}
 	return &levels[n]
 }

@@ -21,11 +21,11 @@ func (a vec) cross(b vec) vec {
 	return vec{a.y*b.z - a.z*b.y, a.z*b.x - a.x*b.z, a.x*b.y - a.y*b.x}
 }
 
-// unit has length 1, or is 0 where a is.
+// unit has length 1, or is 0 where a is, or has no direction: it is infinite, no number, or too large to be measured.
 func (a vec) unit() vec {
 	length := sqrt(a.dot(a))
-	if length == 0 {
-		return a
+	if !(length > 0 && length <= math.MaxFloat32) {
+		return vec{}
 	}
 	return a.times(1 / length)
 }

@@ -3,7 +3,9 @@ package renderer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -35,6 +37,33 @@ type cue struct {
 	start, end time.Duration
 	text       string
 }
+
+// frames are the first and the last frame that show a caption; the last comes first where it falls between two. Times are read as script
+// writes them.
+func (q cue) frames(fps, most int) (first, last int) {
+	at := func(d time.Duration) int { return int(math.Ceil(float64(hundredths(d))/100*float64(fps) - 1e-6)) }
+	return at(q.start), min(at(q.end), most) - 1
+}
+
+// captioned leaves out the captions that no frame shows, and tells of those and of what is too long to be seen whole.
+func (pl *plan) captioned() {
+	all := len(pl.cues)
+	pl.cues = slices.DeleteFunc(pl.cues, func(q cue) bool {
+		first, last := q.frames(pl.FPS, pl.frames)
+		return last < first
+	})
+	if n := all - len(pl.cues); n > 0 {
+		pl.warn("%d of %d captions are not shown: they fall between two frames, or after the last", n, all)
+	}
+	size := letterSize(pl.Width, pl.Height)
+	fit := (pl.Width * 7 / 8 * 2 / size) * (pl.Height * 17 / 18 * 5 / 6 / size) // a letter is about half as wide as high
+	if slices.ContainsFunc(pl.cues, func(q cue) bool { return utf8.RuneCountInString(q.text) > fit }) {
+		pl.warn("a caption has more letters than the picture has room for (about %d), and is not seen whole; cut it into several", fit)
+	}
+}
+
+// letterSize is the height of a line of captions, in pixels.
+func letterSize(width, height int) int { return max(min(width, height)/15, 8) }
 
 // readCaptions reads one text, or a list with times.
 func readCaptions(v any, perMinute int) ([]cue, error) {
@@ -165,8 +194,7 @@ func isSeen(r rune) bool {
 // script is the captions as libass reads them (Advanced SubStation Alpha).
 func script(cues []cue, width, height int) string {
 	var b strings.Builder
-	side := min(width, height)
-	size := max(side/15, 8)
+	side, size := min(width, height), letterSize(width, height)
 	fmt.Fprintf(&b, "[Script Info]\nScriptType: v4.00+\nPlayResX: %d\nPlayResY: %d\nWrapStyle: 0\nScaledBorderAndShadow: yes\nYCbCr Matrix: None\n\n", width, height)
 	b.WriteString("[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, OutlineColour, BackColour, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n")
 	// White with a black edge, below in the middle; -1 takes the direction of writing from the text.
@@ -183,8 +211,12 @@ func escape(text string) string {
 	return strings.NewReplacer(`\`, "\\\u2060", "{", `\{`, "}", `\}`).Replace(text)
 }
 
+func hundredths(d time.Duration) int64 {
+	return int64((d + 5*time.Millisecond) / (10 * time.Millisecond))
+}
+
 // clock writes a time as scripts have it: hundredths of a second.
 func clock(d time.Duration) string {
-	n := int64((d + 5*time.Millisecond) / (10 * time.Millisecond))
+	n := hundredths(d)
 	return fmt.Sprintf("%d:%02d:%02d.%02d", n/360_000, n/6000%60, n/100%60, n%100)
 }

@@ -111,3 +111,49 @@ func TestWhatIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatChangesNothingIsSaid(t *testing.T) {
+	t.Parallel()
+	c, _ := real(t)
+	source(t, c, "a.png", "-i", "testsrc=s=64x48", "-frames:v", "1")
+	source(t, c, "black.png", "-i", "color=s=64x48", "-frames:v", "1")
+	give(t, c, "box.glb", box)
+	small := map[string]any{"width": 64, "height": 48, "fps": 5, "duration": 1, "seconds": 9}
+	viewer := map[string]any{"cameraOrbit": "10deg 60deg", "autoRotate": true, "autoRotateSpeed": 4.0, "background": "#ff000080"}
+	for _, tt := range []struct {
+		name  string
+		props map[string]any
+		want  []any
+	}{
+		{"a turn", map[string]any{"src": "box.glb", "renderer": "raster", "viewerConfig": viewer}, []any{
+			`the viewer's setting "background" was not used; it lets something through, which a video can't`,
+			`the viewer's setting "cameraOrbit" was not used; angles say how a model is seen`,
+			`the viewer's setting "autoRotateSpeed" was not used; duration says how long a turn takes`,
+			"seconds was not used; duration says how long the video is",
+		}},
+		{"slides", map[string]any{"slides": "a.png", "renderer": "cycles", "samples": 7, "viewerConfig": map[string]any{"exposure": 3.0, "autoRotate": true}}, []any{
+			`the viewer's setting "autoRotate" was not used; a model turns where angles have a turntable`,
+			"the viewer's light was not used; slides are shown as they are",
+			"samples was not used; it counts those of cycles, and what draws here has a number of its own",
+			"renderer was not used; slides are shown as they are",
+			"seconds was not used; duration says how long the video is",
+		}},
+		{"captions", map[string]any{"slides": "black.png", "captions": []any{
+			map[string]any{"text": strings.Repeat("word ", 200), "start": 0, "end": 0.7},
+			map[string]any{"text": "between", "start": 0.71, "end": 0.75},
+			map[string]any{"text": "after", "start": 0.95, "end": 3},
+		}}, []any{
+			"seconds was not used; duration says how long the video is",
+			"the captions take 3.0 s, and the video ends after 1.0",
+			"2 of 3 captions are not shown: they fall between two frames, or after the last",
+			"a caption has more letters than the picture has room for (about 56), and is not seen whole; cut it into several",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			maps.Copy(tt.props, small)
+			out, err := renderer.Module.Run(t.Context(), c, tt.props)
+			require.NoError(t, err)
+			require.Equal(t, tt.want, out["warnings"])
+		})
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image/color"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,18 +56,9 @@ func newPlan(p *Props) (*plan, []modules.Problem) {
 	pl.angles()
 	pl.colour()
 	if p.ViewerConfig != nil {
-		s, unused, err := threejs.ReadSettings(p.ViewerConfig)
-		if err != nil {
-			pl.refuse("viewerConfig", "%v", err)
-		}
-		pl.light, pl.warnings = s.Look, append(pl.warnings, unused...)
-		if s.Background != nil && p.Background == "" && s.Background.A == 255 {
-			pl.background = *s.Background
-		}
+		pl.viewer()
 	}
-	if pl.Samples != 0 && pl.Renderer != portrait.Cycles {
-		pl.warn("samples was not used; it counts those of cycles, and what draws here has a number of its own")
-	}
+	pl.unused()
 	cues, err := readCaptions(p.Captions, p.WordsPerMinute)
 	if err != nil {
 		pl.refuse("captions", `prop "captions": %v`, err)
@@ -154,21 +144,6 @@ func (pl *plan) angles() {
 	}
 }
 
-func (pl *plan) colour() {
-	pl.background = color.NRGBA{A: 255}
-	if pl.Src != "" {
-		pl.background = color.NRGBA{R: 255, G: 255, B: 255, A: 255}
-	}
-	if pl.Background == "" {
-		return
-	}
-	c, ok := threejs.ParseColor(pl.Background)
-	if !ok || c.A != 255 {
-		pl.refuse("background", `prop "background" is %q; write white, black, gray, #rgb or #rrggbb: a video lets nothing through`, pl.Background)
-	}
-	pl.background = c
-}
-
 // look finds what the video is made of, and how long it is.
 func (pl *plan) look(ctx context.Context, c *modules.Call) (d modules.Demand, err error) {
 	if pl.Src != "" {
@@ -243,7 +218,6 @@ func (pl *plan) time(sound time.Duration) error {
 	case long > 0:
 		if read > long {
 			pl.warn("the captions take %.1f s, and the video ends after %.1f", read.Seconds(), long.Seconds())
-			pl.cues = slices.DeleteFunc(pl.cues, func(q cue) bool { return q.start >= long })
 		}
 		if sound > long+time.Second/10 {
 			pl.warn("the sound takes %.1f s, and is cut where the video ends after %.1f", sound.Seconds(), long.Seconds())
@@ -282,6 +256,7 @@ func (pl *plan) time(sound time.Duration) error {
 	if pl.turns && pl.views == nil {
 		pl.views = raster.Turntable(pl.pictures)
 	}
+	pl.captioned()
 	return nil
 }
 

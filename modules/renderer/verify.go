@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
@@ -110,15 +109,14 @@ func (w *work) isFast() error {
 }
 
 // spots are frames on which captions are looked for: in the middle of the first and of the last.
-func (w *work) spots() []int {
-	if len(w.plan.cues) == 0 {
+func (w *work) spots() (all []int) {
+	pl := w.plan
+	if len(pl.cues) == 0 {
 		return nil
 	}
-	var all []int
-	for _, q := range []cue{w.plan.cues[0], w.plan.cues[len(w.plan.cues)-1]} {
-		end := min(q.end, time.Duration(w.plan.long()*float64(time.Second)))
-		n := int((q.start + end).Seconds() / 2 * float64(w.plan.FPS))
-		all = append(all, min(n, w.plan.frames-1))
+	for _, q := range []cue{pl.cues[0], pl.cues[len(pl.cues)-1]} {
+		first, last := q.frames(pl.FPS, pl.frames)
+		all = append(all, (first+last)/2)
 	}
 	return all
 }

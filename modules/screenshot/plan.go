@@ -23,6 +23,7 @@ const (
 type plan struct {
 	portrait.Job
 	backgroundSet bool
+	plain         bool          // it was set by --background, which wins over all
 	pattern       string        // of the names; %d stands for the number
 	orbit         *threejs.View // of the viewer's settings
 	warnings      []string
@@ -149,7 +150,7 @@ func (pl *plan) option(flag, value string) {
 		if !ok {
 			pl.refuse("args", "option --background is %q; write transparent, white, black, gray, #rgb, #rrggbb or #rrggbbaa", value)
 		}
-		pl.Background, pl.backgroundSet = c, true
+		pl.Background, pl.backgroundSet, pl.plain = c, true, true
 	case "--camera-angles":
 		for name := range strings.SplitSeq(value, ",") {
 			pl.angle(strings.TrimSpace(name))
@@ -188,7 +189,7 @@ func (pl *plan) angle(name string) {
 	pl.Views = append(pl.Views, view)
 }
 
-// viewer reads the settings of a web viewer; args win over them.
+// viewer reads the settings of a web viewer; those of args are read last, and win.
 func (pl *plan) viewer(at string, settings any) {
 	s, unused, err := threejs.ReadSettings(settings)
 	if err != nil {
@@ -197,11 +198,14 @@ func (pl *plan) viewer(at string, settings any) {
 	}
 	pl.warnings = append(pl.warnings, unused...)
 	pl.Look, pl.orbit = s.Look, s.Orbit
-	if s.Background != nil && !pl.backgroundSet {
+	if s.Background != nil && !pl.plain {
 		pl.Background, pl.backgroundSet = *s.Background, true
 	}
 	if s.AutoRotate {
 		pl.warn(`the viewer's setting "autoRotate" was not used; a picture stands still (--camera-angles turntable:N)`)
+	}
+	if s.AutoRotateSpeed != nil {
+		pl.warn(`the viewer's setting "autoRotateSpeed" was not used; a picture stands still`)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"hash/crc32"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"image/png"
 	"io"
@@ -251,5 +252,27 @@ func TestATaskThatIsNotDoneInTimeSaysSo(t *testing.T) {
 	_, err := screenshot.Module.Run(t.Context(), call(t), map[string]any{
 		"src": "part.obj", "timeout": 1, "config": map[string]any{"width": 4096, "height": 4096},
 	})
-	require.EqualError(t, err, "draw part.obj: it was not done within its timeout of 1ms")
+	require.ErrorContains(t, err, "part.obj: it was not done within its timeout of 1ms")
+}
+
+func TestTheArgumentsWinOverTheViewersSettings(t *testing.T) {
+	c := call(t)
+	for _, tt := range []struct {
+		name string
+		args []any
+		want color.NRGBA
+	}{
+		{"settings", nil, color.NRGBA{255, 0, 0, 255}},
+		{"settings of args", []any{"--viewer-config", `'{"background": "#00ff00", "autoRotateSpeed": 3}'`}, color.NRGBA{0, 255, 0, 255}},
+		{"a background", []any{"--background '#0000ff'", "--viewer-config", `'{"background": "#00ff00"}'`}, color.NRGBA{0, 0, 255, 255}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := screenshot.Module.Run(t.Context(), c, map[string]any{
+				"src": "part.obj", "dest": "a.png", "renderer": "raster", "args": append(tt.args, "-w 16", "-h 16"), "viewerConfig": map[string]any{"background": "#ff0000"},
+			})
+			require.NoError(t, err)
+			require.Equal(t, tt.want, color.NRGBAModel.Convert(decode(t, c, "a.png", png.Decode).At(0, 0)))
+			require.Equal(t, tt.name == "settings of args", len(out["warnings"].([]any)) == 1, "%v", out["warnings"])
+		})
+	}
 }

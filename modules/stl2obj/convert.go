@@ -17,7 +17,7 @@ import (
 type Counts struct {
 	Triangles  int64 // written as faces
 	Vertices   int64 // distinct, written
-	Degenerate int64 // left out: two corners are one point
+	Degenerate int64 // left out: two corners are one point, of a PLY one vertex
 	Trailing   int64 // bytes behind the last triangle of a binary file that were not read
 	// Left are the properties and elements of a PLY that were not read.
 	Left []string

@@ -62,5 +62,5 @@ func writePLY(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error)
 	if err := out.Flush(); err != nil {
 		return Counts{}, fmt.Errorf("write OBJ: %w", err)
 	}
-	return Counts{Triangles: int64(len(m.Triangles)), Vertices: int64(len(m.Positions)), Left: info.Left}, nil
+	return Counts{Triangles: int64(len(m.Triangles)), Vertices: int64(len(m.Positions)), Degenerate: info.Degenerate, Left: info.Left}, nil
 }

@@ -61,3 +61,12 @@ func TestAPLYThatIsTooLargeIsRefusedBeforeItIsRead(t *testing.T) {
 	require.ErrorContains(t, err, "it has 1024 MiB, more than the 1024 of a PLY")
 	require.Equal(t, fault.Permanent, fault.Of(err))
 }
+
+func TestTrianglesOfAPLYThatAreLeftOutAreCounted(t *testing.T) {
+	c, _ := moduletest.Call(t)
+	require.NoError(t, c.Workspace.WriteFile("in.ply", []byte("ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"+
+		"element face 2\nproperty list uchar int vertex_indices\nend_header\n0 0 0 1 0 0 0 1 0\n3 0 1 2\n3 0 1 1\n")))
+	out, err := stl2obj.Module.Run(t.Context(), c, map[string]any{"src": "in.ply", "dest": "out.obj"})
+	require.NoError(t, err)
+	require.Equal(t, []any{int64(1), int64(1), int64(2)}, []any{out["triangles"], out["degenerate"], out["originalTriangles"]})
+}

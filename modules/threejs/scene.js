@@ -139,7 +139,21 @@ function cloud(model) {
 
 const halfField = 14 * Math.PI / 180, filled = 0.84, nearest = 0.1; // as modules/raster/camera.go has them
 
-// camera stands where all points of a cloud just fill the picture: the arithmetic of modules/raster/camera.go.
+// orbit is where a camera sees all points however they turn: {y, d}.
+function orbit(c, elevation, wide, high) {
+  const sin = Math.sin(elevation), cos = Math.cos(elevation), p = c.points;
+  let above = 0, below = 0, d = 0;
+  for (let i = 0; i < p.length; i += 3) {
+    const r = Math.hypot(p[i], p[i + 2]), z = p[i + 1] * sin, h = p[i + 1] * high * cos;
+    d = Math.max(d, z + r * Math.abs(cos) + nearest, z + r * Math.hypot(cos, wide));
+    above = Math.max(above, z + h + r * Math.abs(cos - high * sin));
+    below = Math.max(below, z - h + r * Math.abs(cos + high * sin));
+  }
+  return { y: (above - below) / (2 * high), d: Math.max(d, (above + below) / 2) };
+}
+
+// camera stands where all points of a cloud just fill the picture, or the widest one of their turn: the arithmetic of
+// modules/raster/camera.go.
 function camera(c, view, aspect) {
   const a = view.azimuth * Math.PI / 180, e = view.elevation * Math.PI / 180;
   const right = new Vector3(Math.cos(a), 0, -Math.sin(a));
@@ -162,7 +176,7 @@ function camera(c, view, aspect) {
     }
     return d;
   };
-  for (let turn = 0; turn < 3; turn++) {
+  for (let turn = 0; turn < 3 && !view.turning; turn++) {
     const d = distance();
     let l = 0, r = 0, t = 0, b = 0;
     for (let i = 0; i < own.length; i += 3) {
@@ -172,7 +186,8 @@ function camera(c, view, aspect) {
     x += (l + r) / 2 / focal * d;
     y -= (t + b) / 2 / focal * d;
   }
-  const d = distance();
+  let d = distance();
+  if (view.turning) ({ y, d } = orbit(c, e, wide, high));
   let near = Infinity, far = 0;
   for (let i = 2; i < own.length; i += 3) { near = Math.min(near, d - own[i]); far = Math.max(far, d - own[i]); }
   const cam = new PerspectiveCamera(2 * Math.atan(half / aspect) * 180 / Math.PI, aspect, near * 0.9 * c.radius, far * 1.1 * c.radius);
@@ -252,8 +267,8 @@ class Painter {
 
   // paint draws the part of a picture that begins at x, y, and returns its pixels as base64: rows from below, RGBA, with the
   // colours multiplied by alpha.
-  paint({ width, height, azimuth, elevation, x, y }) {
-    const cam = camera(this.cloud, { azimuth, elevation }, width / height);
+  paint({ width, height, azimuth, elevation, turning, x, y }) {
+    const cam = camera(this.cloud, { azimuth, elevation, turning }, width / height);
     light(this.scene, cam, azimuth);
     cam.setViewOffset(width, height, x, y, this.width, this.height);
     this.renderer.render(this.scene, cam);
@@ -271,7 +286,7 @@ async function view(element, bytes, decoders, look) {
   const gltf = await load(renderer, bytes, decoders);
   const scene = stage(renderer, gltf.scene, look, look.environment === 'none' ? null : room(renderer)), c = cloud(gltf.scene);
   const aspect = () => Math.max(element.clientWidth, 1) / Math.max(element.clientHeight, 1);
-  const cam = camera(c, { azimuth: look.azimuth ?? 32, elevation: look.elevation ?? 22 }, aspect());
+  const cam = camera(c, { azimuth: look.azimuth ?? 32, elevation: look.elevation ?? 22, turning: look.autoRotate }, aspect());
   cam.matrix.decompose(cam.position, cam.quaternion, cam.scale);
   cam.matrixAutoUpdate = true;
   cam.near = c.radius / 100;

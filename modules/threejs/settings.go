@@ -39,10 +39,11 @@ type Light struct {
 	Position  *[3]float64 `json:"position,omitzero"` // where a directional light comes from: right, up and towards the camera
 }
 
-// A View is the side from which a model is seen, in degrees, as raster.View.
+// A View is the side from which a model is seen, as raster.View.
 type View struct {
 	Azimuth   float64 `json:"azimuth"`
 	Elevation float64 `json:"elevation"`
+	Turning   bool    `json:"turning"`
 }
 
 // Settings are those of a web viewer that mean something here.

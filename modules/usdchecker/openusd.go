@@ -54,11 +54,24 @@ func byOpenUSD(ctx context.Context, c *modules.Call, s source, arkit bool) (repo
 	if err := json.Unmarshal(said.text, &r); err != nil {
 		return r, stats, fmt.Errorf("read the report: %w", err)
 	}
+	r.rename(filepath.Base(name), filepath.Base(s.real))
 	// "Error in 'UsdStage::Open' at line 1287 in file stage.cpp : 'Failed to open layer @a.usdz@'"
 	if _, what, ok := strings.Cut(r.Reason, " : '"); ok {
 		r.Reason = strings.TrimSuffix(strings.TrimSpace(what), "'")
 	}
 	return r, stats, nil
+}
+
+// rename takes the name of a link for that of the file in all that a person reads.
+func (r *report) rename(link, name string) {
+	r.Reason = strings.ReplaceAll(r.Reason, link, name)
+	for k := range r.Issues {
+		i := &r.Issues[k]
+		i.Message = strings.ReplaceAll(i.Message, link, name)
+		for n, site := range i.Sites {
+			i.Sites[n] = strings.ReplaceAll(site, link, name)
+		}
+	}
 }
 
 // named is the file under a name that OpenUSD takes for its true format, for it goes by the name: where its own does not do, a

@@ -126,6 +126,18 @@ func crate(t *testing.T, file string) bool {
 
 const stage = "#usda 1.0\n(\n    \"\"\"upAxis = \"Q\" # no\n    \"\"\"\n    defaultPrim = \"World\"\n    metersPerUnit = 1\n    upAxis = \"Y\"\n)\n\ndef Xform \"World\"\n{\n    BODY\n}\n"
 
+func TestAReportNamesTheFileByItsName(t *testing.T) {
+	c, _ := call(t, true)
+	require.NoError(t, c.Workspace.WriteFile("model.txt", []byte("#usda 1.0\ndef Xform \"a\" {}\n")))
+	out, err := usdchecker.Module.Run(t.Context(), c, map[string]any{"src": "model.txt", "dest": "report.json"})
+	require.NoError(t, err)
+	require.Equal(t, "fail", out["verdict"])
+	text, err := c.Workspace.ReadFile("report.json")
+	require.NoError(t, err)
+	require.Contains(t, string(text), "model.txt")
+	require.NotContains(t, string(text), ".usdchecker-")
+}
+
 func TestBothSayTheSameOfText(t *testing.T) {
 	const unresolved = "usdUtilsValidators:MissingReferenceValidator.UnresolvableDependency"
 	const noDefault = "usdValidation:StageMetadataChecker.MissingDefaultPrim"

@@ -91,7 +91,7 @@ func (t Talker) Begin(ctx context.Context) (*Talk, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.Close(), stdin.Close(), os.RemoveAll(cmd.Dir))
 	}
-	said := &tail{}
+	said := &Tail{}
 	cmd.Stdin, cmd.Stdout = in, stdout
 	if cmd.Stderr = io.Writer(said); t.Cmd.Stderr != nil {
 		cmd.Stderr = io.MultiWriter(said, t.Cmd.Stderr)
@@ -103,7 +103,7 @@ func (t Talker) Begin(ctx context.Context) (*Talk, error) {
 		defer close(p.done)
 		exit, err := t.Exec.Run(ctx, cmd)
 		p.stats = exit.Stats
-		if cause := exit.Failure(t.Name, cmd.Limits, said.last()); cause != nil {
+		if cause := exit.Failure(t.Name, cmd.Limits, said.Last()); cause != nil {
 			p.err = &EndedError{exit, cause}
 		}
 		if err != nil {
@@ -184,17 +184,17 @@ func (p *Talk) stop() {
 	<-p.done
 }
 
-// A tail keeps the last maxSaid bytes.
-type tail struct{ text []byte }
+// A Tail keeps the last maxSaid bytes of what a program prints.
+type Tail struct{ text []byte }
 
-func (t *tail) Write(p []byte) (int, error) {
+func (t *Tail) Write(p []byte) (int, error) {
 	t.text = append(t.text, p[max(0, len(p)-maxSaid):]...)
 	t.text = t.text[max(0, len(t.text)-maxSaid):]
 	return len(p), nil
 }
 
-// last is the last line.
-func (t *tail) last() string {
+// Last is the last line.
+func (t *Tail) Last() string {
 	text := bytes.TrimSpace(t.text)
 	return strings.ToValidUTF8(string(text[bytes.LastIndexByte(text, '\n')+1:]), "�")
 }

@@ -7,6 +7,7 @@ package mesh
 import (
 	"fmt"
 	"image"
+	"io"
 	"math"
 
 	"github.com/millrace/millrace/modules/fault"
@@ -54,6 +55,33 @@ const (
 	Mask                    // less than the cutoff is a hole
 	Blend                   // lets through what is behind
 )
+
+// Beyond so many triangles, each must have taken so many bytes, as any has whose corners are counted in 32 bits, or in as many digits.
+// It is polygons that say the same again and again that have less, and a small file of them would fill all memory.
+const (
+	freeTriangles = 1 << 22
+	leastBytes    = 4
+)
+
+// A counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64 // bytes
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// holds says why what was read can't hold the triangles of m.
+func (c *counted) holds(m *Mesh) error {
+	if n := len(m.Triangles); n > freeTriangles && int64(n)*leastBytes > c.n {
+		return malformed("%d bytes of the file make %d triangles: its polygons repeat", c.n, n)
+	}
+	return nil
+}
 
 // finite reports whether v has neither NaN nor an infinity in it.
 func (v Vec) finite() bool {

@@ -3,6 +3,7 @@ package mesh
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ const maxOBJLine = 1 << 20
 // points, curves, texture coordinates, groups and materials are skipped.
 func ReadOBJ(ctx context.Context, r io.Reader) (*Mesh, error) {
 	o := &objReader{mesh: &Mesh{}, hasNormals: true, hasColors: true}
-	lines := bufio.NewReaderSize(r, sniffBytes)
+	all := &counted{r: r}
+	lines := bufio.NewReaderSize(all, sniffBytes)
 	for {
 		if o.line%8192 == 0 && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -30,7 +32,7 @@ func ReadOBJ(ctx context.Context, r io.Reader) (*Mesh, error) {
 		if bytes.IndexByte(line, 0) >= 0 {
 			return nil, malformed("line %d holds a NUL, as no text does", o.line)
 		}
-		if err := o.statement(line); err != nil {
+		if err := cmp.Or(o.statement(line), all.holds(o.mesh)); err != nil {
 			return nil, err
 		}
 		if err != nil {

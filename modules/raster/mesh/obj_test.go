@@ -57,6 +57,7 @@ func TestABadOBJIsRefusedForGoodInASentence(t *testing.T) {
 		{"no index", square + "f 1 x 2", `line 5: "x" is not the number of a vertex`},
 		{"no coordinate", "v 0 0\nf 1 1 1", `line 1: the coordinate "" is not a number`},
 		{"infinite", "v 0 0 inf", "line 1 has a coordinate that is not a finite number"},
+		{"polygons that repeat", square + strings.Repeat("f 1"+strings.Repeat(" 2 3", 10_000)+"\n", 210), "8400872 bytes of the file make 4199790 triangles: its polygons repeat"},
 		{"a line without end", "f " + strings.Repeat("1 ", 1<<20), "line 1 is longer than 1024 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -54,6 +54,13 @@ func TestABigEndianPLYIsRead(t *testing.T) {
 
 func TestAPLYThatLiesIsRefusedForGood(t *testing.T) {
 	const head = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
+	repeating := "ply\nformat binary_little_endian 1.0\nelement vertex 253\nproperty char x\nproperty char y\nproperty char z\nelement face 20000\n" +
+		"property list uchar uchar vertex_indices\nend_header\n" + strings.Repeat("abc", 253)
+	corners := []byte{253}
+	for i := range 253 {
+		corners = append(corners, byte(i))
+	}
+	repeating += strings.Repeat(string(corners), 20_000)
 	for _, tt := range []struct{ name, text, want string }{
 		{"nothing", "", "ends in its header"},
 		{"no PLY", "plyers\n", "does not begin with"},
@@ -67,6 +74,7 @@ func TestAPLYThatLiesIsRefusedForGood(t *testing.T) {
 		{"no point", head + "0 0 nan", "is no point"},
 		{"an element without end", "ply\nformat ascii 1.0\nelement x 4000000000\nend_header\n", "has no properties"},
 		{"no faces", strings.Replace(head, "face 1", "face 0", 1) + "0 0 0 1 0 0 0 1 0", "has no triangles"},
+		{"polygons that repeat", repeating, "its polygons repeat"},
 		{"a long line", "ply\ncomment " + strings.Repeat("x", 1<<20), "longer than"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

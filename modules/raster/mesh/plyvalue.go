@@ -46,8 +46,17 @@ func kindOf(name string) plyKind {
 
 func (k plyKind) real() bool { return k >= plyFloat32 }
 
+// size is how many bytes a value has.
 func (k plyKind) size() int {
-	return map[plyKind]int{plyInt8: 1, plyUint8: 1, plyInt16: 2, plyUint16: 2, plyInt32: 4, plyUint32: 4, plyFloat32: 4, plyFloat64: 8}[k]
+	switch k {
+	case plyInt8, plyUint8:
+		return 1
+	case plyInt16, plyUint16:
+		return 2
+	case plyFloat64:
+		return 8
+	}
+	return 4
 }
 
 // most is what stands for 1 in a colour.
@@ -91,18 +100,7 @@ type plyBinary struct {
 }
 
 func (b *plyBinary) value(kind plyKind) (float64, error) {
-	var n int
-	switch kind {
-	case plyInt8, plyUint8:
-		n = 1
-	case plyInt16, plyUint16:
-		n = 2
-	case plyFloat64:
-		n = 8
-	default:
-		n = 4
-	}
-	raw := b.buf[:n]
+	raw := b.buf[:kind.size()]
 	if _, err := io.ReadFull(b.in, raw); err != nil {
 		return 0, err
 	}
