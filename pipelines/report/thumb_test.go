@@ -96,7 +96,7 @@ func TestPicturesThatAreNotPublishedAreShownToo(t *testing.T) {
 
 func TestPicturesInThePageAreFew(t *testing.T) {
 	in := input(t, 1)
-	noise := image.NewNRGBA(image.Rect(0, 0, 130, 130)) // with transparency, and incompressible
+	noise := image.NewNRGBA(image.Rect(0, 0, 96, 96)) // with transparency, and incompressible
 	for i := range noise.Pix {
 		noise.Pix[i] = uint8(i * i >> 3 * 2654435761 >> 7)
 	}
