@@ -210,9 +210,6 @@ func (pl *plan) time(sound time.Duration) error {
 	for _, q := range pl.cues {
 		read = max(read, q.end)
 	}
-	if pl.Each > 0 && (pl.Duration > 0 || pl.turns) {
-		pl.warn(`prop "seconds" is not used: it is of slides and named angles, and of those without duration`)
-	}
 	long := pl.Duration
 	switch {
 	case long > 0:

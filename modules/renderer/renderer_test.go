@@ -188,7 +188,6 @@ func TestHowLongAVideoIs(t *testing.T) {
 	}{
 		{"seconds for each slide", map[string]any{"seconds": 0.5}, 10, ""},
 		{"all of it", map[string]any{"duration": "1500ms"}, 15, ""},
-		{"all of it, whatever each would have", map[string]any{"duration": "1500ms", "seconds": 0.5}, 15, `prop "seconds" is not used: it is of slides and named angles, and of those without duration`},
 		{"the sound", map[string]any{"audio": "voice.wav"}, 20, ""},
 		{"the slides, where they are longer than the sound", map[string]any{"audio": "voice.wav", "seconds": 1.5}, 30, ""},
 		{"less than the sound", map[string]any{"audio": "voice.wav", "duration": 1}, 10, "the sound takes 2.0 s, and is cut where the video ends after 1.0"},
