@@ -27,9 +27,15 @@ var update = flag.Bool("update", false, "rewrite docs/conversions.md")
 // warm is the Blender of all tests.
 var warm = sync.OnceValue(blender.NewWarm)
 
+// compiled is the folder of what TestMain compiled.
+var compiled string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	var remove func()
+	compiled, remove = moduletest.Compiled()
 	code := m.Run()
+	remove()
 	warm().Close()
 	os.Exit(code)
 }
@@ -39,6 +45,7 @@ func real(t *testing.T) *modules.Call {
 	t.Helper()
 	c, _ := moduletest.Call(t)
 	c.Exec, c.Tools, c.Blender = &proc.Local{}, moduletest.Tools(t), warm()
+	c.Tools.Compiled = compiled
 	return c
 }
 

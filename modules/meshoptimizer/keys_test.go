@@ -64,7 +64,10 @@ func published(key string) func(t *testing.T, r result) any {
 	return func(_ *testing.T, r result) any { return r.out[key] }
 }
 
-func limited(_ *testing.T, r result) any { return r.doc.Size() < 60_000 }
+// below says whether the model has fewer bytes.
+func below(bytes int64) func(t *testing.T, r result) any {
+	return func(_ *testing.T, r result) any { return r.doc.Size() < bytes }
+}
 
 // removed says whether nothing is left of the model's Material_17.
 func removed(_ *testing.T, r result) any {
@@ -106,8 +109,8 @@ func effects(t *testing.T) map[string]effect {
 		"output_usdz":                    {box, nil, true, published("usdzDest"), "", "out/model.usdz"},
 		"output_obj":                     {box, nil, true, published("objDest"), "", "out/model.zip"},
 		"draco_encode":                   {hand, nil, true, extensions, "[]", "[KHR_draco_mesh_compression]"},
-		"file_size_limit":                {hp, map[string]any{"tris": 500, "tex_opt_compression": "low"}, "60kB", limited, false, true},
-		"force_file_size_limit":          {hand, map[string]any{"file_size_limit": "60kB"}, true, limited, false, true},
+		"file_size_limit":                {hp, map[string]any{"tris": 500, "tex_opt_compression": "low"}, "200kB", below(200_000), false, true},
+		"force_file_size_limit":          {hand, map[string]any{"file_size_limit": "60kB"}, true, below(60_000), false, true},
 	}
 }
 

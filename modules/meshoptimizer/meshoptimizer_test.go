@@ -2,7 +2,6 @@ package meshoptimizer_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/modules/glb"
-	"github.com/millrace/millrace/modules/gltfpack"
 	"github.com/millrace/millrace/modules/meshoptimizer"
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/proc"
@@ -39,15 +37,10 @@ const (
 var compiled string
 
 func TestMain(m *testing.M) {
-	var err error
-	if compiled, err = os.MkdirTemp("", "compiled-"); err == nil {
-		err = gltfpack.Compile(context.Background(), compiled)
-	}
-	if err != nil {
-		panic(err)
-	}
+	var remove func()
+	compiled, remove = moduletest.Compiled()
 	code := m.Run()
-	_ = os.RemoveAll(compiled)
+	remove()
 	os.Exit(code)
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/millrace/millrace/modules"
 	"github.com/millrace/millrace/modules/egress"
+	"github.com/millrace/millrace/modules/gltfpack"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/modules/workspace"
@@ -64,6 +65,19 @@ func everyTool() []tool.Found {
 		all = append(all, tool.Found{Name: t.Name, Path: t.Programs[0], Version: t.Least})
 	}
 	return all
+}
+
+// Compiled is a folder of what modules run as WebAssembly, for tool.Set.Compiled: compiling it takes longer than most tests. remove
+// removes it when the package's tests are over.
+func Compiled() (folder string, remove func()) {
+	folder, err := os.MkdirTemp("", "compiled-")
+	if err == nil {
+		err = gltfpack.Compile(context.Background(), folder)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return folder, func() { _ = os.RemoveAll(folder) }
 }
 
 // Tools are the tools of this machine, those of `make tools` among them.

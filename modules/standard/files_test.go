@@ -146,8 +146,14 @@ func files(t *testing.T, c *modules.Call) []string {
 // warm is the Blender of all tests but those that kill it.
 var warm = sync.OnceValue(blender.NewWarm)
 
+// compiled is the folder of what TestMain compiled.
+var compiled string
+
 func TestMain(m *testing.M) {
+	var remove func()
+	compiled, remove = moduletest.Compiled()
 	code := m.Run()
+	remove()
 	warm().Close()
 	os.Exit(code)
 }
@@ -157,6 +163,7 @@ func real(t *testing.T) *modules.Call {
 	t.Helper()
 	c, _ := moduletest.Call(t)
 	c.Exec, c.Tools, c.Blender = &proc.Local{}, moduletest.Tools(t), warm()
+	c.Tools.Compiled = compiled
 	c.Env = append(c.Env, "TMPDIR="+t.TempDir(), "HOME="+t.TempDir())
 	c.Models = func(_ context.Context, file string) (io.ReadCloser, error) {
 		return os.Open(filepath.Join("../imageinfer/testdata", path.Base(file)))
