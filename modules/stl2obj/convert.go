@@ -38,19 +38,27 @@ func Convert(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error) 
 func writeSTL(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := pipe{full: make(chan *chunk), free: make(chan *chunk, 2)}
-	p.free <- &chunk{}
-	p.free <- &chunk{}
-
+	p := pipe{read: make(chan *chunk), welded: make(chan *chunk), free: make(chan *chunk, chunks)}
+	for range chunks {
+		p.free <- &chunk{}
+	}
 	var counts Counts
 	var scanErr error
+	welder := mesh.NewWelder()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		defer close(p.full)
-		counts, scanErr = p.weld(ctx, src)
+		defer close(p.read)
+		counts, scanErr = p.scan(ctx, src)
+	})
+	wg.Go(func() {
+		defer close(p.welded)
+		for c := range p.read {
+			c.weld(welder)
+			p.welded <- c
+		}
 	})
 	var writeErr error
-	for c := range p.full {
+	for c := range p.welded {
 		if writeErr == nil {
 			if writeErr = c.write(dst); writeErr != nil {
 				cancel(writeErr)
@@ -59,6 +67,7 @@ func writeSTL(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error)
 		p.free <- c
 	}
 	wg.Wait()
+	counts.Vertices = int64(len(welder.Positions()))
 	if writeErr != nil {
 		return counts, fmt.Errorf("write OBJ: %w", writeErr)
 	}
@@ -68,20 +77,23 @@ func writeSTL(ctx context.Context, dst io.Writer, src io.Reader) (Counts, error)
 	return counts, scanErr
 }
 
-// A pipe hands chunks from the goroutine that reads and welds to the one that prints, and back.
-type pipe struct{ full, free chan *chunk }
+// chunks is how many are under way: one is read, one welded, one printed.
+const chunks = 3
 
-// A chunk is the new vertices and the faces of one batch of triangles.
+// A pipe hands chunks from the goroutine that reads to the one that welds, to the one that prints, and back.
+type pipe struct{ read, welded, free chan *chunk }
+
+// A chunk is one batch of triangles, and the new vertices and the faces that come of it.
 type chunk struct {
-	object   string // starts a new object when not empty
-	vertices []mesh.Vec
-	faces    [][3]uint32
-	text     []byte
+	object    string // starts a new object when not empty
+	triangles []mesh.Triangle
+	vertices  []mesh.Vec
+	faces     [][3]uint32
+	text      []byte
 }
 
-// weld reads src to its end, and sends what it holds in chunks.
-func (p pipe) weld(ctx context.Context, src io.Reader) (Counts, error) {
-	welder := mesh.NewWelder()
+// scan reads src to its end, and sends what it holds in chunks.
+func (p pipe) scan(ctx context.Context, src io.Reader) (Counts, error) {
 	solids, written := 0, int64(0)
 	info, err := mesh.ScanSTL(ctx, src, func(b mesh.Batch) error {
 		var c *chunk
@@ -95,21 +107,12 @@ func (p pipe) weld(ctx context.Context, src io.Reader) (Counts, error) {
 			solids++
 			c.object = objectName(b.Solid, solids)
 		}
-		c.fill(welder, b.Triangles)
-		written += int64(len(c.faces))
-		select {
-		case p.full <- c:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		c.triangles = append(c.triangles[:0], b.Triangles...)
+		written += int64(len(c.triangles))
+		p.read <- c
+		return nil
 	})
-	return Counts{
-		Triangles:  written,
-		Vertices:   int64(len(welder.Positions())),
-		Degenerate: info.Degenerate,
-		Trailing:   info.Trailing,
-	}, err
+	return Counts{Triangles: written, Degenerate: info.Degenerate, Trailing: info.Trailing}, err
 }
 
 // objectName names the n-th solid of a file; the first one may go without. A backslash at the end would join the next
@@ -122,13 +125,13 @@ func objectName(solid string, n int) string {
 	return solid
 }
 
-func (c *chunk) fill(w *mesh.Welder, triangles []mesh.Triangle) {
+func (c *chunk) weld(w *mesh.Welder) {
 	known := len(w.Positions())
 	c.faces = c.faces[:0]
-	for i := range triangles {
+	for i := range c.triangles {
 		var face [3]uint32
 		for k := range face {
-			face[k], _ = w.Add(triangles[i][k])
+			face[k], _ = w.Add(c.triangles[i][k])
 		}
 		c.faces = append(c.faces, face)
 	}

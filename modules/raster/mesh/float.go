@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 )
@@ -33,21 +34,23 @@ func shortFloat(word []byte) (x float32, ok bool) {
 		i++
 	}
 	var mantissa uint64
-	digits, power, point := 0, 0, false
-	for ; i < len(word); i++ {
-		c := word[i] - '0'
-		if c <= 9 {
-			mantissa = 10*mantissa + uint64(c)
-			digits++
-			if point {
-				power--
-			}
-			continue
+	first := i
+	for ; i < len(word) && word[i]-'0' <= 9; i++ {
+		mantissa = 10*mantissa + uint64(word[i]-'0')
+	}
+	digits, power := i-first, 0
+	if i < len(word) && word[i] == '.' {
+		i++
+		first = i
+		if eight, ok := eightDigits(word[i:]); ok {
+			mantissa = 1e8*mantissa + eight
+			i += 8
 		}
-		if word[i] != '.' || point {
-			break
+		for ; i < len(word) && word[i]-'0' <= 9; i++ {
+			mantissa = 10*mantissa + uint64(word[i]-'0')
 		}
-		point = true
+		power = first - i
+		digits -= power
 	}
 	if digits == 0 || digits > exactDigits {
 		return 0, false
@@ -76,6 +79,22 @@ func shortFloat(word []byte) (x float32, ok bool) {
 		d = -d
 	}
 	return float32(d), true
+}
+
+// eightDigits reads the number that the first eight bytes are, all at once; ok is false where they are not all digits, or fewer.
+func eightDigits(word []byte) (n uint64, ok bool) {
+	if len(word) < 8 {
+		return 0, false
+	}
+	const ones = 0x0101010101010101
+	v := binary.LittleEndian.Uint64(word)
+	if v&(0xf0*ones)|(v+6*ones)&(0xf0*ones)>>4 != 0x33*ones {
+		return 0, false
+	}
+	v -= '0' * ones
+	v = 10*v + v>>8 // pairs, in every other byte
+	const pairs = 0x000000ff000000ff
+	return ((v&pairs)*(100+1_000_000<<32) + (v>>16&pairs)*(1+10_000<<32)) >> 32, true
 }
 
 // shortExponent reads e or E, a sign, and one or two digits.

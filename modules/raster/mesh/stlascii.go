@@ -36,23 +36,24 @@ func (s *scan) ascii(r io.Reader) error {
 // facets reads up to and with the endsolid of one solid.
 func (s *scan) facets(w *words) error {
 	for {
-		word := w.next()
-		switch {
-		case word == nil:
-			return w.fail(malformed("the file is truncated: it has %d triangles and no \"endsolid\" behind them", s.info.Triangles))
-		case bytes.EqualFold(word, []byte("facet")):
-			t, err := s.facet(w)
-			if err != nil {
-				return w.fail(err)
+		if !w.took("facet") {
+			word := w.next()
+			switch {
+			case word == nil:
+				return w.fail(malformed("the file is truncated: it has %d triangles and no \"endsolid\" behind them", s.info.Triangles))
+			case bytes.EqualFold(word, []byte("endsolid")):
+				w.rest()
+				return w.fail(nil)
+			case !bytes.EqualFold(word, []byte("facet")):
+				return w.fail(malformed("line %d: found %s where \"facet\" or \"endsolid\" should be", w.line, quote(word)))
 			}
-			if err := s.add(t); err != nil {
-				return err
-			}
-		case bytes.EqualFold(word, []byte("endsolid")):
-			w.rest()
-			return w.fail(nil)
-		default:
-			return w.fail(malformed("line %d: found %s where \"facet\" or \"endsolid\" should be", w.line, quote(word)))
+		}
+		t, err := s.facet(w)
+		if err != nil {
+			return w.fail(err)
+		}
+		if err := s.add(t); err != nil {
+			return err
 		}
 	}
 }
@@ -84,6 +85,9 @@ func (s *scan) facet(w *words) (t Triangle, err error) {
 // expect reads the given words.
 func (s *scan) expect(w *words, want ...string) error {
 	for _, wanted := range want {
+		if w.took(wanted) {
+			continue
+		}
 		word := w.next()
 		if word == nil {
 			return s.cut()
