@@ -57,7 +57,7 @@ func asciiTextures(f io.ReadSeeker) (all []string, err error) {
 }
 
 // gather makes a folder in which FBX2glTF finds the FBX, and the textures under the names of the machine where it was made: it looks
-// for "D:\\work\\wood.png" as D:/work/wood.png beside the FBX, and nowhere else. It returns the FBX there; empty where every texture
+// for "D:\\art\\wood.png" as D:/art/wood.png beside the FBX, and nowhere else. It returns the FBX there; empty where every texture
 // is found without, or none is.
 func gather(c *modules.Call, src, dir string, textures []string) (fbx string, err error) {
 	// What leads out of the folder of the FBX still lies in dir: no name that is worth it has more of these steps.
