@@ -106,10 +106,14 @@ function encodePrimitive (m, p) {
   }
   encoder.SetSpeedOptions(5, 5)
   encoder.SetTrackEncodedProperties(true)
-  encoder.SetEncodingMethod(m.MESH_EDGEBREAKER_ENCODING)
   const out = new m.DracoInt8Array()
-  const size = encoder.EncodeMeshToDracoBuffer(mesh, out)
-  if (size <= 0) throw new Error('Draco: a primitive could not be packed')
+  let size
+  for (const method of [m.MESH_EDGEBREAKER_ENCODING, m.MESH_SEQUENTIAL_ENCODING]) {
+    encoder.SetEncodingMethod(method)
+    size = encoder.EncodeMeshToDracoBuffer(mesh, out)
+    if (size <= 0) throw new Error('Draco: a primitive could not be packed')
+    if (encoder.GetNumberOfEncodedFaces() === corners.length / 3) break // the first packs better, and leaves out what has no area
+  }
   const bytes = Buffer.alloc(size)
   for (let i = 0; i < size; i++) bytes[i] = out.GetValue(i)
   const gone = { bufferView: undefined, byteOffset: undefined }

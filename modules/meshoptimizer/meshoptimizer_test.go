@@ -2,6 +2,7 @@ package meshoptimizer_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -425,6 +426,24 @@ func TestDracoIsReadAndWritten(t *testing.T) {
 	require.Equal(t, plain.after.Triangles, packed.after.Triangles)
 	require.Less(t, packed.doc.Size(), plain.doc.Size()/2)
 	near(t, plain.after.Bounds.Min, packed.after.Bounds.Min, 1e-3)
+}
+
+// Two corners of one are in one place, with normals of their own.
+func TestDracoKeepsTrianglesWithoutAnArea(t *testing.T) {
+	const text = `{"asset":{"version":"2.0"},"scene":0,"scenes":[{"nodes":[0]}],"nodes":[{"mesh":0}],"meshes":[{"primitives":[{"attributes":{"POSITION":0,"NORMAL":2},"indices":1}]}],
+		"accessors":[{"bufferView":0,"componentType":5126,"count":4,"type":"VEC3","min":[0,0,0],"max":[1,1,0]},{"bufferView":1,"componentType":5123,"count":6,"type":"SCALAR"},
+		{"bufferView":0,"byteOffset":48,"componentType":5126,"count":4,"type":"VEC3"}],
+		"bufferViews":[{"buffer":0,"byteLength":96},{"buffer":0,"byteOffset":96,"byteLength":12}],"buffers":[{"byteLength":108,"uri":"a.bin"}]}`
+	data, err := binary.Append(nil, binary.LittleEndian, []float32{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 1, 0})
+	require.NoError(t, err)
+	data, err = binary.Append(data, binary.LittleEndian, []uint16{0, 1, 2, 0, 1, 3})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.gltf"), []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.bin"), data, 0o600))
+	r := optimize(t, filepath.Join(dir, "a.gltf"), map[string]any{"draco_encode": true})
+	require.EqualValues(t, 2, r.after.Triangles)
+	require.Contains(t, r.after.Required, "KHR_draco_mesh_compression")
 }
 
 func TestDracoThatIsNotThereIsASentence(t *testing.T) {
