@@ -86,6 +86,9 @@ type PutOptions struct {
 	// may be missing, or end early. For what people read and nothing is decided by. Stores without such a choice
 	// ignore it.
 	Relaxed bool
+	// Spool, when set, makes a file without a name, in which a part of the object is kept until it is sent, instead of
+	// memory: for sources that are slow, many of them at once. Put closes it. Folders ignore it.
+	Spool func() (*os.File, error)
 	// What buckets keep with an object, and folders ignore.
 	ContentType  string            // empty is application/octet-stream
 	CacheControl string            // header, empty is none

@@ -90,6 +90,16 @@ type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 // NewDialer returns a dialer that obeys p as NewClient does.
 func NewDialer(p Policy) Dialer { return guard{policy: p}.dial }
 
+// Check returns the *BlockedError that a client which obeys p would end with at an address, known as host. What stands as a name
+// is judged when it is dialled, and not before.
+func (p Policy) Check(addr netip.Addr, host, port string) error {
+	g := guard{policy: p}
+	if g.admitsName(host, port) {
+		return nil
+	}
+	return g.judge(host, net.JoinHostPort(addr.String(), port))
+}
+
 type guard struct{ policy Policy }
 
 // dial connects to "host:port" as the URL has it.

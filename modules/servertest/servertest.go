@@ -32,7 +32,7 @@ const (
 var (
 	fauxqs    = sync.OnceValues(startFauxqs)
 	elasticMQ = sync.OnceValues(startElasticMQ)
-	versitygw = sync.OnceValues(startVersitygw)
+	versitygw = sync.OnceValues(func() (string, error) { return startVersitygw() })
 	gcs       = sync.OnceValues(startGCS)
 )
 
@@ -44,6 +44,12 @@ func ElasticMQ(t testing.TB) (endpoint string) { return started(t, elasticMQ) }
 
 // Versitygw returns the endpoint of an S3 with atomic conditional writes, on a folder.
 func Versitygw(t testing.TB) (endpoint string) { return started(t, versitygw) }
+
+// VersitygwTelling returns the endpoint of another one, which posts what happens in its buckets to a webhook. The receiver must
+// be there already.
+func VersitygwTelling(t testing.TB, webhook string) (endpoint string) {
+	return started(t, func() (string, error) { return startVersitygw("--event-webhook-url", webhook) })
+}
 
 // GCS returns the endpoint of a Google Cloud Storage in this process. It asks for no credentials, and keeps objects in memory.
 func GCS(t testing.TB) (endpoint string) { return started(t, gcs) }
@@ -79,12 +85,13 @@ func startElasticMQ() (string, error) {
 	})
 }
 
-func startVersitygw() (string, error) {
+func startVersitygw(more ...string) (string, error) {
 	return start(func(port int, dir string) ([]string, string) {
-		return []string{
+		argv := []string{
 			tool("bin/versitygw"), "--access", AccessKey, "--secret", SecretKey,
-			"--port", "127.0.0.1:" + strconv.Itoa(port), "--quiet", "posix", dir,
-		}, "/"
+			"--port", "127.0.0.1:" + strconv.Itoa(port), "--quiet",
+		}
+		return append(append(argv, more...), "posix", dir), "/"
 	})
 }
 

@@ -81,6 +81,8 @@ type Config struct {
 	// Parts or Stream puts what is larger than one part. Stream tries again by itself, and gives up what stalls.
 	Parts  Parts
 	Stream func(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (etag string, err error)
+	Sign   Signer // nil: no URLs are signed
+	Lend   Lender // the same
 	Name   string // of the bucket as people write it, for errors: s3://bucket
 	Prefix string // of all keys, without a slash around it; may be empty
 	// Stall is how long a transfer may stay below 4 KiB/s, and a call without an answer; default 30 s.
@@ -98,6 +100,8 @@ type Store struct {
 	sdk    SDK
 	parts  Parts
 	stream func(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (string, error)
+	sign   Signer
+	lend   Lender
 	name   string
 	prefix string // empty, or with a slash at its end
 	stall  time.Duration
@@ -112,7 +116,7 @@ var (
 // Open checks the configuration, and by one call that the bucket is there and may be read: a wrong name, wrong
 // credentials and a wrong endpoint show at once, as a *cloud.Error.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, name: c.Name, stall: c.Stall, all: c.Foreign}
+	s := &Store{sdk: c.SDK, parts: c.Parts, stream: c.Stream, sign: c.Sign, lend: c.Lend, name: c.Name, stall: c.Stall, all: c.Foreign}
 	if s.stall <= 0 {
 		s.stall = 30 * time.Second
 	}

@@ -22,6 +22,7 @@ const resumes = 3
 var (
 	errStalled  = fmt.Errorf("it came at less than %d bytes a second", floor)
 	errReplaced = errors.New("the object was replaced or deleted while it was read")
+	errMoved    = errors.New("the object is read from another place on")
 	errClosed   = errors.New("the object was closed")
 	errTooLong  = errors.New("more came than the object has")
 	errNotAsked = errors.New("the server sends another part of an object than it was asked for")
@@ -214,6 +215,30 @@ func (r *reader) resume(err error) error {
 		err = again
 	}
 	return err
+}
+
+// Seek begins the next Read elsewhere in the object, from its start alone, by a transfer of its own. It returns errors.ErrUnsupported where
+// the service has no versions: nothing tells the object from another then.
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	switch {
+	case r.within == nil:
+		return r.at, errClosed
+	case whence != io.SeekStart || r.version == "":
+		return r.at, errors.ErrUnsupported
+	case offset < 0 || offset > r.end:
+		return r.at, fmt.Errorf("seek in object %s: it has no byte %d", r.key, offset)
+	case offset == r.at:
+		return r.at, nil
+	}
+	r.stop(errMoved)
+	r.at, r.whole = offset, offset == r.end
+	if r.whole {
+		return r.at, nil
+	}
+	if _, err := r.begin(); err != nil {
+		return r.at, fmt.Errorf("read object %s from byte %d: %w", r.key, offset, wasReplaced(err))
+	}
+	return r.at, nil
 }
 
 // wasReplaced is what it means that the object that we know of is not there any more, or err.

@@ -54,6 +54,33 @@ func TestATransferThatIsCutIsTakenUpWhereItStopped(t *testing.T) {
 	})
 }
 
+func TestAnObjectIsReadFromAnyPlaceOn(t *testing.T) {
+	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
+		s := open(t, onVersitygw(t))
+		want := noise(300_000)
+		put(t, s, "k", want)
+		r, _, err := s.Open(t.Context(), "k")
+		require.NoError(t, err)
+		defer r.Close()
+		to := r.(io.Seeker)
+		for _, from := range []int64{200_000, 10, 299_999, 0, 300_000} {
+			at, err := to.Seek(from, io.SeekStart)
+			require.NoError(t, err)
+			require.Equal(t, from, at)
+			some, err := io.ReadAll(io.LimitReader(r, 70_000))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want[from:min(from+70_000, int64(len(want)))], some))
+		}
+		for _, from := range []int64{-1, 300_001} {
+			_, err := to.Seek(from, io.SeekStart)
+			require.Error(t, err)
+		}
+		put(t, s, "k", noise(300_000))
+		_, err = to.Seek(5, io.SeekStart)
+		require.ErrorContains(t, err, "replaced", "it is another object")
+	})
+}
+
 func TestATransferThatBreaksAgainAndAgainEndsWithItsPlace(t *testing.T) {
 	p := onVersitygw(t)
 	s, w := p.through(t)

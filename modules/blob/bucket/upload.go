@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,21 +38,21 @@ func (u *upload) run(ctx context.Context, o blob.PutOptions, send func() error) 
 	return etag, err
 }
 
-// sendAll puts what r holds, part by part. The first is in buf already.
-func (u *upload) sendAll(ctx context.Context, buf *bytes.Buffer, r io.Reader) (size int64, err error) {
-	for last := false; buf.Len() > 0; {
+// sendAll puts what r holds, part by part. The first, of n bytes, is in buf already.
+func (u *upload) sendAll(ctx context.Context, buf buffer, n int64, r io.Reader) (size int64, err error) {
+	for last := false; n > 0; {
 		if len(u.parts) == maxParts {
 			return 0, fmt.Errorf("it has more than %d bytes", int64(maxParts)*partSize)
 		}
-		p, err := u.part(ctx, len(u.parts)+1, bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+		p, err := u.part(ctx, len(u.parts)+1, buf, n)
 		if err != nil {
 			return 0, err
 		}
-		u.parts, size = append(u.parts, p), size+int64(buf.Len())
+		u.parts, size = append(u.parts, p), size+n
 		if last {
 			break
 		}
-		if last, err = fill(ctx, buf, r); err != nil {
+		if n, last, err = fill(ctx, buf, r); err != nil {
 			return 0, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -21,7 +22,7 @@ const (
 	DefaultType = "application/octet-stream"
 )
 
-// Put implements [blob.Store]. It holds up to 8 MiB of the object in memory; a larger one is uploaded in parts, which
+// Put implements [blob.Store]. It holds up to 8 MiB of the object in memory, or in o's Spool; a larger one is uploaded in parts, which
 // become an object all at once, or are removed. Parts of a process that dies meanwhile stay, unseen: a lifecycle rule of
 // the bucket removes incomplete uploads. Where an upload's last answer is lost the error leaves open whether the object
 // was replaced.
@@ -49,22 +50,26 @@ func put(key string, size int64, etag string, o blob.PutOptions) blob.Info {
 }
 
 func (s *Store) put(ctx context.Context, key string, r io.Reader, o blob.PutOptions) (size int64, etag string, err error) {
-	var buf bytes.Buffer
-	last, err := fill(ctx, &buf, r)
+	buf, done, err := newBuffer(o)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	n, last, err := fill(ctx, buf, r)
 	switch {
 	case err != nil:
 		return 0, "", err
 	case last:
-		etag, err = s.putOnce(ctx, key, bytes.NewReader(buf.Bytes()), int64(buf.Len()), o)
-		return int64(buf.Len()), etag, err
+		etag, err = s.putOnce(ctx, key, buf, n, o)
+		return n, etag, err
 	case s.parts == nil:
-		counted := &counter{Reader: io.MultiReader(&buf, r)}
+		counted := &counter{Reader: io.MultiReader(io.NewSectionReader(buf, 0, n), r)}
 		etag, err = s.stream(ctx, key, counted, o)
 		return counted.n, etag, s.explain(ctx, ctx, "put into "+s.name, err)
 	}
 	u := &upload{store: s, key: key}
 	etag, err = u.run(ctx, o, func() error {
-		size, err = u.sendAll(ctx, &buf, r)
+		size, err = u.sendAll(ctx, buf, n, r)
 		return err
 	})
 	return size, etag, err
@@ -91,15 +96,56 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fill reads the next part, and says whether it is the last.
-func fill(ctx context.Context, buf *bytes.Buffer, r io.Reader) (last bool, err error) {
+// A buffer holds a part until it is sent.
+type buffer interface {
+	io.Writer
+	io.ReaderAt
+	Clear() error
+}
+
+// newBuffer returns a buffer where o wants it. Call done after its last use.
+func newBuffer(o blob.PutOptions) (b buffer, done func() error, err error) {
+	if o.Spool == nil {
+		return new(memory), func() error { return nil }, nil
+	}
+	f, err := o.Spool()
+	if err != nil {
+		return nil, nil, err
+	}
+	return spooled{f}, f.Close, nil
+}
+
+// memory is a buffer in memory.
+type memory struct{ bytes.Buffer }
+
+func (m *memory) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(m.Bytes()).ReadAt(p, at)
+}
+
+func (m *memory) Clear() error {
+	m.Reset()
+	return nil
+}
+
+// spooled is a buffer in a file.
+type spooled struct{ *os.File }
+
+func (s spooled) Clear() error {
+	_, err := s.Seek(0, io.SeekStart)
+	return errors.Join(err, s.Truncate(0))
+}
+
+// fill reads the next part of n bytes, and says whether it is the last.
+func fill(ctx context.Context, buf buffer, r io.Reader) (n int64, last bool, err error) {
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return 0, false, context.Cause(ctx)
 	}
-	buf.Reset()
-	_, err = io.CopyN(buf, r, partSize)
+	if err := buf.Clear(); err != nil {
+		return 0, false, err
+	}
+	n, err = io.CopyN(buf, r, partSize)
 	if errors.Is(err, io.EOF) {
-		return true, nil
+		return n, true, nil
 	}
-	return false, err
+	return n, false, err
 }

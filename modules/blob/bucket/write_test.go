@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,9 +34,13 @@ func TestALargeObjectIsPutInPartsAndSeenWhole(t *testing.T) {
 	each(t, func(t *testing.T, open func(*testing.T, place) blob.Store) {
 		p := onVersitygw(t)
 		s := open(t, p)
-		for _, size := range []int{8 << 20, 8<<20 + 1} {
-			want := noise(size)
-			in, err := s.Put(t.Context(), "k", bytes.NewReader(want), blob.PutOptions{})
+		spool := func() (*os.File, error) { return os.CreateTemp(t.TempDir(), "") }
+		for _, put := range []struct {
+			size  int
+			spool func() (*os.File, error)
+		}{{8 << 20, nil}, {8<<20 + 1, spool}, {3, spool}, {8<<20 + 1, nil}} {
+			size, want := put.size, noise(put.size)
+			in, err := s.Put(t.Context(), "k", bytes.NewReader(want), blob.PutOptions{Spool: put.spool})
 			require.NoError(t, err)
 			require.Equal(t, int64(size), in.Size)
 			got, err := blob.ReadAll(t.Context(), s, "k", 32<<20)

@@ -49,7 +49,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	d := &api{client, aws.String(c.Bucket)}
 	s, err := bucket.Open(ctx, bucket.Config{
-		SDK: d, Parts: d, Name: "cos://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
+		SDK: d, Parts: d, Sign: d.presign, Lend: d.presignGet, Name: "cos://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 	if err != nil {
 		return nil, err

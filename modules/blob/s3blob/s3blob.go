@@ -83,6 +83,6 @@ func open(ctx context.Context, c Config, conf aws.Config) (*bucket.Store, error)
 		d.unsigned = strings.HasPrefix(*o.BaseEndpoint, "https:")
 	})
 	return bucket.Open(ctx, bucket.Config{
-		SDK: d, Parts: d, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
+		SDK: d, Parts: d, Sign: d.presign, Lend: d.presignGet, Name: "s3://" + c.Bucket, Prefix: c.Prefix, Stall: c.Stall, AutoCreate: c.AutoCreate, Unlisted: c.Unlisted, Foreign: c.Foreign,
 	})
 }
