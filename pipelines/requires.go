@@ -22,6 +22,15 @@ func IsLabel(name string) bool {
 	return name != "" && len(name) <= MaxLabel
 }
 
+// LabelName is how a label is known that is required as name: in lower case, and "kind" as the class that it means.
+func LabelName(name string) string {
+	name = strings.ToLower(name)
+	if name == "kind" {
+		return "class"
+	}
+	return name
+}
+
 // requires reads the labels that a worker must have. They are known before a job is chosen for a worker: nothing is rendered.
 func (p *parser) requires(f field) map[string]string {
 	fields := p.fields(f)
@@ -31,7 +40,7 @@ func (p *parser) requires(f field) map[string]string {
 	}
 	all := map[string]string{}
 	for _, f := range fields {
-		name, value := strings.ToLower(f.key), strings.TrimSpace(p.text(f))
+		name, value := LabelName(f.key), strings.TrimSpace(p.text(f))
 		switch {
 		case !IsLabel(name):
 			p.Errorf(f.pos, `requires: %q is no name of a label: it has letters, digits, ".", "_", "-" and "/"`, Shorten(f.key))

@@ -19,6 +19,12 @@ func TestAPipelineSaysWhatItsWorkerMustHave(t *testing.T) {
 	require.Equal(t, "gpu", p.Requires["class"], "entries have what their document says")
 }
 
+func TestAKindIsAClass(t *testing.T) {
+	p, err := Parse("p.yaml", []byte("requires: {Kind: gpu}\ntasks: []\n"))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"class": "gpu"}, p.Requires)
+}
+
 func TestWhatNoWorkerCouldHaveIsRefused(t *testing.T) {
 	for _, tt := range []struct{ name, requires, want string }{
 		{"a list", "[class=gpu]", "requires must be a map"},
@@ -26,6 +32,7 @@ func TestWhatNoWorkerCouldHaveIsRefused(t *testing.T) {
 		{"nothing", "{class: }", "requires.class is empty"},
 		{"a template", `{class: "{{ class }}"}`, "requires.class can't be a template"},
 		{"a map", "{class: {is: gpu}}", "class must be text"},
+		{"two words for one", "{kind: gpu, class: gpu}", `the label "class" stands there twice`},
 		{"twice", "{Class: gpu, class: heavy}", `the label "class" stands there twice`},
 		{"a long value", "{class: " + strings.Repeat("g", MaxLabel+1) + "}", "is longer than 253 bytes"},
 	} {

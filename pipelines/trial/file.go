@@ -89,89 +89,87 @@ const maxTests = 2000
 // Parse reads a test file, YAML or JSON, within the limits of a pipeline's. name is what messages call it. The error
 // holds everything that is wrong, with places.
 func Parse(name string, src []byte) (*File, error) {
-	raw, order, at, err := pipelines.DecodePlaced(name, src)
+	root, err := pipelines.DecodeValue(name, src)
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{at: at, start: pipelines.Pos{File: name, Line: 1, Column: 1}}
-	root := value{d: d, any: raw}
-	root.mapping("pipeline", "tests")
-	f := &File{Name: name, Pipeline: root.key("pipeline").text()}
-	tests := root.key("tests").list()
+	root.Map("pipeline", "tests")
+	f := &File{Name: name, Pipeline: root.Key("pipeline").Text()}
+	tests := root.Key("tests").List()
 	switch {
 	case len(tests) == 0:
-		d.errorf(root.key("tests").pos(), "the file has no tests; add a list of them under tests")
+		root.Key("tests").Errorf("the file has no tests; add a list of them under tests")
 	case len(tests) > maxTests:
-		d.errorf(root.key("tests").pos(), "the file has %d tests, and %d are allowed; split it", len(tests), maxTests)
+		root.Key("tests").Errorf("the file has %d tests, and %d are allowed; split it", len(tests), maxTests)
 		tests = nil
 	}
 	names := map[string]bool{}
 	for i, v := range tests {
-		t := d.test(v)
-		t.given.order = order.At("tests", strconv.Itoa(i), "given", "state")
+		t := testOf(v)
+		t.given.order = root.Order("tests", strconv.Itoa(i), "given", "state")
 		if names[t.Name] {
-			d.errorf(t.Pos, "there are two tests called %q; give each a name of its own", clip(t.Name, 64))
+			v.Errorf("there are two tests called %q; give each a name of its own", clip(t.Name, 64))
 		}
 		names[t.Name] = true
 		f.Tests = append(f.Tests, t)
 	}
-	return f, d.err()
+	return f, root.Err()
 }
 
-func (d *decoder) test(v value) Test {
-	v.mapping("name", "given", "expect")
-	t := Test{Name: v.key("name").text(), Pos: v.pos(), path: v.path, at: d.at}
+func testOf(v pipelines.Value) Test {
+	v.Map("name", "given", "expect")
+	t := Test{Name: v.Key("name").Text(), Pos: v.Pos(), path: v.Path, at: v.Places()}
 	if t.Name == "" {
-		d.errorf(v.pos(), "the test has no name; say in it what is proven")
+		v.Errorf("the test has no name; say in it what is proven")
 	}
-	t.given, t.expect = d.given(v.key("given")), d.expect(v.key("expect"))
+	t.given, t.expect = givenOf(v.Key("given")), expectOf(v.Key("expect"))
 	return t
 }
 
-func (d *decoder) given(v value) given {
-	v.mapping("state", "entry", "env", "job", "last", "later", "outputs")
+func givenOf(v pipelines.Value) given {
+	v.Map("state", "entry", "env", "job", "last", "later", "outputs")
 	g := given{
-		state: v.key("state").mapping(),
-		job:   v.key("job").mapping(),
+		state: v.Key("state").Map(),
+		job:   v.Key("job").Map(),
 		env:   map[string]string{},
-		entry: v.key("entry").text(),
-		last:  v.key("last").boolean(true),
-		later: v.key("later").texts(),
+		entry: v.Key("entry").Text(),
+		last:  v.Key("last").Bool(true),
+		later: v.Key("later").Texts(),
 	}
-	for name := range v.key("env").mapping() {
-		g.env[name] = v.key("env").key(name).text()
+	for name := range v.Key("env").Map() {
+		g.env[name] = v.Key("env").Key(name).Text()
 	}
-	outputs := v.key("outputs")
-	for _, task := range slices.Sorted(maps.Keys(outputs.mapping())) {
-		at := outputs.key(task)
-		o := taskOutputs{task: task, pos: at.pos()}
-		for _, try := range at.entries() {
-			o.tries = append(o.tries, d.output(try))
+	outputs := v.Key("outputs")
+	for _, task := range slices.Sorted(maps.Keys(outputs.Map())) {
+		at := outputs.Key(task)
+		o := taskOutputs{task: task, pos: at.Pos()}
+		for _, try := range at.Entries() {
+			o.tries = append(o.tries, outputOf(try))
 		}
 		g.outputs = append(g.outputs, o)
 	}
 	return g
 }
 
-func (d *decoder) output(v value) output {
-	o := output{pos: v.pos(), values: maps.Clone(v.mapping()), prints: v.key("prints").texts()}
-	if o.fails = v.key("error").text(); o.fails == "" {
+func outputOf(v pipelines.Value) output {
+	o := output{pos: v.Pos(), values: maps.Clone(v.Map()), prints: v.Key("prints").Texts()}
+	if o.fails = v.Key("error").Text(); o.fails == "" {
 		delete(o.values, "prints")
 		return o
 	}
-	v.mapping("error", "kind", "prints")
+	v.Map("error", "kind", "prints")
 	o.values = nil
-	o.kind = fault.Kind(v.key("kind").oneOf(string(fault.Transient), string(fault.Permanent)))
+	o.kind = fault.Kind(v.Key("kind").OneOf(string(fault.Transient), string(fault.Permanent)))
 	return o
 }
 
-func (d *decoder) expect(v value) expect {
-	v.mapping("status", "tasks", "callbacks", "failure", "warnings", "result")
+func expectOf(v pipelines.Value) expect {
+	v.Map("status", "tasks", "callbacks", "failure", "warnings", "result")
 	e := expect{
-		status:   status(v.key("status"), engine.Succeeded, engine.Failed),
-		failure:  v.key("failure").text(),
-		warnings: v.key("warnings").texts(),
-		result:   v.key("result").mapping(),
+		status:   status(v.Key("status"), engine.Succeeded, engine.Failed),
+		failure:  v.Key("failure").Text(),
+		warnings: v.Key("warnings").Texts(),
+		result:   v.Key("result").Map(),
 	}
 	if e.status == "" {
 		e.status = engine.Succeeded
@@ -179,76 +177,76 @@ func (d *decoder) expect(v value) expect {
 			e.status = engine.Failed
 		}
 	}
-	d.wantTasks(v.key("tasks"), &e)
-	if list := v.key("callbacks").list(); list != nil {
+	wantTasks(v.Key("tasks"), &e)
+	if list := v.Key("callbacks").List(); list != nil {
 		e.callbacks = []wantCallback{}
 		for _, c := range list {
-			e.callbacks = append(e.callbacks, d.wantCallback(c))
+			e.callbacks = append(e.callbacks, wantCallbackOf(c))
 		}
 	}
 	return e
 }
 
-func status(v value, known ...engine.Status) engine.Status {
+func status(v pipelines.Value, known ...engine.Status) engine.Status {
 	all := make([]string, len(known))
 	for i, s := range known {
 		all[i] = string(s)
 	}
-	return engine.Status(v.oneOf(all...))
+	return engine.Status(v.OneOf(all...))
 }
 
 // wantTasks reads a list of all tasks that must be reached, or a map of some of them.
-func (d *decoder) wantTasks(v value, e *expect) {
-	if _, some := v.any.(map[string]any); some {
-		for _, key := range slices.Sorted(maps.Keys(v.mapping())) {
-			w := d.wantTask(v.key(key))
+func wantTasks(v pipelines.Value, e *expect) {
+	if _, some := v.Any.(map[string]any); some {
+		for _, key := range slices.Sorted(maps.Keys(v.Map())) {
+			w := wantTaskOf(v.Key(key))
 			w.key = key
 			e.tasks = append(e.tasks, w)
 		}
 		return
 	}
-	list := v.list()
+	list := v.List()
 	e.all = list != nil
 	for _, t := range list {
-		e.tasks = append(e.tasks, d.wantTask(t))
+		e.tasks = append(e.tasks, wantTaskOf(t))
 	}
 }
 
 // wantTask reads what is expected of a task; text is its name.
-func (d *decoder) wantTask(v value) wantTask {
-	if name, ok := v.any.(string); ok {
-		return wantTask{path: v.path, name: name}
+func wantTaskOf(v pipelines.Value) wantTask {
+	if name, ok := v.Any.(string); ok {
+		return wantTask{path: v.Path, name: name}
 	}
-	v.mapping("name", "module", "status", "tries", "failure", "props")
+	v.Map("name", "module", "status", "tries", "failure", "props")
 	w := wantTask{
-		path:    v.path,
-		name:    v.key("name").text(),
-		module:  v.key("module").text(),
-		status:  status(v.key("status"), engine.Succeeded, engine.Failed, engine.Skipped),
-		failure: v.key("failure").text(),
-		props:   v.key("props").mapping(),
+		path:    v.Path,
+		name:    v.Key("name").Text(),
+		module:  v.Key("module").Text(),
+		status:  status(v.Key("status"), engine.Succeeded, engine.Failed, engine.Skipped),
+		failure: v.Key("failure").Text(),
+		props:   v.Key("props").Map(),
 	}
-	if tries := v.key("tries"); tries.any != nil {
-		n, ok := tries.any.(int64)
+	if tries := v.Key("tries"); tries.Any != nil {
+		n, ok := tries.Any.(int64)
 		if !ok || n < 0 {
-			tries.wrong("a number of tries")
+			tries.Wrong("a number of tries")
 		}
 		w.tries = n
 	}
 	return w
 }
 
-func (d *decoder) wantCallback(v value) wantCallback {
-	v.mapping("on", "module", "task", "props")
+func wantCallbackOf(v pipelines.Value) wantCallback {
+	v.Map("on", "module", "task", "props")
 	var events []string
 	for _, e := range slices.Concat(pipelines.PipelineEvents, pipelines.TaskEvents) {
 		events = append(events, string(e))
 	}
 	return wantCallback{
-		path:   v.path,
-		on:     v.key("on").oneOf(events...),
-		module: v.key("module").text(),
-		task:   v.key("task").text(),
-		props:  v.key("props").mapping(),
+		path:   v.Path,
+		on:     v.Key("on").OneOf(events...),
+		module: v.Key("module").Text(),
+		task:   v.Key("task").Text(),
+		props:  v.Key("props").Map(),
 	}
 }

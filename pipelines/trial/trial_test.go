@@ -243,7 +243,7 @@ tests:
 		`p.test.yaml:6:41: tasks[0] has no key "nam", did you mean "name"?`,
 		`p.test.yaml:6:50: tasks[1] must be a map, got 3`,
 		`p.test.yaml:6:67: on can't be "onSucces", did you mean "onSuccess"?`,
-		`p.test.yaml:6:83: warnings must be a list, got {}`,
+		`p.test.yaml:6:83: warnings must be a list, got a map`,
 		`p.test.yaml:7:5: there are two tests called "a"; give each a name of its own`,
 		`p.test.yaml:8:26: tries must be a number of tries, got -1`,
 		`p.test.yaml:9:5: the test has no name; say in it what is proven`,
