@@ -39,8 +39,9 @@ bench: ## Measure and print throughput, overhead and start-up, beside the peers.
 	@deploy/tools/install test && deploy/tools/install bench
 	go test $(BUILDFLAGS) -tags bench,$(TAGS) -run TestBench -v -count=1 -p 1 -timeout 30m ./pipelines ./pipelines/nunjucks ./worker/queue/... ./modules/blob ./modules/blender ./modules/gltfpack ./modules/screenshot ./modules/stl2obj ./modules/zip ./cmd/millrace
 
-soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), and send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME).
+soak: ## Torment 2,000 jobs (MILLRACE_SOAK_JOBS), send 100,000 messages (…_MESSAGES) over 10 minutes (…_TIME), and upload 5 GiB and 500 files at once.
 	go test $(BUILDFLAGS) -tags soak,$(TAGS) -run TestSoak -v -count=1 -p 2 -timeout 30m ./worker/queue ./cmd/millrace/chaos
+	MILLRACE_SOAK_UPLOAD=$$((5 << 30)) MILLRACE_SOAK_UPLOADS=500 go test $(BUILDFLAGS) -tags $(TAGS) -run TestUploadsAreNeverHeldInMemory -v -count=1 -timeout 15m ./worker/gateway
 
 fuzz: ## Run every fuzz target for FUZZTIME (60s).
 	@GOFLAGS="$(GOFLAGS) $(BUILDFLAGS)" deploy/tools/fuzz $(FUZZTIME)

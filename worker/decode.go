@@ -13,17 +13,16 @@ import (
 // unpackTimeout bounds how long a message's body may take to fetch.
 const unpackTimeout = 2 * time.Minute
 
-// decode reads the job that a message asks for. A permanent error says that it is none; any other, that its body could
+// decode reads what a message asks for. A permanent error says that it is nothing that we know; any other, that its body could
 // not be had now.
-func (w *Worker) decode(ctx context.Context, l *queue.Lease) (*job.Job, error) {
+func (w *Worker) decode(taking, held context.Context, l *queue.Lease) (*job.Message, error) {
 	if !payload.Packed(l.Message) {
 		return job.Decode(l.Message)
 	}
-	held, release := l.Hold(ctx)
-	defer release()
-	held, cancel := context.WithTimeout(held, unpackTimeout)
+	ctx, cancel := context.WithTimeout(held, unpackTimeout)
 	defer cancel()
-	m, err := w.cfg.Payloads.Resolve(held, l.Message)
+	defer context.AfterFunc(taking, cancel)()
+	m, err := w.cfg.Payloads.Resolve(ctx, l.Message)
 	if err != nil {
 		return nil, err
 	}

@@ -150,12 +150,12 @@ func (a *attempt) classQueue(class string) *queue.Queue {
 	return a.worker.cfg.Classes[class]
 }
 
-// sendOn puts the message into another queue and deletes it here. A crash between the two leaves both, of one job ID: what comes
-// after the job's end runs nothing; where two workers have them at once both run it, and the first to end counts.
+// sendOn puts the job's message into another queue and deletes it here. A crash between the two leaves both, of one job ID: what
+// comes after the job's end runs nothing; where two workers have them at once both run it, and the first to end counts.
 func (a *attempt) sendOn(ctx context.Context, q *queue.Queue, class string) error {
-	d, ok := a.job.Forward(a.lease.Message, class)
-	if !ok {
-		return errors.New("the message has no room for one more attribute")
+	d, err := a.forward(class)
+	if err != nil {
+		return err
 	}
 	if err := a.lease.Lost(); err != nil {
 		return err
@@ -165,10 +165,33 @@ func (a *attempt) sendOn(ctx context.Context, q *queue.Queue, class string) erro
 	if _, err := q.Send(ctx, d); err != nil {
 		return err
 	}
-	if err := a.lease.Ack(ctx); err != nil {
+	if a.delivery.shared() { // its message may come again for others
+		if err := a.worker.cfg.Records.SendOn(ctx, a.job.ID, class); err != nil {
+			a.log.WarnContext(ctx, "sending on not recorded", "err", err)
+		}
+	}
+	if err := a.reply(ctx, judgement{verdict: ack}); err != nil {
 		a.log.ErrorContext(ctx, "message not settled", "verdict", ack, "err", err)
 	}
 	return nil
+}
+
+// forward makes the message by which the job is sent on to a class of workers: the one that asked for it. Where that asks for
+// other jobs too, or leaves it to a routing table what it asks for, the job gets a message of its own.
+func (a *attempt) forward(class string) (queue.Draft, error) {
+	m := a.lease.Message
+	if a.delivery.shared() || a.routed {
+		body, err := job.Encode(a.job)
+		if err != nil {
+			return queue.Draft{}, err
+		}
+		m = queue.Message{Body: body, Group: m.Group}
+	}
+	d, ok := a.job.Forward(m, class)
+	if !ok {
+		return d, errors.New("the message has no room for one more attribute")
+	}
+	return d, nil
 }
 
 // sendTimeout bounds how long a message takes to send on.

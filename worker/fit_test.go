@@ -92,17 +92,17 @@ func TestAJobThatAWorkerCannotRunIsHiddenLongerEachTimeAndPaysNothing(t *testing
 	var log bytes.Buffer
 	p := newPlant(t, succeed)
 	p.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
-	id := p.send(map[string]any{"pipeline": "p", "requires": map[string]any{"gpus": 1}, "max_attempts": 1})
+	id := p.send(map[string]any{"pipeline": "p", "requires": map[string]any{"nvme": 1}, "max_attempts": 1})
 	p.run()
 	require.Empty(t, p.load(id).Attempts, "it is not claimed")
 	require.Equal(t, 1, strings.Count(log.String(), "message released"))
-	require.Contains(t, log.String(), "the job requires gpus=1, and this worker has no such label")
+	require.Contains(t, log.String(), "the job requires nvme=1, and this worker has no such label")
 	hidden := p.hidden()
 	require.InDelta(t, 30, hidden.Seconds(), 5)
 
 	// The same message, after as many deliveries as it takes to be hidden for the longest.
 	p.cfg.Feed = feedOn(t, often{p.driver})
-	p.send(map[string]any{"pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"pipeline": "p", "requires": map[string]any{"nvme": 1}})
 	p.run()
 	require.InDelta(t, 15*60, p.hidden().Seconds(), 100)
 }

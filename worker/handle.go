@@ -20,24 +20,41 @@ import (
 // handle takes one message from bytes to a settled result. taking ends when no job is begun any more, jobs when the
 // drain's grace is over, and late when there is no time left for what follows a job.
 func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
-	log := w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)
-	j, err := w.decode(taking, l)
-	if err != nil {
-		j = &job.Job{ID: job.SafeID(l.ID), Enqueued: l.Enqueued}
+	d := &delivery{worker: w, lease: l, log: w.cfg.Log.With("message_id", l.ID, "delivery", l.Delivery)}
+	l.Beat = d.beat
+	held, release := l.Hold(late)
+	defer release() // last: the lease is held until the message is settled
+	d.read(taking, held)
+	for _, a := range d.attempts {
+		if err := l.Lost(); err != nil {
+			d.log.WarnContext(held, "message dropped", "verdict", drop, "err", err)
+			return
+		}
+		a.take(taking, jobs, held)
 	}
-	a := &attempt{worker: w, lease: l, job: j, started: time.Now(), log: logOf(log, j), over: make(chan struct{})}
+	d.settle(held)
+}
+
+// take begins the attempt, unless something is against it, and answers for its job. taking and jobs are handle's; held is for
+// what the job did: it lasts until the lease is lost, or no time is left.
+func (a *attempt) take(taking, jobs, held context.Context) {
+	w := a.worker
+	a.started, a.over = time.Now(), make(chan struct{})
 	ctx, stop := context.WithCancelCause(jobs)
 	defer stop(nil)
 	begin, cancel := context.WithCancelCause(ctx) // what waits to be begun waits for as long as this
 	defer cancel(nil)
 	defer context.AfterFunc(taking, func() { cancel(errDraining) })()
-	l.Beat = func(ctx context.Context) { a.lookForCancel(ctx, stop) }
-	held, release := l.Hold(late)
-	defer release() // last: the lease is held until the message is settled
 	defer context.AfterFunc(held, func() { stop(whyStopped(held)) })()
+	a.stop = stop
+	a.delivery.current.Store(a)
 
-	if err != nil && fault.Of(err) != fault.Permanent {
-		a.handBack(ctx, a.again(begin, maxTrouble), err.Error())
+	if a.unfit != nil && fault.Of(a.unfit) != fault.Permanent {
+		a.handBack(ctx, a.again(begin, maxTrouble), a.unfit.Error())
+		return
+	}
+	if why := a.adjourned(taking); why != nil {
+		a.handBack(ctx, jitter(time.Second), why.Error())
 		return
 	}
 	if !w.enter(begin, a) {
@@ -46,23 +63,25 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 		return
 	}
 	defer w.leave(a)
-	if a.leaveMisfit(ctx) {
+	if a.skip(ctx) || a.leaveMisfit(ctx) {
 		return
 	}
-	if err != nil {
-		err = fault.As(fault.Permanent, fmt.Errorf("message %s: %w", l.ID, err))
-	}
-	a.handle(begin, ctx, held, err)
+	a.handle(begin, ctx, held)
 }
 
-// An attempt is one delivery of a job's message being worked on.
+// An attempt is one delivery of a job being worked on.
 type attempt struct {
-	worker *Worker
-	lease  *queue.Lease
-	job    *job.Job
-	record *record.Attempt
-	req    *launch.Request // nil when there is none
-	past   *record.Past    // nil but where it was asked for before a claim
+	delivery *delivery
+	worker   *Worker
+	lease    *queue.Lease
+	job      *job.Job
+	unfit    error      // why there is nothing to run, or not now; nil is a job
+	said     *judgement // what its job wants of the message; nil where that is said to the broker at once, or not yet
+	routed   bool       // it was made of an upload, by the routing table
+	stop     context.CancelCauseFunc
+	record   *record.Attempt
+	req      *launch.Request // nil when there is none
+	past     *record.Past    // nil but where it was asked for before a claim
 	standing
 	log     *slog.Logger
 	started time.Time
@@ -74,12 +93,11 @@ type attempt struct {
 }
 
 // handle claims the attempt, runs it and settles. After begin the job is not begun. ctx is the job's: it ends when that has
-// to stop. held is for what the job did: it lasts until the lease is lost, or no time is left. unfit says that the message
-// is no job.
-func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
+// to stop. held is for what the job did: it lasts until the lease is lost, or no time is left.
+func (a *attempt) handle(begin, ctx, held context.Context) {
 	var req *launch.Request
-	why := unfit // there is no request
-	if unfit == nil {
+	why := a.unfit // there is no request
+	if why == nil {
 		req, why = a.request(ctx)
 	}
 	a.req = req
@@ -97,7 +115,10 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 	case done: // an earlier delivery got this far: only what is owed is done
 		a.worker.duplicates.Add(1)
 		a.log.InfoContext(ctx, "job already final", "status", final.Final.Status)
-		a.tell(a.settle(held, judgeFinal(final.Final), final.Final), nil, final.Final)
+		told := a.delivery.shared() && !a.owes(final.Final) // when it was over: its message was not
+		if v := a.settle(held, judgeFinal(final.Final), final.Final); !told {
+			a.tell(v, nil, final.Final)
+		}
 	case damaged(err):
 		a.tell(a.settle(held, judgement{verdict: bury, status: record.Failed, reason: err.Error()}, nil), nil, nil)
 	case err != nil: // nothing was done, so nothing is lost
@@ -106,7 +127,7 @@ func (a *attempt) handle(begin, ctx, held context.Context, unfit error) {
 		if past := a.record.Earlier(); len(past) > 0 && past[len(past)-1].Status == record.AttemptDied {
 			a.worker.cfg.Bereft()
 		}
-		if unfit == nil && a.record.N > 1 {
+		if a.unfit == nil && a.record.N > 1 {
 			req, why = a.asBegun(ctx, edition{a.record.Pipeline, a.record.Digest}, req, why)
 		}
 		a.run(ctx, held, req, why)
@@ -160,6 +181,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 		return
 	}
 	req.Attempt, req.Last, req.Alone, req.Blame = a.attempt, a.last, a.alone, a.blame
+	req.Place = a.inputs()
 	late, cancel := lingering(held)
 	defer cancel()
 	events := a.record.NewLog(late)
@@ -202,7 +224,7 @@ const settleMargin = 5 * time.Minute
 
 // longest is how long the attempt may run, and what to say when it has.
 func (a *attempt) longest() (d time.Duration, past string) {
-	d = cmp.Or(a.job.Deadline, a.worker.cfg.Deadline)
+	d = a.deadline()
 	if limit := a.lease.Limit; !limit.IsZero() {
 		if left := time.Until(limit) - settleMargin; left < d {
 			return left, fmt.Sprintf("the job ran for as long as its queue lets a message be held (%s, less %s to settle it): split it, or use a queue without such a limit",
@@ -212,10 +234,12 @@ func (a *attempt) longest() (d time.Duration, past string) {
 	return d, fmt.Sprintf("the job ran past its deadline of %s", d)
 }
 
+func (a *attempt) deadline() time.Duration { return cmp.Or(a.job.Deadline, a.worker.cfg.Deadline) }
+
 // lookForCancel stops the job when somebody asked for it. It is called on every heartbeat of the lease.
-func (a *attempt) lookForCancel(ctx context.Context, end context.CancelCauseFunc) {
+func (a *attempt) lookForCancel(ctx context.Context) {
 	if stop := a.canceled(ctx); stop != nil {
-		end(stop)
+		a.stop(stop)
 	}
 }
 

@@ -33,6 +33,7 @@ type bench struct {
 	mu       sync.Mutex
 	messages map[string]*queue.Message // guarded by mu: what is there, by receipt; Deadline is when it is visible
 	answers  []string                  // guarded by mu
+	reasons  []string                  // guarded by mu: of burials
 	received int                       // guarded by mu: deliveries
 }
 
@@ -141,7 +142,10 @@ func (b *bench) Nack(_ context.Context, r queue.Receipt, after time.Duration) er
 	return nil
 }
 
-func (b *bench) Bury(_ context.Context, m queue.Message, _ string) error {
+func (b *bench) Bury(_ context.Context, m queue.Message, reason string) error {
+	b.mu.Lock()
+	b.reasons = append(b.reasons, reason)
+	b.mu.Unlock()
 	b.answer(m.Receipt, "bury", -1)
 	return nil
 }
@@ -159,7 +163,7 @@ func (b *bench) Send(_ context.Context, d queue.Draft) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := fmt.Sprint("m", len(b.messages))
-	b.messages[id] = &queue.Message{ID: id, Receipt: queue.Receipt(id), Body: d.Body, Enqueued: time.Now()}
+	b.messages[id] = &queue.Message{ID: id, Receipt: queue.Receipt(id), Body: d.Body, Attributes: d.Attributes, Enqueued: time.Now()}
 	return id, nil
 }
 

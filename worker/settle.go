@@ -23,16 +23,7 @@ func (a *attempt) settle(held context.Context, j judgement, final *record.Record
 	}
 	ctx, cancel := answering(held)
 	defer cancel()
-	var err error
-	switch j.verdict {
-	case ack:
-		err = a.lease.Ack(ctx)
-	case bury:
-		err = a.lease.Bury(ctx, j.reason)
-	case nack:
-		err = a.lease.Nack(ctx, j.delay)
-	}
-	switch {
+	switch err := a.reply(ctx, j); {
 	case errors.Is(err, queue.ErrLeaseLost): // what is recorded stands; whoever gets the message next does what is owed
 		a.log.WarnContext(ctx, "lease lost before the answer", "verdict", j.verdict, "err", err)
 		return drop
@@ -61,7 +52,7 @@ func (a *attempt) handBack(ctx context.Context, after time.Duration, why string)
 
 // nack has the message come again after a while, and returns what has become of it: v, or drop.
 func (a *attempt) nack(ctx context.Context, after time.Duration, v verdict) verdict {
-	err := a.lease.Nack(ctx, after)
+	err := a.reply(ctx, judgement{verdict: nack, delay: after})
 	if err == nil {
 		return v
 	}
@@ -69,6 +60,22 @@ func (a *attempt) nack(ctx context.Context, after time.Duration, v verdict) verd
 		a.log.ErrorContext(ctx, "message not settled", "verdict", nack, "err", err)
 	}
 	return drop
+}
+
+// skip answers for a job of which nothing is left to do, and says whether it did.
+func (a *attempt) skip(ctx context.Context) bool {
+	why, err := a.dealtWith(ctx)
+	switch {
+	case err != nil:
+		a.handBack(ctx, a.bounced(), err.Error())
+	case why != "":
+		a.worker.duplicates.Add(1)
+		a.log.InfoContext(ctx, "job skipped", "cause", why)
+		a.settle(ctx, judgement{verdict: ack}, nil)
+	default:
+		return false
+	}
+	return true
 }
 
 // callBack sends the completion callback, or has it sent later: then it is in the outbox, and the message is not needed

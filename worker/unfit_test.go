@@ -105,7 +105,7 @@ func TestAJobThatHasEndedIsSettledWhereItCouldNotRun(t *testing.T) {
 		p.run()
 		require.Equal(t, queue.Depth{}, p.depth())
 	}
-	p.send(map[string]any{"id": "done", "pipeline": "nothing", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"id": "done", "pipeline": "nothing", "requires": map[string]any{"nvme": 1}})
 	p.run()
 	require.Equal(t, queue.Depth{}, p.depth())
 	require.EqualValues(t, 1, p.runs.Load())
@@ -278,7 +278,7 @@ func TestG14WhatAnAttemptTookIsToldAndRecorded(t *testing.T) {
 	p.send(map[string]any{"id": "own", "tasks": []any{map[string]any{"module": "Now", "props": map[string]any{"key": "x"}}}})
 	p.send(map[string]any{"id": "unfit", "pipeline": "render"})
 	p.send(map[string]any{"id": "none", "pipeline": "nothing"})
-	p.send(map[string]any{"id": "elsewhere", "pipeline": "render", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"id": "elsewhere", "pipeline": "render", "requires": map[string]any{"nvme": 1}})
 	p.run()
 	for _, key := range []string{"render succeeded", "inline succeeded", "render released", "none failed", "none released"} {
 		require.Contains(t, told, key)

@@ -40,9 +40,9 @@ func TestAJobThatWaitsForAnotherWorkerSaysSo(t *testing.T) {
 	require.Contains(t, p.load("busy").Message, "w1 can't: all are in use")
 
 	why = nil
-	p.send(map[string]any{"id": "labels", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"id": "labels", "pipeline": "p", "requires": map[string]any{"nvme": 1}})
 	p.run()
-	require.Contains(t, p.load("labels").Message, "w1 can't: the job requires gpus=1, and this worker has no such label")
+	require.Contains(t, p.load("labels").Message, "w1 can't: the job requires nvme=1, and this worker has no such label")
 	p.again("unfit")
 	p.run()
 	require.Equal(t, record.Succeeded, p.load("unfit").Status)
@@ -60,7 +60,7 @@ func TestAJobThatIsNotRunAnyMoreEndsWhereItCouldNotRun(t *testing.T) {
 	p.cfg.Fit = func(context.Context, *launch.Request) error { return noGPU }
 	p.again("spent")
 	require.NoError(t, p.records.Cancel(t.Context(), "canceled", "no more"))
-	p.send(map[string]any{"id": "canceled", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"id": "canceled", "pipeline": "p", "requires": map[string]any{"nvme": 1}})
 	p.run()
 	r := p.load("spent")
 	require.Equal(t, record.Dead, r.Status)
@@ -88,13 +88,13 @@ func TestAJobIsNotRunWhereItCanNotBeThoughItsCancellationCanNotBeRead(t *testing
 	t.Cleanup(func() { store.Close() })
 	p.cfg.Records = record.New(secretive{store}, time.Now)
 	require.NoError(t, p.cfg.Records.Cancel(t.Context(), "j", "no more"))
-	p.send(map[string]any{"id": "j", "pipeline": "p", "requires": map[string]any{"gpus": 1}})
+	p.send(map[string]any{"id": "j", "pipeline": "p", "requires": map[string]any{"nvme": 1}})
 	p.run()
 	require.Zero(t, p.runs.Load())
 	require.Equal(t, queue.Depth{Delayed: 1}, p.depth())
 	p.records = record.New(store, time.Now)
 	require.Equal(t, record.Retrying, p.load("j").Status)
-	require.Contains(t, p.load("j").Message, "the job requires gpus=1")
+	require.Contains(t, p.load("j").Message, "the job requires nvme=1")
 }
 
 // What the catalogue has now may need more than what the job began with.

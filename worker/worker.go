@@ -10,13 +10,13 @@
 //	       standing: only what is still owed
 //	       (callback, ack) is done
 //
-// receive.go receives, handle.go follows one message, fit.go gives up those that this worker can't run, judge.go decides,
+// receive.go receives, delivery.go keeps the jobs of one message together, handle.go follows one of them, fit.go gives up those that this worker can't run, judge.go decides,
 // settle.go answers, late.go says how long all that may take at the end; settlement.go tells in numbers what became of an
 // attempt, status.go where the worker stands.
 //
 // Log lines use these keys, and durations are slog durations: message_id, job_id, correlation_id, customer_id, pipeline,
 // task, module, delivery (the broker's count), attempt (ours), verdict, status, delay, class, duration, cause, grace, slots,
-// tries, due, queue, requests, messages, per_message, tool, modules, extra_of, err.
+// tries, due, queue, requests, messages, jobs, per_message, tool, modules, extra_of, err.
 package worker
 
 import (
@@ -30,9 +30,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/callback"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/payload"
 	"github.com/millrace/millrace/worker/queue"
@@ -48,6 +50,7 @@ type Config struct {
 	Callbacks *callback.Sender // nil: completion callbacks are not sent but listed as given up, and records say so
 	Log       *slog.Logger
 	Payloads  payload.Resolver        // unpacks messages; the zero value follows no pointers
+	Uploads   blob.Store              // that jobs' inputs lie in; nil: a job that has some can't be run
 	Labels    map[string]string       // of this worker; a job that requires others is given up, see fit.go
 	Classes   map[string]*queue.Queue // where jobs that require another class of worker are sent on; by class
 
@@ -60,6 +63,7 @@ type Config struct {
 	Grace        time.Duration // running jobs may go on for so long after ctx ends; 20 s
 	Patience     time.Duration // what a job has done is offered for so long to a store that fails; 2 min
 	MaxOutput    int64         // bytes a job may publish; 20 GiB
+	MaxInput     int64         // bytes of a job's inputs; 0 is no limit
 	ExitWhenIdle time.Duration // end after so long without a message; 0 is never
 	Ready        func() error  // nil, or why no message may be taken now (disk full), ever where it wraps ErrOver; asked before each receive
 
@@ -69,6 +73,12 @@ type Config struct {
 
 	// Begun hears of every attempt that was claimed, before it is run, by its pipeline as a Settlement has it; nil: nobody does.
 	Begun func(pipeline string)
+
+	// Route makes a job of an upload that a message tells of, with the name of the rule that it did so by, or returns nil and
+	// why no job follows from it; its error says why the one that should can't be made. The same upload gives the same job each
+	// time. nil: such messages are buried, as those with an error are.
+	Route  func(u job.Upload) (j *job.Job, why string, err error)
+	Routed func(rule string) // hears of every such upload, once its message was settled; empty is one that was ignored; nil: nobody does
 
 	Settled func(Settlement)      // hears of every attempt that is over, once the broker was answered; nil: nobody does
 	Bereft  func()                // hears of every job that a worker died of, or with, once the job's next attempt is this worker's; nil: nobody does
@@ -131,6 +141,9 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if cfg.Begun == nil {
 		cfg.Begun = func(string) {}
+	}
+	if cfg.Routed == nil {
+		cfg.Routed = func(string) {}
 	}
 	if cfg.Settled == nil {
 		cfg.Settled = func(Settlement) {}

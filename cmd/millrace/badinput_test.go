@@ -191,7 +191,7 @@ func TestRunSaysWhatIsWrongInOneLine(t *testing.T) {
 		{"a form that is none", "", []string{"run", "-i", "xml", "bad.yaml"}, 2, []string{"xml"}},
 		{"a log that is none", "", []string{"run", "--logger", "xml", "bad.yaml"}, 2, []string{"xml"}},
 		{"state without a value", "tasks: [{module: Now, props: {key: x}}]\n", []string{"run", "bad.yaml", "name"}, 2, []string{"key=value"}},
-		{"nothing", "", []string{"run"}, 2, []string{"no pipeline"}},
+		{"nothing", "", []string{"run"}, 1, []string{"no pipeline"}},
 		{"a worker's unknown flag", "", []string{"work", "--slot=1"}, 2, []string{"--slot"}},
 		{"a worker's number that is none", "", []string{"work", "--slots=many"}, 2, []string{"--slots", "many"}},
 		{"a worker's isolation that is none", "", []string{"work", "--isolation=full"}, 2, []string{"full", "job, pipeline, none"}},

@@ -47,6 +47,7 @@ func TestBench(t *testing.T) {
 	t.Run("disk", benchDisk)
 	t.Run("throughput", benchThroughput)
 	t.Run("SQS", benchSQS)
+	t.Run("gateway", benchGateway)
 }
 
 // figure prints a measured value beside its bar and fails when it misses it.

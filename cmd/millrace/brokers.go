@@ -103,11 +103,11 @@ func (b *brokers) find(ctx context.Context, id string) (deadOne, error) {
 	}
 	var found []deadOne
 	for _, d := range all {
-		job := newDeadRow(d).Job
-		if d.ID == id || job == id && id != "" {
+		row := newDeadRow(d)
+		if d.ID == id || row.of(id) {
 			return d, nil // the latest, where one job was buried several times
 		}
-		if strings.HasPrefix(d.ID, id) || strings.HasPrefix(job, id) {
+		if strings.HasPrefix(d.ID, id) || strings.HasPrefix(row.Job, id) {
 			found = append(found, d)
 		}
 	}

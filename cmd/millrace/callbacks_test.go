@@ -67,6 +67,7 @@ func TestQueueCommandsRefuseWhatTheyCannotMean(t *testing.T) {
 		{[]string{"work", "--labels", "memory=24Gx"}, 2, `"memory=24Gx" is no size`},
 		{[]string{"pipelines", "--pipelines", "cos://b/p"}, 2, "cos://b/p is a bucket"},
 		{[]string{"work", "--labels", "gpu", "--class-queues", "gpu=jobs", "--wake", "8080", "--queue-order", "random"}, 2, `"gpu" is no label`},
+		{[]string{"work", "--labels", "kind=gpu"}, 2, "kind is another word for class in what messages require; write class=gpu"},
 		{[]string{"work", "--class-queues", "GPU=sqs:a,gpu=sqs:b"}, 2, "--class-queues: class gpu has two queues"},
 	} {
 		r := p.millrace(tt.args...)

@@ -38,11 +38,17 @@ func (m *message) class() (class, why string, err error) {
 	if class := m.job.Requires[job.ClassLabel]; class != "" {
 		return strings.ToLower(class), "the message requires it", nil
 	}
-	if m.pipeline == nil {
-		return "", "", nil
+	byPipeline := map[string]string{}
+	if m.pipeline != nil {
+		byPipeline = m.pipeline.Requires
 	}
-	if class := m.pipeline.Requires[job.ClassLabel]; class != "" {
+	switch class := byPipeline[job.ClassLabel]; {
+	case class != "":
 		return strings.ToLower(class), "its pipeline requires it", nil
+	case job.GPUs(m.job.Requires, nil) > 0, job.GPUs(byPipeline, m.job.Requires) > 0: // the message's number goes before the pipeline's
+		return engine.GPUClass, "it requires GPUs", nil
+	case m.pipeline == nil:
+		return "", "", nil
 	}
 	tasks, _, err := registries()
 	if err != nil {

@@ -260,7 +260,7 @@ func TestADoctorTellsTheSameOfEachBroker(t *testing.T) {
 		}
 		seen[r["of"]] = true
 	}
-	require.Len(t, seen, 5)
+	require.Len(t, seen, 6)
 	require.NotContains(t, fmt.Sprint(rows), secret)
 	require.Contains(t, fmt.Sprint(rows), "12h")
 	require.Contains(t, fmt.Sprint(rows), "keys of AWS")

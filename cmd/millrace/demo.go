@@ -57,7 +57,7 @@ checks what it shows: exit code 1 means that something did not come out right.`,
 type demo struct {
 	screen   *screen
 	cfg      workConfig
-	desk     *desk
+	desk     *localDesk
 	receiver *receiver
 	acts     []*act
 	input    string // the model's copy
@@ -194,7 +194,7 @@ func (d *demo) send(ctx context.Context) error {
 	d.screen.printf("%s\n%s\n\n", d.screen.paint(bold, "Millrace demo: three messages, one worker, nothing installed"),
 		d.screen.paint(faint, d.cfg.Data))
 	for _, a := range d.acts {
-		id, err := d.desk.local.Send(ctx, queue.Draft{Body: a.body})
+		id, err := d.desk.queue.Send(ctx, queue.Draft{Body: a.body})
 		if err != nil {
 			return err
 		}
@@ -254,12 +254,12 @@ func (d *demo) nameOf(id string) string {
 
 // look reads what the worker left: records, and the dead-letter queue.
 func (d *demo) look(ctx context.Context) error {
-	dead, err := d.desk.local.Dead(ctx, len(d.acts))
+	dead, err := d.desk.queue.Dead(ctx, len(d.acts))
 	if err != nil {
 		return err
 	}
 	for _, a := range d.acts {
-		if a.record, err = d.desk.records.Load(ctx, a.id); err != nil {
+		if a.record, err = d.desk.Records.Load(ctx, a.id); err != nil {
 			return err
 		}
 		if i := slices.IndexFunc(dead, func(b queue.Buried) bool { return b.ID == a.id }); i >= 0 {

@@ -92,6 +92,7 @@ var arrows = []arrow{
 			"pipelines/lint",       // says what is wrong with it
 			"pipelines/preview",    // shows what its tasks would be told
 			"pipelines/schema",     // offers what it may hold
+			"pipelines/settings",   // reads their files as it does
 			"pipelines/trial",      // runs its tests as a worker would
 		},
 		why: "a leaf that reads documents stands below the document; only what does something with a parsed one stands above",
@@ -127,10 +128,11 @@ var owners = []struct {
 	{"github.com/mattn/go-isatty", []string{"cmd/..."}, "below the command line nothing knows of terminals"},
 	{"github.com/standard-webhooks/standard-webhooks", []string{"worker/callback", "cmd/..."}, "callbacks are signed in one place; the demo's receiver verifies them"},
 	{"golang.org/x/sync", []string{"modules/cloud/sdk"}, "who asks for keys must not wait for a call that has no end"},
+	{"golang.org/x/time/rate", []string{"worker/gateway/..."}, "what comes over HTTP has limits, by key and by source"},
 	{"golang.org/x/sys", []string{"..."}, "the kernel's interface"},
 	{"github.com/tetratelabs/wazero", []string{"modules/gltfpack"}, "WebAssembly is run in one place, with no system but the one it is given"},
 	{"golang.org/x/net", nil, "tests alone: they hold documents against how a browser reads HTML"},
-	{"golang.org/x/text/unicode/norm", []string{"modules/unzip"}, "names that differ in how Unicode spells them are one name to some filesystems"},
+	{"golang.org/x/text/unicode/norm", []string{"modules/unzip", "worker/gateway"}, "names that differ in how Unicode spells them are one name to some filesystems"},
 	{"github.com/klauspost/compress/flate", []string{"modules/zip", "modules/unzip"}, "Deflate at twice the speed of Go's own, and with a dictionary, so that parts of a file are packed at once"},
 	{"golang.org/x/image", []string{"modules/...", "pipelines/report"}, "pictures are made by modules, and made small for the report"},
 	{"github.com/flosch/pongo2/v6", []string{"modules/document"}, "its settings are package-wide, so one package owns them"},

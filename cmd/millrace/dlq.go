@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 )
 
@@ -14,8 +17,10 @@ import (
 type deadRow struct {
 	ID         string            `json:"id"` // the message's
 	Queue      string            `json:"queue"`
-	Job        string            `json:"job,omitzero"`  // empty for what is no job
-	Name       string            `json:"name,omitzero"` // the job's, else its pipeline's
+	Job        string            `json:"job,omitzero"`     // empty for what is no job, or several
+	Jobs       []string          `json:"jobs,omitzero"`    // of a message with several
+	Uploads    int               `json:"uploads,omitzero"` // that it tells of: which jobs they make is a routing table's to say
+	Name       string            `json:"name,omitzero"`    // the job's, else its pipeline's
 	Sent       time.Time         `json:"sentAt,omitzero"`
 	Buried     time.Time         `json:"buriedAt,omitzero"`
 	Deliveries int               `json:"deliveries"`
@@ -26,15 +31,29 @@ type deadRow struct {
 
 func newDeadRow(d deadOne) deadRow {
 	r := deadRow{ID: d.ID, Queue: d.of.Name(), Sent: d.Enqueued, Buried: d.Buried.Buried, Deliveries: d.Delivery, Reason: d.Reason}
-	q := queued(queue.Waiting{ID: d.ID, Body: d.Body, Attributes: d.Attributes})
-	if q.Message == "" {
-		r.Job, r.Name = q.ID, q.Name
-		if r.Name == "" {
-			r.Name = q.Pipeline
+	m, err := job.Decode(queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes})
+	if err != nil {
+		return r
+	}
+	r.Uploads = len(m.Uploads)
+	switch {
+	case len(m.Uploads) > 0:
+		r.Name = count(len(m.Uploads), "upload")
+	case len(m.Jobs) == 1:
+		r.Job, r.Name = m.Jobs[0].ID, cmp.Or(m.Jobs[0].Name, m.Jobs[0].Pipeline)
+	case len(m.Jobs) > 1:
+		r.Name = count(len(m.Jobs), "job")
+	}
+	if len(m.Jobs)+len(m.Uploads) > 1 {
+		for _, j := range m.Jobs {
+			r.Jobs = append(r.Jobs, j.ID)
 		}
 	}
 	return r
 }
+
+// of says whether the message asks for a job of this ID.
+func (r *deadRow) of(id string) bool { return id != "" && (r.Job == id || slices.Contains(r.Jobs, id)) }
 
 func newDLQCmd() *cobra.Command {
 	cmd := &cobra.Command{

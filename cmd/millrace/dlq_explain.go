@@ -15,6 +15,8 @@ import (
 type explanation struct {
 	deadRow
 	Record *record.Record `json:"record,omitzero"` // of its job; none where no worker began it
+	// Several are where the jobs of a message with more than one stand, by their IDs.
+	Several map[string]record.Status `json:"several,omitzero"`
 	// Quarantine is what was kept of a job that takes down what runs it.
 	Quarantine *record.Quarantine `json:"quarantine,omitzero"`
 	Advice     string             `json:"advice"`
@@ -63,6 +65,19 @@ func explain(ctx context.Context, records *record.Book, d deadOne) (*explanation
 			return nil, err
 		}
 	}
+	for _, id := range e.Jobs {
+		if e.Several == nil {
+			e.Several = map[string]record.Status{}
+		}
+		e.Several[id] = record.Queued
+		r, err := records.Load(ctx, id)
+		if err != nil && !errors.Is(err, record.ErrNotFound) {
+			return nil, err
+		}
+		if r != nil {
+			e.Several[id] = r.Status
+		}
+	}
 	e.Advice = e.advice()
 	return e, nil
 }
@@ -71,6 +86,10 @@ func explain(ctx context.Context, records *record.Book, d deadOne) (*explanation
 func (e *explanation) advice() string {
 	redrive := "`millrace dlq redrive " + e.ID + "`"
 	switch {
+	case e.Uploads > 0 && strings.Contains(e.Reason, "MILLRACE_ROUTES"):
+		return "Give the workers a routing table (docs/routes.md, `millrace route test` tries it), then " + redrive + "."
+	case e.Uploads > 0 || len(e.Jobs) > 0:
+		return "The reason names the job that failed, or those: look at each (`millrace jobs describe ID`), mend the cause, then " + redrive + ": what has succeeded is not run again."
 	case e.Job == "":
 		return "It is no job that this version knows: send what was meant anew, or leave it; sent again as it is it comes back here."
 	case e.Record == nil:
@@ -113,6 +132,12 @@ func (e *explanation) show(s *screen) {
 	}
 	if q := e.Quarantine; q != nil {
 		showQuarantine(s, q)
+	}
+	if len(e.Jobs) > 0 {
+		s.printf("\n%s\n", s.paint(bold, "Jobs"))
+	}
+	for _, id := range e.Jobs {
+		s.printf("  %-10s %s\n", e.Several[id], plain(id))
 	}
 	s.printf("\n%s\n", s.paint(bold, "Body"))
 	for line := range strings.Lines(e.Body) {

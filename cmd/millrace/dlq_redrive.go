@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,6 +38,8 @@ func newRedriveCmd() *cobra.Command {
 		Long: `Sends a message of the dead-letter queue again, or with --all every one that lies
 there now, at most --rate a second. The record of a buried job is final, so each
 is a new job; its ID goes to stdout, and the message leaves the dead-letter queue.
+Of a message with several jobs, or that tells of uploads, those run again that failed,
+and no other; the new message's ID goes to stdout.
 
 Stopped at any moment it loses nothing: the same command goes on with what is left.`,
 		Args: args(cobra.MaximumNArgs(1)),
@@ -146,24 +147,48 @@ func (r *redrive) send(ctx context.Context, d deadOne) error {
 
 // again is a buried message as it is sent once more. An ID that it gives its job is made a new one, for a worker that
 // finds a final record runs nothing; it is the same one every time, so that a message that is sent twice, because a
-// redrive was killed between sending it and deleting it here, is still one job.
+// redrive was killed between sending it and deleting it here, is still one job. What asks for several jobs, or leaves it to a
+// worker's routing table which, is marked: the worker runs those of its jobs that failed, under new IDs.
 func again(b queue.Buried) (queue.Draft, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", b.ID, b.Buried.UnixNano(), b.Delivery))
-	mark := hex.EncodeToString(sum[:6])
+	of := fmt.Appendf(nil, "%s %d %d", b.ID, b.Buried.UnixNano(), b.Delivery)
+	sum := sha256.Sum256(of)
 	draft := queue.Draft{Body: b.Body, Attributes: maps.Clone(b.Attributes), Group: b.Group, Key: "again-" + hex.EncodeToString(sum[:16])}
 	delete(draft.Attributes, localqueue.JobID)
 	job.ForgetForward(draft.Attributes) // it would give the job the ID that it had
-	own, err := job.Decode(queue.Message{ID: b.ID, Body: b.Body, Attributes: draft.Attributes})
-	if err != nil || own.ID == job.SafeID(b.ID) {
-		return draft, nil // it is no job, or has the message's ID, which is new anyway
+	m, err := job.Decode(queue.Message{ID: b.ID, Body: b.Body, Attributes: draft.Attributes})
+	packed, _ := errors.AsType[*job.Unrecognised](err)
+	switch {
+	case err != nil && (packed == nil || !packed.Packed):
+		return draft, nil // it is no job
+	case err != nil || len(m.Uploads)+len(m.Jobs) > 1 || len(m.Uploads) == 1:
+		marked, ok := job.MarkAgain(draft.Attributes, job.Mark(of))
+		if !ok {
+			return draft, fmt.Errorf("message %s has no room for one more attribute: send what was meant anew", b.ID)
+		}
+		draft.Attributes = marked
+		return draft, nil
+	case len(m.Jobs) == 0 || m.Jobs[0].ID == job.SafeID(b.ID): // the message's ID is new anyway
+		return draft, nil
 	}
-	base, _, _ := strings.Cut(own.ID, "-retry-")
-	fresh := job.SafeID(base[:min(len(base), 100)] + "-retry-" + mark)
+	return renewed(draft, m.Jobs[0], job.AgainID(m.Jobs[0].ID, job.Mark(of)))
+}
+
+// renewed gives a message's only job another ID.
+func renewed(draft queue.Draft, j *job.Job, id string) (queue.Draft, error) {
 	if draft.Attributes == nil {
 		draft.Attributes = map[string]string{}
 	}
-	draft.Attributes[localqueue.JobID] = fresh
-	draft.Body, err = withID(b.Body, fresh)
+	draft.Attributes[localqueue.JobID] = id
+	body, err := withID(draft.Body, id)
+	if err == nil {
+		draft.Body = body
+		if same, err := job.One(queue.Message{ID: "new", Body: body, Attributes: draft.Attributes}); err == nil && same.ID == id {
+			return draft, nil
+		}
+	}
+	j.ID = id // its ID is not what the body calls so: that of an event, say
+	draft.Attributes = map[string]string{localqueue.JobID: id}
+	draft.Body, err = job.Encode(j)
 	return draft, err
 }
 

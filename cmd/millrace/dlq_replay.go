@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +25,8 @@ type replay struct {
 	buckets              []string
 	trust                bool
 	clouds               accessConfig
+	routes               routesConfig
+	only                 string // the ID of the job, of a message with several
 }
 
 func newReplayCmd() *cobra.Command {
@@ -43,11 +47,12 @@ that brings its own pipeline is run with --trust alone: read it first
 		Args: args(cobra.ExactArgs(1)),
 	}
 	var r replay
-	load := bind(cmd, &r.clouds)
+	load, loadRoutes := bind(cmd, &r.clouds), bind(cmd, &r.routes)
 	local := cmd.Flags().Bool("local", false, "on this machine; it must be said")
 	cmd.Flags().StringVar(&r.workspace, "workspace", "", "the folder to work in (replay-JOB)")
 	cmd.Flags().StringVar(&r.pipelines, "pipelines", "", "folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones")
 	cmd.Flags().StringSliceVar(&r.buckets, "payload-buckets", nil, "S3 buckets that the message may point to for its body: bucket or bucket/prefix, comma-separated")
+	cmd.Flags().StringVar(&r.only, "job", "", "the ID of the job to run, of a message with several")
 	cmd.Flags().BoolVar(&r.trust, "trust", false, "run what the message brings, let it reach private hosts and start programs")
 	return onBrokers(cmd, func(c *cobra.Command, b *brokers, a []string) error {
 		if !*local {
@@ -56,25 +61,25 @@ that brings its own pipeline is run with --trust alone: read it first
 		if err := errors.Join(b.cfg.checkCatalogue(r.pipelines, func(flag string) string { return "--" + flag })...); err != nil {
 			return usage("%w", err)
 		}
-		if err := load(); err != nil {
+		if err := cmp.Or(load(), loadRoutes()); err != nil {
 			return err
 		}
 		d, err := b.find(c.Context(), a[0])
 		if err != nil {
 			return err
 		}
-		return r.run(c.Context(), b, d)
+		return r.run(c.Context(), b, d, cmp.Or(r.only, a[0]))
 	})
 }
 
-func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
+func (r *replay) run(ctx context.Context, b *brokers, d deadOne, id string) error {
 	m, err := b.cfg.payloads(r.buckets, 0).Resolve(ctx, queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes, Enqueued: d.Enqueued, Group: d.Group})
 	if err != nil {
 		return fmt.Errorf("unpack message %s: %w", d.ID, err)
 	}
-	j, err := job.Decode(m)
+	j, err := r.job(ctx, b, m, id)
 	if err != nil {
-		return fmt.Errorf("message %s is no job: %w", d.ID, err)
+		return fmt.Errorf("message %s: %w", d.ID, err)
 	}
 	records, err := b.cfg.openRecords(ctx)
 	if err != nil {
@@ -112,6 +117,37 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne) error {
 	}
 	fmt.Fprintf(os.Stderr, "job %s, here, in %s\n", j.ID, folder)
 	return runHere(ctx, runner, req, filepath.Clean(folder), newProgress("stdout", os.Stdout, os.Stderr))
+}
+
+// job is the one of a message that is to be run: its only one, or that of this ID.
+func (r *replay) job(ctx context.Context, b *brokers, m queue.Message, id string) (*job.Job, error) {
+	asked, err := job.Decode(m)
+	if err != nil {
+		return nil, fmt.Errorf("it is no job: %w", err)
+	}
+	routes, err := r.routes.openRoutes(ctx, &b.cfg.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	if routes == nil && len(asked.Uploads) > 0 {
+		return nil, errors.New("it tells of uploads: name by --routes the table that makes jobs of them")
+	}
+	all, ids := asked.Jobs, []string{}
+	for _, u := range asked.Uploads {
+		if j, _ := routes.Route(u); j != nil {
+			j.Renew(m.Attributes)
+			all = append(all, j)
+		}
+	}
+	for _, j := range all {
+		if ids = append(ids, j.ID); len(all) == 1 || j.ID == id {
+			return j, nil
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("it asks for no job")
+	}
+	return nil, fmt.Errorf("it asks for several jobs: say which, by its ID: %s", strings.Join(ids, ", "))
 }
 
 // request finds the pipeline as a worker would: the version that the job began with, else the catalogue's.

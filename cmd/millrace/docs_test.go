@@ -10,11 +10,13 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	millrace "github.com/millrace/millrace/cmd/millrace"
+	"github.com/millrace/millrace/modules/servertest"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/pipelines/engine"
@@ -30,8 +32,8 @@ const repository = "../../"
 // pages are the documents whose every claim is held against the program.
 func pages() []string {
 	return []string{
-		"README.md", "docs/bench.md", "docs/buckets.md", "docs/deploy.md", "docs/documents.md", "docs/editor.md", "docs/gpu.md",
-		"docs/image.md", "docs/models.md", "docs/modules.md", "docs/operations.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/scaler.md", "docs/tools.md",
+		"README.md", "docs/bench.md", "docs/buckets.md", "docs/deploy.md", "docs/documents.md", "docs/editor.md", "docs/gateway.md", "docs/gpu.md",
+		"docs/image.md", "docs/messages.md", "docs/models.md", "docs/modules.md", "docs/operations.md", "docs/pipelines.md", "docs/queues.md", "docs/record.md", "docs/routes.md", "docs/scaler.md", "docs/tools.md",
 	}
 }
 
@@ -188,7 +190,7 @@ func TestTheReadmesMessagesAreTaken(t *testing.T) {
 	all := examples(t, "README.md", "json")
 	require.NotEmpty(t, all)
 	for _, b := range all {
-		_, err := job.Decode(queue.Message{ID: "1", Body: []byte(b.text)})
+		_, err := job.One(queue.Message{ID: "1", Body: []byte(b.text)})
 		require.NoError(t, err, "%s", b)
 	}
 }
@@ -201,16 +203,21 @@ func TestTheReadmesCommandsWork(t *testing.T) {
 			p.write(name, b.text)
 		}
 	}
-	script := "set -eu\n"
+	port, hold, err := servertest.Reserve()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, hold.Close()) })
+	here := fmt.Sprintf("127.0.0.1:%d", port)
+	script := "set -eu\ntrap 'trap \"\" TERM; kill 0; wait' EXIT\n" // what goes on in the background ends with it
 	for _, b := range examples(t, "README.md", "sh") {
 		if !strings.Contains(b.text, "make ") {
 			script += fmt.Sprintf("echo '--- %s' >&2\n%s", b, b.text)
 		}
 	}
 	require.Contains(t, script, "millrace ")
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(script, "localhost:8080", here))
 	cmd.Dir = p.dir
-	cmd.Env = []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "HOME=" + p.dir, "TZ=UTC"}
+	cmd.Env = []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "HOME=" + p.dir, "TZ=UTC", "MILLRACE_LISTEN=" + here}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
@@ -238,7 +245,7 @@ func TestTheRecordPageExplainsEveryField(t *testing.T) {
 }
 
 func TestEveryTestThatTheReadmeAndTheDocsNameExists(t *testing.T) {
-	name := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z][A-Za-z0-9]+`)
+	name := regexp.MustCompile(`(?:^|[^:\w])((?:Test|Fuzz)[A-Z][A-Za-z0-9]+)`) // not s3:TestEvent
 	declared := map[string]bool{}
 	all, err := sources()
 	require.NoError(t, err)
@@ -250,9 +257,9 @@ func TestEveryTestThatTheReadmeAndTheDocsNameExists(t *testing.T) {
 		}
 	}
 	for _, page := range pages() {
-		for _, n := range name.FindAllString(pageText(t, page), -1) {
-			if !declared[n] {
-				t.Errorf("%s names %s, and there is no such test", page, n)
+		for _, m := range name.FindAllStringSubmatch(pageText(t, page), -1) {
+			if !declared[m[1]] {
+				t.Errorf("%s names %s, and there is no such test", page, m[1])
 			}
 		}
 	}

@@ -116,6 +116,7 @@ func (c *workConfig) examine(ctx context.Context) []diagnosis {
 	if isBucket(c.Pipelines) {
 		all = append(all, diagnose(c.Pipelines+" (pipelines)", c.examineCatalogue(ctx))...)
 	}
+	all = append(all, diagnose("uploads", c.examineRoutes(ctx))...)
 	all = append(all, diagnose(c.store.text+" (store)", c.examineStore(ctx))...)
 	return append(all, diagnose("this machine", c.examineMachine())...)
 }

@@ -69,11 +69,13 @@ func (p *clusterPlace) examine(ctx context.Context) ([]diagnosis, error) {
 	return all, nil
 }
 
-// isSetting says whether a variable MILLRACE_… is one of a worker's or of the scaler's.
+// isSetting says whether a variable MILLRACE_… is one of a worker's, of the gateway's or of the scaler's.
 func isSetting() func(name string) bool {
 	known := map[string]bool{}
-	for _, s := range append(append(settings(&workConfig{}), settings(&scalerConfig{})...), settings(&logConfig{})...) {
-		known[s.Env] = true
+	for _, cfg := range []any{&workConfig{}, &gatewayConfig{}, &scalerConfig{}, &logConfig{}} {
+		for _, s := range settings(cfg) {
+			known[s.Env] = true
+		}
 	}
 	return func(name string) bool { return known[name] || strings.HasPrefix(name, toolVar("")) }
 }

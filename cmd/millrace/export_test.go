@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules/gpu"
@@ -20,12 +21,27 @@ func Described(r *record.Record) string {
 // Again is a buried message as `millrace dlq redrive` sends it.
 func Again(b queue.Buried) (queue.Draft, error) { return again(b) }
 
-// ConfigTable is the README's table of all that `millrace work` can be told.
-func ConfigTable() string {
+// ConfigTable is the README's table of all that `millrace work` can be told, GatewayTable that of what the gateway can be besides.
+func ConfigTable() string { return configTable(&workConfig{}, &logConfig{}) }
+
+func GatewayTable() string {
+	place := variables(&placeConfig{}, &logConfig{})
+	return tableOf(slices.DeleteFunc(settings(&gatewayConfig{}), func(s setting) bool { return slices.Contains(place, s.Env) }))
+}
+
+func configTable(configs ...any) string {
+	var all []setting
+	for _, cfg := range configs {
+		all = append(all, settings(cfg)...)
+	}
+	return tableOf(all)
+}
+
+func tableOf(all []setting) string {
 	cell := strings.NewReplacer("|", `\|`).Replace
 	var b strings.Builder
 	b.WriteString("| Flag | Variable | Default | Meaning |\n| --- | --- | --- | --- |\n")
-	for _, s := range append(settings(&workConfig{}), settings(&logConfig{})...) {
+	for _, s := range all {
 		flag, value := "`--"+s.Flag+"`", ""
 		if s.Secret {
 			flag = "none: a secret"
@@ -41,9 +57,10 @@ func ConfigTable() string {
 // ShowMachine prints a passport as `millrace gpu` does.
 func ShowMachine(w io.Writer, m gpu.Machine) { showMachine(newScreen(w), m) }
 
-// WorkSettings is the variables of all that `millrace work` can be told, ScalerSettings of `millrace scaler`.
-func WorkSettings() []string   { return variables(&workConfig{}, &logConfig{}) }
-func ScalerSettings() []string { return variables(&scalerConfig{}, &logConfig{}) }
+// WorkSettings is the variables of all that `millrace work` can be told, the others those of `millrace scaler` and `gateway`.
+func WorkSettings() []string    { return variables(&workConfig{}, &logConfig{}) }
+func ScalerSettings() []string  { return variables(&scalerConfig{}, &logConfig{}) }
+func GatewaySettings() []string { return variables(&gatewayConfig{}, &logConfig{}) }
 
 func variables(configs ...any) []string {
 	var names []string

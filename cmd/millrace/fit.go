@@ -24,6 +24,9 @@ func (c *fitConfig) complete(from func(string) string) (errs []error) {
 		if !ok || !pipelines.IsLabel(name) || value == "" {
 			errs = append(errs, fmt.Errorf("%s: %q is no label; write it like gpu=l4", from("labels"), text))
 		}
+		if strings.EqualFold(name, "kind") {
+			errs = append(errs, fmt.Errorf("%s: %q fits no job: kind is another word for class in what messages require; write class=%s", from("labels"), text, value))
+		}
 		if isWrongSize(value) {
 			errs = append(errs, fmt.Errorf("%s: %q is no size; write it like %s=24Gi", from("labels"), text, name))
 		}

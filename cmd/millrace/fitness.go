@@ -22,11 +22,11 @@ type fitness struct {
 // maxParsed is how many documents are remembered.
 const maxParsed = 256
 
-// of returns why the machine can't run what is asked for, or can't now: see launch.Machine.Fit. What a message brings itself is
-// read where the job runs, and nowhere else.
+// of returns why the machine can't run what is asked for, or can't now: see launch.Machine.Fit. A pipeline that a message brings
+// is read where the job runs, and nowhere else.
 func (f *fitness) of(ctx context.Context, req *launch.Request) error {
-	if !req.Trusted {
-		return nil
+	if err := f.machine.FitNumber(ctx, req); err != nil || !req.Trusted {
+		return err
 	}
 	p, err := f.pipeline(req).Select(req.Job.Entry)
 	if err != nil {

@@ -126,3 +126,35 @@ func TestAWorkerIsFitForWhatAPipelineRequiresAndItsJobDoesNotSayOtherwise(t *tes
 		})
 	}
 }
+
+func TestAWorkerAnswersForTheNumberOfItsGPUsByItsLabelElseByItsMachine(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name           string
+		labels, asks   map[string]string
+		doc, byMachine string
+	}{
+		{name: "no label says it", labels: map[string]string{"class": "gpu"}, asks: map[string]string{"class": "gpu", "gpus": "1"}, byMachine: "the job requires gpus=1: no job here gets one"},
+		{name: "the pipeline requires it", labels: map[string]string{}, doc: "requires: {gpus: 2}\n", byMachine: "the job requires gpus=2: no job here gets one"},
+		{name: "a label says it", labels: map[string]string{"gpus": "2"}, asks: map[string]string{"gpus": "1"}},
+		{name: "none is required", labels: map[string]string{}, asks: map[string]string{"gpus": "0"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := gpuless(t)
+			f.machine.Labels = tt.labels
+			req := asking(tt.doc+"tasks: [{module: StdOut}]\n", "")
+			req.Job.Requires = tt.asks
+			req.Trusted = tt.doc != ""
+			require.Empty(t, job.Misfit(tt.asks, tt.labels), "labels alone keep no job from the machine")
+			err := f.of(t.Context(), req)
+			if tt.byMachine == "" {
+				require.NoError(t, err)
+				return
+			}
+			stop := new(engine.Stop)
+			require.ErrorAs(t, err, &stop)
+			require.Equal(t, engine.GPUClass, stop.Class)
+			require.Contains(t, stop.Message, tt.byMachine)
+		})
+	}
+}

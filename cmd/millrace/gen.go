@@ -54,9 +54,10 @@ func newGenCmd() *cobra.Command {
 		Use: "gen", Short: "Write manifests for Kubernetes and KEDA, and rules for buckets",
 		Long: `Writes manifests for Kubernetes: of a pipeline, a Job that runs it or the ConfigMap
 that holds it; of workers, a class of them, the ScaledObject that wakes it, and the
-scaler. And the rules by which a bucket removes what is old.`,
+scaler; the gateway that takes jobs by HTTP. And the rules by which a bucket removes
+what is old.`,
 	}
-	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd(), newGenDeployCmd(), newGenKEDACmd(), newGenScalerCmd(), newGenLifecycleCmd())
+	cmd.AddCommand(newGenJobCmd(), newGenConfigMapCmd(), newGenDeployCmd(), newGenKEDACmd(), newGenScalerCmd(), newGenGatewayCmd(), newGenLifecycleCmd())
 	return group(cmd)
 }
 

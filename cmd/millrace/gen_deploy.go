@@ -35,16 +35,18 @@ know them by: --queue light=sqs:jobs-light,gpu=cos://bucket/gpu.
 
 Exit codes: 0 done · 2 the command line is wrong.`
 
-// A deployment is what `millrace gen deploy`, `keda` and `scaler` were told.
+// A deployment is what `millrace gen deploy`, `keda`, `scaler` and `gateway` were told.
 type deployment struct {
 	class, image, queue, namespace, out              string
 	account, pullSecret                              string
 	awsSecret, cosSecret, gcpSecret                  string
+	keysSecret, hooksSecret                          string
 	runtimeClass                                     string
 	labels, nodes, set                               []string
 	trigger, scaler, scalerTLS, scalerQueue, auth    string
 	region                                           string
 	slots, target, most, polling, cooldown, gpuCount int
+	replicas                                         int
 	grace                                            time.Duration
 }
 

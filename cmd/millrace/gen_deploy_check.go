@@ -55,6 +55,7 @@ func (d *deployment) checkNames() error {
 	for flag, name := range map[string]string{
 		"service-account": d.account, "pull-secret": d.pullSecret, "aws-secret": d.awsSecret, "cos-secret": d.cosSecret,
 		"gcp-secret": d.gcpSecret, "scaler-tls": d.scalerTLS, "runtime-class": d.runtimeClass,
+		"keys-secret": d.keysSecret, "hooks-secret": d.hooksSecret,
 	} {
 		if name != "" && !isSubdomain(name) {
 			return usage("--%s: %q is no name of Kubernetes: a-z, 0-9, and - and . between them, at most 253 characters", flag, name)
@@ -81,14 +82,20 @@ func (d *deployment) checkPlaces(store string) error {
 		return usage("--queue: %w", err)
 	case q.kind == kindLocal:
 		return usage("--queue: the embedded queue would go with the pod; name sqs:NAME, an SQS URL or ARN, or cos://bucket/prefix")
-	case store == "" || store == kindLocal:
+	}
+	return checkStore([]queueRef{q}, store)
+}
+
+// checkStore refuses a store that would go with the pod, or that queues lie in.
+func checkStore(queues []queueRef, store string) error {
+	if store == "" || store == kindLocal {
 		return usage("records and outputs would go with the pod: name a store that stays, like --set store=s3://bucket/prefix")
 	}
 	s, err := parseStore(store)
 	if err != nil {
 		return usage("--set: store: %w", err)
 	}
-	if errs := apart([]queueRef{q}, s); len(errs) > 0 {
+	if errs := apart(queues, s); len(errs) > 0 {
 		return usage("--queue: %w", errs[0])
 	}
 	return nil

@@ -26,6 +26,7 @@ func TestTheKustomizeBaseIsWhatGenWrites(t *testing.T) {
 		written(t, "deploy/components/sqs-trigger/"+class+".yaml", scaled)
 	}
 	written(t, "deploy/base/scaler.yaml", p.succeeds("gen", "scaler", "--image", "millrace-light"))
+	written(t, "deploy/components/gateway/gateway.yaml", p.succeeds("gen", "gateway", "--image", "millrace-light"))
 }
 
 // written holds a file against what gen writes, or writes it with -update.
@@ -112,6 +113,12 @@ func TestWhatGenDeployCantWriteIsRefusedInOneSentence(t *testing.T) {
 		{"a node that is none", append(deploy, "--node-selector", "role"), "--node-selector:"},
 		{"a setting of the worker's for the scaler", []string{"scaler", "--image", "i", "--set", "deadline=1h"}, `there is no setting "deadline"`},
 		{"a port of the scaler's", []string{"scaler", "--image", "i", "--set", "listen=:1"}, "a port that is fixed"},
+		{"a gateway for everybody", []string{"gateway", "--image", "i", "--keys-secret", ""}, "--keys-secret: without keys everybody"},
+		{"no gateway", []string{"gateway", "--image", "i", "--replicas", "0"}, "--replicas: must be at least 1"},
+		{"a gateway to a file", []string{"gateway", "--image", "i", "--queue", "light=local"}, "the embedded queue is this machine's alone"},
+		{"a gateway whose uploads go with the pod", []string{"gateway", "--image", "i", "--queue", "light=sqs:jobs"}, "--set store=s3://bucket/prefix"},
+		{"a setting of the worker's for the gateway", []string{"gateway", "--image", "i", "--set", "slots=1"}, `there is no setting "slots"`},
+		{"keys as a setting", []string{"gateway", "--image", "i", "--set", "api-keys=/x"}, "--keys-secret"},
 		{"queues without names", []string{"scaler", "--image", "i", "--queue", "sqs:jobs"}, "is not NAME=QUEUE"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -146,24 +153,24 @@ func TestWhatTheDeployPageHasGenWriteIsWritten(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 4, n)
+	require.Equal(t, 5, n)
 }
 
 // leftOut are the settings that no manifest makes: they are a place's own, and go into settings.env, the Secret millrace or
 // --set; or they have no meaning in a pod.
 func leftOut() []string {
 	return []string{
-		"MILLRACE_DATA", "MILLRACE_DEAD_QUEUE", "MILLRACE_COS_ENDPOINT", "MILLRACE_COS_REGION", "MILLRACE_COS_INSTANCE_ID",
+		"MILLRACE_DATA", "MILLRACE_DEAD_QUEUE", "MILLRACE_COS_REGION", "MILLRACE_COS_INSTANCE_ID",
 		"MILLRACE_COS_AUTH_ENDPOINT", "MILLRACE_COS_CREDENTIALS", "MILLRACE_ALLOW_HOSTS", "MILLRACE_DOCUMENTS", "MILLRACE_CALLBACK_SECRET",
 		"MILLRACE_CALLBACK_TEMPLATE", "MILLRACE_CALLBACK_URL", "MILLRACE_PAYLOAD_BUCKETS", "MILLRACE_PAYLOAD_MAX",
-		"MILLRACE_BUCKETS", "MILLRACE_SEND_TO", "MILLRACE_BUCKET_OWNER", "MILLRACE_COS_BUCKET", "MILLRACE_GCS_ENDPOINT", "MILLRACE_GCS_PROJECT",
+		"MILLRACE_SEND_TO", "MILLRACE_BUCKET_OWNER", "MILLRACE_COS_BUCKET", "MILLRACE_GCS_ENDPOINT", "MILLRACE_GCS_PROJECT",
 		"MILLRACE_DATA_PROFILE", "MILLRACE_DATA_ACCESS_KEY_ID", "MILLRACE_DATA_SECRET_ACCESS_KEY", "MILLRACE_DATA_SESSION_TOKEN",
 		"MILLRACE_DATA_COS_ACCESS_KEY_ID", "MILLRACE_DATA_COS_SECRET_ACCESS_KEY", "MILLRACE_KAFKA_BROKERS", "MILLRACE_KAFKA_CLIENT_ID",
 		"MILLRACE_KAFKA_TLS", "MILLRACE_KAFKA_MECHANISM", "MILLRACE_KAFKA_USERNAME", "MILLRACE_KAFKA_PASSWORD", "MILLRACE_TOOLS", "MILLRACE_MODELS",
 		"MILLRACE_MAX_INPUT", "MILLRACE_TOOL_LIMITS", "MILLRACE_QUEUE_ORDER", "MILLRACE_ISOLATION", "MILLRACE_REUSE", "MILLRACE_INLINE",
 		"MILLRACE_SHELL", "MILLRACE_MAX_ATTEMPTS", "MILLRACE_VISIBILITY", "MILLRACE_MIN_FREE", "MILLRACE_MAX_OUTPUT",
 		"MILLRACE_JOB_MEMORY", "MILLRACE_CONFINE", "MILLRACE_READ_PATHS", "MILLRACE_ALLOW_ENV", "MILLRACE_REPORT", "MILLRACE_GPU",
-		"MILLRACE_GPU_LOST", "MILLRACE_WAKE", "MILLRACE_WARM", "MILLRACE_NAME", "MILLRACE_KEEP_OUTPUTS", "MILLRACE_KEEP_RECORDS",
+		"MILLRACE_GPU_LOST", "MILLRACE_WAKE", "MILLRACE_WARM", "MILLRACE_NAME", "MILLRACE_KEEP_OUTPUTS", "MILLRACE_KEEP_UPLOADS", "MILLRACE_KEEP_RECORDS",
 	}
 }
 
@@ -172,11 +179,16 @@ func ofTheScaler() []string {
 	return []string{"MILLRACE_LISTEN", "MILLRACE_STATUS", "MILLRACE_PODS", "MILLRACE_TLS_CERT", "MILLRACE_TLS_KEY"}
 }
 
+// ofTheGateway are the settings of `millrace gateway` that its manifests make.
+func ofTheGateway() []string {
+	return []string{"MILLRACE_LISTEN", "MILLRACE_STATUS", "MILLRACE_GRACE", "MILLRACE_API_KEYS", "MILLRACE_HOOKS", "MILLRACE_ROUTES"}
+}
+
 func TestEveryVariableOfAManifestIsASettingAndBack(t *testing.T) {
 	t.Parallel()
 	made := variablesOfManifests(t)
 	known := millrace.WorkSettings()
-	both := append(millrace.ScalerSettings(), known...)
+	both := slices.Concat(millrace.ScalerSettings(), millrace.GatewaySettings(), known)
 	for name, file := range made {
 		require.Contains(t, both, name, "%s sets what the program does not know", file)
 	}
@@ -191,6 +203,10 @@ func TestEveryVariableOfAManifestIsASettingAndBack(t *testing.T) {
 	for _, name := range ofTheScaler() {
 		require.Contains(t, made, name)
 		require.Contains(t, millrace.ScalerSettings(), name)
+	}
+	for _, name := range ofTheGateway() {
+		require.Contains(t, made, name)
+		require.Contains(t, millrace.GatewaySettings(), name)
 	}
 }
 

@@ -44,6 +44,7 @@ func ownSettings() map[string]string {
 		"queue": "--queue", "labels": "--labels", "slots": "--slots", "grace": "--grace", "status": "a port that is fixed",
 		"class-queues": "the ConfigMap millrace-queues", "listen": "a port that is fixed", "pods": "the manifest: kubernetes",
 		"namespace": "--namespace", "tls-cert": "--scaler-tls", "tls-key": "--scaler-tls",
+		"api-keys": "--keys-secret", "hooks": "--hooks-secret",
 	}
 }
 
@@ -163,7 +164,7 @@ func (d *deployment) values(configs ...any) (map[string]string, error) {
 		case !ok || value == "":
 			return nil, usage("--set: %q sets nothing; write it like region=eu-central-1", text)
 		case !isKnown:
-			return nil, usage("--set: there is no setting %q (see `millrace work --help`, or for the scaler `millrace scaler --help`)", name)
+			return nil, usage("--set: there is no setting %q (see --help of `millrace work`, `scaler` or `gateway`)", name)
 		case s.Secret:
 			return nil, usage("--set: %s is a secret, and all may read manifests; put %s into the Secret millrace", name, s.Env)
 		case isOwn:

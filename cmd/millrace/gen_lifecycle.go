@@ -8,11 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/record"
 )
 
-const genLifecycleLong = `Writes the rules by which a bucket removes what is old: outputs, then records, uploads
-that nobody finished, and what a queue in the bucket has given up. The form is that of
+const genLifecycleLong = `Writes the rules by which a bucket removes what is old: outputs, files that were
+uploaded for jobs, then records, uploads that nobody finished, and what a queue in the bucket has given up. The form is that of
 S3's API, which IBM COS and others take too:
 
   millrace gen lifecycle --store s3://bucket/millrace -o rules.json
@@ -23,7 +24,7 @@ The rules take the place of all that the bucket has: add yours to them. Ages cou
 whole days from when an object was written. Outputs of jobs that say how long they are kept
 (keep_outputs) have rules of their own: they go after 1, 3, 7, 14, 30, 90 or 365 days, the
 first that is not less. Of callbacks that wait in the outbox nothing is removed.
-For a folder there are ` + "`millrace work`" + ` --keep-outputs and --keep-records.
+For a folder there are ` + "`millrace work`" + ` --keep-outputs, --keep-uploads and --keep-records.
 
 Exit codes: 0 done · 2 the command line is wrong.`
 
@@ -31,6 +32,7 @@ Exit codes: 0 done · 2 the command line is wrong.`
 type lifecycle struct {
 	store, queue, out                string
 	outputs, records, dead, unfinish int
+	uploads                          int
 }
 
 // A lifecycleRule is one of S3's PutBucketLifecycleConfiguration, as the command line of AWS reads it.
@@ -58,6 +60,7 @@ func newGenLifecycleCmd() *cobra.Command {
 	flags.StringVar(&l.store, "store", "", "store in the bucket: s3://bucket/prefix or cos://bucket/prefix")
 	flags.StringVar(&l.queue, "queue", "", "queue in the same bucket: cos://bucket/prefix")
 	flags.IntVar(&l.outputs, "outputs", 30, "days that outputs of jobs are kept that do not say; 0 is for ever")
+	flags.IntVar(&l.uploads, "uploads", 30, "days that files are kept which were uploaded for jobs, at least 15; 0 is for ever")
 	flags.IntVar(&l.records, "records", 90, "days that records of jobs are kept, at least 15; 0 is for ever")
 	flags.IntVar(&l.dead, "dead", 14, "days that messages are kept which were given up; 0 is for ever")
 	flags.IntVar(&l.unfinish, "unfinished", 7, "days until an upload that nobody finished is removed")
@@ -85,10 +88,12 @@ func (l *lifecycle) rules() ([]lifecycleRule, error) {
 	}
 	const leastRecords = int(record.LeastRecords / (24 * time.Hour))
 	switch {
-	case l.outputs < 0 || l.records < 0 || l.dead < 0 || l.unfinish < 1:
+	case l.uploads < 0 || l.outputs < 0 || l.records < 0 || l.dead < 0 || l.unfinish < 1:
 		return nil, usage("days can't be below 0, and those of --unfinished not below 1")
 	case l.records > 0 && l.records < leastRecords:
 		return nil, usage("--records: must be 0 or at least %d days: a copy of a message that comes later runs the job again", leastRecords)
+	case l.uploads > 0 && l.uploads < leastRecords:
+		return nil, usage("--uploads: must be 0 or at least %d days: a job may wait so long, and needs them then", leastRecords)
 	case l.records > 0 && l.outputs > l.records:
 		return nil, usage("--outputs: %d days is longer than the records are kept that name them, %d", l.outputs, l.records)
 	}
@@ -111,6 +116,7 @@ func (l *lifecycle) rules() ([]lifecycleRule, error) {
 			}
 			expire(fmt.Sprintf("outputs-%dd", days), below+record.KeptPrefix(days), age)
 		}
+		expire("uploads", below+job.Uploads, l.uploads)
 		expire("records", below+"jobs/", l.records)
 		expire("index", below+"index/", l.records)
 		for _, part := range []string{"claims", "exhausted", "gone"} { // not due: those wait to be sent

@@ -32,12 +32,12 @@ func TestGenLifecycleWritesRulesThatS3Knows(t *testing.T) {
 	require.Equal(t, map[string]int32{
 		"millrace/artifacts-1d/": 1, "millrace/artifacts-3d/": 3, "millrace/artifacts-7d/": 7, "millrace/artifacts-14d/": 14,
 		"millrace/artifacts-30d/": 30, "millrace/artifacts-90d/": 90, "millrace/artifacts-365d/": 90, // no longer than the records
-		"millrace/artifacts/": 7, "millrace/jobs/": 90, "millrace/index/": 90, "jobs/dead/": 14,
+		"millrace/artifacts/": 7, "millrace/uploads/": 30, "millrace/jobs/": 90, "millrace/index/": 90, "jobs/dead/": 14,
 		"millrace/outbox/claims/": 90, "millrace/outbox/exhausted/": 90, "millrace/outbox/gone/": 90,
 	}, expires)
 	require.Equal(t, map[string]int32{"millrace/": 7}, aborts)
 
-	forever := p.succeeds("gen", "lifecycle", "--store", "s3://bucket", "--outputs", "0", "--records", "0")
+	forever := p.succeeds("gen", "lifecycle", "--store", "s3://bucket", "--outputs", "0", "--uploads", "0", "--records", "0")
 	require.NotContains(t, forever, `"Prefix": "artifacts/"`)
 	require.NotContains(t, forever, `"Prefix": "jobs/"`)
 	require.Contains(t, forever, `"Days": 365`, "what a job has said holds all the same")
@@ -50,6 +50,7 @@ func TestLifecyclesThatWouldLoseSomethingAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"name what lies in the bucket":                         {},
 		"--records: must be 0 or at least 15 days":             {"--store", "s3://b/p", "--records", "14"},
+		"--uploads: must be 0 or at least 15 days":             {"--store", "s3://b/p", "--uploads", "3"},
 		"--outputs: 40 days is longer than the records":        {"--store", "s3://b/p", "--outputs", "40", "--records", "30"},
 		"are in different buckets":                             {"--store", "s3://b/p", "--queue", "cos://c/q"},
 		`--store: "local" is no bucket`:                        {"--store", "local"},

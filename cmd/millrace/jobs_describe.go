@@ -16,14 +16,14 @@ import (
 const jobIDVar = "JOB_ID"
 
 // onJob makes a command that is about one job: run gets the open data folder and the ID that was given.
-func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) error) *cobra.Command {
+func onJob(use, short string, run func(c *cobra.Command, d jobView, id string) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use + " [ID]",
 		Short: short,
 		Long:  short + ".\n\nID may be a beginning that only one job has; without one it is the environment's " + jobIDVar + ".",
 		Args:  args(cobra.MaximumNArgs(1)),
 	}
-	var cfg placeConfig
+	var cfg jobsConfig
 	load := bind(cmd, &cfg)
 	cmd.RunE = func(c *cobra.Command, a []string) (err error) {
 		if err := load(); err != nil {
@@ -36,11 +36,11 @@ func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) err
 		if id == "" {
 			return usage("which job? give its ID, or set %s (see `%s --help`)", jobIDVar, c.CommandPath())
 		}
-		d, err := openDesk(c.Context(), &cfg)
+		d, done, err := cfg.open(c.Context(), c.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, d.close()) }()
+		defer func() { err = errors.Join(err, done()) }()
 		return run(c, d, id)
 	}
 	return cmd
@@ -48,13 +48,13 @@ func onJob(use, short string, run func(c *cobra.Command, d *desk, id string) err
 
 func newJobsDescribeCmd() *cobra.Command {
 	var asJSON bool
-	cmd := onJob("describe", "Show all that is known of a job", func(c *cobra.Command, d *desk, id string) error {
-		r, err := d.find(c.Context(), id)
+	cmd := onJob("describe", "Show all that is known of a job", func(c *cobra.Command, d jobView, id string) error {
+		r, err := find(c.Context(), d, id)
 		if err != nil {
 			return err
 		}
 		if asJSON {
-			return printJSON(c.OutOrStdout(), r)
+			return printJSON(c.OutOrStdout(), r.Polled())
 		}
 		describe(newScreen(c.OutOrStdout()), r)
 		return nil

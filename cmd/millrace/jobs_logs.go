@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,51 +11,82 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/desk"
 	"github.com/millrace/millrace/worker/record"
 )
 
 func newJobsLogsCmd() *cobra.Command {
 	var follow bool
-	cmd := onJob("logs", "Show what a job's tasks wrote", func(c *cobra.Command, d *desk, id string) error {
+	var form logForm
+	cmd := onJob("logs", "Show what a job's tasks wrote", func(c *cobra.Command, d jobView, id string) error {
 		return untilStopped(c.Context(), func(ctx context.Context) error {
-			r, err := d.find(ctx, id)
+			seek := find
 			if follow {
-				r, err = d.orQueued(id, r, err)
+				seek = findOrQueued
 			}
+			r, err := seek(ctx, d, id)
 			if err != nil {
 				return err
 			}
-			return d.printLog(ctx, c.OutOrStdout(), r.ID, follow)
+			return printLog(ctx, d, c.OutOrStdout(), r.ID, follow, form)
 		})
 	})
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on until the job is over")
+	form.bind(cmd)
 	return cmd
 }
 
 func newJobsWatchCmd() *cobra.Command {
-	return onJob("watch", "Wait until a job is over, then show its log", func(c *cobra.Command, d *desk, id string) error {
+	var form logForm
+	cmd := onJob("watch", "Wait until a job is over, then show its log", func(c *cobra.Command, d jobView, id string) error {
 		return untilStopped(c.Context(), func(ctx context.Context) error {
-			r, err := d.find(ctx, id)
-			if r, err = d.orQueued(id, r, err); err != nil {
+			r, err := findOrQueued(ctx, d, id)
+			if err != nil {
 				return err
 			}
-			return d.watch(ctx, c, r.ID)
+			return watchJob(ctx, d, c, r.ID, form)
 		})
 	})
+	form.bind(cmd)
+	return cmd
+}
+
+// A logForm is how a job's log is shown.
+type logForm string
+
+func (f *logForm) bind(cmd *cobra.Command) {
+	*f = "stdout"
+	cmd.Flags().VarP(f, "logger", "l", "form of the job's log: color (also where it goes to no terminal), json (its events, one a line), stdout")
+}
+
+// String, Set and Type are those of a pflag.Value.
+func (f *logForm) String() string { return string(*f) }
+
+func (f *logForm) Type() string { return "string" }
+
+func (f *logForm) Set(text string) error {
+	*f = logForm(text)
+	return errors.Join((&logConfig{Logger: text}).complete(func(string) string { return "it" })...)
 }
 
 // printLog writes a job's log, a line for each line that a task wrote, for each task that failed, and between attempts.
-func (d *desk) printLog(ctx context.Context, w io.Writer, id string, follow bool) error {
+func printLog(ctx context.Context, d jobView, w io.Writer, id string, follow bool, form logForm) error {
 	s := newScreen(w)
+	s.colors = s.colors || form == "color"
 	begun := false
-	for ev, err := range d.records.Logs(ctx, id, follow) {
+	for ev, err := range d.Logs(ctx, id, follow) {
 		if err != nil {
 			return err
 		}
+		if form == "json" {
+			if err := json.NewEncoder(w).Encode(ev); err != nil {
+				return err
+			}
+			continue
+		}
 		if ev.Kind == engine.RunStarted {
 			if begun {
-				s.printf("%s\n", s.paint(faint, "— another attempt —"))
+				s.printf("%s\n", s.paint(faint, desk.Seam))
 			}
 			begun = true
 		}
@@ -69,24 +102,22 @@ func (d *desk) printLog(ctx context.Context, w io.Writer, id string, follow bool
 // logLine is what a log shows of an event; ok is false for nothing. What tasks wrote stays as it is, unless it goes to
 // a terminal.
 func logLine(s *screen, ev engine.Event) (line string, ok bool) {
-	switch ev.Kind {
-	case engine.Trace:
-		return s.paint(faint, plain(ev.Line)), true
-	case engine.TaskStdout, engine.TaskStderr:
-		if s.terminal {
-			return plain(ev.Line), true
-		}
-		return ev.Line, true
-	case engine.TaskRetry:
-		return fmt.Sprintf("%s %s: try %d failed: %s", s.paint(yellow, "↻"), name(ev), ev.Try, plain(ev.Error)), true
-	case engine.Warning, engine.CallbackFailed:
-		return s.paint(yellow, "!") + " " + plain(ev.Error), true
-	case engine.TaskEnded:
-		if t := ev.TaskRun; t != nil && t.Status == engine.Failed && !t.Soft && t.Failure != nil {
-			return fmt.Sprintf("%s %s: %s", s.paint(red, "✗"), name(ev), plain(t.Failure.Message)), true
-		}
+	l, ok := desk.Line(ev)
+	switch {
+	case !ok:
+		return "", false
+	case !l.Ours && !s.terminal:
+		return l.Text, true
+	case l.Ours && l.Mark == "":
+		return s.paint(faint, plain(l.Text)), true
+	case l.Mark == "":
+		return plain(l.Text), true
 	}
-	return "", false
+	color := yellow
+	if l.Mark == "✗" {
+		color = red
+	}
+	return s.paint(color, l.Mark) + " " + plain(l.Text), true
 }
 
 const (
@@ -95,15 +126,15 @@ const (
 	watchFailed = "job %s is %s"
 )
 
-// watch waits until a job is over, says on stderr how it stands whenever that changes, and shows its log on stdout.
+// watchJob waits until a job is over, says on stderr how it stands whenever that changes, and shows its log on stdout.
 // A job that did not succeed is exit code 1.
-func (d *desk) watch(ctx context.Context, c *cobra.Command, id string) error {
+func watchJob(ctx context.Context, d jobView, c *cobra.Command, id string, form logForm) error {
 	s := newScreen(c.ErrOrStderr())
-	r, err := d.untilFinal(ctx, s, id)
+	r, err := untilFinal(ctx, d, s, id)
 	if err != nil {
 		return err
 	}
-	if err := d.printLog(ctx, c.OutOrStdout(), id, true); err != nil { // the log may be a moment behind the record
+	if err := printLog(ctx, d, c.OutOrStdout(), id, true, form); err != nil { // the log may be a moment behind the record
 		return err
 	}
 	if r.Status != record.Succeeded {
@@ -112,16 +143,16 @@ func (d *desk) watch(ctx context.Context, c *cobra.Command, id string) error {
 	return nil
 }
 
-func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Record, error) {
+func untilFinal(ctx context.Context, d jobView, s *screen, id string) (*record.Record, error) {
 	began, hinted := time.Now(), false
 	last := record.Status("")
 	for {
-		r, err := d.load(ctx, id)
-		if r, err = d.orQueued(id, r, err); err != nil {
+		r, err := desk.OrQueued(d.Load(ctx, id))
+		if err != nil {
 			return nil, err
 		}
 		if r.Status != last {
-			s.printf("%s %s%s\n", clock(time.Now()), statusMark(s, r.Status), d.due(ctx, r))
+			s.printf("%s %s%s\n", clock(time.Now()), statusMark(s, r.Status), due(ctx, d, r))
 			last = r.Status
 		}
 		if r.Status.Final() {
@@ -138,20 +169,20 @@ func (d *desk) untilFinal(ctx context.Context, s *screen, id string) (*record.Re
 }
 
 // due says what a job waits for, as far as the queue knows: when its next attempt may be made.
-func (d *desk) due(ctx context.Context, r *record.Record) string {
+func due(ctx context.Context, d jobView, r *record.Record) string {
 	if r.Status == record.Queued && r.Message != "" {
 		return "; " + r.Message
 	}
 	if r.Status != record.Retrying {
 		return ""
 	}
-	m, err := d.findWaiting(ctx, r.ID)
-	if err != nil || m.State == queue.InFlight {
+	in, known := d.Due(ctx, r.ID)
+	if !known {
 		return "; `millrace work` makes the next attempt when it is due"
 	}
 	when := "now"
-	if m.Hidden > 0 {
-		when = "in " + m.Hidden.Round(time.Second).String()
+	if in > 0 {
+		when = "in " + in.Round(time.Second).String()
 	}
 	return fmt.Sprintf("; the next attempt is due %s, and `millrace work` makes it", when)
 }

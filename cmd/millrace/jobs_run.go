@@ -4,30 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/modules/show"
+	"github.com/millrace/millrace/worker/gateway"
 	"github.com/millrace/millrace/worker/job"
 )
 
 // An order is what `millrace jobs run` is told about one message.
 type order struct {
 	fields                      map[string]*string // of the message, by their key in it; empty is not given
-	callback, format            string
+	logger                      logForm            // of a watched job
+	callback, format, with      string
 	maxAttempts                 int
 	print, dryRun, watch, debug bool
+	remote                      bool // it goes to a gateway, whose catalogue may have other pipelines
 }
 
 // sendConfig says where messages go and which pipelines there are.
 type sendConfig struct {
-	placeConfig
+	jobsConfig
 	Pipelines string `flag:"pipelines" default:"" doc:"folder of named pipelines, s3://bucket/prefix or cos://bucket/prefix, over the built-in ones"`
 }
 
 func (c *sendConfig) complete(from func(string) string) []error {
-	return append(c.placeConfig.complete(from), c.checkCatalogue(c.Pipelines, from)...)
+	return append(c.jobsConfig.complete(from), c.checkCatalogue(c.Pipelines, from)...)
 }
 
 func newJobsRunCmd() *cobra.Command {
@@ -50,7 +54,7 @@ The job's ID alone goes to stdout, all else to stderr.
 
 Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (with
 --watch: it failed) · 2 the command line is wrong · 130 stopped by a signal.`,
-		Example: "  millrace jobs run hello_world name=Ada --watch\n  id=$(millrace jobs run job.yaml input=gear.stl)\n  millrace jobs run job.yaml --dry-run",
+		Example: "  millrace jobs run hello_world name=Ada --watch\n  id=$(millrace jobs run job.yaml input=gear.stl)\n  millrace jobs run job.yaml --with . --watch\n  millrace jobs run job.yaml --dry-run",
 		Args:    args(cobra.MinimumNArgs(1)),
 	}
 	var cfg sendConfig
@@ -68,11 +72,12 @@ Exit codes: 0 it was sent (with --watch: it succeeded) · 1 it can't be run (wit
 		if err != nil {
 			return err
 		}
+		o.remote = cfg.Server != ""
 		m, err := o.message(c.Context(), c.InOrStdin(), a[0], a[1:], cat)
 		if err != nil {
 			return err
 		}
-		if cfg.onSQS() && m.job.Deadline > holdLimit {
+		if !o.remote && cfg.onSQS() && m.job.Deadline > holdLimit {
 			fmt.Fprintln(c.ErrOrStderr(), tooLong(m.job.Deadline))
 		}
 		if o.dryRun {
@@ -106,11 +111,13 @@ func (o *order) bind(cmd *cobra.Command) {
 	}
 	f.StringVar(&o.callback, "callback", "", "URL to post the outcome to")
 	f.IntVar(&o.maxAttempts, "max-attempts", 0, "attempts, 1 to 20 (the worker's)")
+	f.StringVar(&o.with, "with", "", "folder whose files the job finds in its workspace; links are refused, and what .millraceignore names is left out")
 	f.BoolVar(&o.print, "print", false, "show the message, on stderr")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check pipeline and message and show it, on stdout; send nothing")
 	f.StringVarP(&o.format, "format", "f", show.YAML, "form in which it is shown: yaml or json")
 	f.BoolVar(&o.watch, "watch", false, "wait until the job is over, then show its log")
 	f.BoolVar(&o.debug, "debug", false, "have the job log every step")
+	o.logger.bind(cmd)
 }
 
 // check refuses what no message can be made of.
@@ -126,11 +133,11 @@ func (o *order) check() error {
 
 // send puts the message into the queue and says the job's ID, and waits for its end when it is told to.
 func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
-	to, err := m.choose(cfg.queues)
-	if err != nil {
-		return err
+	sent := o.sendToQueue
+	if o.remote {
+		sent = o.sendToGateway
 	}
-	id, err := m.sendTo(c.Context(), &cfg.placeConfig, to)
+	id, how, err := sent(c, m, &cfg)
 	if err != nil {
 		return err
 	}
@@ -138,15 +145,49 @@ func (o *order) send(c *cobra.Command, m *message, cfg sendConfig) (err error) {
 		return err
 	}
 	if !o.watch {
-		fmt.Fprintf(c.ErrOrStderr(), "sent %v%s; `millrace work` runs it, `millrace jobs watch %s` waits for it\n", m.fields["name"], toClass(to), id)
+		fmt.Fprintf(c.ErrOrStderr(), "sent %v%s `millrace jobs watch %s` waits for it\n", m.fields["name"], how, id)
 		return nil
 	}
-	d, err := makeDesk(c.Context(), &cfg.placeConfig)
+	d, done, err := cfg.openBy(c.Context(), makeDesk, io.Discard)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	return untilStopped(c.Context(), func(ctx context.Context) error { return d.watch(ctx, c, id) })
+	defer func() { err = errors.Join(err, done()) }()
+	return untilStopped(c.Context(), func(ctx context.Context) error { return watchJob(ctx, d, c, id, o.logger) })
+}
+
+func (o *order) sendToQueue(c *cobra.Command, m *message, cfg *sendConfig) (id, how string, err error) {
+	to, err := m.choose(cfg.queues)
+	if err != nil {
+		return "", "", err
+	}
+	id, err = m.sendTo(c.Context(), &cfg.placeConfig, to)
+	return id, toClass(to) + "; `millrace work` runs it,", err
+}
+
+func (o *order) sendToGateway(c *cobra.Command, m *message, cfg *sendConfig) (id, how string, err error) {
+	cfg.warn(c.ErrOrStderr())
+	jobs, err := submit(c, m, cfg)
+	if err == nil && len(jobs) != 1 {
+		err = fmt.Errorf("%s answers that it sent %d jobs, and one was asked for", cfg.Server, len(jobs))
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return jobs[0].ID, " by " + cfg.Server + ";", nil
+}
+
+func submit(c *cobra.Command, m *message, cfg *sendConfig) ([]gateway.SentJob, error) {
+	if m.parcel != nil {
+		done, err := m.submitWith(c, cfg)
+		return done.Jobs, err
+	}
+	gw, err := cfg.client()
+	if err != nil {
+		return nil, err
+	}
+	done, err := gw.Submit(c.Context(), m.body)
+	return done.Jobs, err
 }
 
 // untilStopped runs f with a context that a signal ends, and makes such an end the command's outcome.

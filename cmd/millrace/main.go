@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/modules/gltfpack"
+	"github.com/millrace/millrace/worker/gateway/client"
 )
 
 // version is set at link time.
@@ -69,6 +70,9 @@ func exitCode(err error) int {
 	}
 	if errors.Is(err, sdk.ErrNoRegion) {
 		return exitUsage
+	}
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return gatewayCode(e)
 	}
 	if e, ok := errors.AsType[*cloud.Error](err); ok {
 		return refusalCode(e.Why)

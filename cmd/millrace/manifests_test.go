@@ -48,6 +48,25 @@ func TestWorkersAndScalerTakeWhatTheManifestsTellThem(t *testing.T) {
 	}
 }
 
+// The routing tables that ship are ones, and their pipelines take what the routes say.
+func TestTheRoutingTablesOfTheManifestsAreOnes(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"components/routes/routes.yaml", "overlays/openshift-gpu/routes.yaml"} {
+		table, err := filepath.Abs(repository + "deploy/" + file)
+		require.NoError(t, err)
+		newPlace(t).succeeds("route", "check", "--routes", table)
+	}
+	event := `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"s3SchemaVersion":"1.0","bucket":{"name":"CHANGE-ME-MODELS"},"object":{"key":"models/chair.GLB","size":5,"eTag":"e","sequencer":"01"}}}]}`
+	p := newPlace(t)
+	p.write("event.json", event)
+	table, err := filepath.Abs(repository + "deploy/overlays/openshift-gpu/routes.yaml")
+	require.NoError(t, err)
+	said := p.succeeds("route", "test", "event.json", "--routes", table)
+	for _, want := range []string{"render", "gpu_rendering", "models/chair.GLB"} {
+		require.Contains(t, said, want)
+	}
+}
+
 // envFile reads name=value of each line.
 func envFile(t *testing.T, file string) map[string]string {
 	t.Helper()

@@ -31,7 +31,11 @@ type message struct {
 	source   string // the pipeline's name in problems
 	version  string // digest that it must have; empty is any
 	document []byte
+	parcel   *parcel             // that goes with it; nil: none
+	inputs   any                 // of fields, before that; nil: none
 	pipeline *pipelines.Pipeline // of document; nil where the job will have another version of it
+
+	elsewhere bool // its pipeline is one of another catalogue
 }
 
 // message makes the message that o, a pipeline and values ask for.
@@ -42,7 +46,11 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 	}
 	m := &message{fields: map[string]any{"pipeline": source}}
 	name, version := splitVersion(source)
-	if m.document, m.source, err = readSource(stdin, name, cat); err != nil {
+	m.document, m.source, err = readSource(stdin, name, cat)
+	if m.elsewhere = err != nil && o.remote && isName(name) && !looksLikeFile(name); m.elsewhere {
+		m.source, err = name, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if m.version = version; version != "" && !isName(name) {
@@ -65,10 +73,17 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 	}
 	m.pipeline = p
 	o.fill(m, m.called())
+	if o.with != "" {
+		parcel, err := newParcel(o.with)
+		if err != nil {
+			return nil, err
+		}
+		m.bring(parcel)
+	}
 	if m.body, err = json.Marshal(m.ordered()); err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
-	m.job, err = job.Decode(queue.Message{ID: "new", Body: m.body})
+	m.job, err = job.One(queue.Message{ID: "new", Body: m.body})
 	return m, err
 }
 
@@ -101,7 +116,7 @@ func (m *message) called() string {
 
 // otherVersion says that the message asks for another document than the one at hand.
 func (m *message) otherVersion() bool {
-	return m.version != "" && m.version != pipelines.Digest(m.document)
+	return m.elsewhere || m.version != "" && m.version != pipelines.Digest(m.document)
 }
 
 // asMessage returns the keys of a document that is a message around a pipeline, else nil.
@@ -118,7 +133,7 @@ func asMessage(source string, doc []byte) map[string]any {
 
 // take makes m the message that its document is. Its pipeline is the document then.
 func (m *message) take(fields map[string]any, cat *pipelines.Catalogue) error {
-	j, err := job.Decode(queue.Message{ID: "new", Body: m.document})
+	j, err := job.One(queue.Message{ID: "new", Body: m.document})
 	if err != nil {
 		return err
 	}
@@ -184,6 +199,9 @@ func (o *order) fill(m *message, pipeline string) {
 
 // sendTo puts the message into a queue and returns its job's ID.
 func (m *message) sendTo(ctx context.Context, cfg *placeConfig, to queueRef) (id string, err error) {
+	if err := m.upload(ctx, cfg); err != nil {
+		return "", err
+	}
 	q, err := cfg.openBroker(ctx, to, 0)
 	if err != nil {
 		return "", err
@@ -250,7 +268,11 @@ func (m *message) check(stdout, stderr io.Writer, format string) error {
 		return err
 	}
 	if m.otherVersion() {
-		_, err := fmt.Fprintf(stderr, "nothing was sent: --dry-run; the pipeline was not checked: %s is %s here\n", m.source, pipelines.Digest(m.document))
+		here := pipelines.Digest(m.document)
+		if m.elsewhere {
+			here = "none of the pipelines"
+		}
+		_, err := fmt.Fprintf(stderr, "nothing was sent: --dry-run; the pipeline was not checked: %s is %s here\n", m.source, here)
 		return err
 	}
 	o, err := lintOptions()

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"github.com/millrace/millrace/pipelines/engine"
+	"github.com/millrace/millrace/worker/desk"
 )
 
 // A progress shows a run to a person: what programs print on stdout, how tasks stand on stderr; one live line of those
@@ -55,7 +56,7 @@ func (p *progress) Report(_ context.Context, ev engine.Event) {
 	case engine.TaskStderr:
 		p.print(p.err, ev.Line)
 	case engine.TaskRetry:
-		p.line("↻", name(ev), "try "+fmt.Sprint(ev.Try)+" failed: "+ev.Error)
+		p.line("↻", desk.TaskName(ev), "try "+fmt.Sprint(ev.Try)+" failed: "+ev.Error)
 	case engine.Warning:
 		p.line("!", "", ev.Error)
 	case engine.CallbackFailed:
@@ -75,19 +76,12 @@ func (p *progress) ended(ev engine.Event) {
 		if t.Device != "" {
 			took += " on " + t.Device
 		}
-		p.line("✓", name(ev), took)
+		p.line("✓", desk.TaskName(ev), took)
 	case engine.Skipped:
-		p.line("–", name(ev), "skipped")
+		p.line("–", desk.TaskName(ev), "skipped")
 	default:
-		p.line("✗", name(ev), took+"  "+t.Failure.Message)
+		p.line("✗", desk.TaskName(ev), took+"  "+t.Failure.Message)
 	}
-}
-
-func name(ev engine.Event) string {
-	if ev.Name != "" {
-		return ev.Name
-	}
-	return fmt.Sprintf("#%d %s", ev.Task, ev.Module)
 }
 
 // end tells how the run ended; what a task said already is not said again.
@@ -122,7 +116,7 @@ func (p *progress) show() {
 			labels = append(labels, fmt.Sprintf("%d more", len(p.running)-i))
 			break
 		}
-		label := shorten(plain(name(ev)), 28)
+		label := shorten(plain(desk.TaskName(ev)), 28)
 		if ev.Progress > 0 {
 			label += fmt.Sprintf(" %.0f %%", 100*ev.Progress)
 		}

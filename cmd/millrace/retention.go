@@ -16,11 +16,12 @@ const sweepEvery = time.Hour
 // keepConfig says how long what jobs leave stays in a folder store. A bucket has rules of its own: `millrace gen lifecycle`.
 type keepConfig struct {
 	KeepOutputs time.Duration `flag:"keep-outputs" default:"0s" doc:"how long a folder keeps the outputs of a job that does not say, after its end; 0s is for ever; buckets have rules of their own (millrace gen lifecycle)"`
+	KeepUploads time.Duration `flag:"keep-uploads" default:"0s" doc:"how long a folder keeps what was uploaded for a job, after its end; 0s is as long as its record; what no job was made of goes after a day"`
 	KeepRecords time.Duration `flag:"keep-records" default:"0s" doc:"how long a folder keeps the record of a job, and all that is left of it, after its end; at least 360h, 0s is for ever"`
 }
 
 func (c *keepConfig) check(from func(string) string, store storeRef) (errs []error) {
-	for flag, d := range map[string]time.Duration{"keep-outputs": c.KeepOutputs, "keep-records": c.KeepRecords} {
+	for flag, d := range map[string]time.Duration{"keep-outputs": c.KeepOutputs, "keep-uploads": c.KeepUploads, "keep-records": c.KeepRecords} {
 		if d > 0 && store.kind != kindLocal {
 			errs = append(errs, fmt.Errorf("%s: %s is a bucket, which removes what is old by its own rules; `millrace gen lifecycle` writes them", from(flag), store.text))
 		}
@@ -39,7 +40,7 @@ func (c *keepConfig) sweep(ctx context.Context, store storeRef, records *record.
 	if store.kind != kindLocal {
 		return func() {}
 	}
-	keep := record.Keep{Outputs: c.KeepOutputs, Records: c.KeepRecords}
+	keep := record.Keep{Outputs: c.KeepOutputs, Uploads: c.KeepUploads, Records: c.KeepRecords}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -51,7 +52,7 @@ func (c *keepConfig) sweep(ctx context.Context, store storeRef, records *record.
 			case err != nil && ctx.Err() == nil:
 				log.WarnContext(ctx, "old jobs not swept", "err", err)
 			case n != record.Swept{}:
-				log.InfoContext(ctx, "old jobs swept", "outputs", n.Outputs, "records", n.Records)
+				log.InfoContext(ctx, "old jobs swept", "outputs", n.Outputs, "records", n.Records, "uploads", n.Uploads)
 			}
 			select {
 			case <-t.C:

@@ -31,7 +31,7 @@ that works · 130 stopped by a signal.`,
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &codeError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
 	})
-	cmd.AddCommand(newRunCmd(), newWorkCmd(), newJobsCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newTestCmd(), newModulesCmd(), newModelsCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version), newQueueCmd(), newDLQCmd(), newCallbacksCmd(), newDoctorCmd(), newGPUCmd(), newScalerCmd())
+	cmd.AddCommand(newRunCmd(), newWorkCmd(), newGatewayCmd(), newJobsCmd(), newFilesCmd(), newLintCmd(), newRenderCmd(), newGraphCmd(), newPipelinesCmd(), newRouteCmd(), newTestCmd(), newModulesCmd(), newModelsCmd(), newSchemaCmd(), newGenCmd(), newDemoCmd(), newVersionCmd(version), newQueueCmd(), newDLQCmd(), newCallbacksCmd(), newDoctorCmd(), newGPUCmd(), newScalerCmd())
 	return group(cmd)
 }
 

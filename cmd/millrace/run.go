@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,9 +12,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/proc"
 	"github.com/millrace/millrace/pipelines"
@@ -25,10 +28,11 @@ import (
 // runConfig is all that `millrace run` can be told.
 type runConfig struct {
 	toolsConfig
-	Pipelines string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
-	Documents string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
-	AllowEnv  []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
-	GPU       string   `flag:"gpu" default:"auto" doc:"how much the tasks that have a use for a GPU want one: required, preferred (else they run on the CPU), none; auto is as each says, off keeps the GPUs from them"`
+	Pipelines  string   `flag:"pipelines" default:"" doc:"folder of named pipelines, over the built-in ones"`
+	Documents  string   `flag:"documents" default:"" doc:"folder of the operator's documents: report.html"`
+	AllowHosts []string `flag:"allow-hosts" default:"" doc:"private hosts that the job of JOB_PAYLOAD may reach: host, host:port or CIDR, comma-separated; all others may reach any"`
+	AllowEnv   []string `flag:"allow-env" default:"" doc:"environment variables that templates may read besides JOB_*, comma-separated"`
+	GPU        string   `flag:"gpu" default:"auto" doc:"how much the tasks that have a use for a GPU want one: required, preferred (else they run on the CPU), none; auto is as each says, off keeps the GPUs from them"`
 	cloudConfig
 	accessConfig
 	modelsConfig
@@ -36,6 +40,9 @@ type runConfig struct {
 
 func (c *runConfig) complete(from func(string) string) []error {
 	errs := slices.Concat(c.toolsConfig.complete(from), c.checkEndpoints(from), c.accessConfig.complete(from), c.modelsConfig.complete(&c.cloudConfig, from))
+	if err := (egress.Policy{AllowHosts: c.AllowHosts}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("allow-hosts"), err))
+	}
 	return append(errs, checkGPU(from("gpu"), c.GPU, gpuAuto, gpuOff, string(gpu.Required), string(gpu.Preferred), string(gpu.None)),
 		checkPipelines(c.Pipelines, from), checkReports(&c.Documents, from))
 }
@@ -58,8 +65,15 @@ out.
 It trusts the person at the keyboard: nothing is confined, private hosts may be
 reached, and absolute paths given as values may be read and written.
 
-Exit codes: 0 the pipeline succeeded · 1 it failed, the document is unreadable or
-invalid, or the --report could not be written · 2 the command line is wrong · 130 stopped by a signal.`
+FILE may also be a message, as the queue has them: its job is run. With neither FILE
+nor NAME, the message is that of the variable JOB_PAYLOAD, where it is set: for a pod
+that is there for one job. Nobody typed that, so private hosts need --allow-hosts,
+absolute paths are refused, and a pipeline that it brings runs no programs of its
+choice. Its completion callback is for workers to send, and is not.
+
+Exit codes: 0 the pipeline succeeded · 1 it failed, the document or JOB_PAYLOAD is
+unreadable, empty or invalid, or the --report could not be written · 2 the command
+line is wrong · 130 stopped by a signal.`
 
 func newRunCmd() *cobra.Command {
 	cmd := &cobra.Command{
@@ -90,29 +104,28 @@ func newRunCmd() *cobra.Command {
 		if err := checkPage(page); err != nil {
 			return usage("--report: %w", err)
 		}
-		src, a := splitSource(file, a)
-		req, err := readRequest(c.InOrStdin(), src, a, newCatalogue(cfg.Pipelines))
+		req, policy, err := cfg.request(c.InOrStdin(), file, a)
 		if err != nil {
 			return err
 		}
 		if err := checkForm(format, req); err != nil {
 			return err
 		}
-		policy := launch.Policy{
-			AllowPrivate: true, Shell: launch.ShellAll, Documents: cfg.Documents, Clouds: cfg.access(c.Context(), &cfg.cloudConfig), AnyBucket: true,
-		}
+		policy.Documents, policy.Clouds = cfg.Documents, cfg.access(c.Context(), &cfg.cloudConfig)
 		r, err := newRunner(runEnv(cfg.AllowEnv), policy, log)
 		if err != nil {
 			return err
 		}
-		req.Job.Entry = entry
+		req.Job.Entry = cmp.Or(entry, req.Job.Entry)
 		r.models = cfg.shelf(&cfg.cloudConfig)
 		letGo, err := r.onThisMachine(cfg.GPU, cfg.Tools)
 		if err != nil {
 			return err
 		}
 		defer letGo()
-		r.admit, r.page = admitted(req.Job.State), page
+		if r.page = page; policy.AllowPrivate {
+			r.admit = admitted(req.Job.State)
+		}
 		return runHere(c.Context(), r, req, workspace, newProgress(form, os.Stdout, os.Stderr))
 	}
 	return cmd
@@ -124,17 +137,6 @@ func checkForm(format string, req *launch.Request) error {
 		return fmt.Errorf("-i json: %s is not JSON; leave -i out to have the form found out", req.Source)
 	}
 	return nil
-}
-
-// splitSource takes what names the pipeline off the arguments; "-" is stdin.
-func splitSource(file string, a []string) (source string, rest []string) {
-	switch {
-	case file != "":
-		return "file://" + file, a
-	case len(a) > 0 && !strings.Contains(a[0], "="):
-		return a[0], a[1:]
-	}
-	return "-", a
 }
 
 // runHere runs req in the folder workspace and tells how it went.
@@ -162,6 +164,11 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		os.RemoveAll(tmp)
 		os.Exit(exitStopped)
 	})()
+	if d := req.Job.Deadline; d > 0 {
+		defer time.AfterFunc(d, func() {
+			end(&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("it ran for longer than its deadline of %s", d)})
+		}).Stop()
+	}
 	runCtx, share := r.machine.Share(runCtx, req, dir)
 	defer share.Close()
 	req.Host, req.Keys = share, r.policy.Clouds.Keys
@@ -213,7 +220,7 @@ func readSource(stdin io.Reader, source string, cat *pipelines.Catalogue) (doc [
 	if source == "-" {
 		doc, err = io.ReadAll(io.LimitReader(stdin, 1<<20+1))
 		if err == nil && len(doc) == 0 {
-			return nil, "", usage("no pipeline given: name a file or a pipeline, or write one to stdin (see `millrace run --help`)")
+			return nil, "", errors.New("no pipeline given: name a file or a pipeline, write one to stdin, or set JOB_PAYLOAD (see `millrace run --help`)")
 		}
 		return doc, "stdin", err
 	}

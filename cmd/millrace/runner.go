@@ -96,6 +96,9 @@ func (r *runner) run(ctx context.Context, dir launch.Dir, req *launch.Request, r
 	if req.Epilogue != nil {
 		return r.engine.Epilogue(ctx, *in, req.Epilogue)
 	}
+	if failed := r.unpacked(ctx, in, req); failed != nil {
+		return failed
+	}
 	done := r.engine.Run(ctx, *in)
 	r.report(ctx, in, req, done)
 	return done

@@ -9,6 +9,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
 )
@@ -21,9 +22,11 @@ type services struct {
 	feed      *queue.Feed    // of brokers
 	others    []queue.Broker // that jobs of other classes are sent on to
 	classes   map[string]*queue.Queue
+	store     blob.Store
 	records   *record.Book
 	catalogue *pipelines.Catalogue
-	wake      func() // ends listening for pushes
+	route     func(u job.Upload) (*job.Job, string, error) // nil without a table
+	wake      func()                                       // ends listening for pushes
 }
 
 // openServices opens all of them, and refuses a store that two workers could both commit one job to.
@@ -49,6 +52,9 @@ func (c *workConfig) openServices(ctx context.Context, log *slog.Logger) (_ *ser
 	if s.catalogue, err = c.openCatalogue(ctx, c.Pipelines, log); err != nil {
 		return nil, err
 	}
+	if s.route, err = c.router(ctx, s.catalogue, log); err != nil {
+		return nil, err
+	}
 	store, err := c.openStore(ctx)
 	if err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func (c *workConfig) openServices(ctx context.Context, log *slog.Logger) (_ *ser
 	if err := blob.Probe(ctx, store); err != nil {
 		return nil, err
 	}
-	s.records = record.New(store, time.Now)
+	s.store, s.records = store, record.New(store, time.Now)
 	if c.Wake != "" {
 		s.wake, err = serveWake(ctx, c.Wake, s.wakeAll, log)
 	}

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -212,4 +213,11 @@ func TestG3VideoGenieIsRenderedFromBucketToBucket(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, private.Body.Close())
 	require.Equal(t, http.StatusForbidden, private.StatusCode)
+
+	// G1: a pod that is there for one job finds the same payload in its environment.
+	pod := newPlace(t)
+	pod.env = append(slices.Clone(s.env), `JOB_PAYLOAD={"jobId": "b2cb", "avatarId": "anna", "voiceId": "en-1", "text": "Once.", "width": 320, "height": 240}`)
+	pod.succeeds("run")
+	_, streams, _ := about(t, s.fetch("videos/b2cb.mp4"))
+	require.Equal(t, 1, streams)
 }

@@ -30,6 +30,7 @@ type workConfig struct {
 	callbackConfig
 	fitConfig
 	payloadConfig
+	routesConfig
 	accessConfig
 	toolsConfig
 	modelsConfig
@@ -135,10 +136,10 @@ func work(ctx, hard context.Context, cfg workConfig, log *slog.Logger) error {
 	fits := &fitness{machine: machine, modules: mods}
 	w, err := worker.New(worker.Config{
 		Feed: s.feed, Classes: s.classes, Launcher: launcher, Records: s.records, Pipelines: s.catalogue,
-		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Labels: cfg.labels,
+		Payloads: cfg.payloads(cfg.PayloadBuckets, int64(cfg.PayloadMax)), Callbacks: countCallbacks(cfg.sender(log), counted), Log: log, MaxOutput: int64(cfg.MaxOutput), Uploads: s.store, MaxInput: int64(cfg.MaxInput), Labels: cfg.labels,
 		Name: cfg.Name, Slots: cfg.Slots, MaxAttempts: cfg.MaxAttempts, Deadline: cfg.Deadline, CallbackURL: cfg.CallbackURL,
 		Inline: cfg.Inline == "on", Grace: cfg.Grace, ExitWhenIdle: cfg.ExitWhenIdle, Ready: func() error { return cmp.Or(loss.ready(), machine.Disk.Ready()) }, Machine: cfg.thisMachine,
-		Fit: fits.of, Begun: beginJobs(counted), Settled: countJobs(counted, read), Bereft: counted.WorkerDied,
+		Fit: fits.of, Route: s.route, Routed: counted.Uploaded, Begun: beginJobs(counted), Settled: countJobs(counted, read), Bereft: counted.WorkerDied,
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ const maxSlots = 1024
 // complete fills in what depends on the machine and refuses what can't work, all at once.
 func (c *workConfig) complete(from func(string) string) []error {
 	errs := slices.Concat(c.placeConfig.complete(from), c.checkBounds(from), c.checkPaths(from), c.callbackConfig.complete(from),
-		c.fitConfig.complete(from), c.payloadConfig.complete(from), c.toolsConfig.complete(from), c.modelsConfig.complete(&c.cloudConfig, from), c.accessConfig.complete(from),
+		c.fitConfig.complete(from), c.payloadConfig.complete(from), c.routesConfig.complete(from), c.toolsConfig.complete(from), c.modelsConfig.complete(&c.cloudConfig, from), c.accessConfig.complete(from),
 		c.admissionConfig.complete(from), c.keepConfig.check(from, c.store), c.warmConfig.complete(c.Isolation, from), c.checkCallback(from))
 	for _, set := range []struct {
 		flag, value string

@@ -1,19 +1,15 @@
 package job
 
-import (
-	"bytes"
-
-	"github.com/millrace/millrace/worker/queue"
-)
+import "bytes"
 
 // fromPipeline reads a message that is a pipeline itself: a map with tasks or entries.
-func fromPipeline(d document, _ queue.Message) (*Job, error) {
+func fromPipeline(d document, c content) (*Message, error) {
 	if !d.has("tasks") && !d.has("entries") {
 		return nil, nil
 	}
 	j := &Job{Inline: d.body}
 	j.Name, _ = d.fields["name"].(string) // pipelines.Parse says what is wrong with another type
-	return j, nil
+	return c.asks(j, nil)
 }
 
 // fromTemplate takes a pipeline that is no YAML before its templates are expanded. It is for pipelines.Parse to say what

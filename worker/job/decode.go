@@ -19,9 +19,6 @@ type Unrecognised struct {
 	Packed bool     // it may hold a job, once a worker has unpacked it
 }
 
-// S3TestEvent is the What of a message that S3 sends when a bucket's notifications are set up. It asks for nothing.
-const S3TestEvent = "an S3 test event"
-
 func (e *Unrecognised) Error() string {
 	const shown = 20
 	var quoted []string
@@ -45,51 +42,111 @@ func (e *Unrecognised) Error() string {
 	return `the message is no job: send {"pipeline": "name"}, a pipeline with tasks, or a line like "hello_world name=Ada"`
 }
 
-// Decode reads the job that a message asks for: a pipeline's name with state, or a pipeline itself, as JSON, YAML or a
-// line of text. Its errors are permanent, one sentence each, and an *Unrecognised when the message is no job at all.
-// It checks what surrounds an inline pipeline; the pipeline itself is for pipelines.Parse.
-func Decode(m queue.Message) (*Job, error) {
-	j, err := classify(m)
+// Decode reads what a message asks for: a pipeline's name with state, a pipeline itself, as JSON, YAML or a line of text, or
+// one of the events that other systems send, in which either may stand. Its errors are permanent, one sentence each, and an
+// *Unrecognised when the message is nothing of this. It checks what surrounds an inline pipeline; the pipeline itself is for
+// pipelines.Parse.
+func Decode(m queue.Message) (*Message, error) {
+	d, err := classify(content{body: m.Body, attributes: m.Attributes})
 	if err != nil {
 		return nil, fault.As(fault.Permanent, err)
 	}
 	f := forwardOf(m)
-	j.ID = SafeID(cmp.Or(j.ID, f.ID, m.ID))
-	j.Enqueued, j.Forwarded = m.Enqueued, f.Classes
-	if !f.Enqueued.IsZero() {
-		j.Enqueued = f.Enqueued
+	for _, j := range d.Jobs {
+		if len(d.Jobs) == 1 {
+			j.ID = cmp.Or(j.ID, f.ID)
+		}
+		j.ID = SafeID(cmp.Or(j.ID, m.ID))
+		j.Renew(m.Attributes)
+		j.Enqueued, j.Forwarded = m.Enqueued, f.Classes
+		if !f.Enqueued.IsZero() {
+			j.Enqueued = f.Enqueued
+		}
 	}
-	return j, nil
+	return d, nil
 }
 
-// classify asks each shape in turn; the first that knows the message decides.
-func classify(m queue.Message) (*Job, error) {
-	if what := carrier(m.Attributes); what != "" {
-		return nil, &Unrecognised{What: what, Packed: true}
+// A content is what a message holds, or what one of the wrappers in it does.
+type content struct {
+	body       []byte
+	attributes map[string]string
+	in         string      // what wraps it, for people; empty where nothing does
+	id         string      // of its job, by what wraps it
+	event      *cloudEvent // whose data it is; nil where it is none's
+	depth      int         // how many wrappers there are around it
+}
+
+// maxDepth is how many wrappers may be around each other.
+const maxDepth = 3
+
+// A shape is one kind of message. It returns nil, nil for what is of another kind.
+type shape func(document, content) (*Message, error)
+
+// shapes are all kinds of maps and lists. The first that knows the message decides.
+func shapes() []shape {
+	return []shape{
+		fromTestEvent, fromSNS, fromCloudEvent, fromCloudEvents, fromEventBridge, fromS3, fromCOS, fromObject, fromForeign,
+		fromAttributes, fromEnvelope, fromPipeline, fromVideoGenie,
 	}
-	body := bytes.TrimPrefix(m.Body, []byte("\ufeff"))
+}
+
+func classify(c content) (*Message, error) {
+	if what := carrier(c.attributes); what != "" {
+		return nil, c.packed(what)
+	}
+	if e, err := binaryEvent(c); e != nil || err != nil {
+		return e.message(c, err)
+	}
+	body := bytes.TrimPrefix(c.body, []byte("\ufeff"))
 	if err := checkText(body); err != nil {
 		return nil, err
 	}
 	if j, err := fromLine(string(body)); j != nil || err != nil {
-		return j, err
+		return c.asks(j, err)
 	}
 	d, err := read(body)
 	if err != nil {
 		if j := fromTemplate(body); j != nil {
-			return j, nil
+			return c.asks(j, nil)
 		}
 		return nil, err
 	}
-	if what := foreign(d); what != "" {
-		return nil, &Unrecognised{What: what, Keys: d.keys(), Packed: what == pointer}
-	}
-	for _, shape := range []func(document, queue.Message) (*Job, error){fromAttributes, fromEnvelope, fromPipeline} {
-		if j, err := shape(d, m); j != nil || err != nil {
-			return j, err
+	for _, from := range shapes() {
+		if found, err := from(d, c); found != nil || err != nil {
+			return found, err
 		}
 	}
-	return nil, &Unrecognised{What: foreignJob(d), Keys: d.keys()}
+	return nil, &Unrecognised{Keys: d.keys()}
+}
+
+// asks is a content that asks for one job.
+func (c content) asks(j *Job, err error) (*Message, error) {
+	if err != nil || j == nil {
+		return nil, err
+	}
+	j.ID = cmp.Or(j.ID, c.id)
+	return &Message{Jobs: []*Job{j}}, nil
+}
+
+// within classifies what c wraps, which inner is but for its depth.
+func (c content) within(inner content) (*Message, error) {
+	inner.depth, inner.id = c.depth+1, cmp.Or(inner.id, c.id)
+	if inner.depth > maxDepth {
+		return nil, fmt.Errorf("the message is wrapped more than %d times: send what is in %s itself", maxDepth, inner.in)
+	}
+	m, err := classify(inner)
+	if err != nil {
+		return nil, fmt.Errorf("in %s: %w", inner.in, err)
+	}
+	return m, nil
+}
+
+// packed refuses what only a worker unpacks, and that only where nothing is around it.
+func (c content) packed(what string) error {
+	if c.depth > 0 {
+		return fmt.Errorf("this is %s: only a message itself may be packed", what)
+	}
+	return &Unrecognised{What: what, Packed: true}
 }
 
 // checkText refuses what no text format can hold.

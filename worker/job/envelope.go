@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,12 +9,10 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules"
-	"github.com/millrace/millrace/pipelines/nunjucks"
-	"github.com/millrace/millrace/worker/queue"
 )
 
 // fromEnvelope reads a map with "pipeline": a name, a pipeline, or a pipeline as YAML text.
-func fromEnvelope(d document, _ queue.Message) (*Job, error) {
+func fromEnvelope(d document, c content) (*Message, error) {
 	if !d.has("pipeline") {
 		return nil, nil
 	}
@@ -26,7 +23,7 @@ func fromEnvelope(d document, _ queue.Message) (*Job, error) {
 		}
 	}
 	e.job.StateOrder = d.order.At("state")
-	return e.job, e.job.overlay(e.args)
+	return c.asks(e.job, e.job.overlay(e.args))
 }
 
 // envelopeKeys are the keys that may stand next to "pipeline".
@@ -34,8 +31,7 @@ func envelopeKeys() []string {
 	return []string{
 		"apiVersion", "kind", "id", "name", "title", "cid", "linkId", "customerId", "externalId", "format",
 		"pipeline", "version", "entry", "state", "args", "callbacks", "callback", "max_attempts", "maxAttempts", "deadline",
-		"keep_outputs",
-		"debug", "dry_run", "requires", "class", "priority",
+		"keep_outputs", "inputs", "debug", "dry_run", "requires", "class", "priority",
 	}
 }
 
@@ -99,6 +95,8 @@ func (e *envelope) compound(key string, v any) error {
 		return e.deadline(v)
 	case "keep_outputs":
 		return e.keepOutputs(v)
+	case "inputs":
+		return e.inputs(v)
 	case "requires":
 		return e.requires(v)
 	case "class":
@@ -114,15 +112,17 @@ func (e *envelope) compound(key string, v any) error {
 	return fmt.Errorf(`the message's key %q is unknown: put it under "state" if the pipeline needs it`, shorten(key))
 }
 
-// pipeline takes a name, a pipeline, or a pipeline as YAML text.
+// pipeline takes a name, a pipeline, or a pipeline as YAML text: of several lines, in braces, or what is no name and stands
+// beside "format".
 func (e *envelope) pipeline(v any) error {
 	switch v := v.(type) {
 	case map[string]any:
-		b, err := e.raw("pipeline", v)
+		b, err := e.raw("pipeline")
 		e.job.Inline = b
 		return err
 	case string:
-		if strings.Contains(v, "\n") || strings.HasPrefix(strings.TrimSpace(v), "{") {
+		name, _, _ := strings.Cut(v, "@")
+		if strings.Contains(v, "\n") || strings.HasPrefix(strings.TrimSpace(v), "{") || e.has("format") && v != "" && checkName(name) != nil {
 			e.job.Inline = []byte(v)
 			return nil
 		}
@@ -137,16 +137,6 @@ func (e *envelope) version(v any) error {
 		return err
 	}
 	return e.job.pin(text)
-}
-
-// raw returns a field as it was sent, or as JSON when that was YAML, whose anchors may lie outside the field.
-func (e *envelope) raw(key string, v any) ([]byte, error) {
-	if !e.isJSON {
-		return json.Marshal(nunjucks.WithOrder(v, e.order.At(key)))
-	}
-	var fields map[string]json.RawMessage
-	err := json.Unmarshal(e.body, &fields)
-	return fields[key], err
 }
 
 func (e *envelope) arguments(v any) error {

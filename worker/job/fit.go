@@ -8,11 +8,28 @@ import (
 	"strings"
 )
 
-// Misfit says why a worker with these labels can't run a job that requires those; empty when it can.
+// GPUsLabel is how many GPUs a worker has. Where its labels do not say it, the machine does: see GPUs.
+const GPUsLabel = "gpus"
+
+// GPUs is how many GPUs the machine itself must have for what is required: 0 where that is none, or where labels say how many
+// the worker has.
+func GPUs(requires, labels map[string]string) int {
+	if _, ok := labels[GPUsLabel]; ok {
+		return 0
+	}
+	n, err := strconv.ParseUint(requires[GPUsLabel], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+// Misfit says why a worker with these labels can't run a job that requires those; empty when it can, but for its GPUs.
 func Misfit(requires, labels map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(requires)) {
 		has, ok := labels[name]
 		switch want := requires[name]; {
+		case name == GPUsLabel && (want == "0" || GPUs(requires, labels) > 0):
 		case !ok:
 			return fmt.Sprintf("the job requires %s=%s, and this worker has no such label", name, want)
 		case !satisfies(name, has, want):

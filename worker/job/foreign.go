@@ -17,53 +17,24 @@ func carrier(attributes map[string]string) string {
 	return ""
 }
 
-// foreign names a message that is another system's; empty when it is not.
-func foreign(d document) string {
-	if list, ok := d.value.([]any); ok {
-		return foreignList(list)
+// fromForeign refuses by name what is another system's.
+func fromForeign(d document, c content) (*Message, error) {
+	if list, ok := d.value.([]any); ok && len(list) > 0 {
+		if class, ok := list[0].(string); ok && strings.HasSuffix(class, "S3Pointer") {
+			return nil, c.packed(pointer)
+		}
 	}
-	records, _ := d.fields["Records"].([]any)
 	_, operations := d.fields["operations"].([]any)
+	what := ""
 	switch {
-	case d.fields["Event"] == "s3:TestEvent":
-		return S3TestEvent
-	case d.has("Type", "TopicArn"):
-		return "an SNS notification"
-	case d.has("specversion"):
-		return "a CloudEvent"
-	case d.has("detail-type", "source"):
-		return "an EventBridge event"
-	case len(records) > 0:
-		return "an S3 event"
-	case d.has("bucket", "key", "operation"), d.has("bucket", "key", "notification"):
-		return "an IBM Cloud Object Storage event"
 	case operations, d.has("agendaTemplateId"), d.has("agendaId", "params"):
-		return "an agenda"
+		what = "an agenda"
 	case d.fields["kind"] == "EphemeralAccelerationJob":
-		return "an EphemeralAccelerationJob"
+		what = "an EphemeralAccelerationJob"
 	case d.has("appdef"), d.has("commands"):
-		return "an AppDef"
+		what = "an AppDef"
+	default:
+		return nil, nil
 	}
-	return ""
-}
-
-func foreignList(list []any) string {
-	if len(list) == 0 {
-		return ""
-	}
-	if class, ok := list[0].(string); ok && strings.HasSuffix(class, "S3Pointer") {
-		return pointer
-	}
-	if event, ok := list[0].(map[string]any); ok && event["specversion"] != nil {
-		return "a batch of CloudEvents"
-	}
-	return ""
-}
-
-// foreignJob names what is asked about only when the message is no job of ours.
-func foreignJob(d document) string {
-	if d.has("jobId", "avatar") || d.has("jobId", "avatarId") || d.has("jobId", "script") {
-		return "a VideoGenie job"
-	}
-	return ""
+	return nil, &Unrecognised{What: what, Keys: d.keys()}
 }

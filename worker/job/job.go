@@ -4,6 +4,7 @@ package job
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/millrace/millrace/modules"
@@ -32,6 +33,8 @@ type Job struct {
 	Deadline    time.Duration  `json:"deadline,omitzero"`
 	// KeepOutputs is how long its outputs are kept from its end on, at most MaxKeep; nil is for as long as the operator says.
 	KeepOutputs *time.Duration `json:"keep_outputs,omitzero"`
+	// Inputs are files of the store that its workspace has before its first task.
+	Inputs []Input `json:"inputs,omitzero"`
 	// Requires are the labels that a worker must have: name → value. "class" among them names the class of worker.
 	Requires map[string]string `json:"requires,omitzero"`
 	// Priority is 0 to 9, as the producer says. It tells people; the order of work is that of the queues it was sent to.
@@ -39,6 +42,7 @@ type Job struct {
 	Debug     bool      `json:"debug,omitzero"`
 	DryRun    bool      `json:"dry_run,omitzero"`
 	Enqueued  time.Time `json:"enqueued,omitzero"`
+	Before    []string  `json:"-"` // the IDs that it had before its message was sent again, see MarkAgain
 	Forwarded []string  `json:"-"` // the classes of workers that it was sent on to, see Forward
 }
 
@@ -46,6 +50,16 @@ type Job struct {
 type Callback struct {
 	URL string `json:"url"`
 }
+
+// An Input is a file that was uploaded for a job.
+type Input struct {
+	Key    string `json:"key"`             // in the store, below Uploads
+	Name   string `json:"name"`            // in the workspace: a local path, slashes between its parts
+	Unpack bool   `json:"unpack,omitzero"` // it is an archive, whose files are wanted in the folder Name
+}
+
+// Uploads is the prefix of all that was uploaded for jobs, in the store. An Input lies nowhere else.
+const Uploads = "uploads/"
 
 // UnmarshalJSON reads a Job back. Whole numbers in it are int64, as Decode made them, where they fit.
 func (j *Job) UnmarshalJSON(b []byte) error {
@@ -65,7 +79,14 @@ func SafeID(id string) string {
 	if isSafe(id) {
 		return id
 	}
-	sum := sha256.Sum256([]byte(id))
+	return digest(id)
+}
+
+// digestID makes an ID of texts that are one only together.
+func digestID(parts ...string) string { return digest(fmt.Sprintf("%q", parts)) }
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return "h-" + hex.EncodeToString(sum[:16])
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // call sets the pipeline: its name in the catalogue, and behind an @ the digest that it must have.
@@ -41,7 +43,7 @@ func checkName(name string) error {
 	switch {
 	case name == "":
 		return errors.New(`"pipeline" is empty: give the name of one in the catalogue`)
-	case len(name) > most, strings.ContainsAny(name, "/\\:;=,\"'`{}[]()<>|&$*?!# \t\r\n"), strings.ContainsAny(name[:1], ".-@%~+^"):
+	case len(name) > most, !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl), strings.ContainsAny(name, "/\\:;=,\"'`{}[]()<>|&$*?!# \t\r\n"), strings.ContainsAny(name[:1], ".-@%~+^"):
 		return fmt.Errorf("%q is no name of a pipeline: give the name of one in the catalogue", shorten(name))
 	}
 	return nil

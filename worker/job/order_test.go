@@ -28,7 +28,7 @@ func TestTheStateKeepsItsOrder(t *testing.T) {
 		{"sorted", `{"pipeline": "p", "state": {"a": {"b": 1, "c": 2}}}`, nil, `{"a":{"b":1,"c":2}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			sent, err := job.Decode(queue.Message{ID: "m", Body: []byte(tt.body), Attributes: tt.attributes})
+			sent, err := job.One(queue.Message{ID: "m", Body: []byte(tt.body), Attributes: tt.attributes})
 			require.NoError(t, err)
 			b, err := json.Marshal(sent)
 			require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestTheStateKeepsItsOrder(t *testing.T) {
 }
 
 func TestAPipelineInAMessageOfYAMLKeepsItsOrder(t *testing.T) {
-	j, err := job.Decode(queue.Message{ID: "m", Body: []byte("pipeline: {state: {b: 1, a: {d: 1, c: 2}}, tasks: []}")})
+	j, err := job.One(queue.Message{ID: "m", Body: []byte("pipeline: {state: {b: 1, a: {d: 1, c: 2}}, tasks: []}")})
 	require.NoError(t, err)
 	require.Equal(t, `{"state":{"b":1,"a":{"d":1,"c":2}},"tasks":[]}`, string(j.Inline))
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/pipelines"
@@ -32,12 +33,53 @@ func read(body []byte) (document, error) {
 	var err error
 	if d.value, d.order, err = pipelines.DecodeOrdered("message", body); err != nil {
 		if e, ok := errors.AsType[*pipelines.ParseError](err); ok {
-			err = errors.New(e.Problems[0].String()) // the first is enough: a sentence is what people read
+			err = errors.New(strings.Join(strings.Fields(e.Problems[0].String()), " ")) // the first is enough: a sentence is what people read
 		}
 		return d, err
 	}
 	d.fields, _ = d.value.(map[string]any)
 	return d, noNUL("", d.value)
+}
+
+// raw returns a field as it was sent, or as JSON when that was YAML, whose anchors may lie outside the field.
+func (d document) raw(key string) ([]byte, error) {
+	if !d.isJSON {
+		return json.Marshal(nunjucks.WithOrder(d.fields[key], d.order.At(key)))
+	}
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(d.body, &fields)
+	return fields[key], err
+}
+
+// rawItems returns the entries of a list as raw does a field.
+func (d document) rawItems() (items []json.RawMessage, err error) {
+	if d.isJSON {
+		err = json.Unmarshal(d.body, &items)
+		return items, err
+	}
+	list, _ := d.value.([]any)
+	for i, v := range list {
+		b, err := json.Marshal(nunjucks.WithOrder(v, d.order.At(strconv.Itoa(i))))
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, b)
+	}
+	return items, nil
+}
+
+// text returns what stands under a path of keys where it is text, else an empty one.
+func (d document) text(path ...string) string {
+	text, _ := at(d.fields, path...).(string)
+	return text
+}
+
+// at returns what stands under a path of keys; nil where nothing does.
+func at(fields map[string]any, path ...string) any {
+	for _, key := range path[:len(path)-1] {
+		fields, _ = fields[key].(map[string]any)
+	}
+	return fields[path[len(path)-1]]
 }
 
 // meantAsJSON says that body starts as JSON does. YAML would read much that is broken JSON as something else.
@@ -100,4 +142,12 @@ func (d document) has(keys ...string) bool {
 		}
 	}
 	return true
+}
+
+// payload returns a field that holds a message of its own: what a text says, or what stands there as it was sent.
+func (d document) payload(key string) ([]byte, error) {
+	if text, ok := d.fields[key].(string); ok {
+		return []byte(text), nil
+	}
+	return d.raw(key)
 }

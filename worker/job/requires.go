@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/pipelines"
 )
 
-// ClassLabel is the label that names a class of worker.
+// ClassLabel is the label that names a class of worker. In what is required "kind" is another word for it.
 const ClassLabel = "class"
 
 // requires takes a map of labels, or a list of texts like "label=value".
@@ -59,9 +59,9 @@ func (e *envelope) class(v any) error {
 	return e.require(ClassLabel, text)
 }
 
-// require notes a label; names are kept in lower case.
+// require notes a label, under the name by which it is known.
 func (e *envelope) require(name, value string) error {
-	name, value = strings.ToLower(name), strings.TrimSpace(value)
+	name, value = pipelines.LabelName(name), strings.TrimSpace(value)
 	switch before, twice := e.job.Requires[name]; {
 	case !pipelines.IsLabel(name):
 		return fmt.Errorf(`"requires": %q is no name of a label: it has letters, digits, ".", "_", "-" and "/"`, shorten(name))

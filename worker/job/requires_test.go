@@ -17,15 +17,16 @@ func TestAJobSaysWhatItRequiresOfItsWorker(t *testing.T) {
 		name, body string
 		want       map[string]string
 	}{
-		{"as a map", `{"pipeline": "p", "requires": {"Kind": "gpu", "gpus": 2, "memory": "16Gi", "nvenc": true}}`, map[string]string{"kind": "gpu", "gpus": "2", "memory": "16Gi", "nvenc": "true"}},
+		{"as a map", `{"pipeline": "p", "requires": {"Kind": "gpu", "gpus": 2, "memory": "16Gi", "nvenc": true}}`, map[string]string{"class": "gpu", "gpus": "2", "memory": "16Gi", "nvenc": "true"}},
 		{"as a list", `{"pipeline": "p", "requires": ["gpu.product=A100 80GB", "x= y=z "]}`, map[string]string{"gpu.product": "A100 80GB", "x": "y=z"}},
 		{"as a class", `{"pipeline": "p", "class": "gpu"}`, map[string]string{"class": "gpu"}},
 		{"as a class that it says twice", `{"pipeline": "p", "class": "gpu", "requires": {"class": "gpu"}}`, map[string]string{"class": "gpu"}},
+		{"as a kind", `{"pipeline": "p", "class": "gpu", "requires": ["kind=gpu"]}`, map[string]string{"class": "gpu"}},
 		{"in YAML", "pipeline: p\nrequires: {gpus: 1.5}\n", map[string]string{"gpus": "1.5"}},
 		{"not at all", `{"pipeline": "p", "requires": {}}`, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j, err := job.Decode(queue.Message{ID: "m", Body: []byte(tt.body)})
+			j, err := job.One(queue.Message{ID: "m", Body: []byte(tt.body)})
 			require.NoError(t, err)
 			require.Equal(t, tt.want, j.Requires)
 		})
@@ -33,7 +34,7 @@ func TestAJobSaysWhatItRequiresOfItsWorker(t *testing.T) {
 }
 
 func TestAPriorityIsCarried(t *testing.T) {
-	j, err := job.Decode(queue.Message{ID: "m", Body: []byte(`{"pipeline": "p", "priority": 5}`)})
+	j, err := job.One(queue.Message{ID: "m", Body: []byte(`{"pipeline": "p", "priority": 5}`)})
 	require.NoError(t, err)
 	require.Equal(t, 5, j.Priority)
 }
@@ -44,7 +45,7 @@ func TestAMessageThatIsSentOnIsTheSameJob(t *testing.T) {
 		ID: "first", Body: []byte(`{"pipeline": "p", "class": "gpu"}`), Enqueued: sent, Group: "acme",
 		Attributes: map[string]string{"traceparent": "00-1"},
 	}
-	j, err := job.Decode(m)
+	j, err := job.One(m)
 	require.NoError(t, err)
 	require.Empty(t, j.Forwarded)
 	d, ok := j.Forward(m, "gpu")
@@ -54,7 +55,7 @@ func TestAMessageThatIsSentOnIsTheSameJob(t *testing.T) {
 	require.Equal(t, "00-1", d.Attributes["traceparent"])
 	require.Len(t, m.Attributes, 1, "the message itself is left alone")
 
-	again, err := job.Decode(queue.Message{ID: "second", Body: d.Body, Attributes: d.Attributes, Group: d.Group, Enqueued: sent.Add(time.Hour)})
+	again, err := job.One(queue.Message{ID: "second", Body: d.Body, Attributes: d.Attributes, Group: d.Group, Enqueued: sent.Add(time.Hour)})
 	require.NoError(t, err)
 	require.Equal(t, []string{"gpu"}, again.Forwarded)
 	again.Forwarded = nil
@@ -66,7 +67,7 @@ func TestAMessageWithTenAttributesIsNotSentOn(t *testing.T) {
 	for i := range 10 {
 		m.Attributes[fmt.Sprintf("a%d", i)] = "x"
 	}
-	j, err := job.Decode(m)
+	j, err := job.One(m)
 	require.NoError(t, err)
 	_, ok := j.Forward(m, "gpu")
 	require.False(t, ok)
@@ -82,7 +83,7 @@ func TestWhatAStrangerSaysOfSendingOnIsBounded(t *testing.T) {
 		{"a time before there were queues", `{"id": "x", "enqueued": "0001-01-02T00:00:00Z"}`, "x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j, err := job.Decode(queue.Message{ID: "m", Enqueued: now, Body: []byte(`{"pipeline": "p"}`), Attributes: map[string]string{"job.forward": tt.attribute}})
+			j, err := job.One(queue.Message{ID: "m", Enqueued: now, Body: []byte(`{"pipeline": "p"}`), Attributes: map[string]string{"job.forward": tt.attribute}})
 			require.NoError(t, err)
 			require.Equal(t, tt.id, j.ID)
 			require.Equal(t, now, j.Enqueued)

@@ -69,6 +69,12 @@ func TestE5F44JobsShareTheGPUsOfTheirWorker(t *testing.T) {
 	require.GreaterOrEqual(t, run.GPUSeconds, 0.1, "two of them, for 50 ms")
 	require.Zero(t, machine.Leased())
 
+	asks := request("gpus", "")
+	asks.Job.Requires = map[string]string{"gpus": "2"}
+	require.NoError(t, machine.FitNumber(t.Context(), asks))
+	asks.Job.Requires["gpus"] = "3"
+	require.ErrorContains(t, machine.FitNumber(t.Context(), asks), "the job requires gpus=3: ")
+
 	run = launched(2, "die", new(lines))
 	require.Equal(t, engine.Crash, run.Failure.Reason)
 	require.Positive(t, run.GPUSeconds, "the worker has counted")

@@ -25,6 +25,10 @@ func (l *Inline) Launch(ctx context.Context, req *Request, rep engine.Reporter) 
 	if err != nil {
 		return nil, err
 	}
+	if err := l.Machine.place(ctx, req, dir); err != nil {
+		l.give(dir)
+		return nil, err
+	}
 	ctx, share := l.Machine.Share(ctx, req, dir)
 	defer share.Close()
 	own := *req

@@ -29,6 +29,9 @@ type Request struct {
 	// itself, so that the culprit is known if the worker goes too. The kill waits for it, so it must be quick.
 	Blame func(ctx context.Context, f engine.Failure) `json:"-"`
 
+	// Place, when set, is called with the job's workspace before anything of the job runs there; Launch returns its error.
+	Place Placer `json:"-"`
+
 	// Host and Keys are the machine as the job may use it, and the operator's keys for its data. Whoever runs the request
 	// where it is to run sets them.
 	Host engine.Host                                                    `json:"-"`

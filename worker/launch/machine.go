@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +14,6 @@ import (
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/modules/tool"
 	"github.com/millrace/millrace/pipelines/engine"
-	"github.com/millrace/millrace/worker/job"
 )
 
 const (
@@ -135,7 +132,7 @@ func (s *Share) GPUSeconds() float64 {
 
 // Fit is engine.Host's.
 func (s *Share) Fit(ctx context.Context, n engine.Need) error {
-	if err := s.misfit(n.Requires); err != nil {
+	if err := s.misfit(ctx, n.Requires); err != nil {
 		return err
 	}
 	for _, name := range n.Tools {
@@ -162,22 +159,6 @@ func (s *Share) Fit(ctx context.Context, n engine.Need) error {
 	}
 	defer end()
 	return s.unfit(n, s.machine.GPUs.Fits(ctx, n.GPU))
-}
-
-// misfit is why the worker can't run a pipeline that requires some labels. What its job requires of the same names goes before,
-// and was looked at already.
-func (s *Share) misfit(requires map[string]string) error {
-	if s.machine.Labels == nil || len(requires) == 0 {
-		return nil
-	}
-	left := maps.Clone(requires)
-	if s.req.Job != nil {
-		maps.DeleteFunc(left, func(name, _ string) bool { return s.req.Job.Requires[name] != "" })
-	}
-	if why := job.Misfit(left, s.machine.Labels); why != "" {
-		return &engine.Stop{Reason: engine.Unfit, Class: strings.ToLower(left[job.ClassLabel]), Message: why}
-	}
-	return nil
 }
 
 // turn waits until the job may ask for GPUs, until end.

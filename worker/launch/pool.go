@@ -101,12 +101,20 @@ func (p *Pool) Launch(ctx context.Context, req *Request, rep engine.Reporter) (*
 		p.free <- struct{}{}
 		return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
 	}
+	if err := p.cfg.Machine.place(ctx, req, c.dir); err != nil {
+		p.giveBack(c)
+		return nil, err
+	}
 	run, died := p.work(ctx, c, req, rep)
 	if died && !c.began && ctx.Err() == nil && !run.Failure.Reason.Interruption() {
 		// It was dying before it heard of the job, for all we know: that is not the job's doing. Once, for it may be.
 		if c, err = p.replace(ctx, c); err != nil {
 			p.free <- struct{}{}
 			return nil, fault.As(fault.Transient, fmt.Errorf("start child: %w", err))
+		}
+		if err := p.cfg.Machine.place(ctx, req, c.dir); err != nil {
+			p.giveBack(c)
+			return nil, err
 		}
 		run, died = p.work(ctx, c, req, rep)
 	}

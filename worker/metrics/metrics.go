@@ -20,7 +20,7 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// maxPipelines is how many pipelines have a label of their own; those that come after are "other".
+// maxPipelines is how many pipelines have a label of their own, and so many rules; those that come after are "other".
 const maxPipelines = 500
 
 // other is the label of what is in no closed set.
@@ -56,18 +56,19 @@ type Metrics struct {
 	jobs, interruptions, quarantined  *prometheus.CounterVec
 	duration, waited, latency, task   *prometheus.HistogramVec
 	taskFailures, gpuSeconds, gpuLost *prometheus.CounterVec
-	moved, callbackTries              *prometheus.CounterVec
+	moved, callbackTries, uploads     *prometheus.CounterVec
 	callbackLag                       prometheus.Histogram
 	callbacksGivenUp                  prometheus.Counter
 	coldStart                         *prometheus.GaugeVec
 
 	mu        sync.Mutex
 	pipelines map[string]bool // that have a label, guarded by mu
+	rules     map[string]bool // likewise
 }
 
 // New returns metrics that stand at 0.
 func New(c Config) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), module: c.Module, pipelines: map[string]bool{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), module: c.Module, pipelines: map[string]bool{}, rules: map[string]bool{}}
 	m.countJobs()
 	m.countTasks()
 	m.countRest()
@@ -128,6 +129,9 @@ func (m *Metrics) countRest() {
 	m.callbackLag = add(m, prometheus.NewHistogram(histogram("callback_lag_seconds", "From the end of a job to the delivery of its completion callback.",
 		[]float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600})))
 	m.callbacksGivenUp = add(m, prometheus.NewCounter(counter("callbacks_given_up_total", "Completion callbacks that are not sent any more.")))
+	m.uploads = add(m, prometheus.NewCounterVec(counter("uploads_total",
+		"Uploads that messages told of, by the rule of the routing table that made jobs of them; those that no rule takes are ignored."), []string{"rule", "outcome"}))
+	m.uploads.WithLabelValues("", "ignored")
 	m.coldStart = add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "millrace_cold_start_seconds", Help: "From the start of the process to the end of a phase of it.",
 	}, []string{"phase"}))
@@ -247,15 +251,27 @@ func (m *Metrics) ColdStart(phase string, d time.Duration) {
 	m.coldStart.WithLabelValues(phase).Set(d.Seconds())
 }
 
+// Uploaded counts an upload by the rule that made a job of it; empty is none.
+func (m *Metrics) Uploaded(rule string) {
+	if rule == "" {
+		m.uploads.WithLabelValues("", "ignored").Inc()
+		return
+	}
+	m.uploads.WithLabelValues(m.labelIn(m.rules, rule), "routed").Inc()
+}
+
 // label is a pipeline's label.
-func (m *Metrics) label(pipeline string) string {
+func (m *Metrics) label(pipeline string) string { return m.labelIn(m.pipelines, pipeline) }
+
+// labelIn is the label of a name, which all are that have one.
+func (m *Metrics) labelIn(all map[string]bool, name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.pipelines[pipeline] && len(m.pipelines) >= maxPipelines {
+	if !all[name] && len(all) >= maxPipelines {
 		return other
 	}
-	m.pipelines[pipeline] = true
-	return pipeline
+	all[name] = true
+	return name
 }
 
 // Handler answers with the metrics.

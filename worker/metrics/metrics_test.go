@@ -179,6 +179,20 @@ func TestCallbacksAreCountedByTheirAnswers(t *testing.T) {
 	)
 }
 
+func TestUploadsAreCountedByTheRuleThatTookThem(t *testing.T) {
+	m := newMetrics(metrics.State{})
+	has(t, scrape(t, m), `millrace_uploads_total{outcome="ignored",rule=""} 0`)
+	for _, rule := range []string{"cad", "cad", "", "zip"} {
+		m.Uploaded(rule)
+	}
+	for i := range 1000 {
+		m.Uploaded(fmt.Sprint("generated", i))
+	}
+	has(t, scrape(t, m),
+		`millrace_uploads_total{outcome="routed",rule="cad"} 2`, `millrace_uploads_total{outcome="routed",rule="zip"} 1`,
+		`millrace_uploads_total{outcome="ignored",rule=""} 1`, `millrace_uploads_total{outcome="routed",rule="other"} 502`)
+}
+
 func TestHistogramsAreNativeOnesForWhoAsksForThem(t *testing.T) {
 	m := newMetrics(metrics.State{})
 	m.CallbackDelivered(time.Second)

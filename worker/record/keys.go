@@ -41,6 +41,7 @@ func endKey(id string, n int) string     { return attemptKey(id, n) + ".end" }
 func finalKey(id string) string          { return jobDir(id) + "final" }
 func cancelKey(id string) string         { return jobDir(id) + "cancel" }
 func quarantineKey(id string) string     { return jobDir(id) + "quarantine" }
+func sentKey(id string) string           { return jobDir(id) + "sent" }
 func crumbKey(id string, n int) string   { return jobDir(id) + "crumb-" + strconv.Itoa(n) }
 func callbackKey(id string) string       { return jobDir(id) + "callback" }
 func owedKey(id string, seq int) string  { return fmt.Sprintf("%sowed-%d", jobDir(id), seq) }

@@ -133,12 +133,12 @@ func (a *Attempt) tail(ctx context.Context) []Diagnostic {
 	if err != nil || len(f.logs) == 0 {
 		return nil
 	}
-	see := func(ev engine.Event, _ error) bool {
-		t.see(ev)
+	see := func(ev LogEvent, _ error) bool {
+		t.see(ev.Event)
 		return true
 	}
 	newest := tailer{book: a.book, id: a.claimed.ID, yield: see}
-	_ = newest.chunk(ctx, chunkKey(a.claimed.ID, "log", f.logs[len(f.logs)-1])) // what it read is what there is
+	_ = newest.chunk(ctx, f.logs[len(f.logs)-1]) // what it read is what there is
 	return t.lines
 }
 

@@ -1,11 +1,14 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -95,27 +98,63 @@ func summarize(r *Record) Summary {
 	}
 }
 
-// List yields the jobs that were enqueued in [from, to), newest first; a zero from or to is no bound. It knows those
-// that a worker has had: what only waits is the queue's to tell. A job that can't be read is yielded as its ID and the error,
-// and the listing goes on. Each job costs one read, or a few while it is not over.
-func (b *Book) List(ctx context.Context, from, to time.Time) iter.Seq2[Summary, error] {
-	return func(yield func(Summary, error) bool) {
-		days, err := b.days(ctx, from, to)
+// A Place is where a job stands in the index.
+type Place struct {
+	ID       string
+	Enqueued time.Time
+}
+
+// Compare orders jobs as listings do: the newest first, those of one moment by their IDs.
+func (p Place) Compare(o Place) int {
+	return cmp.Or(o.Enqueued.Compare(p.Enqueued), cmp.Compare(p.ID, o.ID))
+}
+
+// String writes a place so that it can stand in a URL: the nanoseconds of its time, and its job. The zero one is empty.
+func (p Place) String() string {
+	if p == (Place{}) {
+		return ""
+	}
+	return strconv.FormatInt(p.Enqueued.UnixNano(), 10) + "." + p.ID
+}
+
+// ParsePlace undoes String.
+func ParsePlace(text string) (Place, error) {
+	if text == "" {
+		return Place{}, nil
+	}
+	number, id, _ := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n <= 0 || id == "" || len(text) > 2*maxIDBytes {
+		return Place{}, fmt.Errorf("%.40q is no place in a list", text)
+	}
+	return Place{ID: id, Enqueued: time.Unix(0, n).UTC()}, nil
+}
+
+// Index yields the jobs that were enqueued at from or later, in the order of Compare, those after one place alone where that
+// is not the zero one. A zero from is no bound. It knows those that a worker has had, what only waits is the queue's to tell, and
+// those that were cleared away since. It ends with the first error. It reads no job: see Summarize.
+func (b *Book) Index(ctx context.Context, from time.Time, after Place) iter.Seq2[Place, error] {
+	return func(yield func(Place, error) bool) {
+		days, err := b.days(ctx, from, after.Enqueued)
 		if err != nil {
-			yield(Summary{}, fmt.Errorf("list jobs: %w", err))
+			yield(Place{}, fmt.Errorf("list jobs: %w", err))
 			return
 		}
+		behind := ""
+		if !after.Enqueued.IsZero() {
+			behind = indexKey(after.ID, after.Enqueued)
+		}
 		for _, day := range slices.Backward(days) {
-			for in, err := range b.store.List(ctx, day+"/", "") {
+			for in, err := range b.store.List(ctx, day+"/", behindIn(day, behind)) {
 				if err != nil {
-					yield(Summary{}, fmt.Errorf("list jobs: %w", err))
+					yield(Place{}, fmt.Errorf("list jobs: %w", err))
 					return
 				}
 				id, at, ok := parseIndexKey(in.Key)
-				if !ok || at.Before(from) || !to.IsZero() && !at.Before(to) {
+				if !ok || at.Before(from) {
 					continue
 				}
-				if !b.summary(ctx, id, yield) {
+				if !yield(Place{id, at}, nil) {
 					return
 				}
 			}
@@ -123,19 +162,25 @@ func (b *Book) List(ctx context.Context, from, to time.Time) iter.Seq2[Summary, 
 	}
 }
 
-// summary yields one job. One that is in the index and nowhere else was cleared away: it is passed over.
-func (b *Book) summary(ctx context.Context, id string, yield func(Summary, error) bool) bool {
+// behindIn is where a listing of a day begins that goes on behind a key.
+func behindIn(day, key string) string {
+	if strings.HasPrefix(key, day+"/") {
+		return key
+	}
+	return ""
+}
+
+// Summarize returns a job for a listing, or ErrNotFound where it was cleared away. It costs one read, or a few while the job is not
+// over.
+func (b *Book) Summarize(ctx context.Context, id string) (Summary, error) {
 	r, err := b.read(ctx, finalKey(id))
 	if errors.Is(err, blob.ErrNotFound) {
 		r, err = b.load(ctx, id)
 	}
-	if errors.Is(err, ErrNotFound) {
-		return true
-	}
 	if err != nil {
-		return yield(Summary{ID: id}, fmt.Errorf("list job %s: %w", id, err))
+		return Summary{}, fmt.Errorf("list job %s: %w", id, err)
 	}
-	return yield(summarize(r), nil)
+	return summarize(r), nil
 }
 
 // days returns the folders of the index that can hold jobs of [from, to), oldest first. It hops from day to day, so

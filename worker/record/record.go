@@ -16,6 +16,7 @@
 //	jobs/<hash2>/<job id>/callback             nothing more is owed to the callback's receiver
 //	jobs/<hash2>/<job id>/owed-<n>             the completion callback did not get through for the nth time; its next try
 //	jobs/<hash2>/<job id>/cancel               somebody wants the job stopped
+//	jobs/<hash2>/<job id>/sent                 it came with others in one message, and has one of its own by now: Sent
 //	jobs/<hash2>/<job id>/crumb-<n>            attempt n took its process down, or is about to; counts where n has no end
 //	jobs/<hash2>/<job id>/quarantine           a Quarantine: why no worker runs the job any more
 //	index/<UTC date>/<inverted time>-<job id>  empty; a listing of a day is newest first

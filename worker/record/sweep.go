@@ -18,14 +18,15 @@ const LeastRecords = 15 * 24 * time.Hour
 // A Keep says how long what jobs leave is kept, from their end on. 0 is for ever.
 type Keep struct {
 	Outputs time.Duration // of jobs that don't say it themselves
+	Uploads time.Duration // that jobs were made of; 0 is as long as their records
 	Records time.Duration // and all that is left then; not less than LeastRecords, nor than Outputs
 }
 
-// Swept counts the jobs whose outputs, and whose records, a sweep removed.
-type Swept struct{ Outputs, Records int }
+// Swept counts the jobs whose outputs, and whose records, a sweep removed, and the uploads.
+type Swept struct{ Outputs, Records, Uploads int }
 
-// Sweep removes what jobs left that ended longer ago than k says, and outputs that have had the time which their job gave them.
-// A job that is not over, and one whose callback waits in
+// Sweep removes what jobs left that ended longer ago than k says, outputs that have had the time which their job gave them, and
+// uploads that no job was made of in a day. A job that is not over, and one whose callback waits in
 // the outbox, keeps all. A record goes last, and the index's entry after it: a sweep that is cut short is finished by the
 // next. Several may sweep one store at a time. A job that can't be swept keeps what it has; the others are, and the error is the
 // first of such a job.
@@ -43,6 +44,11 @@ func (b *Book) sweep(ctx context.Context, k Keep, n *Swept) error {
 		return err
 	}
 	failed, err := b.sweepKept(ctx, owed, n)
+	if err == nil {
+		var other error
+		other, err = b.sweepUploads(ctx, k, n)
+		failed = cmp.Or(failed, other)
+	}
 	first := k.Outputs
 	if first == 0 {
 		first = k.Records

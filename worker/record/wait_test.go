@@ -37,7 +37,7 @@ func TestAJobThatNoWorkerHasClaimedSaysWhyItWaits(t *testing.T) {
 	require.Equal(t, []string{"gear", "hello", ""}, []string{r.Name, r.Pipeline, r.Digest})
 	require.Equal(t, noon, r.Enqueued)
 	var listed []record.Summary
-	for s, err := range b.List(t.Context(), noon, noon.AddDate(0, 0, 1)) {
+	for s, err := range list(t, b, noon, record.Place{}) {
 		require.NoError(t, err)
 		listed = append(listed, s)
 	}

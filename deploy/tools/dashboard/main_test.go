@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,16 +52,22 @@ func wellFormed(t *testing.T, text string) string {
 	}
 }
 
+// panels are those of our dashboard, rows among them.
+func panels(t *testing.T) []panel {
+	t.Helper()
+	file, err := os.ReadFile(ours)
+	require.NoError(t, err)
+	var d struct{ Panels []panel }
+	require.NoError(t, json.Unmarshal(file, &d))
+	return d.Panels
+}
+
 func TestEveryPictureIsDrawnWithWhatPrometheusSays(t *testing.T) {
 	text, err := drawn(t, `{"metric": {"queue": "<&>", "class": "<&>", "pod": "<&>"}, "values": [[1799999400, "0"], [1799999700, "NaN"], [1800000000, "3"]]},
 		{"metric": {}, "values": [[1799999700, "2"], [1800000000, "1"], [1900000000, "7"]]}`)
 	require.NoError(t, err)
 	written := wellFormed(t, text)
-	file, err := os.ReadFile(ours)
-	require.NoError(t, err)
-	var d struct{ Panels []panel }
-	require.NoError(t, json.Unmarshal(file, &d))
-	for _, p := range d.Panels {
+	for _, p := range panels(t) {
 		require.Contains(t, written, p.Title)
 	}
 	require.Contains(t, written, "<&>")
@@ -72,7 +79,9 @@ func TestEveryPictureIsDrawnWithWhatPrometheusSays(t *testing.T) {
 func TestOfWhatThereIsNothingThePictureSaysSo(t *testing.T) {
 	text, err := drawn(t, "")
 	require.NoError(t, err)
-	require.Equal(t, 35, strings.Count(wellFormed(t, text), "no data"))
+	drawnPanels := slices.DeleteFunc(panels(t), func(p panel) bool { return len(p.Targets) == 0 })
+	require.NotEmpty(t, drawnPanels)
+	require.Equal(t, len(drawnPanels), strings.Count(wellFormed(t, text), "no data"))
 	_, err = drawn(t, "{")
 	require.ErrorContains(t, err, "Messages that wait: ")
 }

@@ -26,13 +26,13 @@ func (d *Driver) Peek(ctx context.Context, limit int) ([]queue.Waiting, error) {
 	return plain(d.waiting(ctx, waitingSQL+` order by seq limit ?`, limit))
 }
 
-// Newest yields the waiting messages, the latest first. It reads a page at a time, so that messages may come and go
-// meanwhile and other methods be called.
-func (d *Driver) Newest(ctx context.Context) iter.Seq2[queue.Waiting, error] {
+// Newest yields the waiting messages whose ID or JobID attribute begins with prefix, all where that is empty, the latest first. It
+// reads a page at a time, so that messages may come and go meanwhile and other methods be called.
+func (d *Driver) Newest(ctx context.Context, prefix string) iter.Seq2[queue.Waiting, error] {
 	const page = 100
 	return func(yield func(queue.Waiting, error) bool) {
 		for before := int64(math.MaxInt64); ; {
-			ws, err := d.waiting(ctx, waitingSQL+` where seq < ? order by seq desc limit ?`, before, page)
+			ws, err := d.newest(ctx, prefix, before, page)
 			if err != nil {
 				yield(queue.Waiting{}, err)
 				return
@@ -50,6 +50,13 @@ func (d *Driver) Newest(ctx context.Context) iter.Seq2[queue.Waiting, error] {
 	}
 }
 
+func (d *Driver) newest(ctx context.Context, prefix string, before int64, most int) ([]row, error) {
+	if prefix == "" {
+		return d.waiting(ctx, waitingSQL+` where seq < ? order by seq desc limit ?`, before, most)
+	}
+	return d.waiting(ctx, findPrefixSQL, prefix, afterAll(prefix), before, most)
+}
+
 // Find returns a waiting message by its ID or by its JobID attribute, of several the oldest; queue.ErrNotFound when there is
 // none. However many wait, it costs the same.
 func (d *Driver) Find(ctx context.Context, id string) (queue.Waiting, error) {
@@ -61,11 +68,6 @@ func (d *Driver) Find(ctx context.Context, id string) (queue.Waiting, error) {
 		return queue.Waiting{}, fmt.Errorf("find message %s: %w", id, queue.ErrNotFound)
 	}
 	return ws[0].Waiting, nil
-}
-
-// FindPrefix returns up to limit waiting messages whose ID or JobID attribute begins with prefix, the latest first.
-func (d *Driver) FindPrefix(ctx context.Context, prefix string, limit int) ([]queue.Waiting, error) {
-	return plain(d.waiting(ctx, findPrefixSQL, prefix, afterAll(prefix), limit))
 }
 
 func plain(rows []row, err error) (ws []queue.Waiting, _ error) {

@@ -84,18 +84,17 @@ func TestAMessageIsFoundByItsIDOrItsJobsHoweverManyWait(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, ids[1199], w.ID)
 	}
-	ws, err := d.FindPrefix(t.Context(), "order-119", 100)
-	require.NoError(t, err)
-	require.Len(t, ws, 11, "order-119 and order-1190 to order-1199")
-	require.Equal(t, ids[1199], ws[0].ID, "the latest comes first")
-
-	slices.Reverse(ids)
-	var got []string
-	for w, err := range d.Newest(t.Context()) {
-		require.NoError(t, err)
-		got = append(got, w.ID)
+	newest := func(prefix string) (got []string) {
+		for w, err := range d.Newest(t.Context(), prefix) {
+			require.NoError(t, err)
+			got = append(got, w.ID)
+		}
+		return got
 	}
-	require.Equal(t, ids, got)
+	slices.Reverse(ids)
+	require.Equal(t, append(slices.Clone(ids[:10]), ids[1199-119]), newest("order-119"), "order-1199 to order-1190, and order-119")
+	require.Len(t, newest("order-1"), 311, "over several pages")
+	require.Equal(t, ids, newest(""))
 
 	plan, err := d.read.QueryContext(t.Context(), "explain query plan "+findSQL, "order-7")
 	require.NoError(t, err)

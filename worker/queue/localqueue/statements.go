@@ -69,7 +69,7 @@ const (
 		select seq from messages where id >= ?1 and id < ?2
 		union select seq from messages where attributes <> ''
 			and json_extract(attributes, '$.job_id') >= ?1 and json_extract(attributes, '$.job_id') < ?2)
-		order by seq desc limit ?3`
+		and seq < ?3 order by seq desc limit ?4`
 	deadSQL     = `select id, enqueued, buried, delivery, reason, attributes, body from dead`
 	findDeadSQL = deadSQL + ` where id >= ?1 and id < ?2
 		or json_extract(nullif(attributes, ''), '$.job_id') >= ?1 and json_extract(nullif(attributes, ''), '$.job_id') < ?2

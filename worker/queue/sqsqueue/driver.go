@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/modules/cloud"
 	"github.com/millrace/millrace/modules/cloud/sdk"
 	"github.com/millrace/millrace/worker/queue"
+	"github.com/millrace/millrace/worker/queue/group"
 )
 
 const (
@@ -55,6 +56,7 @@ type Driver struct {
 	polls *sqs.Client // receives alone: what keeps a lease never waits behind them
 	calls *sqs.Client // everything else
 	idle  []*http.Client
+	sends *group.Group[*sending]
 
 	mu      sync.Mutex
 	redrive redrive   // guarded by mu
@@ -94,6 +96,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 	}
 	d.visibility = c.Visibility
 	d.polls = d.client()
+	d.sends = group.New(maxSends, d.sendAll)
 	if err := d.find(ctx, a, c.DeadQueue); err != nil {
 		return nil, err
 	}

@@ -24,21 +24,41 @@ import (
 const maxDelay = 15 * time.Minute
 
 // Send checks that the message arrived as it was sent, by the MD5 sums that SQS returns. A Group or Key that SQS does not
-// take as it is (128 letters, digits, punctuation marks) is replaced by its SHA-256.
+// take as it is (128 letters, digits, punctuation marks) is replaced by its SHA-256. Messages that are sent at the same time
+// share calls; one that is refused takes no other with it.
 func (d *Driver) Send(ctx context.Context, dr queue.Draft) (string, error) {
 	if err := (outgoing{body: dr.Body, attributes: dr.Attributes}).leavesRoom(); err != nil {
 		return "", fmt.Errorf("send to %s: %w", d.url, err)
 	}
-	return d.send(ctx, d.url, dr)
+	o, err := draft(d.url, dr)
+	if err != nil {
+		return "", err
+	}
+	in, err := o.input(d.url)
+	if err != nil {
+		return "", fmt.Errorf("send to %s: %w", d.url, err)
+	}
+	s := &sending{in: in}
+	err = d.sends.Call(ctx, s)
+	return s.id, err
 }
 
 func (d *Driver) send(ctx context.Context, url string, dr queue.Draft) (string, error) {
+	o, err := draft(url, dr)
+	if err != nil {
+		return "", err
+	}
+	return d.put(ctx, url, o)
+}
+
+// draft refuses attributes that are ours.
+func draft(url string, dr queue.Draft) (outgoing, error) {
 	for name := range dr.Attributes {
 		if strings.HasPrefix(name, reserved) {
-			return "", fault.As(fault.Permanent, fmt.Errorf("send to %s: attribute %.64q: names that begin with %s are ours; give it another", url, name, reserved))
+			return outgoing{}, fault.As(fault.Permanent, fmt.Errorf("send to %s: attribute %.64q: names that begin with %s are ours; give it another", url, name, reserved))
 		}
 	}
-	return d.put(ctx, url, outgoing{body: dr.Body, attributes: dr.Attributes, group: dr.Group, key: dr.Key, delay: dr.Delay})
+	return outgoing{body: dr.Body, attributes: dr.Attributes, group: dr.Group, key: dr.Key, delay: dr.Delay}, nil
 }
 
 // An outgoing message is what put sends.
@@ -75,16 +95,25 @@ func (d *Driver) put(ctx context.Context, url string, o outgoing) (string, error
 	if err != nil {
 		return "", fmt.Errorf("send to %s: %w", url, err)
 	}
+	return d.sendOne(ctx, in)
+}
+
+func (d *Driver) sendOne(ctx context.Context, in *sqs.SendMessageInput) (string, error) {
 	call, cancel := d.limited(ctx)
 	defer cancel()
 	out, err := d.calls.SendMessage(call, in)
 	if err != nil {
-		return "", sdk.Explain(ctx, "send to "+url, err)
+		return "", sdk.Explain(ctx, "send to "+aws.ToString(in.QueueUrl), err)
 	}
-	if got := aws.ToString(out.MD5OfMessageAttributes); got != "" && got != sdk.AttributesMD5(in.MessageAttributes) {
-		return "", fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", url, aws.ToString(out.MessageId))
+	return arrived(in, out.MessageId, out.MD5OfMessageAttributes)
+}
+
+// arrived is the ID of a message that SQS has taken, unless its attributes have changed on the way.
+func arrived(in *sqs.SendMessageInput, id, md5 *string) (string, error) {
+	if got := aws.ToString(md5); got != "" && got != sdk.AttributesMD5(in.MessageAttributes) {
+		return "", fmt.Errorf("send to %s: message %s arrived with other attributes than were sent; something on the way changes requests", aws.ToString(in.QueueUrl), aws.ToString(id))
 	}
-	return aws.ToString(out.MessageId), nil
+	return aws.ToString(id), nil
 }
 
 func (o outgoing) input(url string) (*sqs.SendMessageInput, error) {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/gateway/hook"
+)
+
+// hooksConfig says which webhooks are taken.
+type hooksConfig struct {
+	Hooks string `flag:"hooks" default:"" doc:"file of sources of webhooks (docs/hooks.md)"`
+}
+
+func (c *hooksConfig) complete(func(string) string) []error { return nil }
+
+func newGatewayHooksCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "hooks",
+		Short: "Check the sources of webhooks, and list them",
+		Long: `Reads the table of sources that a gateway has by --hooks or MILLRACE_HOOKS, with the
+secrets that it names, says all that is wrong with it, or lists the sources.`,
+		Example: "  millrace gateway hooks --hooks hooks.yaml",
+		Args:    args(cobra.NoArgs),
+	}
+	var cfg hooksConfig
+	load := bind(cmd, &cfg)
+	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
+	cmd.RunE = func(c *cobra.Command, _ []string) error {
+		if err := load(); err != nil {
+			return err
+		}
+		views, err := cfg.list()
+		switch {
+		case err != nil:
+			return err
+		case *asJSON:
+			return printJSON(c.OutOrStdout(), views)
+		}
+		rows := make([][]string, len(views))
+		for i, v := range views {
+			rows[i] = []string{v.Name, string(v.Kind), v.Path, v.does(), v.Customer}
+		}
+		return table(newScreen(c.OutOrStdout()), []string{"SOURCE", "KIND", "PATH", "MAKES", "CUSTOMER"}, rows)
+	}
+	return cmd
+}
+
+// A hookView is the JSON form of a source in a list.
+type hookView struct {
+	Name      string    `json:"name"`
+	Kind      hook.Kind `json:"kind"`
+	Path      string    `json:"path"`
+	Pipeline  string    `json:"pipeline,omitzero"` // of its job; absent where the body is the message
+	Pipelines []string  `json:"pipelines,omitempty"`
+	Customer  string    `json:"customer,omitzero"`
+	MaxBody   int64     `json:"max_body"`
+	Remember  string    `json:"remember"`
+	Gone      bool      `json:"gone,omitzero"`
+}
+
+func (v hookView) does() string {
+	switch {
+	case v.Gone:
+		return "nothing: it is closed"
+	case v.Pipeline != "":
+		return v.Pipeline
+	case len(v.Pipelines) > 0:
+		return fmt.Sprintf("what its message says, of %d pipelines", len(v.Pipelines))
+	}
+	return "what its message says"
+}
+
+func (c *hooksConfig) list() ([]hookView, error) {
+	if c.Hooks == "" {
+		return nil, usage("there is no table of sources: say --hooks FILE, or set MILLRACE_HOOKS")
+	}
+	text, _, err := pipelines.ReadDocument(c.Hooks)
+	if err != nil {
+		return nil, err
+	}
+	t, err := hook.Config{Env: os.Getenv}.Parse(filepath.Base(c.Hooks), text)
+	if err != nil {
+		return nil, err
+	}
+	var out []hookView
+	for _, name := range slices.Sorted(maps.Keys(t.Sources)) {
+		s := t.Sources[name]
+		out = append(out, hookView{
+			Name: name, Kind: s.Kind, Path: "/v1/hooks/" + name, Pipeline: s.Pipeline(), Pipelines: s.Pipelines, Customer: s.Customer,
+			MaxBody: s.MaxBody, Remember: s.Remember.Round(time.Second).String(), Gone: s.Gone,
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,86 @@
+package main_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// twoRecords are a chair whose key is encoded, and a folder.
+const twoRecords = `{"Records":[
+{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"eu-west-1","eventTime":"2025-03-04T10:11:12.000Z","eventName":"ObjectCreated:Put",
+"s3":{"s3SchemaVersion":"1.0","configurationId":"uploads","bucket":{"name":"models","arn":"arn:aws:s3:::models"},
+"object":{"key":"in/red+chair%281%29%2B.STL","size":1048576,"eTag":"d41d8cd98f00b204e9800998ecf8427e","sequencer":"0055AED6DCD90281E5"}}},
+{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"eu-west-1","eventTime":"2025-03-04T10:11:12.000Z","eventName":"ObjectCreated:Put",
+"s3":{"s3SchemaVersion":"1.0","configurationId":"uploads","bucket":{"name":"models","arn":"arn:aws:s3:::models"},
+"object":{"key":"in/folder/","size":0,"eTag":"d41d8cd98f00b204e9800998ecf8427e","sequencer":"0055AED6DCD90281E6"}}}]}`
+
+const cosWrite = `{"bucket":"models","endpoint":"","key":"in/chair.obj","operation":"Object:Write","notification":{"bucket_name":"models",
+"content_type":"application/octet-stream","event_type":"Object:Write","format":"2.0","object_etag":"f3a9dbde30fdf48abc23e5f8b485d6e5",
+"object_length":"1064391","object_name":"in/chair.obj","request_id":"67a2048a","request_time":"2025-03-04T10:11:12.917Z"}}`
+
+func TestRouteTestSaysWhichRouteTakesAnEventAndWhyTheOthersDoNot(t *testing.T) {
+	p := newPlace(t)
+	for _, b := range examples(t, "docs/routes.md", "yaml") {
+		if name, ok := b.fileName(); ok {
+			p.write(name, b.text)
+		}
+	}
+	p.write("event.json", twoRecords)
+	r := p.millrace("route", "test", "event.json", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code, "a folder is taken by no route")
+	require.Contains(t, r.stdout, "ObjectCreated:Put of models/in/red chair(1)+.STL (created)\n  * cad: the bucket is \"models\", the key begins with \"in/\"")
+	require.Contains(t, r.stdout, "  - tenants: the bucket is \"models\", and the rule takes \"uploads-*\"\n")
+	require.Contains(t, r.stdout, "    inputFilename = red chair(1)+.STL\n")
+	require.Contains(t, r.stdout, "    requires class=heavy\n")
+	require.Contains(t, r.stdout, "it is a folder's, and holds no file\n  no job\n")
+
+	var views []struct {
+		Routes []struct{ Fires bool }
+		Job    json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal([]byte(p.millraceReading(cosWrite, "route", "test", "-", "--routes", "routes.yaml", "--json").stdout), &views))
+	require.Len(t, views, 1)
+	require.True(t, views[0].Routes[0].Fires)
+	j, err := job.One(queue.Message{ID: "1", Body: views[0].Job})
+	require.NoError(t, err, "what it shows can be sent")
+	require.Equal(t, "stl_cad_to_glb", j.Pipeline)
+
+	r = p.millraceReading(`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2024-07-24T16:56:57.011Z","Bucket":"models"}`, "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Contains(t, r.stdout, "test event")
+	r = p.millraceReading("hello_world", "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "the message tells of no upload: it brings 1 job")
+	r = p.millrace("route", "test", "event.json")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.stderr, "say --routes FILE, or set MILLRACE_ROUTES")
+}
+
+func TestTheRoutesInTheDocsAreGood(t *testing.T) {
+	p := newPlace(t)
+	all := examples(t, "docs/routes.md", "yaml")
+	require.Len(t, all, 3)
+	for _, b := range all {
+		r := p.millrace("route", "check", "--routes", p.write("routes.yaml", b.text))
+		require.Equal(t, 0, r.code, "%s: %s%s", b, r.stdout, r.stderr)
+		require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml"), "\n"+b.firstRoute())
+	}
+	r := p.millrace("route", "check", "--routes", p.write("routes.yaml", "routes:\n  - {name: a, prefix: in/, pipeline: helo_world}\n"))
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stdout, `routes.yaml:2:5: route "a": pipeline "helo_world" is not in the catalogue, did you mean "hello_world"?`)
+	r = p.millrace("route", "check", "--routes", p.write("routes.yaml", "routes: [{name: a, pipelin: x}]\n"), "--json")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stdout, `has no key \"pipelin\", did you mean \"pipeline\"?`)
+}
+
+// firstRoute is the name of the first route of an example.
+func (b example) firstRoute() string {
+	_, rest, _ := strings.Cut(b.text, "name: ")
+	return rest[:strings.IndexAny(rest, ",\n")]
+}

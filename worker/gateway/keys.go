@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/millrace/millrace/pipelines"
+)
+
+const (
+	// secretPrefix is what secrets begin with, so that scanners and people know one when they see it.
+	secretPrefix = "millrace_"
+	// maxKeys is how many keys a table may have: every request is held against all of them.
+	maxKeys = 1000
+	// maxKeyBody is how long a body may be that is held in memory, in bytes.
+	maxKeyBody = 16 << 20
+)
+
+// Keys are a table of keys. Several may have one name, so that a secret is replaced without a moment in which neither is good.
+type Keys struct {
+	rows []keyRow
+}
+
+type keyRow struct {
+	key         *Key
+	hash        [sha256.Size]byte
+	from, until time.Time // zero is no bound
+}
+
+// NewSecret makes the secret of a key, and what a table has of it: its SHA-256 in hexadecimal digits. A slow hash, or one with
+// a salt, would add nothing: a secret has 256 random bits, so nobody can try them out, and no two are the same.
+func NewSecret() (secret, hash string) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	secret = secretPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	sum := sha256.Sum256([]byte(secret))
+	return secret, hex.EncodeToString(sum[:])
+}
+
+// ParseKeys reads a table of keys, YAML or JSON. The error has all mistakes, with their places. Limits go on as they were for
+// keys of a name that before, which may be nil, has too.
+func ParseKeys(name string, text []byte, before *Keys) (*Keys, error) {
+	v, err := pipelines.DecodeValue(name, text)
+	if err != nil {
+		return nil, err
+	}
+	v.Map("keys")
+	list := v.Key("keys").List()
+	if len(list) == 0 {
+		v.Key("keys").Errorf("keys is empty; `millrace gateway key NAME` makes one")
+	}
+	if len(list) > maxKeys {
+		v.Key("keys").Errorf("there are %d keys, and at most %d can be", len(list), maxKeys)
+		return nil, v.Err()
+	}
+	limits := map[string]*rate.Limiter{}
+	if before != nil {
+		for _, r := range before.rows {
+			limits[r.key.Name] = r.key.limit
+		}
+	}
+	all, seen := &Keys{}, map[[sha256.Size]byte]bool{}
+	for _, entry := range list {
+		r := readKey(entry, limits)
+		if seen[r.hash] {
+			entry.Key("hash").Errorf("another key has this hash; make one for each")
+		}
+		seen[r.hash] = true
+		all.rows = append(all.rows, r)
+	}
+	return all, v.Err()
+}
+
+func readKey(v pipelines.Value, limits map[string]*rate.Limiter) keyRow {
+	v.Map("name", "hash", "scopes", "customer", "rate", "burst", "max_body", "max_upload", "types", "pipelines", "not_before", "expires")
+	k := &Key{
+		Name: v.Key("name").Text(), Customer: v.Key("customer").Text(), Pipelines: v.Key("pipelines").Texts(),
+		MaxBody: keyNumber(v.Key("max_body"), maxKeyBody), MaxUpload: keyNumber(v.Key("max_upload"), math.MaxInt64), Types: fileTypes(v.Key("types")),
+	}
+	if !IsName(k.Name) {
+		v.Key("name").Errorf("name must be 1 to 40 of a-z, 0-9 and -, a letter or digit first")
+	}
+	if k.Customer != "" && !IsName(k.Customer) {
+		v.Key("customer").Errorf("customer must be 1 to 40 of a-z, 0-9 and -, a letter or digit first")
+	}
+	for _, s := range v.Key("scopes").Entries() {
+		if scope := s.OneOf(scopeNames()...); scope != "" {
+			k.Scopes = append(k.Scopes, Scope(scope))
+		}
+	}
+	if len(k.Scopes) == 0 {
+		v.Key("scopes").Errorf("scopes must be one or more of %s", strings.Join(scopeNames(), ", "))
+	}
+	r := keyRow{key: k, from: moment(v.Key("not_before")), until: moment(v.Key("expires"))}
+	sum, err := hex.DecodeString(v.Key("hash").Text())
+	if err != nil || len(sum) != sha256.Size {
+		v.Key("hash").Errorf("hash must be the SHA-256 of a secret: 64 hexadecimal digits, as `millrace gateway key` writes them")
+		return r
+	}
+	r.hash = [sha256.Size]byte(sum)
+	k.limit = limitOf(v, limits[k.Name])
+	limits[k.Name] = k.limit // keys of one name share it
+	return r
+}
+
+// fileTypes are the endings and the content types of files that a key may send.
+func fileTypes(v pipelines.Value) []string {
+	all := v.Texts()
+	for i, t := range all {
+		ending, isEnding := strings.CutPrefix(t, ".")
+		family, kind, isType := strings.Cut(t, "/")
+		if isEnding && ending == "" || !isEnding && (!isType || family == "" || kind == "") {
+			v.Errorf("%q is neither the ending of a file's name, like .stl, nor a content type, like model/stl or image/*", pipelines.Shorten(t))
+		}
+		all[i] = strings.ToLower(t)
+	}
+	return all
+}
+
+// limitOf is the limit of a key's requests, was where nothing has changed; nil is none.
+func limitOf(v pipelines.Value, was *rate.Limiter) *rate.Limiter {
+	perSecond := keyNumber(v.Key("rate"), 1_000_000)
+	burst := keyNumber(v.Key("burst"), 1_000_000)
+	switch {
+	case perSecond == 0 && burst > 0:
+		v.Key("burst").Errorf("burst is how many requests may come at once beyond the rate; say the rate too")
+		return nil
+	case perSecond == 0:
+		return nil
+	case burst == 0:
+		burst = 2 * perSecond
+	}
+	if was != nil && was.Limit() == rate.Limit(perSecond) && was.Burst() == int(burst) {
+		return was
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), int(burst))
+}
+
+// keyNumber reads a whole number from 1 to most; 0 where it is not there.
+func keyNumber(v pipelines.Value, most int64) int64 {
+	if v.Any == nil {
+		return 0
+	}
+	n, ok := v.Any.(int64)
+	if !ok || n < 1 || n > most {
+		v.Errorf("%s must be a whole number from 1 to %d", v.Name, most)
+		return 0
+	}
+	return n
+}
+
+// moment reads a date, or a time with its zone.
+func moment(v pipelines.Value) time.Time {
+	text := v.Text()
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	v.Errorf("%s must be a date like 2027-01-31, or a time like 2027-01-31T12:00:00Z", v.Name)
+	return time.Time{}
+}
+
+func scopeNames() []string {
+	var names []string
+	for _, s := range Scopes() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// IsName says whether text can be a key's or a customer's name: 1 to 40 of a-z, 0-9 and -, a letter or digit first.
+func IsName(text string) bool {
+	if text == "" || len(text) > 40 || text[0] == '-' {
+		return false
+	}
+	return strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) < 0
+}
+
+// Find returns the key of a secret that is good now, or nil. It takes the same time for all secrets: it holds their hashes
+// against all keys.
+func (k *Keys) Find(secret string, now time.Time) *Key {
+	sum := sha256.Sum256([]byte(secret))
+	var found *Key
+	for _, r := range k.rows {
+		if subtle.ConstantTimeCompare(sum[:], r.hash[:]) == 1 && r.good(now) {
+			found = r.key
+		}
+	}
+	return found
+}
+
+func (r keyRow) good(now time.Time) bool {
+	return !now.Before(r.from) && (r.until.IsZero() || now.Before(r.until))
+}
+
+// Row is how a table has a key: the entry of keys that `millrace gateway key` prints.
+func (k *Key) Row(hash string, perSecond int, expires time.Time) string {
+	b := fmt.Appendf(nil, "- name: %s\n  hash: %s\n  scopes: [", k.Name, hash)
+	for i, s := range slices.Sorted(slices.Values(k.Scopes)) {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, s...)
+	}
+	b = append(b, "]\n"...)
+	if k.Customer != "" {
+		b = fmt.Appendf(b, "  customer: %s\n", k.Customer)
+	}
+	if len(k.Pipelines) > 0 {
+		b = fmt.Appendf(b, "  pipelines: [%s]\n", strings.Join(k.Pipelines, ", "))
+	}
+	if perSecond > 0 {
+		b = fmt.Appendf(b, "  rate: %d\n", perSecond)
+	}
+	if k.MaxBody > 0 {
+		b = fmt.Appendf(b, "  max_body: %d\n", k.MaxBody)
+	}
+	if !expires.IsZero() {
+		b = fmt.Appendf(b, "  expires: %s\n", expires.UTC().Format(time.RFC3339))
+	}
+	return string(b)
+}

@@ -1,0 +1,89 @@
+package gateway_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/gateway"
+)
+
+func digest(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestAKeyThatWasMadeIsFoundByItsSecretAlone(t *testing.T) {
+	t.Parallel()
+	secret, hash := gateway.NewSecret()
+	k := &gateway.Key{Name: "ada", Scopes: []gateway.Scope{gateway.Submit, gateway.Read}, Customer: "shop", Pipelines: []string{"gear"}, MaxBody: 1000}
+	row := k.Row(hash, 5, time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC))
+	require.NotContains(t, row, secret)
+	keys, err := gateway.ParseKeys("keys.yaml", []byte("keys:\n"+row), nil)
+	require.NoError(t, err)
+	found := keys.Find(secret, time.Now())
+	require.NotNil(t, found)
+	require.Equal(t, "shop", found.Customer)
+	require.Equal(t, []string{"gear"}, found.Pipelines)
+	require.EqualValues(t, 1000, found.MaxBody)
+	for _, wrong := range []string{"", hash, secret + "x", secret[1:], strings.ToUpper(secret)} {
+		require.Nil(t, keys.Find(wrong, time.Now()))
+	}
+	require.Nil(t, keys.Find(secret, time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)))
+}
+
+func TestTwoSecretsOfOneNameAreGoodWhileOneIsReplaced(t *testing.T) {
+	t.Parallel()
+	keys, err := gateway.ParseKeys("keys.yaml", []byte("keys:\n- {name: a, scopes: read, hash: "+digest("1")+"}\n- {name: a, scopes: read, hash: "+digest("2")+"}\n"), nil)
+	require.NoError(t, err)
+	require.NotNil(t, keys.Find("1", time.Now()))
+	require.NotNil(t, keys.Find("2", time.Now()))
+}
+
+func TestAllMistakesOfAFileOfKeysAreSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := gateway.ParseKeys("keys.yaml", []byte(`
+keys:
+- name: Ada L
+  hash: abc
+  scopes: [submitt]
+- name: b
+  hash: `+digest("1")+`
+  scopes: [read]
+  rate: 0
+  customer: -x
+  expires: tomorrow
+  colour: red
+- {name: c, scopes: [read], hash: `+digest("1")+`}
+- {name: d, scopes: [read], hash: `+digest("2")+`, burst: 3}
+`), nil)
+	require.Error(t, err)
+	for _, want := range []string{
+		"keys.yaml:3:", "name must be 1 to 40", "hash must be the SHA-256", `did you mean "submit"`, "rate must be a whole number",
+		"customer must be", "expires must be a date", `has no key "colour"`, "another key has this hash", "say the rate too",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = gateway.ParseKeys("keys.yaml", []byte("keys: []"), nil)
+	require.ErrorContains(t, err, "keys is empty")
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add("keys:\n- {name: a, scopes: read, hash: "+digest("1")+"}\n", "1")
+	f.Add("keys: {}", "")
+	f.Add("keys: [1, {name: [a]}]", "x")
+	f.Fuzz(func(t *testing.T, text, secret string) {
+		keys, err := gateway.ParseKeys("keys.yaml", []byte(text), nil)
+		if err != nil {
+			return
+		}
+		if k := keys.Find(secret, time.Now()); k != nil {
+			require.Contains(t, strings.ToLower(text), digest(secret))
+			require.NotEmpty(t, k.Scopes)
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/millrace/millrace/modules/blob"
+)
+
+// signKey is where the secret lies by which gateways sign URLs, where the store is a folder: any gateway on it knows it.
+const signKey = "gateway/presign-key"
+
+// signature is over all that a URL is good for.
+func signature(secret []byte, id, name string, size int64, until string) string {
+	m := hmac.New(sha256.New, secret)
+	fmt.Fprintf(m, "PUT\n%s\n%s\n%d\n%s", id, name, size, until) // no name has a line break
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// secret is by which URLs are signed. The first gateway that needs it makes it.
+func (g *Gateway) secret(ctx context.Context) ([]byte, error) {
+	for range 2 {
+		b, err := blob.ReadAll(ctx, g.cfg.Store, signKey, 1<<10)
+		if err == nil && len(b) < sha256.Size {
+			err = fmt.Errorf("the object %s is no key; remove it", signKey)
+		}
+		if !errors.Is(err, blob.ErrNotFound) {
+			return b, err
+		}
+		fresh := make([]byte, sha256.Size)
+		_, _ = rand.Read(fresh) // never fails
+		if err := g.cfg.Store.Create(ctx, signKey, fresh); err != nil && !errors.Is(err, blob.ErrExists) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("the object %s comes and goes", signKey)
+}
+
+// putSigned stores the file that a URL was signed for. It makes no job of it.
+func (g *Gateway) putSigned(c *call) error {
+	release, err := g.admitUpload()
+	if err != nil {
+		return err
+	}
+	defer release()
+	id, name, q := c.r.PathValue("id"), c.r.PathValue("name"), c.r.URL.Query()
+	if g.cfg.Uploads.Presign != nil {
+		return problem(http.StatusNotFound, "files are sent to the bucket itself; ask for a URL by POST /v1/uploads/presign")
+	}
+	secret, err := g.secret(c.r.Context())
+	if err != nil {
+		return err
+	}
+	size, sizeErr := strconv.ParseInt(q.Get("size"), 10, 64)
+	until, untilErr := strconv.ParseInt(q.Get("expires"), 10, 64)
+	good := hmac.Equal([]byte(signature(secret, id, name, size, q.Get("expires"))), []byte(q.Get("signature")))
+	switch {
+	case !good || sizeErr != nil || untilErr != nil:
+		return refused(NoKey, http.StatusForbidden, "the URL is not signed for this; ask for one by POST /v1/uploads/presign")
+	case time.Now().Unix() > until:
+		return refused(NoKey, http.StatusForbidden, "the URL has expired; ask for another by POST /v1/uploads/presign")
+	case c.r.ContentLength != size:
+		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("the URL is for %d bytes, and %d are announced", size, c.r.ContentLength))
+	}
+	switch sent, err := g.cfg.Records.UploadKept(c.r.Context(), id); {
+	case err != nil:
+		return err
+	case sent:
+		return refused(Invalid, http.StatusConflict, "a job was made of this upload already; ask for another URL")
+	}
+	want, err := digestOf(c.r.Header)
+	if err != nil {
+		return err
+	}
+	u := &upload{gateway: g, call: c, id: id, given: true, fields: fields{}, folded: map[string]bool{}}
+	u.call.key = &Key{} // whoever has the URL: what it is for was checked when it was signed
+	body := &paced{ReadCloser: c.r.Body, control: http.NewResponseController(c.w)}
+	if err := u.store(name, c.r.Header.Get("Content-Type"), body, size, want); err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,129 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/worker/gateway"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// pipes is a listener whose connections are made in this process, so that synctest turns their time.
+type pipes struct{ conns chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
+}
+
+// slowly sends a request's head, and then a byte of its body every second, until it is answered.
+func (p pipes) slowly(t *testing.T, head string) (res *http.Response, took time.Duration) {
+	began, c := time.Now(), p.dial()
+	defer c.Close()
+	answered := make(chan error, 1)
+	go func() {
+		var err error
+		res, err = http.ReadResponse(bufio.NewReader(c), nil)
+		answered <- err
+	}()
+	_, err := fmt.Fprintf(c, "%s\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", head)
+	require.NoError(t, err)
+	for {
+		select {
+		case err := <-answered:
+			require.NoError(t, err)
+			return res, time.Since(began)
+		case <-time.After(time.Second):
+			require.Less(t, time.Since(began), time.Hour, "it is never answered")
+			_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = c.Write([]byte("x"))
+		}
+	}
+}
+
+func TestABodyThatComesTooSlowlyIsCutOff(t *testing.T) {
+	g := newGate(t, nil)
+	synctest.Test(t, func(t *testing.T) {
+		p := pipes{make(chan net.Conn)}
+		s := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second}
+		ended := make(chan error, 1)
+		go func() { ended <- s.Serve(p) }()
+		for _, tt := range []struct {
+			name, head string
+			status     int
+		}{
+			{"of who has a key", "POST /v1/jobs HTTP/1.1\r\nAuthorization: Bearer " + operatorKey, http.StatusRequestTimeout},
+			{"of a stranger", "POST /v1/jobs HTTP/1.1", http.StatusUnauthorized},
+			{"of a stranger with a file", "PUT /v1/uploads/a.stl HTTP/1.1", http.StatusUnauthorized},
+			{"to no path", "POST /nothing HTTP/1.1", http.StatusNotFound},
+			{"to a path that is not plain", "POST //v1/jobs HTTP/1.1", http.StatusNotFound},
+			{"by another method", "PATCH /v1/jobs HTTP/1.1", http.StatusMethodNotAllowed},
+		} {
+			res, took := p.slowly(t, tt.head)
+			require.Equal(t, tt.status, res.StatusCode, tt.name)
+			require.InDelta(t, 30, took.Seconds(), 2, tt.name)
+		}
+
+		began, c := time.Now(), p.dial()
+		_, err := fmt.Fprint(c, "POST /v1/jobs HTTP/1.1\r\nHost: ")
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.Error(t, err, "who sends headers too slowly loses the connection")
+		require.InDelta(t, 10, time.Since(began).Seconds(), 1)
+
+		close(p.conns)
+		require.ErrorIs(t, <-ended, net.ErrClosed)
+		_ = s.Close()
+	})
+	require.Empty(t, g.sent)
+	require.Contains(t, g.log.String(), "status=408")
+}
+
+func TestAQueueThatHangsIsAnsweredFor(t *testing.T) {
+	g := newGate(t, func(c *gateway.Config) {
+		c.Send = func(ctx context.Context, _ *job.Job, _ queue.Draft) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		problem(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob), http.StatusServiceUnavailable)
+		require.Less(t, time.Since(began), 100*time.Second, "who asked can still read it")
+	})
+}
+
+// A torn connection breaks in the middle of an answer.
+type torn struct{ http.ResponseWriter }
+
+func (torn) Write([]byte) (int, error) { panic("torn") }
+
+func TestAnAnswerThatBreaksInTheMiddleIsBrokenOff(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	r := httptest.NewRequest(http.MethodGet, "/v1/openapi.json", nil)
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { g.ServeHTTP(torn{httptest.NewRecorder()}, r) })
+	require.Contains(t, g.log.String(), "request broke")
+}

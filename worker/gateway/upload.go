@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/worker/job"
+)
+
+const (
+	// uploadsAtOnce is how many files are taken at a time where nobody says; each has a connection and, before a bucket, a
+	// file of 8 MiB at most.
+	uploadsAtOnce = 1000
+	// uploadBytes is the largest file where nobody says.
+	uploadBytes = 20 << 30
+	// discardTime bounds the removal of what was stored in vain.
+	discardTime = 15 * time.Second
+)
+
+// Uploads say how files are taken.
+type Uploads struct {
+	Bucket string // that the store is, as events would name it: what jobs find in stagingBucket
+	Prefix string // of all keys of the store in that bucket, without a slash at its end
+	Most   int64  // bytes of a file; 0 is 20 GiB
+	AtOnce int    // files at a time, more are told to come later; 0 is 1000
+	URL    string // of the gateway as others reach it; empty is what a request was sent to
+
+	// Spool makes a file without a name, in which a part of an upload lies until a bucket has it; nil: the store is a folder.
+	Spool func() (*os.File, error)
+	// Presign makes a URL by which a bucket itself takes a file; nil: the gateway takes it, by a URL that it signs.
+	Presign func(ctx context.Context, key string, size int64, contentType string, expires time.Duration) (url string, header http.Header, err error)
+}
+
+func (g *Gateway) uploadOperations() []operation {
+	return []operation{
+		{
+			method: http.MethodPost, path: "/v1/uploads", scope: Submit, streams: true, serve: g.postUpload,
+			summary: "Send files",
+			about: "A form (multipart/form-data) has any number of files, and fields; else the body is one file. Fields may stand in the query, too. With a pipeline that is named one job " +
+				"is made of all files, which its workspace has; else the routing table makes one of each. 202 says that files and jobs are durable.",
+			query: uploadQuery(), headers: uploadHeaders(), gives: map[int]any{http.StatusAccepted: Uploaded{}},
+		},
+		{
+			method: http.MethodPut, path: "/v1/uploads/{name}", scope: Submit, streams: true, serve: g.postUpload,
+			summary: "Send one file as the body",
+			about:   "As `curl -T file …/v1/uploads/` does.",
+			query:   uploadQuery(), headers: uploadHeaders(), gives: map[int]any{http.StatusAccepted: Uploaded{}},
+		},
+	}
+}
+
+func uploadQuery() []parameter {
+	return []parameter{
+		{"name", "of the file that is the body", ""},
+		{"pipeline", "that is run on the files; without it the routing table finds one", ""},
+		{"id", "of the job", ""},
+		{"callback", "URL that its outcome is posted to", ""},
+		{"unpack", "the file is an archive, which the job finds unpacked", false},
+	}
+}
+
+func uploadHeaders() []parameter {
+	return []parameter{
+		{"Content-Digest", "SHA-256 of the file, as RFC 9530 has it: one that differs is refused", ""},
+		{"Idempotency-Key", "makes the request one that may be sent again", ""},
+	}
+}
+
+// postUpload takes a request's files. What it stores nobody reads before the job of it is sent; what fails leaves nothing, or
+// what the sweep removes.
+func (g *Gateway) postUpload(c *call) error {
+	release, err := g.admitUpload()
+	if err != nil {
+		return err
+	}
+	defer release()
+	u, err := g.newUpload(c)
+	if err == nil {
+		err = u.read()
+	}
+	if err == nil {
+		err = u.send()
+	}
+	if err != nil {
+		u.discard()
+		return err
+	}
+	return u.answer()
+}
+
+// admitUpload takes one of the places for uploads.
+func (g *Gateway) admitUpload() (release func(), err error) {
+	select {
+	case g.uploading <- struct{}{}:
+		return func() { <-g.uploading }, nil
+	default:
+		return nil, later("as many files are being uploaded as this gateway takes at once; send it again in a few seconds")
+	}
+}
+
+// An upload is a request's files on their way to becoming jobs.
+type upload struct {
+	gateway *Gateway
+	call    *call
+	id      string // of the folder, and of the job where there is one
+	given   bool   // the sender chose id
+	fields  fields
+	files   []*file
+	folded  map[string]bool // the files' names, for comparison
+	jobs    []*job.Job
+}
+
+// A file is one that is stored.
+type file struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256,omitzero"` // hexadecimal
+	Job    string `json:"job,omitzero"`    // that was made of it
+	Why    string `json:"why,omitzero"`    // there is none
+	kind   string // content type
+}
+
+func (g *Gateway) newUpload(c *call) (*upload, error) {
+	u := &upload{gateway: g, call: c, fields: fields{}, folded: map[string]bool{}}
+	for name, values := range c.r.URL.Query() {
+		if name == "name" {
+			continue // of the file
+		}
+		if err := u.fields.set(name, values[len(values)-1]); err != nil {
+			return u, err
+		}
+	}
+	return u, u.name()
+}
+
+// name settles the upload's ID, which can't change once a file is stored.
+func (u *upload) name() error {
+	id := u.fields["id"]
+	u.given = id != "" || u.call.r.Header.Get("Idempotency-Key") != ""
+	if id == "" {
+		var err error
+		if id, err = u.call.messageID(); err != nil {
+			return err
+		}
+	}
+	if c := u.call.key.Customer; c != "" && !strings.HasPrefix(id, c+".") {
+		id = c + "." + id
+	}
+	const most = 100 // leaves room for the numbers of its jobs
+	if id != job.SafeID(id) || len(id) > most {
+		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("id %.100q can't stand in paths: write letters, digits, \".\", \"_\" and \"-\", a letter or digit first, at most %d in all", id, most))
+	}
+	u.id = id
+	return nil
+}
+
+// read stores all that the request brings.
+func (u *upload) read() error {
+	r := u.call.r
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind == "application/x-www-form-urlencoded" { // which curl says of any body
+		kind = ""
+	}
+	if kind == "multipart/form-data" && r.Method == http.MethodPost {
+		return u.readForm()
+	}
+	name := r.URL.Query().Get("name")
+	if path := r.PathValue("name"); path != "" {
+		name = path
+	}
+	if name == "" {
+		return refused(Invalid, http.StatusBadRequest, `the file has no name: write ?name=gear.stl, or send it as a form (curl -F file=@gear.stl)`)
+	}
+	if err := u.vain(name, r.ContentLength, kind); err != nil {
+		return err
+	}
+	want, err := digestOf(r.Header)
+	if err != nil {
+		return err
+	}
+	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
+}
+
+// vain refuses a file that no pipeline would be run on, before it is sent.
+func (u *upload) vain(name string, size int64, kind string) error {
+	if u.named() {
+		return nil
+	}
+	name, err := cleanName(name)
+	if err != nil {
+		return err
+	}
+	_, err = u.route(&file{Name: name, Size: size, kind: kind})
+	return err
+}
+
+// Uploaded is what became of an upload.
+type Uploaded struct {
+	Jobs  []SentJob `json:"jobs" doc:"whose messages the queue has"`
+	Files []*file   `json:"files"`
+}
+
+// answer says what was made of the files. The queue has the jobs by now.
+func (u *upload) answer() error {
+	out := Uploaded{Files: u.files}
+	for _, j := range u.jobs {
+		out.Jobs = append(out.Jobs, SentJob{ID: j.ID, Pipeline: j.Pipeline})
+	}
+	if len(u.jobs) == 1 {
+		u.call.w.Header().Set("Location", "/v1/jobs/"+u.jobs[0].ID)
+	}
+	return writeJSON(u.call.w, http.StatusAccepted, out)
+}
+
+// discard removes what was stored in vain. Where the sender chose the ID that may be another try's: it is left to the sweep.
+func (u *upload) discard() {
+	if u.given || len(u.files) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.call.r.Context()), discardTime)
+	defer cancel()
+	for _, f := range u.files {
+		if err := u.gateway.cfg.Store.Delete(ctx, u.key(f.Name)); err != nil {
+			u.gateway.cfg.Log.WarnContext(ctx, "upload not removed", "job_id", u.id, "err", err)
+			return
+		}
+	}
+}
+
+// key is where a file lies in the store.
+func (u *upload) key(name string) string { return job.Uploads + u.id + "/inputs/" + name }

@@ -1,0 +1,54 @@
+package record_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/worker/record"
+)
+
+func TestUploadsGoWithTheirJobsAndWhatNoJobWasMadeOfAfterADay(t *testing.T) {
+	dir := t.TempDir()
+	store, err := dirblob.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	for _, key := range []string{"done", "waits", "both", "orphan"} {
+		key = "uploads/" + key + "/inputs/a.stl"
+		_, err := store.Put(t.Context(), key, strings.NewReader("x"), blob.PutOptions{})
+		require.NoError(t, err)
+		require.NoError(t, os.Chtimes(filepath.Join(dir, key), noon, noon))
+	}
+	b := newBook(store)
+	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}))
+	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}), "said again")
+	require.ErrorIs(t, b.KeepUpload(t.Context(), "done", []string{"x"}), record.ErrOtherJobs)
+	require.NoError(t, b.KeepUpload(t.Context(), "waits", []string{"waits"}))
+	require.NoError(t, b.KeepUpload(t.Context(), "both", []string{"both-1", "both-2"}))
+	over(t, store, "done")
+	over(t, store, "both-1")
+	claim(t, b, "both-2")
+
+	left := func(after time.Duration, keep record.Keep) (ids []string) {
+		t.Helper()
+		_, err := at(store, after).Sweep(t.Context(), keep)
+		require.NoError(t, err)
+		for _, key := range keysOf(t, store, "uploads/") {
+			if id := strings.Split(key, "/")[1]; len(ids) == 0 || ids[len(ids)-1] != id {
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}
+	require.Equal(t, []string{"both", "done", "orphan", "waits"}, left(23*time.Hour, record.Keep{}))
+	require.Equal(t, []string{"both", "done", "waits"}, left(25*time.Hour, record.Keep{}), "nothing else without a word of the operator's")
+	require.Equal(t, []string{"both", "done", "waits"}, left(25*time.Hour, record.Keep{Uploads: 2 * day}))
+	require.Equal(t, []string{"both", "waits"}, left(49*time.Hour, record.Keep{Uploads: 2 * day}), "one waits, of the other a job runs")
+	require.Equal(t, []string{"both"}, left(16*day, record.Keep{Uploads: 2 * day}), "no queue keeps a message for so long")
+}

@@ -1,0 +1,292 @@
+package route
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/millrace/millrace/modules"
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/pipelines/render"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/queue"
+)
+
+// What one table may have: every rule is held against every other.
+const (
+	maxRules = 200
+	maxWords = 50 // in one list of a rule
+)
+
+// matchKeys, makeKeys and outputKeys are the keys of a rule: what it takes, and what it makes of it.
+func matchKeys() []string {
+	return []string{
+		"name", "description", "bucket", "prefix", "suffixes", "ignore_case", "regex", "events", "sources", "min_size", "max_size",
+		"outputs_of",
+	}
+}
+
+// jobKeys are those that a message has too, with the same meaning.
+func jobKeys() []string {
+	return []string{
+		"pipeline", "version", "entry", "callback", "deadline", "max_attempts", "priority", "requires", "class", "keep_outputs",
+		"debug", "dry_run",
+	}
+}
+
+func ruleKeys() []string {
+	return slices.Concat(matchKeys(), jobKeys(), []string{"state", "output", "customer"})
+}
+
+func outputKeys() []string { return []string{"prefix", "name", "suffixes"} }
+
+// Parse reads a table, YAML or JSON. name is what messages call it. The error holds everything that is wrong, with places:
+// a *pipelines.ParseError. Whether there are such pipelines is Check's to say.
+func Parse(name string, doc []byte) (*Rules, error) {
+	root, err := pipelines.DecodeValue(name, doc)
+	if err != nil {
+		return nil, err
+	}
+	root.Map("routes")
+	list := root.Key("routes").List()
+	switch {
+	case len(list) == 0:
+		root.Key("routes").Errorf("the table has no routes; add a list of them under routes")
+	case len(list) > maxRules:
+		root.Key("routes").Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
+		list = nil
+	}
+	rs := &Rules{Name: name, Digest: pipelines.Digest(doc), cache: render.NewCache()}
+	p := parser{env: render.Language(false), names: map[string]*Rule{}}
+	for i, v := range list {
+		r := p.rule(v)
+		r.order = root.Order("routes", strconv.Itoa(i), "state")
+		rs.List = append(rs.List, r)
+	}
+	if err := root.Err(); err != nil { // what rules are to each other is said of whole ones
+		return nil, err
+	}
+	p.related(list, rs.List)
+	if err := root.Err(); err != nil {
+		return nil, err
+	}
+	return rs, nil
+}
+
+func (p *parser) rule(v pipelines.Value) *Rule {
+	foreignKeys(v)
+	v.Map(ruleKeys()...)
+	r := &Rule{
+		Description: v.Key("description").Text(),
+		Pos:         v.Pos(),
+		Buckets:     buckets(v.Key("bucket")),
+		Prefix:      prefix(v.Key("prefix")),
+		IgnoreCase:  v.Key("ignore_case").Bool(false),
+		Events:      events(v.Key("events")),
+		Sources:     sources(v.Key("sources")),
+		MinSize:     size(v.Key("min_size"), 0),
+		MaxSize:     size(v.Key("max_size"), -1),
+		OutputsOf:   words(v.Key("outputs_of")),
+	}
+	r.Name = p.name(v, r)
+	r.Suffixes = suffixes(v.Key("suffixes"), r.IgnoreCase)
+	r.Regex, r.anchor = regex(v.Key("regex"))
+	if r.MaxSize >= 0 && r.MinSize > r.MaxSize {
+		v.Key("min_size").Errorf("min_size is more than max_size, which no object can meet")
+	}
+	r.job = jobOf(v)
+	p.make(v, r)
+	return r
+}
+
+// foreignKeys says what other systems' keys are called here.
+func foreignKeys(v pipelines.Value) {
+	m, _ := v.Any.(map[string]any)
+	for foreign, ours := range map[string]string{
+		"extension": "suffixes", "extensions": "suffixes", "inputExtensions": "suffixes", "suffix": "suffixes",
+		"outputExtensions": "output.suffixes", "connectorName": "name", "buckets": "bucket", "event": "events",
+		"customerId": "customer", "customer_id": "customer", "pattern": "regex", "id": "name",
+	} {
+		if _, has := m[foreign]; has {
+			v.Key(foreign).Errorf("a route has no key %q: say %s", foreign, ours)
+			delete(m, foreign)
+		}
+	}
+}
+
+func (p *parser) name(v pipelines.Value, r *Rule) string {
+	const longest = 64
+	name := v.Key("name").Text()
+	switch {
+	case name == "":
+		v.Errorf("the route has no name; logs and the IDs of its jobs need one")
+		return ""
+	case len(name) > longest || strings.Trim(name, nameSigns) != "" || strings.Trim(name[:1], "._-") == "":
+		v.Key("name").Errorf("%q can't be a route's name; use at most %d letters, digits, dots, dashes and _", pipelines.Shorten(name), longest)
+	case p.names[name] != nil:
+		v.Key("name").Errorf("there are two routes called %q; give each a name of its own", name)
+	}
+	p.names[name] = r
+	return name
+}
+
+const nameSigns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+// words is a list of texts, or one, each once.
+func words(v pipelines.Value) []string {
+	entries := v.Entries()
+	if v.Any == nil {
+		return nil
+	}
+	if len(entries) > maxWords {
+		v.Errorf("%s has %d entries, and %d are allowed", v.Name, len(entries), maxWords)
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		text := e.Text()
+		switch {
+		case text == "":
+			e.Errorf("%s is empty; leave it out, or say what is meant", e.Name)
+		case slices.Contains(out, text):
+			e.Errorf("%s has %q twice; keep one of them", v.Name, pipelines.Shorten(text))
+		default:
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+func buckets(v pipelines.Value) []string {
+	out := words(v)
+	for _, name := range out {
+		if _, err := path.Match(name, ""); err != nil {
+			v.Errorf("bucket: %q is no glob: a [ is not closed, or a \\ stands last", pipelines.Shorten(name))
+		}
+		if strings.ContainsAny(name, "/:") {
+			v.Errorf("bucket: %q is no bucket's name; write the name alone, and the folder under prefix", pipelines.Shorten(name))
+		}
+	}
+	return out
+}
+
+func prefix(v pipelines.Value) string {
+	text := v.Text()
+	switch {
+	case strings.HasPrefix(text, "/"):
+		v.Errorf("prefix: keys do not begin with a slash; write %q", strings.TrimLeft(text, "/"))
+	case strings.ContainsAny(text, "*?"):
+		v.Errorf("prefix is no pattern, and %q has %s in it; say regex for patterns", pipelines.Shorten(text), "* or ?")
+	}
+	return text
+}
+
+// suffixes refuses what in other systems matched nothing, or too much, without a word.
+func suffixes(v pipelines.Value, fold bool) []string {
+	var out []string
+	seen := map[string]bool{}
+	words(v)
+	for _, at := range v.Entries()[:min(len(v.Entries()), maxWords)] {
+		s, _ := at.Any.(string)
+		if s == "" || slices.Contains(out, s) {
+			continue // said already
+		}
+		same := s
+		if fold {
+			same = strings.ToLower(s)
+		}
+		switch {
+		case strings.ContainsAny(s, ", \t") && strings.Contains(strings.Trim(s, ", \t"), ".") && len(splitWords(s)) > 1:
+			at.Errorf("%q is one suffix, which hardly a key ends in; write a list: [%s]", pipelines.Shorten(s), strings.Join(splitWords(s), ", "))
+		case strings.ContainsAny(s, "*?^$|"):
+			at.Errorf("a suffix is no pattern; write %q, or say regex", strings.Trim(s, "*?^$|\\"))
+		case strings.Trim(s, nameSigns[:62]) == "":
+			at.Errorf("the suffix %q is met by names like new%s too; write %q", s, s, "."+s)
+		case seen[same]:
+			at.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
+		}
+		seen[same] = true
+		out = append(out, s)
+	}
+	return out
+}
+
+func splitWords(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
+}
+
+func size(v pipelines.Value, otherwise int64) int64 {
+	const most = 1 << 50 // no bucket has larger objects
+	switch x := v.Any.(type) {
+	case nil:
+		return otherwise
+	case int64:
+		if x >= 0 && x <= most {
+			return x
+		}
+	case string:
+		digits := strings.TrimRight(x, "KMGTib")
+		shift, ok := map[string]int{"": 0, "Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}[x[len(digits):]]
+		if n, err := strconv.ParseInt(digits, 10, 64); err == nil && ok && n >= 0 && n <= most>>shift {
+			return n << shift
+		}
+	}
+	v.Wrong("a number of bytes, or text like 512Mi or 2Gi")
+	return otherwise
+}
+
+// jobOf reads what a message could say too, by the same rules.
+func jobOf(v pipelines.Value) *job.Job {
+	m, _ := v.Any.(map[string]any)
+	whole := map[string]any{"pipeline": "any"}
+	for _, key := range jobKeys() {
+		value, has := m[key]
+		if !has || value == nil {
+			continue
+		}
+		fields := maps.Clone(whole)
+		fields[key] = value
+		if _, err := decode(fields); err != nil {
+			v.Key(key).Errorf("%v", err)
+			continue
+		}
+		whole = fields
+	}
+	switch name, _ := m["pipeline"].(string); {
+	case m["pipeline"] == nil:
+		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
+	case name == "":
+		v.Key("pipeline").Errorf("pipeline must be the name of one in the catalogue: a route brings none of its own")
+	}
+	j, err := decode(whole)
+	if err != nil {
+		v.Errorf("%v", err)
+		return &job.Job{}
+	}
+	j.ID = ""
+	return j
+}
+
+func decode(fields map[string]any) (*job.Job, error) {
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("write a message: %w", err)
+	}
+	j, err := job.One(queue.Message{ID: "route", Body: body})
+	if err == nil && j.Inline != nil {
+		j.Inline = nil
+	}
+	return j, err
+}
+
+// closest adds what was probably meant to a sentence.
+func closest(word string, known []string) string {
+	if near := modules.Closest(word, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return ""
+}

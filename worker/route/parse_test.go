@@ -1,0 +1,223 @@
+package route_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/route"
+)
+
+// problems is what is wrong with a table, one line each.
+func problems(t *testing.T, doc string) []string {
+	t.Helper()
+	_, err := route.Parse("r.yaml", []byte(doc))
+	e, ok := errors.AsType[*pipelines.ParseError](err)
+	require.True(t, ok, "%v", err)
+	var all []string
+	for _, p := range e.Problems {
+		all = append(all, p.String())
+	}
+	return all
+}
+
+func TestEverythingWrongWithATableIsSaidAtOnceWithItsPlace(t *testing.T) {
+	require.Equal(t, []string{
+		`r.yaml:2:5: the route says no pipeline; give the name of one in the catalogue`,
+		`r.yaml:3:5: prefix: keys do not begin with a slash; write "in/"`,
+		`r.yaml:4:5: a route has no key "inputExtensions": say suffixes`,
+		`r.yaml:5:5: events has no "create" (did you mean "created"?); there are created, deleted, restored, other, and events as their source calls them, such as ObjectCreated:Put`,
+		`r.yaml:6:5: regex: invalid or unsupported Perl syntax: ` + "`(?!`" + `; RE2 looks neither ahead nor behind: say prefix or suffixes, or put a route for the exception before this one`,
+		`r.yaml:7:5: "deadline" must be a positive duration as text, like "20m"`,
+		`r.yaml:8:20: a: no variable is called "stam" (did you mean "stem"?); there are bucket, key, name, stem, extension, directory, size, etag, version, sequencer, event, kind, source, region, type, time, route, id, groups, now`,
+		`r.yaml:8:30: state.inputFilename is where the upload lies, and set for every job; leave it out`,
+		`r.yaml:9:14: name must begin with text of its own, by which results are told from inputs, such as "optimized_{{ stem }}"`,
+		`r.yaml:10:5: there are two routes called "one"; give each a name of its own`,
+		`r.yaml:11:5: routes[1] has no key "bucked", did you mean "bucket"?`,
+	}, problems(t, `routes:
+  - name: one
+    prefix: /in/
+    inputExtensions: [.stl]
+    events: [create]
+    regex: a(?!b)
+    deadline: soon
+    state: {a: "{{ stam }}", inputFilename: x}
+    output: {name: "{{ stem }}"}
+  - name: one
+    bucked: models
+    pipeline: p
+`))
+}
+
+func TestWhatMatchedNothingOrTooMuchInOtherSystemsIsRefused(t *testing.T) {
+	for _, tt := range []struct{ name, rule, want string }{
+		{"a list in one text", `suffixes: ".stl,.stp"`, `".stl,.stp" is one suffix, which hardly a key ends in; write a list: [.stl, .stp]`},
+		{"an ending without its dot", `suffixes: [stl]`, `the suffix "stl" is met by names like newstl too; write ".stl"`},
+		{"a pattern", `suffixes: ["*.stl"]`, `a suffix is no pattern; write ".stl", or say regex`},
+		{"a suffix twice", `suffixes: [.stl, .stl]`, `suffixes has ".stl" twice; keep one of them`},
+		{"a suffix twice but for case", `{suffixes: [.stl, .STL], ignore_case: true`, `the suffix ".STL" stands there twice, because ignore_case is true; keep one of them`},
+		{"a pattern for a prefix", `prefix: "in/*"`, `prefix is no pattern, and "in/*" has * or ? in it; say regex for patterns`},
+		{"a URL for a bucket", `bucket: "s3://models"`, `"s3://models" is no bucket's name`},
+		{"a glob that is none", `bucket: "a["`, `"a[" is no glob`},
+		{"a regex that is too long", `regex: "` + strings.Repeat("ab", 501) + `"`, "regex has 1002 bytes, and 1000 are allowed"},
+		{"a regex that repeats too much", `regex: "[a-z]{900}[a-z]{900}[a-z]{900}[a-z]{900}[a-z]{900}[a-z]{900}"`, "regex repeats too much"},
+		{"a group that there is not", `{regex: "(?P<who>a)", state: {a: "{{ groups.hwo }}"}`, `the regex has no group called "hwo" (did you mean "who"?)`},
+		{"a filter that there is not", `state: {a: "{{ key | uper }}"}`, `filter "uper" is unknown`},
+		{"a reserved key", `state: {__kafka: x}`, `state key "__kafka" is reserved for the operator`},
+		{"a pipeline of its own", `{pipeline: {tasks: []}`, "pipeline must be the name of one in the catalogue"},
+		{"a customer that is none", `customer: "Acme Ltd"`, `"Acme Ltd" is no customer's name`},
+		{"a size that is none", `min_size: 5 MB`, `min_size must be a number of bytes`},
+		{"sizes that no object has", `{min_size: 5, max_size: 4`, "no object can meet"},
+		{"a source that there is not", `sources: [s4]`, `sources has no "s4" (did you mean "s3"?)`},
+		{"a folder that leads out", `output: {prefix: "../x"}`, `"../x" is no folder of a bucket`},
+		{"results of nobody", `outputs_of: [nobody]`, `there is no route called "nobody"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rule := "{name: a, prefix: in/, pipeline: p, " + strings.TrimPrefix(tt.rule, "{") + "}"
+			for _, key := range []string{"prefix: in/, ", "pipeline: p, "} {
+				if strings.Contains(tt.rule, key[:6]) {
+					rule = strings.Replace(rule, key, "", 1)
+				}
+			}
+			require.Contains(t, strings.Join(problems(t, "routes: ["+rule+"]\n"), "\n"), tt.want)
+		})
+	}
+}
+
+func TestRoutesThatWouldGoOnForEverAreRefused(t *testing.T) {
+	for _, tt := range []struct{ name, rules, want string }{
+		{"a whole bucket", "{name: a, bucket: models, pipeline: p}", `route "a" would go on for ever`},
+		{"results in the input's folder", "{name: a, prefix: in/, pipeline: p, output: {prefix: in/done}}", `route "a" would go on for ever`},
+		{"a folder that a template makes", `{name: a, prefix: in/, pipeline: p, output: {prefix: "{{ directory }}"}}`, `route "a" would go on for ever`},
+		{"results that end as inputs do", "{name: a, suffixes: [.glb], pipeline: p, output: {suffixes: [.GLB.glb]}}", `route "a" would go on for ever`},
+		{"two rules", "{name: a, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, prefix: y/, pipeline: p, output: {prefix: x}}", `routes "a" → "b" → "a" would go on for ever`},
+		{
+			"three rules, by regex, of buckets that meet",
+			"{name: a, bucket: 'm*', regex: '^x/', pipeline: p, output: {prefix: y}}, {name: b, bucket: models, prefix: y/, pipeline: p, output: {prefix: z}}, {name: c, prefix: z/, pipeline: p, output: {prefix: x}}",
+			`routes "a" → "b" → "c" → "a" would go on for ever`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Contains(t, strings.Join(problems(t, "routes: ["+tt.rules+"]\n"), "\n"), tt.want)
+		})
+	}
+	for name, rules := range map[string]string{
+		"another folder":     "{name: a, prefix: in/, pipeline: p}",
+		"other endings":      "{name: a, suffixes: [.stl], pipeline: p, output: {suffixes: [.glb]}}",
+		"deletes alone":      "{name: a, events: [deleted], pipeline: p}",
+		"uploads to us":      "{name: a, sources: [gateway], pipeline: p}",
+		"a chain":            "{name: a, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, prefix: y/, pipeline: p, output: {prefix: z}}",
+		"buckets apart":      "{name: a, bucket: one, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, bucket: two, prefix: y/, pipeline: p, output: {prefix: x}}",
+		"a regex that stays": "{name: a, regex: '^in/', pipeline: p}",
+	} {
+		t.Run(name, func(t *testing.T) { parse(t, "routes: ["+rules+"]\n") })
+	}
+}
+
+func TestARuleThatNeverFiresIsRefused(t *testing.T) {
+	require.Equal(t, []string{`r.yaml:3:5: route "b" never fires: "a", on line 2, takes all that it would; put it before that, or remove it`}, problems(t, `routes:
+  - {name: a, prefix: in/, suffixes: [.stl, .glb], ignore_case: true, pipeline: p}
+  - {name: b, prefix: in/red/, suffixes: [.STL], min_size: 5, pipeline: p}
+  - {name: c, prefix: in/red/, suffixes: [.obj], pipeline: p}
+`))
+}
+
+func TestATableIsHeldAgainstTheCatalogueAndGoodWithoutIt(t *testing.T) {
+	found := parse(t, `routes:
+  - {name: good, prefix: in/, suffixes: [.stl], pipeline: stl_cad_to_glb, state: {tris: "{{ size }}"}}
+  - {name: gone, prefix: in/, suffixes: [.obj], pipeline: stl_cad_to_gbl}
+  - {name: wrong, prefix: in/, suffixes: [.stp], pipeline: stl_cad_to_glb, state: {tris: many}}
+`).Check(pipelines.NewCatalogue(""))
+	require.Len(t, found, 2)
+	require.Contains(t, found[0].String(), `routes.yaml:3:5: route "gone": pipeline "stl_cad_to_gbl" is not in the catalogue, did you mean "stl_cad_to_glb"?`)
+	require.Contains(t, found[1].String(), `routes.yaml:4:5: route "wrong": pipeline stl_cad_to_glb: param "tris" must be a whole number, and the job gives "many"`)
+}
+
+func TestATableIsReadAgainWhenItsFileChangesAndKeptWhileThatIsWrong(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "routes.yaml")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	write("routes: [{name: one, prefix: in/, pipeline: p}]\n")
+	log, lines := recording()
+	var loaded []string
+	table, err := route.Open(route.Config{File: file, Log: log, Loaded: func(rs *route.Rules) { loaded = append(loaded, rs.List[0].Name) }})
+	require.NoError(t, err)
+	routed := func() string {
+		j, why := table.Route(put("in/a.stl"))
+		require.NotNil(t, j, why)
+		return j.Name
+	}
+	require.Equal(t, "one", routed())
+	write("routes: [{name: two, prefix: in/, pipeline: p}]\n")
+	require.Equal(t, "two", routed())
+	write("routes: [{name: three, prefix: in/, pipelin: p}]\n")
+	require.Equal(t, "two", routed())
+	require.Equal(t, "two", routed())
+	require.NoError(t, os.Remove(file))
+	require.Equal(t, "two", routed())
+	require.Equal(t, 2, strings.Count(lines.String(), "routes unreadable"), lines.String())
+	require.Contains(t, lines.String(), "did you mean")
+	write("routes: [{name: four, prefix: in/, pipeline: p}]\n")
+	require.Equal(t, "four", routed())
+	require.Equal(t, []string{"one", "two", "four"}, loaded)
+}
+
+func TestATableThatIsWrongOrMissingIsNotOpened(t *testing.T) {
+	_, err := route.Open(route.Config{File: filepath.Join(t.TempDir(), "none.yaml")})
+	require.ErrorContains(t, err, "a routing table is looked for there")
+	_, err = route.Parse("r.yaml", []byte("routes: []\n"))
+	require.ErrorContains(t, err, "the table has no routes")
+}
+
+// Whatever a table and a key hold: no panic, an answer in time, and no job that a message can't carry.
+func FuzzATableAndAKeyMakeAJobThatAMessageCarriesOrNone(f *testing.F) {
+	f.Add(cad, "in/a.stl")
+	f.Add("routes: [{name: a, regex: '(?P<g>.*)', customer: '{{ groups.g }}', pipeline: p, output: {prefix: 'o/{{ groups.g }}', suffixes: [.x]}, suffixes: [.y]}]", "a/../b.y")
+	f.Add("routes: [{name: a, prefix: in/, pipeline: p@sha256:00, state: {a: [{b: '{{ key }}'}]}}]", "in/{{ key }}")
+	f.Fuzz(func(t *testing.T, doc, key string) {
+		rs, err := route.Parse("r.yaml", []byte(doc))
+		if err != nil {
+			return
+		}
+		begin := time.Now()
+		u := put(key)
+		if len(rs.List[0].Buckets) > 0 {
+			u.Bucket = rs.List[0].Buckets[0]
+		}
+		j, why := rs.Route(u)
+		require.Less(t, time.Since(begin), 10*time.Second)
+		fires := 0
+		for _, v := range rs.Explain(u) {
+			require.NotEmpty(t, v.Why)
+			if v.Fires {
+				fires++
+			}
+		}
+		if j == nil {
+			require.NotEmpty(t, why)
+			require.Zero(t, fires)
+			return
+		}
+		require.Equal(t, 1, fires)
+		require.Equal(t, j.ID, job.SafeID(j.ID))
+		require.NotContains(t, strings.Split(j.State["stagingOutputPrefix"].(string), "/"), "..")
+		if len(j.State) < 10 {
+			_, err = job.Encode(j)
+			require.NoError(t, err)
+		}
+	})
+}
+
+// recording is a log, and what it wrote.
+func recording() (*slog.Logger, *bytes.Buffer) {
+	var lines bytes.Buffer
+	return slog.New(slog.NewTextHandler(&lines, nil)), &lines
+}
