@@ -26,7 +26,7 @@ import (
 )
 
 // overlays are the folders that a user applies.
-var overlays = []string{"kubernetes", "openshift", "dev"}
+var overlays = []string{"kubernetes", "openshift", "openshift-gpu", "dev"}
 
 // An object is one of a manifest's.
 type object = unstructured.Unstructured
@@ -85,6 +85,13 @@ func withComponents(overlay string, components ...string) (_ []*object, err erro
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(components, "routes") { // it says that a ConfigMap must be made
+		table, err := os.ReadFile("../components/routes/routes.yaml")
+		if err := errors.Join(err, os.WriteFile(filepath.Join(folder, "routes.yaml"), table, 0o600)); err != nil {
+			return nil, err
+		}
+		text = bytes.Replace(text, []byte("\n  - name: millrace\n"), []byte("\n  - {name: millrace-routes, files: [routes.yaml], options: {disableNameSuffixHash: true}}\n  - name: millrace\n"), 1)
 	}
 	text = append(text, "components:\n"...)
 	for _, c := range components {
@@ -154,10 +161,7 @@ var builtOnce = sync.OnceValues(func() (map[string][]*object, error) {
 		err = errors.Join(err, add("observability over "+o, objects, failed))
 	}
 	for _, e := range entries {
-		with := []string{e.Name()}
-		if e.Name() == "sqs-trigger-role" {
-			with = []string{"sqs-trigger", e.Name()}
-		}
+		with := append(before(e.Name()), e.Name())
 		for _, o := range []string{"kubernetes", "openshift"} {
 			objects, failed := withComponents(o, with...)
 			err = errors.Join(err, add("components/"+e.Name()+" over "+o, objects, failed))
@@ -165,6 +169,17 @@ var builtOnce = sync.OnceValues(func() (map[string][]*object, error) {
 	}
 	return all, err
 })
+
+// before are the components that one is nothing without.
+func before(component string) []string {
+	switch {
+	case component == "sqs-trigger-role":
+		return []string{"sqs-trigger"}
+	case strings.HasPrefix(component, "gateway-"):
+		return []string{"gateway"}
+	}
+	return nil
+}
 
 // of are the objects of a kind.
 func of(all []*object, kinds ...string) []*object {

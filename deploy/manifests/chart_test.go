@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,6 +33,11 @@ func TestTheChartMakesWhatKustomizeMakes(t *testing.T) {
 		{"callbacks while no worker runs", "components/callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"enabled": true}}},
 		{"a look from within", "components/doctor over kubernetes", "", map[string]any{"doctor": map[string]any{"enabled": true}}},
 		{"a worker that is woken for callbacks", "components/wake-for-callbacks over kubernetes", "", map[string]any{"callbacks": map[string]any{"wake": "light"}}},
+		{"a gateway", "components/gateway over kubernetes", "", map[string]any{"gateway": gateway(false)}},
+		{"a gateway with webhooks", "components/gateway-hooks over kubernetes", "", map[string]any{"gateway": map[string]any{"enabled": true, "hooks": "millrace-hooks"}}},
+		{"a gateway at a name", "components/gateway-ingress over kubernetes", "", map[string]any{"gateway": gateway(true)}},
+		{"a gateway by a router", "components/gateway-route over kubernetes", "", map[string]any{"gateway": map[string]any{"enabled": true, "route": map[string]any{"enabled": true}}}},
+		{"a routing table", "components/routes over kubernetes", "", map[string]any{"routes": text(t, "../components/routes/routes.yaml")}},
 		{"what Prometheus watches", "observability over kubernetes", "", map[string]any{"monitoring": map[string]any{"enabled": true}}},
 		{"roles of AWS", "components/irsa over kubernetes", "", map[string]any{"serviceAccounts": map[string]any{
 			"worker": map[string]any{"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/millrace-worker"},
@@ -49,6 +55,22 @@ func TestTheChartMakesWhatKustomizeMakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// gateway is one, and the name at which it is reached.
+func gateway(named bool) map[string]any {
+	all := map[string]any{"enabled": true}
+	if named {
+		all["ingress"] = map[string]any{"host": "millrace.example.com", "tls": "millrace-gateway-tls"}
+	}
+	return all
+}
+
+func text(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(b)
 }
 
 // classes says something of the class gpu.
@@ -110,6 +132,9 @@ func TestTheChartRefusesWhatCantBe(t *testing.T) {
 		{"'clases' not allowed", map[string]any{"clases": map[string]any{}}},
 		{"'slot' not allowed", map[string]any{"classes": classes("slot", 2)}},
 		{"MILLRACE_STORE", map[string]any{"settings": map[string]any{"MILLRACE_STORE": "local"}}},
+		{"gateway.keys is empty", map[string]any{"gateway": map[string]any{"enabled": true, "keys": ""}}},
+		{"gateway.ingress.tls is empty", map[string]any{"gateway": map[string]any{"enabled": true, "ingress": map[string]any{"host": "a.example.com"}}}},
+		{"'replica' not allowed", map[string]any{"gateway": map[string]any{"replica": 1}}},
 		{"/keda/trigger", map[string]any{"keda": map[string]any{"trigger": "cron"}}},
 	} {
 		_, err := chartWith(tt.values)

@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	route "github.com/openshift/api/route/v1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
+	network "k8s.io/api/networking/v1"
 	rbac "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -21,12 +23,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// strict reads objects as the API server, KEDA and Prometheus' operator do, and refuses fields that they do not know.
+// strict reads objects as the API server, KEDA, OpenShift and Prometheus' operator do, and refuses fields that they do not know.
 var strict = sync.OnceValue(func() runtime.Decoder {
 	s := runtime.NewScheme()
 	utilruntime.Must(scheme.AddToScheme(s))
 	utilruntime.Must(keda.AddToScheme(s))
 	utilruntime.Must(monitoring.AddToScheme(s))
+	utilruntime.Must(route.Install(s))
 	return serializer.NewCodecFactory(s, serializer.EnableStrict).UniversalDeserializer()
 })
 
@@ -52,6 +55,7 @@ func TestAFieldThatNobodyKnowsIsFound(t *testing.T) {
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replica: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {cooldown: 1}\n",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: a}\nspec: {triggers: [{typ: cron}]}\n",
+		"apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: a}\nspec: {tls: {terminate: edge}}\n",
 		"apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: a}\nspec: {podMetricsEndpoints: [{ports: status}]}\n",
 	} {
 		objects, err := read([]byte(text))
@@ -90,17 +94,20 @@ func triggersOf(o runtime.Object) []keda.ScaleTriggers {
 func TestWhatAnObjectNamesIsThere(t *testing.T) {
 	for where, objects := range every(t) {
 		there := map[string]bool{"Secret aws-credentials": true, "Secret cos-credentials": true, "Secret millrace": true}
+		there["ConfigMap job-payload-cm"] = strings.Contains(where, "one-job")
 		for _, o := range objects {
 			there[name(o)] = true
 			if secret := o.GetAnnotations()["service.beta.openshift.io/serving-cert-secret-name"]; secret != "" {
 				there["Secret "+secret] = true
 			}
 		}
-		if strings.Contains(where, "gcp-key") {
-			there["Secret gcp-credentials"] = true
-		}
-		if strings.Contains(where, "pull-secret") {
-			there["Secret registry-credentials"] = true
+		for part, secret := range map[string]string{
+			"gcp-key": "gcp-credentials", "pull-secret": "registry-credentials", "gateway": "millrace-keys", "gateway-hooks": "millrace-hooks",
+			"gateway-ingress": "millrace-gateway-tls",
+		} {
+			if strings.Contains(where, part) || where == "overlays/openshift-gpu" {
+				there["Secret "+secret] = true
+			}
 		}
 		for _, o := range objects {
 			for _, named := range namedBy(t, o) {
@@ -123,6 +130,8 @@ func namedBy(t *testing.T, o *object) []string {
 		ofPod(d.Spec.JobTargetRef.Template.Spec, names)
 	case *batch.CronJob:
 		ofPod(d.Spec.JobTemplate.Spec.Template.Spec, names)
+	case *batch.Job:
+		ofPod(d.Spec.Template.Spec, names)
 	case *keda.ScaledObject:
 		names["Deployment "+d.Spec.ScaleTargetRef.Name] = true
 	case *keda.TriggerAuthentication:
@@ -131,6 +140,17 @@ func namedBy(t *testing.T, o *object) []string {
 		}
 		for _, c := range d.Spec.ConfigMapTargetRef {
 			names["ConfigMap "+c.Name] = true
+		}
+	case *route.Route:
+		names[d.Spec.To.Kind+" "+d.Spec.To.Name] = true
+	case *network.Ingress:
+		for _, tls := range d.Spec.TLS {
+			names["Secret "+tls.SecretName] = true
+		}
+		for _, r := range d.Spec.Rules {
+			for _, p := range r.HTTP.Paths {
+				names["Service "+p.Backend.Service.Name] = true
+			}
 		}
 	case *rbac.ClusterRoleBinding:
 		names[d.RoleRef.Kind+" "+d.RoleRef.Name] = true

@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/kedacore/keda/v2 v2.21.0
+	github.com/openshift/api v0.0.0-20250725072657-92b1455121e1
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.85.0
 	github.com/stretchr/testify v1.12.1
 	helm.sh/helm/v3 v3.21.4
@@ -48,6 +49,7 @@ require (
 	github.com/go-openapi/swag/typeutils v0.29.1 // indirect
 	github.com/go-openapi/swag/yamlutils v0.29.1 // indirect
 	github.com/gobwas/glob v1.0.0 // indirect
+	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/google/gnostic-models v0.7.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/huandu/xstrings v1.5.0 // indirect

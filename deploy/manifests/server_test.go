@@ -142,7 +142,7 @@ func (s *server) await(t *testing.T, definition *object) {
 // charts are values that together have all of the chart's templates make something.
 var charts = map[string]map[string]any{
 	"its own values": nil,
-	"on OpenShift":   {"openshift": true},
+	"on OpenShift":   {"openshift": true, "gateway": map[string]any{"enabled": true, "route": map[string]any{"enabled": true}}},
 	"with KEDA's own trigger": {"keda": map[string]any{"trigger": "aws-sqs-queue", "region": "eu-central-1"}, "classes": map[string]any{
 		"light": map[string]any{"queue": "https://sqs.eu-central-1.amazonaws.com/1/light"},
 		"heavy": map[string]any{"queue": "https://sqs.eu-central-1.amazonaws.com/1/heavy"},
@@ -150,7 +150,7 @@ var charts = map[string]map[string]any{
 	}},
 	"with all that is optional": {
 		"image": map[string]any{"pullSecret": "registry-credentials"}, "secrets": map[string]any{"gcp": "gcp-credentials"},
-		"callbacks": map[string]any{"enabled": true}, "classes": classes("runtimeClassName", "nvidia"),
+		"callbacks": map[string]any{"enabled": true}, "classes": classes("runtimeClassName", "nvidia"), "gateway": gateway(true), "routes": "routes: [{name: a, pipeline: hello}]\n",
 		"serviceAccounts": map[string]any{"worker": map[string]any{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/w"}},
 	},
 }
@@ -167,6 +167,8 @@ var generated = [][]string{
 	{"keda", "--class=heavy", "--namespace=millrace", "--scaler-tls=millrace-scaler", "--target=1"},
 	{"scaler", "--image=r/millrace-light:1", "--namespace=millrace", "--queue=light=sqs:jobs-light,gpu=cos://bucket/gpu"},
 	{"scaler", "--image=r/millrace-light:1", "--namespace=millrace", "--scaler-tls=tls", "--pull-secret=pull"},
+	{"gateway", "--image=r/millrace-light:1", "--namespace=millrace", "--hooks-secret=millrace-hooks", "--pull-secret=pull"},
+	{"gateway", "--image=r/millrace-light:1", "--namespace=millrace", "--queue=light=sqs:jobs-light,gpu=cos://bucket/gpu", "--set=store=s3://bucket/millrace"},
 	{"configmap", "gear", "--namespace=millrace"},
 	{"job", "gear", "--image=r/millrace-light:1", "--namespace=millrace"},
 }

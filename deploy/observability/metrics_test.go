@@ -66,6 +66,21 @@ func scalerMetrics(t *testing.T) string {
 	return body(t, s.Handler(), "/metrics")
 }
 
+// gatewayMetrics are what a gateway has to tell that has answered one request and refused one.
+func gatewayMetrics(t *testing.T) string {
+	t.Helper()
+	g := metrics.NewGateway([]string{"POST /v1/jobs"}, []string{"rate"})
+	g.Begun()
+	g.Ended(metrics.Request{Operation: "POST /v1/jobs", Status: 202, In: 1, Out: 1, Duration: time.Millisecond})
+	return body(t, g.Handler(), "/metrics")
+}
+
+// allMetrics are what all of ours have to tell.
+func allMetrics(t *testing.T) map[string]metric {
+	t.Helper()
+	return read(workerMetrics(t) + scalerMetrics(t) + gatewayMetrics(t))
+}
+
 // body is what somebody is answered.
 func body(t *testing.T, h http.Handler, path string) string {
 	t.Helper()
@@ -106,7 +121,7 @@ var foreign = []string{
 func series(t *testing.T) []string {
 	t.Helper()
 	names := slices.Clone(foreign)
-	for name, m := range read(workerMetrics(t) + scalerMetrics(t)) {
+	for name, m := range allMetrics(t) {
 		if m.kind == "histogram" {
 			names = append(names, name+"_bucket", name+"_sum", name+"_count")
 			continue

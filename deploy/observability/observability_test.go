@@ -3,8 +3,10 @@ package observability_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -147,7 +149,11 @@ func runbook(t *testing.T) string {
 // `go test ./deploy/observability -update` writes the lists anew.
 func TestTheRunbookListsWhatIsMeasured(t *testing.T) {
 	want := runbook(t)
-	for _, who := range []struct{ name, metrics string }{{"worker", workerMetrics(t)}, {"scaler", scalerMetrics(t)}} {
+	for _, who := range []struct{ name, metrics string }{
+		{"worker", workerMetrics(t)},
+		{"scaler", scalerMetrics(t)},
+		{"gateway", gatewayMetrics(t)},
+	} {
 		list, all := "| metric | kind | what it is |\n| --- | --- | --- |\n", read(who.metrics)
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			list += fmt.Sprintf("| `%s` | %s | %s |\n", name, all[name].kind, all[name].help)
@@ -213,7 +219,7 @@ func TestEveryQueryOfTheDashboardIsReadAndAsksForWhatExists(t *testing.T) {
 	for _, r := range alerts {
 		asked += r.Expr + "\n"
 	}
-	for name := range read(workerMetrics(t) + scalerMetrics(t)) {
+	for name := range allMetrics(t) {
 		if name != "millrace_build_info" {
 			require.Contains(t, asked, name, "no picture and no alert asks for it")
 		}
@@ -258,7 +264,7 @@ func TestTheMonitorsFindThePortOfThePods(t *testing.T) {
 	require.NoError(t, err)
 	d := yaml.NewDecoder(strings.NewReader(string(text)))
 	var ports []string
-	for range 2 {
+	for {
 		var m struct {
 			Spec struct {
 				Pods     []struct{ Port string } `yaml:"podMetricsEndpoints"`
@@ -268,11 +274,15 @@ func TestTheMonitorsFindThePortOfThePods(t *testing.T) {
 				}
 			}
 		}
-		require.NoError(t, d.Decode(&m))
+		err := d.Decode(&m)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
 		require.Equal(t, "millrace", m.Spec.Selector.Labels["app.kubernetes.io/name"])
 		for _, e := range append(m.Spec.Pods, m.Spec.Services...) {
 			ports = append(ports, m.Spec.Selector.Labels["app.kubernetes.io/component"]+" "+e.Port)
 		}
 	}
-	require.Equal(t, []string{"worker status", "scaler status"}, ports)
+	require.Equal(t, []string{"worker status", "gateway status", "scaler status"}, ports)
 }

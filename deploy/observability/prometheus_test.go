@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A prometheus is one that runs, and scrapes a worker and a scaler.
+// A prometheus is one that runs, and scrapes a worker, a scaler and a gateway.
 type prometheus struct {
 	t   *testing.T
 	url string
@@ -41,7 +41,8 @@ global: {scrape_interval: 100ms, scrape_timeout: 100ms}
 scrape_configs:
   - {job_name: worker, static_configs: [{targets: [%q], labels: {namespace: render, class: light, pod: light-1}}]}
   - {job_name: scaler, static_configs: [{targets: [%q], labels: {namespace: render, pod: scaler-1}}]}
-`, serve(workerMetrics(t)), serve(scalerMetrics(t)))
+  - {job_name: gateway, static_configs: [{targets: [%q], labels: {namespace: render, pod: gateway-1}}]}
+`, serve(workerMetrics(t)), serve(scalerMetrics(t)), serve(gatewayMetrics(t)))
 	file := filepath.Join(dir, "prometheus.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +57,7 @@ scrape_configs:
 		_ = cmd.Wait() // how it ended is no matter
 	})
 	p := prometheus{t, "http://" + addr}
-	p.await(`count(count_over_time(millrace_slots[1m]) >= 2) and count(count_over_time(millrace_queue_messages[1m]) >= 2)`)
+	p.await(`count(count_over_time(millrace_slots[1m]) >= 2) and count(count_over_time(millrace_queue_messages[1m]) >= 2) and count(count_over_time(millrace_gateway_requests_in_flight[1m]) >= 2)`)
 	return p
 }
 
@@ -97,10 +98,10 @@ func (p prometheus) ask(query string) int {
 	return len(answer.Data.Result)
 }
 
-// A real one scrapes what a worker and a scaler say, and has an answer to whatever the dashboard asks.
+// A real one scrapes what a worker, a scaler and a gateway say, and has an answer to whatever the dashboard asks.
 func TestPrometheusAnswersEveryQueryOfTheDashboard(t *testing.T) {
 	p := startPrometheus(t)
-	require.Equal(t, 2, p.ask(`up == 1`))
+	require.Equal(t, 3, p.ask(`up == 1`))
 	for _, panel := range dashboard(t) {
 		for _, target := range panel.Targets {
 			n := p.ask(filled(target.Expr))

@@ -9,6 +9,11 @@ app.kubernetes.io/name: millrace
 app.kubernetes.io/component: scaler
 {{- end }}
 
+{{- define "millrace.gatewayLabels" -}}
+app.kubernetes.io/name: millrace
+app.kubernetes.io/component: gateway
+{{- end }}
+
 {{- /* The names of these two end in a hash of what they hold, so that a change rolls the pods. */}}
 {{- define "millrace.settings" -}}
 millrace-{{ .Values.settings | toJson | sha256sum | trunc 10 }}
