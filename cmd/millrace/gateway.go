@@ -73,7 +73,10 @@ workers. TLS is for what stands before it: an Ingress, a Route.`,
 func (c *gatewayConfig) complete(from func(string) string) []error {
 	errs := append(c.placeConfig.complete(from), c.routesConfig.complete(from)...)
 	errs = append(append(errs, c.checkCatalogue(c.Pipelines, from)...), c.uploadsConfig.check(from)...)
-	var err error
+	err := checkClasses(c.queues)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("queue"), err))
+	}
 	if c.Status, err = checkAddress(c.Status); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", from("status"), err))
 	}
