@@ -26,7 +26,7 @@ func (g *Gateway) artifactOperations() []operation {
 		},
 		{
 			method: http.MethodGet, path: "/v1/jobs/{id}/artifacts/{path...}", scope: Read, serve: g.fetchArtifact, streams: true,
-			summary: "Fetch what a job published",
+			summary: "Fetch what a job published", answers: []string{"*/*"},
 			about:   "Ranges may be asked for. The ETag is the SHA-256. What a browser could run is served as a file to save.",
 			query:   []parameter{{"redirect", "true: lead to the bucket itself, by a URL that is good for 15 minutes, where the store is one that can sign it", false}},
 			headers: []parameter{{"Range", "one range of bytes", ""}, {"If-None-Match", "the ETag of what is there already", ""}},
