@@ -397,15 +397,21 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 
 func TestMoreUploadsAtOnceThanThereArePlacesForComeLater(t *testing.T) {
 	t.Parallel()
-	d := newDock(t, func(c *Config) { c.Uploads.AtOnce = 1 })
+	admitted := make(chan struct{}, 2)
+	d := newDock(t, func(c *Config) {
+		c.Uploads.AtOnce = 1
+		c.Route = func(u job.Upload) (*job.Job, string) {
+			admitted <- struct{}{} // before the file is read, and after
+			return &job.Job{ID: u.ID, Pipeline: "p"}, ""
+		}
+	})
 	r, w := io.Pipe()
 	done := make(chan reply)
-	go func() { done <- d.do(http.MethodPost, "/v1/uploads?name=a&pipeline=p", nil, r) }()
-	_, err := w.Write([]byte("x")) // returns when the body is being sent
+	go func() { done <- d.do(http.MethodPost, "/v1/uploads?name=a", nil, r) }()
+	_, err := w.Write([]byte("x"))
 	require.NoError(t, err)
-	for d.post("/v1/uploads?name=b&pipeline=p", "x").Status != http.StatusServiceUnavailable {
-		require.NoError(t, t.Context().Err())
-	}
+	<-admitted
+	require.Equal(t, http.StatusServiceUnavailable, d.post("/v1/uploads?name=b&pipeline=p", "x").Status)
 	require.NoError(t, w.Close())
 	require.Equal(t, http.StatusAccepted, (<-done).Status)
 	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=b&pipeline=p", "x").Status)
