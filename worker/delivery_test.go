@@ -307,9 +307,9 @@ func TestWhatWasSentAgainRunsTheJobsThatHadFailedAndNoOther(t *testing.T) {
 		_, err := b.Send(t.Context(), queue.Draft{Body: []byte(batch("", "a", "b")), Attributes: marked})
 		require.NoError(t, err)
 		b.stop(time.Minute, 0)
-		require.Equal(t, []string{"a", "b", "b-retry-" + mark}, s.ran)
+		require.Equal(t, []string{"a", "b", job.AgainID("b", mark)}, s.ran)
 		require.Equal(t, []string{"bury", "ack"}, b.answers)
-		require.Equal(t, record.Succeeded, b.status("b-retry-"+mark))
+		require.Equal(t, record.Succeeded, b.status(job.AgainID("b", mark)))
 	})
 }
 

@@ -55,12 +55,10 @@ func (j *Job) Renew(attributes map[string]string) {
 	}
 }
 
-// AgainID is a job's ID once it is sent again. It begins as the job's own did.
+// AgainID is a job's ID once it is sent again. It begins as the job's own did, does not grow from time to time, and differs
+// for every two jobs.
 func AgainID(id, mark string) string {
 	base, _, _ := strings.Cut(id, retry)
-	if len(base) > maxID-len(retry)-len(mark) {
-		sum := sha256.Sum256([]byte(base))
-		base = base[:80] + "-" + hex.EncodeToString(sum[:8])
-	}
-	return base + retry + mark
+	base = base[:min(len(base), maxID-len(retry)-markLen)]
+	return base + retry + Mark([]byte(mark+" "+id))
 }
