@@ -75,9 +75,8 @@ func (a *attempt) adjourned(taking context.Context) error {
 // dealtWith says why nothing is left to do for a job of this message, though it may have no final record; empty where that is
 // not so: the message was sent again out of the dead-letter queue for others of its jobs, or the job has one of its own.
 func (a *attempt) dealtWith(ctx context.Context) (string, error) {
-	records := a.worker.cfg.Records
 	for _, id := range a.job.Before {
-		final, err := records.Final(ctx, id)
+		final, err := a.worker.cfg.Records.Final(ctx, id)
 		switch {
 		case errors.Is(err, record.ErrNotFound):
 		case err != nil:
@@ -85,15 +84,23 @@ func (a *attempt) dealtWith(ctx context.Context) (string, error) {
 		case final.Status != record.Failed && final.Status != record.Dead:
 			return fmt.Sprintf("the job was over before its message was sent again: %s is %s", id, final.Status), nil
 		}
+		if why, err := a.sentOn(ctx, id); why != "" || err != nil {
+			return why, err
+		}
 	}
 	if !a.delivery.shared() || a.lease.Delivery < 2 {
 		return "", nil
 	}
-	sent, err := records.SentOn(ctx, a.job.ID)
+	return a.sentOn(ctx, a.job.ID)
+}
+
+// sentOn says that a job, by an ID that it has or had, got a message of its own, which settles what becomes of it.
+func (a *attempt) sentOn(ctx context.Context, id string) (string, error) {
+	sent, err := a.worker.cfg.Records.SentOn(ctx, id)
 	if sent == nil {
 		return "", err
 	}
-	return "the job was sent on to class " + sent.Class, nil
+	return fmt.Sprintf("the job was sent on to class %s, as %s", sent.Class, id), nil
 }
 
 // reply answers the broker as the job's verdict says. Where the message has other jobs it keeps the answer until each of them has

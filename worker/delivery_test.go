@@ -286,6 +286,31 @@ func TestAJobOfAMessageIsSentOnToItsClassAsAMessageOfItsOwnAndOnce(t *testing.T)
 	})
 }
 
+// What becomes of it is its own message's to say, which may wait, or lie in another dead-letter queue.
+func TestAJobThatWasSentOnIsNotRunWhenItsFirstMessageIsSentAgain(t *testing.T) {
+	t.Parallel()
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": always(fault.Permanent)}}
+	onBench(t, s.run, as, func(b *bench) {
+		there := &bench{t: t, messages: map[string]*queue.Message{}}
+		q, err := queue.New(queue.Config{Driver: there})
+		require.NoError(t, err)
+		b.cfg.Classes = map[string]*queue.Queue{"gpu": q}
+		b.cfg.Labels = map[string]string{"class": "light"}
+		whole := strings.TrimSuffix(batch("", "a"), "]") + "," + strings.TrimPrefix(batch(`,"requires":{"class":"gpu"}`, "g"), "[")
+		b.send(whole)
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Len(t, there.messages, 1)
+		marked, ok := job.MarkAgain(nil, job.Mark([]byte("now")))
+		require.True(t, ok)
+		_, err = b.Send(t.Context(), queue.Draft{Body: []byte(whole), Attributes: marked})
+		require.NoError(t, err)
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"a", job.AgainID("a", job.Mark([]byte("now")))}, s.ran)
+		require.Len(t, there.messages, 1)
+	})
+}
+
 func TestWhatWasSentAgainRunsTheJobsThatHadFailedAndNoOther(t *testing.T) {
 	t.Parallel()
 	mended := false
