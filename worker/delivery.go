@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type delivery struct {
 	lease    *queue.Lease
 	log      *slog.Logger
 	attempts []*attempt              // at its jobs, in its order
+	first    *attempt                // that had its turn
 	current  atomic.Pointer[attempt] // whose turn it is
 	nothing  string                  // why it asks for nothing
 	rules    []string                // of the routing table, by each upload that it tells of; empty is none
@@ -54,22 +56,39 @@ func (d *delivery) add(j *job.Job, unfit error) *attempt {
 	return a
 }
 
+// turns are the attempts in the order in which they have their turns. In each delivery of the message another one is the first:
+// a job that takes all the time that a message can be held, time and again, leaves some to the others.
+func (d *delivery) turns() []*attempt {
+	if !d.shared() || len(d.attempts) == 0 {
+		return d.attempts
+	}
+	n := max(d.lease.Delivery-1, 0) % len(d.attempts)
+	return slices.Concat(d.attempts[n:], d.attempts[:n])
+}
+
 // adjourned is why a job does not have its turn in this delivery of its message, though others had: it has a better one in
 // the next.
 func (a *attempt) adjourned(taking context.Context) error {
 	switch {
-	case a.delivery.attempts[0] == a:
+	case a.delivery.first == a:
 		return nil
 	case taking.Err() != nil:
 		return errDraining
 	case a.worker.outage.on():
 		return errors.New("the store took no claim of another job of this message")
 	}
-	full := a.lease.Limit.Sub(a.delivery.attempts[0].started) - settleMargin // what the first job had
-	if !a.lease.Limit.IsZero() && time.Until(a.lease.Limit)-settleMargin < min(a.deadline(), full) {
-		return errors.New("its queue lets no message be held for as long as this job may take after the others of its message")
+	if a.lease.Limit.IsZero() {
+		return nil
 	}
-	return nil
+	full := a.lease.Limit.Sub(a.delivery.first.started) - settleMargin // what the first job had
+	const little = 16                                                  // a part of it, that it costs to see that others are over
+	if time.Until(a.lease.Limit)-settleMargin >= min(a.deadline(), full-full/little) {
+		return nil
+	}
+	if _, err := a.worker.cfg.Records.Final(taking, a.job.ID); err == nil { // then it takes no time
+		return nil
+	}
+	return errors.New("its queue lets no message be held for as long as this job may take after the others of its message")
 }
 
 // dealtWith says why nothing is left to do for a job of this message, though it may have no final record; empty where that is

@@ -217,6 +217,32 @@ func TestAJobThatMayTakeLongerThanItsMessageCanBeHeldHasItsTurnInTheNextDelivery
 	})
 }
 
+// The others of its message would never have more time, however often that comes.
+func TestAJobThatMayTakeAsLongAsItsMessageCanBeHeldHasItsTurnWhateverTheOthersDo(t *testing.T) {
+	t.Parallel()
+	long := func(ctx context.Context, n int) *engine.Run {
+		select {
+		case <-ctx.Done():
+			return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+		case <-time.After(2 * time.Hour):
+			return succeed(ctx, "", nil)
+		}
+	}
+	lost := func(ctx context.Context, n int) *engine.Run {
+		_ = long(ctx, n)
+		return &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Reason: engine.Unfit, Message: "none of its doing"}}
+	}
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": lost, "b": long, "c": long}}
+	onBench(t, s.run, as, func(b *bench) {
+		b.cfg.Feed = b.feed(&limited{b, 5 * time.Hour})
+		b.send(batch(`,"deadline":"24h"`, "a", "b", "c"))
+		b.stop(10*time.Hour, 0)
+		require.Equal(t, record.Succeeded, b.status("b"))
+		require.Equal(t, record.Succeeded, b.status("c"))
+		require.Equal(t, record.Retrying, b.status("a"))
+	})
+}
+
 // A limited queue lets no message be held for longer.
 type limited struct {
 	*bench

@@ -25,7 +25,8 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	held, release := l.Hold(late)
 	defer release() // last: the lease is held until the message is settled
 	d.read(taking, held)
-	for _, a := range d.attempts {
+	for _, a := range d.turns() {
+		d.first = cmp.Or(d.first, a)
 		if err := l.Lost(); err != nil {
 			d.log.WarnContext(held, "message dropped", "verdict", drop, "err", err)
 			return
