@@ -90,10 +90,10 @@ func (r *Rule) base() *job.Job {
 	return &j
 }
 
-// id is the same for every delivery of one change, wherever it is routed. Where the source numbers no changes, the event's own
-// ID or time tells two of the same content apart.
+// id is the same for every delivery of one change, wherever it is routed. The event's own ID, else the number that its source
+// gives to changes, else its time tells two of the same content apart.
 func (r *Rule) id(o object, customer string) string {
-	change := cmp.Or(o.Sequencer, o.ID)
+	change := cmp.Or(o.ID, o.Sequencer)
 	if change == "" && !o.Time.IsZero() {
 		change = o.Time.UTC().Format(time.RFC3339Nano)
 	}

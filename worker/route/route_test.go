@@ -126,6 +126,7 @@ func TestTheIDOfAJobIsThatOfTheChangeAndItsRule(t *testing.T) {
 		"etag":      func(u *job.Upload) { u.ETag = "00" },
 		"sequencer": func(u *job.Upload) { u.Sequencer = "0055AED6DCD90281E6" },
 		"event":     func(u *job.Upload) { u.Sequencer, u.ID = "", "e-1" },
+		"second":    func(u *job.Upload) { u.ID = "e-2" }, // of the same second, which is all that its sequencer says
 		"time":      func(u *job.Upload) { u.Sequencer = "" },
 	} {
 		other := id(change)
