@@ -180,6 +180,7 @@ func (d *delivery) settle(held context.Context) {
 // together is what becomes of a message with several jobs. Where some need it again it waits for the last of them: one that
 // comes before its time pays with an attempt.
 func (d *delivery) together() judgement {
+	const named = 10 // of the jobs that failed
 	all := judgement{verdict: ack}
 	var buried []string
 	for _, a := range d.attempts {
@@ -193,7 +194,10 @@ func (d *delivery) together() judgement {
 		}
 	}
 	if len(buried) > 0 && all.verdict == ack {
-		all.verdict, all.reason = bury, fmt.Sprintf("%d of its %d jobs failed: %s", len(buried), len(d.attempts), strings.Join(buried, "; "))
+		all.verdict, all.reason = bury, fmt.Sprintf("%d of its %d jobs failed: %s", len(buried), len(d.attempts), strings.Join(buried[:min(len(buried), named)], "; "))
+		if more := len(buried) - named; more > 0 {
+			all.reason += fmt.Sprintf("; and %d more", more)
+		}
 	}
 	return all
 }
@@ -228,8 +232,14 @@ func (d *delivery) anonymous() *job.Job {
 	return &job.Job{ID: job.SafeID(d.lease.ID), Enqueued: d.lease.Enqueued}
 }
 
-// addUnfit has the message recorded and buried for what makes no job.
+// addUnfit has the message recorded and buried for what makes no job. The first reason stands; it is rarely the only one.
 func (d *delivery) addUnfit(why error) {
+	for _, a := range d.attempts {
+		if a.unfit != nil {
+			d.log.Warn("upload makes no job", "err", why)
+			return
+		}
+	}
 	d.add(d.anonymous(), fault.As(fault.Permanent, why))
 }
 

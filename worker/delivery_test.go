@@ -138,6 +138,25 @@ func TestAMessageIsBuriedForTheJobsThatFailedOnceAllAreOver(t *testing.T) {
 	})
 }
 
+func TestTheReasonOfAMessageNamesTenJobsAtMost(t *testing.T) {
+	t.Parallel()
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{}}
+	var ids []string
+	for i := range 25 {
+		ids = append(ids, fmt.Sprintf("j%02d", i))
+		s.does[ids[i]] = always(fault.Permanent)
+	}
+	onBench(t, s.run, as, func(b *bench) {
+		b.send(batch("", ids...))
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Contains(t, b.reasons[0], "25 of its 25 jobs failed: j00: ")
+		require.Contains(t, b.reasons[0], "; j09: ")
+		require.NotContains(t, b.reasons[0], "j10")
+		require.Regexp(t, "; and 15 more$", b.reasons[0])
+	})
+}
+
 // One that came before its time would pay for an attempt that can't pass.
 func TestAMessageWaitsForTheLastOfTheJobsThatNeedIt(t *testing.T) {
 	t.Parallel()
