@@ -182,7 +182,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 		return
 	}
 	req.Attempt, req.Last, req.Alone, req.Blame = a.attempt, a.last, a.alone, a.blame
-	req.Place = a.inputs()
+	req.Place = Inputs(a.job, a.worker.cfg.Uploads, a.worker.cfg.MaxInput)
 	late, cancel := lingering(held)
 	defer cancel()
 	events := a.record.NewLog(late)

@@ -113,6 +113,30 @@ func TestAStoreThatFailsWhileInputsAreFetchedCostsTheJobNoAttempt(t *testing.T) 
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
+// growing is a store whose objects are replaced by larger ones as soon as somebody has looked at them.
+type growing struct {
+	blob.Store
+	looks int
+}
+
+func (g *growing) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
+	r, in, err := g.Store.Open(ctx, key)
+	if g.looks++; g.looks == 2 {
+		in.Size = 1 << 40
+	}
+	return r, in, err
+}
+
+func TestAnInputThatGrowsAfterItWasAdmittedIsNotFetched(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	p.cfg.Uploads = &growing{Store: p.uploads(map[string]string{"uploads/j/inputs/a": "a"})}
+	id := p.send(inputs(job.Input{Key: "uploads/j/inputs/a", Name: "a"}))
+	p.run()
+	require.Zero(t, p.runs.Load())
+	require.Contains(t, p.load(id).Attempts[0].Failure.Message, "it is too large")
+}
+
 // endless is a store whose objects come for ever. began is closed when one does.
 type endless struct {
 	blob.Store

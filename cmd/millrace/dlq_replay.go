@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
@@ -81,10 +83,11 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne, id string) erro
 	if err != nil {
 		return fmt.Errorf("message %s: %w", d.ID, err)
 	}
-	records, err := b.cfg.openRecords(ctx)
+	store, err := b.cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
+	records := record.New(store, time.Now)
 	cat, err := b.cfg.openCatalogue(ctx, r.pipelines, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
@@ -93,6 +96,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne, id string) erro
 	if err != nil {
 		return err
 	}
+	req.Place = worker.Inputs(j, store, 0)
 	policy := launch.Policy{Shell: launch.ShellCatalogue}
 	if r.trust {
 		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true, AnyBucket: true}

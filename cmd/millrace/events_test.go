@@ -170,6 +170,23 @@ func TestWhatIsKnownOfAMessageWithSeveralJobsIsShownAndOneOfThemRunHere(t *testi
 	require.Regexp(t, `bad-retry-[0-9a-f]{12}`, strings.Join(ids, " "))
 }
 
+func TestAReplayHasTheFilesThatItsJobWasSentWith(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world")
+	p.write("x.txt", "from the store\n")
+	key := strings.TrimSpace(p.succeeds("files", "put", "x.txt"))
+	p.write("job.json", fmt.Sprintf(`{"id":"files","inputs":[{"key":%q,"name":"in/x.txt"}],
+		"pipeline":{"tasks":[{"module":"Shell","props":{"command":"cat","args":["in/x.txt"]}},{"module":"StdOut","props":{"msg":"{{ nope }}"}}]}}`, key))
+	p.succeeds("queue", "send", "job.json")
+	p.succeeds("work", "--exit-when-idle", "100ms")
+	require.Contains(t, p.succeeds("dlq", "list", "--json"), "files")
+	require.Contains(t, p.millrace("dlq", "replay", "--local", "files", "--trust").stdout, "from the store")
+	r := p.millrace("run", "-f", "job.json")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "send it to its queue")
+}
+
 // A worker that is killed between two jobs of a message has the next one go on where it was.
 func TestAWorkerKilledBetweenTwoJobsOfAMessageRunsNoneTwice(t *testing.T) {
 	t.Parallel()

@@ -169,6 +169,11 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 			end(&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("it ran for longer than its deadline of %s", d)})
 		}).Stop()
 	}
+	if req.Place != nil {
+		if err := req.Place(runCtx, dir.Workspace(), func(int64) (func(), error) { return func() {}, nil }); err != nil {
+			return err
+		}
+	}
 	runCtx, share := r.machine.Share(runCtx, req, dir)
 	defer share.Close()
 	req.Host, req.Keys = share, r.policy.Clouds.Keys
