@@ -83,8 +83,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.end(a, r, begin, broken)
 	}()
 	limitTime(w, r)
-	// The mux would answer a path that is not plain with a redirect. We know nobody who needs one.
-	if p := r.URL.Path; p != path.Clean(p) || strings.Contains(r.URL.EscapedPath(), "%00") {
+	// The mux would answer a path that is not plain with a redirect, and "OPTIONS *" with nothing. We know nobody who needs them.
+	if p := r.URL.Path; p != path.Clean("/"+p) || strings.Contains(r.URL.EscapedPath(), "%00") {
 		a.refused = Unknown
 		writeProblem(a, r, nothingHere())
 		return

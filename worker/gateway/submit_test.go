@@ -204,6 +204,7 @@ func TestWhatIsRefusedIsRefusedWithASentence(t *testing.T) {
 		{"a customer's word for a bucket", "POST", "/v1/jobs", acmeKey, `{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"in"},"object":{"key":"a","size":1,"sequencer":"1"}}}]}`, nil, 403, "can't speak for buckets", gateway.NoScope},
 		{"another method", "PUT", "/v1/jobs", operatorKey, helloJob, nil, 405, "POST", gateway.Unknown},
 		{"another path", "GET", "/v2/jobs", operatorKey, "", nil, 404, "openapi.json", gateway.Unknown},
+		{"no path", "OPTIONS", "*", "", "", nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with two slashes", "POST", "//v1/jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with dots", "POST", "/v1/x/../jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 	} {
