@@ -222,9 +222,10 @@ func (c *call) contentType() error {
 const (
 	// defaultBody is how long a body that is held in memory may be, in bytes, where the key does not say: a message's length.
 	defaultBody = 1 << 20
-	// firstRoom is what a body has of memory at first, in bytes.
+	// firstRoom is what every body has of memory at first, in bytes, so that large ones don't keep small ones out. The number of
+	// connections bounds it.
 	firstRoom = 16 << 10
-	// allBodies is how much of bodies is held in memory at once, in bytes.
+	// allBodies is how much more of bodies is held in memory at once, in bytes.
 	allBodies = 128 << 20
 	// strangeBodies is the same of those of operations that ask for no key.
 	strangeBodies = 64 << 20
@@ -243,7 +244,7 @@ func (c *call) body() ([]byte, error) {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, len(b))
 		}
-		if grown := int64(cap(b)) - c.held; grown > 0 {
+		if grown := int64(cap(b)) - firstRoom - c.held; grown > 0 {
 			if !c.hold(grown) {
 				return nil, busy(refused(Busy, http.StatusServiceUnavailable, "too many large bodies are on their way at once; send it again in a second"), time.Second)
 			}
