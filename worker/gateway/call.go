@@ -22,6 +22,8 @@ const (
 	writeTime  = 10 * time.Second
 	// progress is what makes progress of a body that streams, in bytes: less than that in bodyTime is none.
 	progress = 64 << 10
+	// longPath is how much of a request's path the log has, in bytes.
+	longPath = 512
 )
 
 // A call is one request being answered.
@@ -103,7 +105,7 @@ func (g *Gateway) end(a *answer, r *http.Request, begin time.Time, broken any) {
 	}
 	took := time.Since(begin)
 	// Neither query nor headers: there are secrets in both.
-	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", r.Method, "path", r.URL.Path, "status", a.status,
+	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", clip(r.Method), "path", clipTo(r.URL.Path, longPath), "status", a.status,
 		"key", a.key, "bytes", a.in, "duration", took)
 	if g.cfg.Ended != nil {
 		g.cfg.Ended(Answered{Operation: a.operation, Status: a.status, Refused: a.refused, In: a.in, Out: a.out, Duration: took})

@@ -332,6 +332,14 @@ func TestAPanicIsAProblemWithoutItsText(t *testing.T) {
 	require.Contains(t, g.log.String(), "secret of ours")
 }
 
+func TestTheLogHasOneShortLineOfAStranger(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	problem(t, g.ask("POST", "/"+strings.Repeat("x", 30<<10)+"%0Alevel=ERROR", "", ""), http.StatusNotFound)
+	require.Less(t, g.log.Len(), 1000)
+	require.Equal(t, 1, strings.Count(g.log.String(), "\n"))
+}
+
 // Whatever comes, the answer is one of ours, and only what was answered with 202 was sent.
 func FuzzSubmit(f *testing.F) {
 	f.Add("application/json", "", "", helloJob)
