@@ -201,8 +201,12 @@ func (g *Gateway) sendAll(c *call, all []outgoing) error {
 	if len(all) == 1 {
 		return c.sent(g.sendBody(c.r.Context(), all[0].job, all[0].body), 0, 1)
 	}
-	// Who hangs up has asked for all of them.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), answerTime)
+	// Who hangs up has asked for all of them; who waits reads the answer in time.
+	by := time.Now().Add(answerTime)
+	if end, ok := c.r.Context().Deadline(); ok && end.Before(by) {
+		by = end
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), by)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots, errs := make(chan struct{}, sendsAtOnce), make([]error, len(all))
