@@ -104,9 +104,10 @@ func TestABodyThatComesTooSlowlyIsCutOff(t *testing.T) {
 
 func TestAQueueThatHangsIsAnsweredFor(t *testing.T) {
 	const event = `{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"pipeline":"hello_world"}}`
-	for _, tt := range []struct{ name, kind, body string }{
-		{"for one job", "application/json", helloJob},
-		{"for several", "application/cloudevents-batch+json", "[" + event + "," + strings.Replace(event, `"1"`, `"2"`, 1) + "]"},
+	for _, tt := range []struct{ name, path, kind, body string }{
+		{"for one job", "/v1/jobs", "application/json", helloJob},
+		{"for a file's", "/v1/uploads?name=a.obj&pipeline=hello_world", "", "v 0 0 0"},
+		{"for several", "/v1/jobs", "application/cloudevents-batch+json", "[" + event + "," + strings.Replace(event, `"1"`, `"2"`, 1) + "]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t, func(c *gateway.Config) {
@@ -124,8 +125,8 @@ func TestAQueueThatHangsIsAnsweredFor(t *testing.T) {
 			})
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				problem(t, g.ask("POST", "/v1/jobs", operatorKey, tt.body, "Content-Type: "+tt.kind), http.StatusServiceUnavailable)
-				require.Less(t, time.Since(began), 100*time.Second, "who asked can still read it")
+				problem(t, g.ask("POST", tt.path, operatorKey, tt.body, "Content-Type: "+tt.kind), http.StatusServiceUnavailable)
+				require.LessOrEqual(t, time.Since(began), 100*time.Second, "who asked can still read it")
 			})
 		})
 	}
