@@ -117,8 +117,10 @@ func (g *Gateway) fetchArtifact(c *call) error {
 }
 
 // clip keeps what somebody asked for from flooding a sentence.
-func clip(text string) string {
-	const most = 100
+func clip(text string) string { return clipTo(text, 100) }
+
+// clipTo cuts a text to most bytes.
+func clipTo(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}

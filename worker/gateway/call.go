@@ -22,6 +22,8 @@ const (
 	writeTime  = 10 * time.Second
 	// progress is what makes progress of a body that streams, in bytes: less than that in bodyTime is none.
 	progress = 64 << 10
+	// longPath is how much of a request's path the log has, in bytes.
+	longPath = 512
 )
 
 // A call is one request being answered.
@@ -83,8 +85,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.end(a, r, begin, broken)
 	}()
 	limitTime(w, r)
-	// The mux would answer a path that is not plain with a redirect. We know nobody who needs one.
-	if p := r.URL.Path; p != path.Clean(p) || strings.Contains(r.URL.EscapedPath(), "%00") {
+	// The mux would answer a path that is not plain with a redirect, and "OPTIONS *" with nothing. We know nobody who needs them.
+	if p := r.URL.Path; p != path.Clean("/"+p) || strings.Contains(r.URL.EscapedPath(), "%00") {
 		a.refused = Unknown
 		writeProblem(a, r, nothingHere())
 		return
@@ -103,7 +105,7 @@ func (g *Gateway) end(a *answer, r *http.Request, begin time.Time, broken any) {
 	}
 	took := time.Since(begin)
 	// Neither query nor headers: there are secrets in both.
-	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", r.Method, "path", r.URL.Path, "status", a.status,
+	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", clip(r.Method), "path", clipTo(r.URL.Path, longPath), "status", a.status,
 		"key", a.key, "bytes", a.in, "duration", took)
 	if g.cfg.Ended != nil {
 		g.cfg.Ended(Answered{Operation: a.operation, Status: a.status, Refused: a.refused, In: a.in, Out: a.out, Duration: took})
@@ -222,9 +224,10 @@ func (c *call) contentType() error {
 const (
 	// defaultBody is how long a body that is held in memory may be, in bytes, where the key does not say: a message's length.
 	defaultBody = 1 << 20
-	// firstRoom is what a body has of memory at first, in bytes.
+	// firstRoom is what every body has of memory at first, in bytes, so that large ones don't keep small ones out. The number of
+	// connections bounds it.
 	firstRoom = 16 << 10
-	// allBodies is how much of bodies is held in memory at once, in bytes.
+	// allBodies is how much more of bodies is held in memory at once, in bytes.
 	allBodies = 128 << 20
 	// strangeBodies is the same of those of operations that ask for no key.
 	strangeBodies = 64 << 20
@@ -243,7 +246,7 @@ func (c *call) body() ([]byte, error) {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, len(b))
 		}
-		if grown := int64(cap(b)) - c.held; grown > 0 {
+		if grown := int64(cap(b)) - firstRoom - c.held; grown > 0 {
 			if !c.hold(grown) {
 				return nil, busy(refused(Busy, http.StatusServiceUnavailable, "too many large bodies are on their way at once; send it again in a second"), time.Second)
 			}

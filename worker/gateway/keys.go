@@ -107,7 +107,9 @@ func readKey(v pipelines.Value, limits map[string]*rate.Limiter) keyRow {
 		v.Key("hash").Errorf("hash must be the SHA-256 of a secret: 64 hexadecimal digits, as `millrace gateway key` writes them")
 		return r
 	}
-	r.hash = [sha256.Size]byte(sum)
+	if r.hash = [sha256.Size]byte(sum); r.hash == sha256.Sum256(nil) {
+		v.Key("hash").Errorf("this is the hash of no secret at all, so everybody would have the key; `millrace gateway key` makes one")
+	}
 	k.limit = limitOf(v, limits[k.Name])
 	limits[k.Name] = k.limit // keys of one name share it
 	return r

@@ -70,6 +70,8 @@ keys:
 	}
 	_, err = gateway.ParseKeys("keys.yaml", []byte("keys: []"), nil)
 	require.ErrorContains(t, err, "keys is empty")
+	_, err = gateway.ParseKeys("keys.yaml", []byte("keys: [{name: a, scopes: read, hash: "+digest("")+"}]"), nil)
+	require.ErrorContains(t, err, "the hash of no secret at all")
 }
 
 func FuzzKeys(f *testing.F) {

@@ -204,6 +204,7 @@ func TestWhatIsRefusedIsRefusedWithASentence(t *testing.T) {
 		{"a customer's word for a bucket", "POST", "/v1/jobs", acmeKey, `{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"in"},"object":{"key":"a","size":1,"sequencer":"1"}}}]}`, nil, 403, "can't speak for buckets", gateway.NoScope},
 		{"another method", "PUT", "/v1/jobs", operatorKey, helloJob, nil, 405, "POST", gateway.Unknown},
 		{"another path", "GET", "/v2/jobs", operatorKey, "", nil, 404, "openapi.json", gateway.Unknown},
+		{"no path", "OPTIONS", "*", "", "", nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with two slashes", "POST", "//v1/jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with dots", "POST", "/v1/x/../jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 	} {
@@ -329,6 +330,14 @@ func TestAPanicIsAProblemWithoutItsText(t *testing.T) {
 	})
 	require.NotContains(t, problem(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob), 500), "secret")
 	require.Contains(t, g.log.String(), "secret of ours")
+}
+
+func TestTheLogHasOneShortLineOfAStranger(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	problem(t, g.ask("POST", "/"+strings.Repeat("x", 30<<10)+"%0Alevel=ERROR", "", ""), http.StatusNotFound)
+	require.Less(t, g.log.Len(), 1000)
+	require.Equal(t, 1, strings.Count(g.log.String(), "\n"))
 }
 
 // Whatever comes, the answer is one of ours, and only what was answered with 202 was sent.

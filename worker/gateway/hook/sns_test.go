@@ -18,6 +18,8 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -231,6 +233,15 @@ func TestAForgedNotificationIsRefused(t *testing.T) {
 	}{
 		{name: "another message", sent: func(m map[string]string) { m["Message"] = "evil" }, why: "does not fit"},
 		{name: "another ID", sent: func(m map[string]string) { m["MessageId"] = "m-2" }, why: "does not fit"},
+		{name: "the same text, cut into other fields", sent: func(m map[string]string) {
+			m["MessageId"] += "\nSubject\n" + m["Subject"]
+			delete(m, "Subject")
+		}, why: "has a line's end"},
+		{name: "a part of the message as the ID", signed: func(m map[string]string) {
+			m["Message"] = "a\nMessageId\nb"
+		}, sent: func(m map[string]string) {
+			m["MessageId"], m["Message"] = "b\nMessageId\n"+m["MessageId"], "a"
+		}, why: "has a line's end"},
 		{name: "a subject that was not signed", sent: func(m map[string]string) { m["Subject"] = "" }, why: "does not fit"},
 		{name: "another type", sent: func(m map[string]string) { m["Type"] = "UnsubscribeConfirmation" }, why: "does not fit"},
 		{name: "an unknown type", signed: func(m map[string]string) { m["Type"] = "Other" }, why: "is not known"},
@@ -430,4 +441,32 @@ func TestTheEndOfASubscriptionIsToldAndNothingIsAsked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, d.Nothing, "was cancelled")
 	require.Equal(t, []string{certURL}, a.asked)
+}
+
+// A stranger's body is read before it is verified: a million keys are not.
+func TestAStrangersBodyOfManyKeysCostsLittleMemory(t *testing.T) {
+	var body strings.Builder
+	body.WriteString(`{"TopicArn":"` + topic + `"`)
+	for i := 0; body.Len() < 1<<20; i++ {
+		body.WriteString(`,"` + strconv.Itoa(i) + `":[]`)
+	}
+	body.WriteString("}")
+	s, r, raw := newAmazon(nil).source(t, ""), post(""), []byte(body.String())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := s.Receive(t.Context(), r, raw)
+	runtime.ReadMemStats(&after)
+	requireRefused(t, err, http.StatusUnauthorized, "more than 32 keys")
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(raw)))
+}
+
+func TestAnEnvelopeThatIsNoneIsRefused(t *testing.T) {
+	for body, why := range map[string]string{
+		"": "no JSON map", "[]": "no JSON map", `"a"`: "no JSON map", `{"Type":"a"} {}`: "no JSON map", `{"Type":"a"`: "no JSON map",
+		`{"Type":1}`: "Type is no text", `{"Subject":{}}`: "Subject is no text", `{"Type":"a"}`: "MessageId is missing",
+		`{"MessageId":"` + strings.Repeat("x", 257) + `"}`: "too long",
+	} {
+		_, err := take(t, newAmazon(nil).source(t, ""), post(body), body)
+		requireRefused(t, err, http.StatusUnauthorized, why)
+	}
 }
