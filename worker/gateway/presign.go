@@ -145,6 +145,7 @@ func (u *upload) ask(a *asked) error {
 	if err := u.name(); err != nil {
 		return err
 	}
+	u.folder = inputsOf(u.id)
 	name, err := cleanName(a.Name)
 	if err != nil {
 		return err
@@ -205,7 +206,7 @@ func (g *Gateway) complete(c *call) error {
 	if id != job.SafeID(id) || c.key.Customer != "" && !strings.HasPrefix(id, c.key.Customer+".") {
 		return none
 	}
-	u := &upload{gateway: g, call: c, given: true, fields: fields{}, folded: map[string]bool{}}
+	u := &upload{gateway: g, call: c, kept: true, fields: fields{}, folded: map[string]bool{}}
 	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), 2*maxAsked)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
@@ -228,17 +229,29 @@ func (g *Gateway) complete(c *call) error {
 	if err := u.ask(a); err != nil {
 		return err
 	}
-	switch in, err := blob.Stat(ctx, g.cfg.Store, u.key(a.Name)); {
+	switch err := u.find(ctx, u.files[0]); {
 	case errors.Is(err, blob.ErrNotFound):
 		return refused(Invalid, http.StatusConflict, "the file is not there yet; send it to the URL first")
 	case err != nil:
 		return u.notStored(a.Name, err)
-	case in.Size != a.Size:
-		return refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; send it again", in.Size, a.Size))
 	}
 	u.jobs = nil
 	if err := u.send(); err != nil {
 		return err
 	}
 	return u.answer()
+}
+
+// find looks for a file that was sent to its URL.
+func (u *upload) find(ctx context.Context, f *file) error {
+	if u.gateway.cfg.Uploads.Presign == nil {
+		came, err := u.came(ctx)
+		u.folder, f.SHA256 = came.Folder, came.SHA256
+		return err
+	}
+	in, err := blob.Stat(ctx, u.gateway.cfg.Store, u.key(f.Name))
+	if err == nil && in.Size != f.Size {
+		err = refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; ask for another URL", in.Size, f.Size))
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/worker/job"
 )
 
 // signKey is where the secret lies by which gateways sign URLs, where the store is a folder: any gateway on it knows it.
@@ -70,22 +72,63 @@ func (g *Gateway) putSigned(c *call) error {
 	case c.r.ContentLength != size:
 		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("the URL is for %d bytes, and %d are announced", size, c.r.ContentLength))
 	}
-	switch sent, err := g.cfg.Records.UploadKept(c.r.Context(), id); {
-	case err != nil:
-		return err
-	case sent:
-		return refused(Invalid, http.StatusConflict, "a job was made of this upload already; ask for another URL")
-	}
 	want, err := digestOf(c.r.Header)
 	if err != nil {
 		return err
 	}
-	u := &upload{gateway: g, call: c, id: id, given: true, fields: fields{}, folded: map[string]bool{}}
+	u := &upload{gateway: g, call: c, id: id, folder: ownFolder(id), fields: fields{}, folded: map[string]bool{}}
 	u.call.key = &Key{} // whoever has the URL: what it is for was checked when it was signed
 	body := &paced{ReadCloser: c.r.Body, control: http.NewResponseController(c.w)}
-	if err := u.store(name, c.r.Header.Get("Content-Type"), body, size, want); err != nil {
+	if err = u.store(name, c.r.Header.Get("Content-Type"), body, size, want); err == nil {
+		err = u.arrive(c.r.Context())
+	}
+	if err != nil {
+		u.discard()
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// An arrival is the file that a job is made of: the first that was sent to its URL.
+type arrival struct {
+	Folder string `json:"folder"`
+	SHA256 string `json:"sha256"`
+}
+
+func (u *upload) arrivalKey() string { return job.Uploads + u.id + "/came" }
+
+// arrive makes the upload's file the one that a job is made of. The same may come again.
+func (u *upload) arrive(ctx context.Context) error {
+	own := arrival{u.folder, u.files[0].SHA256}
+	body, err := json.Marshal(own)
+	if err != nil {
+		return err
+	}
+	if err = u.gateway.cfg.Store.Create(ctx, u.arrivalKey(), body); err == nil {
+		return nil
+	}
+	standing, readErr := u.came(ctx)
+	switch {
+	case readErr != nil:
+		u.kept = true // it may stand all the same
+		return u.notStored(u.files[0].Name, errors.Join(err, readErr))
+	case standing.SHA256 != own.SHA256:
+		return refused(Invalid, http.StatusConflict, "another file was sent to this URL before; ask for another URL")
+	case standing != own:
+		u.discard()
+	}
+	return nil
+}
+
+// came is the file that was sent first, or blob.ErrNotFound.
+func (u *upload) came(ctx context.Context) (a arrival, err error) {
+	b, err := blob.ReadAll(ctx, u.gateway.cfg.Store, u.arrivalKey(), 4<<10)
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(b, &a); err != nil {
+		return a, fmt.Errorf("read object %s: %w", u.arrivalKey(), err)
+	}
+	return a, nil
 }

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -157,6 +159,19 @@ func (d *dock) uploads() (keys []string) {
 	return keys
 }
 
+// own is the folder of the only request with an ID that files lie of.
+func (d *dock) own(id string) (folder string) {
+	d.t.Helper()
+	for _, key := range d.uploads() {
+		if m := regexp.MustCompile(`^uploads/` + regexp.QuoteMeta(id) + `/[a-z2-7]{26}/inputs/`).FindString(key); m != "" {
+			require.Contains(d.t, []string{"", m}, folder)
+			folder = m
+		}
+	}
+	require.NotEmpty(d.t, folder, d.uploads())
+	return folder
+}
+
 func hexSum(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
@@ -173,9 +188,9 @@ func TestAFileThatIsTheBodyBecomesAJob(t *testing.T) {
 	require.Equal(t, "j1", j.ID)
 	require.Equal(t, "hello", j.Pipeline)
 	require.Equal(t, "https://example.com/x", j.Callback.URL)
-	require.Equal(t, []job.Input{{Key: "uploads/j1/inputs/Räder 1.stl", Name: "Räder 1.stl"}}, j.Inputs)
+	require.Equal(t, []job.Input{{Key: d.own("j1") + "Räder 1.stl", Name: "Räder 1.stl"}}, j.Inputs)
 	require.Equal(t, map[string]any{
-		"n": int64(42), "who": "Ada", "stagingBucket": "b", "stagingInputPrefix": "p/uploads/j1/inputs", "stagingOutputPrefix": "p/uploads/j1/outputs",
+		"n": int64(42), "who": "Ada", "stagingBucket": "b", "stagingInputPrefix": "p/" + path.Dir(j.Inputs[0].Key), "stagingOutputPrefix": "p/uploads/j1/outputs",
 		"inputFilename": "Räder 1.stl", "outputStem": "optimized_Räder 1",
 	}, j.State)
 	b, err := blob.ReadAll(t.Context(), d.store, j.Inputs[0].Key, 100)
@@ -219,7 +234,7 @@ func TestAWholeMessageMayComeWithAFile(t *testing.T) {
 	require.Equal(t, "n", j.Name)
 	require.Equal(t, 3, j.Priority)
 	require.Equal(t, int64(9007199254740993), j.State["big"])
-	require.Equal(t, []job.Input{{Key: "uploads/j/inputs/with.zip", Name: ".", Unpack: true}}, j.Inputs)
+	require.Equal(t, []job.Input{{Key: d.own("j") + "with.zip", Name: ".", Unpack: true}}, j.Inputs)
 	require.Equal(t, 400, d.form("/v1/uploads", part{"message", "", "["}, part{"f", "a", "x"}).Status)
 }
 
@@ -237,6 +252,11 @@ func TestAMessageWithAFileIsAJobAndNothingThatHoldsOne(t *testing.T) {
 			`{"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:t", "MessageId": "x", "Message": ` + string(quoted) + `}`,
 		} {
 			got := d.form("/v1/uploads", part{"message", "", message}, part{"file", "a.stl", "x"})
+			require.Equal(t, http.StatusBadRequest, got.Status, message)
+			require.Contains(t, got.Detail, "no job by itself")
+			asked, err := json.Marshal(map[string]any{"name": "a.stl", "size": 1, "fields": map[string]any{"message": message}})
+			require.NoError(t, err)
+			got = d.post("/v1/uploads/presign", string(asked))
 			require.Equal(t, http.StatusBadRequest, got.Status, message)
 			require.Contains(t, got.Detail, "no job by itself")
 		}
@@ -390,7 +410,7 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 	d.refuse = errors.New("down")
 	got = d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx")
 	require.Equal(t, http.StatusServiceUnavailable, got.Status)
-	require.Equal(t, []string{"uploads/j/inputs/a", "uploads/j/sent"}, d.uploads(), "the queue may have it all the same")
+	require.ElementsMatch(t, []string{d.own("j") + "a", "uploads/j/sent"}, d.uploads(), "the queue may have it all the same")
 	d.refuse = nil
 	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx").Status)
 }
@@ -446,9 +466,16 @@ func TestASignedURLTakesTheFileThatItIsFor(t *testing.T) {
 	require.Equal(t, "acme.j", j.ID)
 	require.Equal(t, "acme", j.Customer)
 	require.Equal(t, int64(9007199254740993), j.State["n"])
-	require.Equal(t, []job.Input{{Key: "uploads/acme.j/inputs/ä b.stl", Name: "ä b.stl"}}, j.Inputs)
+	require.Equal(t, []job.Input{{Key: d.own("acme.j") + "ä b.stl", Name: "ä b.stl"}}, j.Inputs)
 	require.Equal(t, http.StatusAccepted, d.post(got.Complete, "").Status, "who has no answer asks again")
+	require.Equal(t, j, d.sent()[1])
+	there := d.uploads()
 	require.Equal(t, http.StatusConflict, d.do(got.Method, got.URL, header, strings.NewReader("HELLO")).Status, "the job may have it by now")
+	require.Equal(t, http.StatusNoContent, d.do(got.Method, got.URL, header, strings.NewReader("hello")).Status, "who has no answer sends it again")
+	require.Equal(t, there, d.uploads())
+	b, err := blob.ReadAll(t.Context(), d.store, j.Inputs[0].Key, 100)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(b))
 
 	short := ask(`{"name": "a", "size": 1, "expires": "1s", "fields": {"pipeline": "hello"}}`)
 	require.Equal(t, http.StatusCreated, short.Status)
