@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/worker/job"
@@ -36,11 +37,12 @@ type Kept struct {
 	SHA256 string `json:"sha256"`
 }
 
-// fileKey is where the file of a path lies. A customer's lie in a folder of its own.
+// fileKey is where the file of a path lies. A customer's lie in a folder of its own, which the path may begin with, as keys do.
 func (c *call) fileKey() (path, key string, err error) {
 	path, key = c.r.PathValue("path"), job.Files
-	if c.key.Customer != "" {
-		key += c.key.Customer + "/"
+	if own := c.key.Customer; own != "" {
+		path = strings.TrimPrefix(path, own+"/")
+		key += own + "/"
 	}
 	key += path
 	if job.CheckInputName(path) != nil || blob.CheckKey(key) != nil {
@@ -55,6 +57,9 @@ func (g *Gateway) putFile(c *call) error {
 		return err
 	}
 	defer release()
+	if err := c.whole(); err != nil {
+		return err
+	}
 	path, key, err := c.fileKey()
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	presignDefault, presignLongest = 15 * time.Minute, 24 * time.Hour
+	presignDefault, presignLongest = 15 * time.Minute, 12 * time.Hour
 
 	maxAsked = 256 << 10 // bytes of what is asked for
 )
@@ -47,7 +47,7 @@ type asked struct {
 	Name    string         `json:"name"`              // of the file
 	Size    int64          `json:"size"`              // bytes, exactly
 	Type    string         `json:"type,omitzero"`     // content type
-	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 24h
+	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 12h
 	ID      string         `json:"id,omitzero"`       // of the job
 	Fields  map[string]any `json:"fields,omitzero"`   // as those of a form: pipeline, state.name, callback
 	Owner   string         `json:"customer,omitzero"` // of the key; what is sent for it is overwritten

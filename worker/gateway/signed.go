@@ -72,6 +72,9 @@ func (g *Gateway) putSigned(c *call) error {
 	case c.r.ContentLength != size:
 		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("the URL is for %d bytes, and %d are announced", size, c.r.ContentLength))
 	}
+	if err := c.whole(); err != nil {
+		return err
+	}
 	want, err := digestOf(c.r.Header)
 	if err != nil {
 		return err

@@ -175,6 +175,9 @@ func ownFolder(id string) string {
 // read stores all that the request brings.
 func (u *upload) read() error {
 	r := u.call.r
+	if err := u.call.whole(); err != nil {
+		return err
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind == "application/x-www-form-urlencoded" { // which curl says of any body
 		kind = ""
