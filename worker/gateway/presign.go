@@ -36,6 +36,10 @@ func (g *Gateway) presignOperations() []operation {
 			query: []parameter{{"size", "of the file, in bytes", 0}, {"expires", "when the URL ends", 0}, {"signature", "of the URL", ""}},
 		},
 		{
+			method: http.MethodOptions, path: "/v1/uploads/{id}/inputs/{name}", serve: askSigned,
+			summary: "Ask whether a page may send a file to its URL", gives: map[int]any{http.StatusNoContent: nil},
+		},
+		{
 			method: http.MethodPost, path: "/v1/uploads/{id}/complete", scope: Submit, serve: g.complete,
 			summary: "Make the job of a file that was sent to its URL", gives: map[int]any{http.StatusAccepted: Uploaded{}},
 		},

@@ -61,6 +61,19 @@ func TestASignedURLTakesTheFileThatItIsFor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(b))
 
+	for _, method := range []string{http.MethodOptions, http.MethodPut} { // as a page's browser asks, and then sends
+		r, err := http.NewRequestWithContext(t.Context(), method, got.URL, strings.NewReader("hello"))
+		require.NoError(t, err)
+		r.Header.Set("Origin", "https://shop.example")
+		res, err := d.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusNoContent, res.StatusCode, method)
+		require.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"), method)
+		require.Empty(t, res.Header.Get("Access-Control-Allow-Credentials"), method)
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, d.do(http.MethodOptions, "/v1/uploads", nil, nil).Status, "no page sends with a key")
+
 	short := ask(`{"name": "a", "size": 1, "expires": "1s", "fields": {"pipeline": "hello"}}`)
 	require.Equal(t, http.StatusCreated, short.Status)
 	other := newDock(t, keyed(Key{Customer: "other"}))
