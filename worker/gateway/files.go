@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -45,8 +46,9 @@ func (c *call) fileKey() (path, key string, err error) {
 		key += own + "/"
 	}
 	key += path
-	if job.CheckInputName(path) != nil || blob.CheckKey(key) != nil {
-		return "", "", refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is no path of a file; write one like models/gear.stl", clip(path)))
+	long := func(part string) bool { return len(part) > maxFileName }
+	if job.CheckInputName(path) != nil || blob.CheckKey(key) != nil || slices.ContainsFunc(strings.Split(path, "/"), long) {
+		return "", "", refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is no path of a file; write one like models/gear.stl, of parts of at most %d bytes", clip(path), maxFileName))
 	}
 	return path, key, nil
 }

@@ -84,9 +84,12 @@ func (u *upload) most() int64 {
 // notStored explains why a file was not stored.
 func (u *upload) notStored(name string, err error) error {
 	_, ours := errors.AsType[*Problem](err)
+	badKey, isBad := errors.AsType[*blob.KeyError](err)
 	switch {
 	case ours:
 		return err
+	case isBad:
+		return refused(Invalid, http.StatusConflict, badKey.Error()+"; choose another path")
 	case disk.Full(err):
 		u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
 		return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; its operator has to make some")

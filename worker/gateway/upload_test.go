@@ -285,10 +285,14 @@ func TestFilesAreKeptByTheirPathForWhoSentThem(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status)
 	require.JSONEq(t, `{"key": "files/acme/models/ä b.stl", "size": 5, "sha256": "`+hexSum("hello")+`"}`, body)
 	require.Equal(t, []string{"files/acme/models/ä b.stl"}, d.uploads())
-	for _, path := range []string{"..%2Fother%2Fx", "a%2F..%2F..%2Fx", "%00", ".inputs/x"} {
+	for path, want := range map[string]int{
+		"..%2Fother%2Fx": 404, "a%2F..%2F..%2Fx": 404, "%00": 404, ".inputs/x": 400, strings.Repeat("x", 201): 400, "a%5Cb": 400, "%ff": 400,
+		"models": 409, "models/%C3%A4%20b.stl/x": 409,
+	} {
 		status, body := put(path)
-		require.GreaterOrEqual(t, status, 400, "%s: %s", path, body)
+		require.Equal(t, want, status, "%s: %s", path, body)
 	}
+	require.Equal(t, []string{"files/acme/models/ä b.stl"}, d.uploads())
 	for _, path := range []string{"models/%C3%A4%20b.stl", "acme/models/%C3%A4%20b.stl"} { // its key's, too
 		res, err := d.Client().Get(d.URL + "/v1/files/" + path)
 		require.NoError(t, err)
