@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"path"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
@@ -35,7 +33,8 @@ type call struct {
 	id  string // of the request
 
 	op   operation
-	held int64 // bytes of its body in memory
+	room int64 // bytes of its body in memory
+	held int64 // the same of what counts, see hold
 }
 
 // An answer is a http.ResponseWriter that remembers.
@@ -202,84 +201,4 @@ func (t *timed) Read(b []byte) (int, error) {
 		_ = t.rc.SetReadDeadline(time.Now().Add(bodyTime))
 	}
 	return n, err
-}
-
-// contentType refuses a body that is nothing of what the operation takes. One that says nothing of itself may be anything.
-func (c *call) contentType() error {
-	if e := c.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return refused(Type, http.StatusUnsupportedMediaType, "the body is compressed; send it as it is")
-	}
-	text := c.r.Header.Get("Content-Type")
-	if text == "" || c.op.takes == nil {
-		return nil
-	}
-	kind, params, err := mime.ParseMediaType(text)
-	charset := params["charset"]
-	if err == nil && slices.Contains(c.op.takes, kind) && (charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")) {
-		return nil
-	}
-	return refused(Type, http.StatusUnsupportedMediaType, "the body's Content-Type is none that is taken here: send "+strings.Join(c.op.takes, ", ")+", in UTF-8")
-}
-
-const (
-	// defaultBody is how long a body that is held in memory may be, in bytes, where the key does not say: a message's length.
-	defaultBody = 1 << 20
-	// firstRoom is what every body has of memory at first, in bytes, so that large ones don't keep small ones out. The number of
-	// connections bounds it.
-	firstRoom = 16 << 10
-	// allBodies is how much more of bodies is held in memory at once, in bytes.
-	allBodies = 128 << 20
-	// strangeBodies is the same of those of operations that ask for no key.
-	strangeBodies = 64 << 20
-)
-
-// body reads a body that is held in memory. Many that come slowly cost what has come of them.
-func (c *call) body() ([]byte, error) {
-	most := c.key.bodyLimit()
-	tooLong := refused(Size, http.StatusRequestEntityTooLarge, "the body is longer than "+sizeText(most)+
-		"; put what is large into the store (POST /v1/uploads) and name it")
-	if c.r.ContentLength > most {
-		return nil, tooLong
-	}
-	b := make([]byte, 0, min(max(512, c.r.ContentLength+1), firstRoom)) // what is announced has not come yet
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, len(b))
-		}
-		if grown := int64(cap(b)) - firstRoom - c.held; grown > 0 {
-			if !c.hold(grown) {
-				return nil, busy(refused(Busy, http.StatusServiceUnavailable, "too many large bodies are on their way at once; send it again in a second"), time.Second)
-			}
-		}
-		n, err := c.r.Body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case int64(len(b)) > most:
-			return nil, tooLong
-		case err == io.EOF:
-			return b, nil
-		case isTimeout(err):
-			return nil, refused(Slow, http.StatusRequestTimeout, "the body took longer than "+bodyTime.String())
-		case err != nil:
-			return nil, refused(Broken, http.StatusBadRequest, "the body did not come whole")
-		}
-	}
-}
-
-// hold says whether n more bytes of a body may be held in memory. Webhooks have a room of their own: until they are read they
-// are strangers', who must not keep those with a key out.
-func (c *call) hold(n int64) bool {
-	c.held += n
-	if c.op.scope == "" {
-		return c.g.strange.Add(n) <= strangeBodies
-	}
-	return c.g.held.Add(n) <= allBodies
-}
-
-func isTimeout(err error) bool {
-	t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	return ok && t.Timeout()
 }

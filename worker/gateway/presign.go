@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	presignDefault, presignLongest = 15 * time.Minute, 24 * time.Hour
+	presignDefault, presignLongest = 15 * time.Minute, 12 * time.Hour
 
 	maxAsked = 256 << 10 // bytes of what is asked for
 )
@@ -36,6 +36,10 @@ func (g *Gateway) presignOperations() []operation {
 			query: []parameter{{"size", "of the file, in bytes", 0}, {"expires", "when the URL ends", 0}, {"signature", "of the URL", ""}},
 		},
 		{
+			method: http.MethodOptions, path: "/v1/uploads/{id}/inputs/{name}", serve: askSigned,
+			summary: "Ask whether a page may send a file to its URL", gives: map[int]any{http.StatusNoContent: nil},
+		},
+		{
 			method: http.MethodPost, path: "/v1/uploads/{id}/complete", scope: Submit, serve: g.complete,
 			summary: "Make the job of a file that was sent to its URL", gives: map[int]any{http.StatusAccepted: Uploaded{}},
 		},
@@ -47,7 +51,7 @@ type asked struct {
 	Name    string         `json:"name"`              // of the file
 	Size    int64          `json:"size"`              // bytes, exactly
 	Type    string         `json:"type,omitzero"`     // content type
-	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 24h
+	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 12h
 	ID      string         `json:"id,omitzero"`       // of the job
 	Fields  map[string]any `json:"fields,omitzero"`   // as those of a form: pipeline, state.name, callback
 	Owner   string         `json:"customer,omitzero"` // of the key; what is sent for it is overwritten
@@ -145,6 +149,7 @@ func (u *upload) ask(a *asked) error {
 	if err := u.name(); err != nil {
 		return err
 	}
+	u.folder = inputsOf(u.id)
 	name, err := cleanName(a.Name)
 	if err != nil {
 		return err
@@ -205,7 +210,7 @@ func (g *Gateway) complete(c *call) error {
 	if id != job.SafeID(id) || c.key.Customer != "" && !strings.HasPrefix(id, c.key.Customer+".") {
 		return none
 	}
-	u := &upload{gateway: g, call: c, given: true, fields: fields{}, folded: map[string]bool{}}
+	u := &upload{gateway: g, call: c, kept: true, fields: fields{}, folded: map[string]bool{}}
 	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), 2*maxAsked)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
@@ -228,17 +233,29 @@ func (g *Gateway) complete(c *call) error {
 	if err := u.ask(a); err != nil {
 		return err
 	}
-	switch in, err := blob.Stat(ctx, g.cfg.Store, u.key(a.Name)); {
+	switch err := u.find(ctx, u.files[0]); {
 	case errors.Is(err, blob.ErrNotFound):
 		return refused(Invalid, http.StatusConflict, "the file is not there yet; send it to the URL first")
 	case err != nil:
 		return u.notStored(a.Name, err)
-	case in.Size != a.Size:
-		return refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; send it again", in.Size, a.Size))
 	}
 	u.jobs = nil
 	if err := u.send(); err != nil {
 		return err
 	}
 	return u.answer()
+}
+
+// find looks for a file that was sent to its URL.
+func (u *upload) find(ctx context.Context, f *file) error {
+	if u.gateway.cfg.Uploads.Presign == nil {
+		came, err := u.came(ctx)
+		u.folder, f.SHA256 = came.Folder, came.SHA256
+		return err
+	}
+	in, err := blob.Stat(ctx, u.gateway.cfg.Store, u.key(f.Name))
+	if err == nil && in.Size != f.Size {
+		err = refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; ask for another URL", in.Size, f.Size))
+	}
+	return err
 }

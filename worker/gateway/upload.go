@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"mime"
 	"net/http"
@@ -107,8 +108,9 @@ func (g *Gateway) admitUpload() (release func(), err error) {
 type upload struct {
 	gateway *Gateway
 	call    *call
-	id      string // of the folder, and of the job where there is one
-	given   bool   // the sender chose id
+	id      string // of the job where there is one
+	folder  string // of the store, with a slash: its files lie there. No other request writes there, but for one that has a signed URL
+	kept    bool   // a job may have the files
 	fields  fields
 	files   []*file
 	folded  map[string]bool // the files' names, for comparison
@@ -141,7 +143,7 @@ func (g *Gateway) newUpload(c *call) (*upload, error) {
 // name settles the upload's ID, which can't change once a file is stored.
 func (u *upload) name() error {
 	id := u.fields["id"]
-	u.given = id != "" || u.call.r.Header.Get("Idempotency-Key") != ""
+	given := id != "" || u.call.r.Header.Get("Idempotency-Key") != ""
 	if id == "" {
 		var err error
 		if id, err = u.call.messageID(); err != nil {
@@ -155,13 +157,27 @@ func (u *upload) name() error {
 	if id != job.SafeID(id) || len(id) > most {
 		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("id %.100q can't stand in paths: write letters, digits, \".\", \"_\" and \"-\", a letter or digit first, at most %d in all", id, most))
 	}
-	u.id = id
+	u.id, u.folder = id, inputsOf(id)
+	if given {
+		u.folder = ownFolder(id)
+	}
 	return nil
+}
+
+// inputsOf is the folder of an upload's files.
+func inputsOf(id string) string { return job.Uploads + id + "/inputs/" }
+
+// ownFolder is one that no other request with this ID has: what it sends takes the place of nothing that a job was made of.
+func ownFolder(id string) string {
+	return job.Uploads + id + "/" + strings.ToLower(rand.Text()) + "/inputs/"
 }
 
 // read stores all that the request brings.
 func (u *upload) read() error {
 	r := u.call.r
+	if err := u.call.whole(); err != nil {
+		return err
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind == "application/x-www-form-urlencoded" { // which curl says of any body
 		kind = ""
@@ -217,9 +233,9 @@ func (u *upload) answer() error {
 	return writeJSON(u.call.w, http.StatusAccepted, out)
 }
 
-// discard removes what was stored in vain. Where the sender chose the ID that may be another try's: it is left to the sweep.
+// discard removes what was stored in vain.
 func (u *upload) discard() {
-	if u.given || len(u.files) == 0 {
+	if u.kept || len(u.files) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.call.r.Context()), discardTime)
@@ -233,4 +249,4 @@ func (u *upload) discard() {
 }
 
 // key is where a file lies in the store.
-func (u *upload) key(name string) string { return job.Uploads + u.id + "/inputs/" + name }
+func (u *upload) key(name string) string { return u.folder + name }

@@ -32,6 +32,8 @@ const (
 	silence  = 30 * time.Second
 	patience = time.Minute
 	floor    = 512
+	// longestUpload is how long all files of a request may take. With presignLongest it is the time in which a sweep leaves them alone.
+	longestUpload = 12 * time.Hour
 )
 
 // store puts a file into the store, where nobody sees it before it is whole. size is what the sender says; -1 is nothing.
@@ -82,9 +84,12 @@ func (u *upload) most() int64 {
 // notStored explains why a file was not stored.
 func (u *upload) notStored(name string, err error) error {
 	_, ours := errors.AsType[*Problem](err)
+	badKey, isBad := errors.AsType[*blob.KeyError](err)
 	switch {
 	case ours:
 		return err
+	case isBad:
+		return refused(Invalid, http.StatusConflict, badKey.Error()+"; choose another path")
 	case disk.Full(err):
 		u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
 		return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; its operator has to make some")
@@ -160,12 +165,16 @@ func digestOf(h http.Header) ([]byte, error) {
 type paced struct {
 	io.ReadCloser
 	control *http.ResponseController
+	begun   time.Time // the first Read; zero is none
 	n       int64
 	waited  time.Duration
 }
 
 func (p *paced) Read(b []byte) (int, error) {
 	begun := time.Now()
+	if p.begun.IsZero() {
+		p.begun = begun
+	}
 	_ = p.control.SetReadDeadline(begun.Add(silence)) // what is no connection has no deadline
 	n, err := p.ReadCloser.Read(b)
 	p.n += int64(n)
@@ -173,6 +182,9 @@ func (p *paced) Read(b []byte) (int, error) {
 	slow := p.waited > patience && p.n < int64(p.waited.Seconds())*floor
 	if slow && err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = refused(Slow, http.StatusRequestTimeout, fmt.Sprintf("nothing came for %s, or less than %d bytes a second; send it again", silence, floor))
+	}
+	if err == nil && begun.Sub(p.begun) > longestUpload {
+		err = refused(Slow, http.StatusRequestTimeout, fmt.Sprintf("it took longer than %s; send fewer files at once, or smaller ones", longestUpload))
 	}
 	if err != nil {
 		_ = p.control.SetReadDeadline(time.Time{}) // or the connection would be taken for a dead one while we work
