@@ -16,8 +16,8 @@ func (m *message) choose(queues []queueRef) (queueRef, error) {
 	if len(queues) == 1 && queues[0].class == "" {
 		return queues[0], nil
 	}
-	if slices.ContainsFunc(queues, func(q queueRef) bool { return q.class == "" }) {
-		return queueRef{}, usage("--queue: a job goes to one queue, and %d are named; say which class of jobs each is for, like light=sqs:jobs,gpu=sqs:jobs-gpu", len(queues))
+	if err := checkClasses(queues); err != nil {
+		return queueRef{}, usage("--queue: %w", err)
 	}
 	class, why, err := m.class()
 	if err != nil || class == "" {
@@ -31,6 +31,14 @@ func (m *message) choose(queues []queueRef) (queueRef, error) {
 		names = append(names, q.class)
 	}
 	return queueRef{}, usage("--queue: %s, so it is for class %s, and the queues that are named are for %s; name that one too, or say --class", why, class, strings.Join(names, ", "))
+}
+
+// checkClasses refuses several queues between which nobody could choose.
+func checkClasses(queues []queueRef) error {
+	if len(queues) > 1 && slices.ContainsFunc(queues, func(q queueRef) bool { return q.class == "" }) {
+		return fmt.Errorf("a job goes to one queue, and %d are named; say which class of jobs each is for, like light=sqs:jobs,gpu=sqs:jobs-gpu", len(queues))
+	}
+	return nil
 }
 
 // class is the class of workers that the job is for, and why; empty is any.

@@ -139,7 +139,7 @@ func fetchFile(c *cobra.Command, s shelf, key, out string) (err error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(out), ".millrace-")
 	if err != nil {
-		return plainPath(err)
+		return fmt.Errorf("write %s: %w; name another file by --output", out, plainPath(err))
 	}
 	_, err = io.Copy(f, r)
 	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {

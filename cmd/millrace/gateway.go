@@ -40,16 +40,20 @@ type gatewayConfig struct {
 func newGatewayCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gateway",
-		Short: "Take jobs and files by HTTP and put them into the queue",
-		Long: `Takes jobs by HTTP and puts them into the queue: POST /v1/jobs. An answer of 202
-says that the queue holds them durably. GET /v1/openapi.json says what else it takes.
+		Short: "Take jobs, files and webhooks by HTTP and put them into the queue",
+		Long: `Takes jobs (POST /v1/jobs), files (POST /v1/uploads) and webhooks (POST
+/v1/hooks/SOURCE) by HTTP and puts jobs into the queue; shows, follows and cancels
+them. 202 says that the queue holds them durably. GET /v1/openapi.json has it all.
 
 Who asks says so with a key: Authorization: Bearer KEY. Without a file of keys
 everybody on this machine is the operator, and it listens to nobody else. It keeps
 no state: any number may run side by side, on the queues and the store of the
 workers. TLS is for what stands before it: an Ingress, a Route.`,
-		Example: "  millrace gateway\n  curl --json '{\"pipeline\": \"hello_world\", \"state\": {\"name\": \"Ada\"}}' localhost:8080/v1/jobs",
-		Args:    args(cobra.NoArgs),
+		Example: `  millrace gateway
+  curl --json '{"pipeline": "hello_world", "state": {"name": "Ada"}}' localhost:8080/v1/jobs
+  curl -F file=@gear.stl -F pipeline=web_model -F state.input=gear.stl localhost:8080/v1/uploads
+  millrace gateway --listen 0.0.0.0:8080 --api-keys keys.yaml --hooks hooks.yaml --routes routes.yaml`,
+		Args: args(cobra.NoArgs),
 	}
 	var cfg gatewayConfig
 	load, logs := bind(cmd, &cfg), bindLog(cmd)
@@ -69,7 +73,10 @@ workers. TLS is for what stands before it: an Ingress, a Route.`,
 func (c *gatewayConfig) complete(from func(string) string) []error {
 	errs := append(c.placeConfig.complete(from), c.routesConfig.complete(from)...)
 	errs = append(append(errs, c.checkCatalogue(c.Pipelines, from)...), c.uploadsConfig.check(from)...)
-	var err error
+	err := checkClasses(c.queues)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", from("queue"), err))
+	}
 	if c.Status, err = checkAddress(c.Status); err != nil {
 		errs = append(errs, fmt.Errorf("%s: %w", from("status"), err))
 	}

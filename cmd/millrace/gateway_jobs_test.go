@@ -149,6 +149,10 @@ func TestWhatAGatewayRefusesIsASentenceAndACode(t *testing.T) {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, `{"title": "Forbidden", "status": 403, "detail": "this key lacks the scope read"}`)
+		case strings.HasPrefix(r.URL.Path, "/keyed/"):
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"title": "Unauthorized", "status": 401, "detail": "send the header"}`)
 		case strings.HasPrefix(r.URL.Path, "/moved/"):
 			http.Redirect(w, r, "https://elsewhere.example/", http.StatusMovedPermanently)
 		default:
@@ -164,6 +168,7 @@ func TestWhatAGatewayRefusesIsASentenceAndACode(t *testing.T) {
 		says string
 	}{
 		{"a problem", []string{"--server", answers.URL + "/denied"}, 4, "this key lacks the scope read"},
+		{"no key", []string{"--server", answers.URL + "/keyed"}, 4, "put an API key into MILLRACE_API_KEY"},
 		{"a redirect", []string{"--server", answers.URL + "/moved"}, 1, "elsewhere.example"},
 		{"no gateway", []string{"--server", answers.URL}, 1, "read the answer"},
 		{"nobody", []string{"--server", "http://127.0.0.1:1"}, 5, "does not answer"},

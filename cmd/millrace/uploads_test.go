@@ -94,6 +94,9 @@ func TestFilesReachTheJobThatTheyWereSentFor(t *testing.T) {
 		none := p.millrace(append([]string{"files", "fetch", "models/none"}, from...)...)
 		require.Equal(t, 1, none.code, none.stderr)
 		require.NoFileExists(t, filepath.Join(p.dir, "none"))
+		nowhere := p.millrace(append([]string{"files", "fetch", key, "-o", "no/folder"}, from...)...)
+		require.Equal(t, 1, nowhere.code)
+		require.Contains(t, nowhere.stderr, "write no/folder: no such file or directory")
 	}
 	d.signal()
 	d.end()

@@ -115,6 +115,27 @@ func TestWorkersHaveWhereToWrite(t *testing.T) {
 	}
 }
 
+// Before a bucket a gateway keeps 8 MiB of each upload in /tmp, and takes a thousand at once (--uploads). Kubernetes evicts a pod that
+// has more in a volume than its limit, with all uploads that were under way.
+func TestGatewaysHaveRoomForTheUploadsThatTheyTake(t *testing.T) {
+	const need = 1000 * 8 << 20
+	seen := false
+	for _, w := range workloads(t) {
+		if !w.is("gateway") {
+			continue
+		}
+		seen = true
+		mount := slices.IndexFunc(w.container().VolumeMounts, func(m core.VolumeMount) bool { return m.MountPath == "/tmp" && !m.ReadOnly })
+		require.GreaterOrEqual(t, mount, 0, w.name)
+		volume := slices.IndexFunc(w.template.Spec.Volumes, func(v core.Volume) bool { return v.Name == w.container().VolumeMounts[mount].Name })
+		empty := w.template.Spec.Volumes[volume].EmptyDir
+		require.Empty(t, empty.Medium, "%s: memory counts as the pod's own", w.name)
+		require.GreaterOrEqual(t, empty.SizeLimit.Value(), int64(need), w.name)
+		require.Empty(t, w.env("MILLRACE_UPLOADS"), w.name)
+	}
+	require.True(t, seen)
+}
+
 func TestEveryContainerHasRequestsLimitsAndProbes(t *testing.T) {
 	for _, w := range workloads(t) {
 		c := w.container()

@@ -184,12 +184,13 @@ func (g *Gateway) signed(ctx context.Context, u *upload, a *asked, expires time.
 	return g.base(u.call) + "/v1/uploads/" + u.id + "/inputs/" + url.PathEscape(a.Name) + "?" + q.Encode(), http.Header{"Content-Type": {a.Type}}, nil
 }
 
-// base is how others reach the gateway.
+// base is how others reach the gateway. Where nobody has said that, who asks is told of the host that was asked for, by TLS if a proxy
+// says so; who makes that up misleads himself alone.
 func (g *Gateway) base(c *call) string {
-	if g.cfg.Uploads.URL != "" {
+	switch {
+	case g.cfg.Uploads.URL != "":
 		return strings.TrimSuffix(g.cfg.Uploads.URL, "/")
-	}
-	if c.r.TLS != nil {
+	case c.r.TLS != nil, strings.EqualFold(c.r.Header.Get("X-Forwarded-Proto"), "https"):
 		return "https://" + c.r.Host
 	}
 	return "http://" + c.r.Host

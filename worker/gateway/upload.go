@@ -227,9 +227,6 @@ func (u *upload) answer() error {
 	for _, j := range u.jobs {
 		out.Jobs = append(out.Jobs, SentJob{ID: j.ID, Pipeline: j.Pipeline})
 	}
-	if len(u.jobs) == 1 {
-		u.call.w.Header().Set("Location", "/v1/jobs/"+u.jobs[0].ID)
-	}
 	return writeJSON(u.call.w, http.StatusAccepted, out)
 }
 

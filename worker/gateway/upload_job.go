@@ -103,6 +103,9 @@ func (u *upload) route(f *file) (*job.Job, error) {
 		ETag: f.SHA256, Size: f.Size, Type: f.kind, Time: time.Now().UTC(), ID: u.id,
 	})
 	if j == nil {
+		if u.call.key.Customer != "" && u.gateway.cfg.Route != nil {
+			why = "no route takes it" // the table tells of other customers' buckets
+		}
 		return nil, refused(Invalid, http.StatusUnprocessableEntity, fmt.Sprintf("no pipeline is named, and none is found for %.100q (%s); write pipeline=…", f.Name, why))
 	}
 	j.Customer = u.call.key.Customer

@@ -167,10 +167,13 @@ type Error struct {
 	After   time.Duration    // when to ask again, where the gateway says so
 	Cause   error            // where there was no answer
 	place   string           // that a redirect leads to
+	keyless bool             // the request had no key
 }
 
 func (e *Error) Error() string {
 	switch {
+	case e.keyless && e.Status == http.StatusUnauthorized:
+		return fmt.Sprintf("the gateway %s wants to know who asks: put an API key into MILLRACE_API_KEY; its operator makes one with `millrace gateway key`", e.Server)
 	case e.Problem != nil:
 		return e.Problem.Detail
 	case e.Cause != nil:
@@ -186,7 +189,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // refused makes an error of an answer, and closes it.
 func (c *Client) refused(resp *http.Response) error {
 	defer resp.Body.Close()
-	e := &Error{Server: c.base.String(), Status: resp.StatusCode}
+	e := &Error{Server: c.base.String(), Status: resp.StatusCode, keyless: c.key == ""}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds >= 0 {
 		e.After = min(time.Duration(seconds)*time.Second, longestRest)
 	}
