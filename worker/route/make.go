@@ -163,14 +163,10 @@ func (r *Rule) customer(ctx context.Context, vars *render.State) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("customer: %w", err)
 	}
-	if !isCustomer(name) {
-		return "", fmt.Errorf("customer comes to %q, which is no customer's name: they have 1 to 40 of a-z, 0-9 and -", pipelines.Shorten(name))
+	if !job.IsName(name) {
+		return "", fmt.Errorf("customer comes to %q, which is no customer's name: they have 1 to 40 of a-z, 0-9 and -, a letter or digit first", pipelines.Shorten(name))
 	}
 	return name, nil
-}
-
-func isCustomer(name string) bool {
-	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // staging are the staging variables: where the input lies and where what is made of it belongs.

@@ -107,8 +107,8 @@ func sources(v pipelines.Value) []string {
 // make reads what a rule makes of an upload.
 func (p *parser) make(v pipelines.Value, r *Rule) {
 	r.Customer = p.template(v.Key("customer"), r)
-	if _, all := literal(r.Customer); r.Customer != "" && all && !isCustomer(r.Customer) {
-		v.Key("customer").Errorf("%q is no customer's name: they have 1 to 40 of a-z, 0-9 and -", pipelines.Shorten(r.Customer))
+	if _, all := literal(r.Customer); r.Customer != "" && all && !job.IsName(r.Customer) {
+		v.Key("customer").Errorf("%q is no customer's name: they have 1 to 40 of a-z, 0-9 and -, a letter or digit first", pipelines.Shorten(r.Customer))
 	}
 	state := v.Key("state")
 	r.State = state.Map()

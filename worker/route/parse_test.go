@@ -75,6 +75,7 @@ func TestWhatMatchedNothingOrTooMuchInOtherSystemsIsRefused(t *testing.T) {
 		{"a reserved key", `state: {__kafka: x}`, `state key "__kafka" is reserved for the operator`},
 		{"a pipeline of its own", `{pipeline: {tasks: []}`, "pipeline must be the name of one in the catalogue"},
 		{"a customer that is none", `customer: "Acme Ltd"`, `"Acme Ltd" is no customer's name`},
+		{"a customer that no ID can begin with", `customer: -acme`, `"-acme" is no customer's name`},
 		{"a size that is none", `min_size: 5 MB`, `min_size must be a number of bytes`},
 		{"sizes that no object has", `{min_size: 5, max_size: 4`, "no object can meet"},
 		{"a source that there is not", `sources: [s4]`, `sources has no "s4" (did you mean "s3"?)`},
