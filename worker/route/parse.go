@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,109 +134,6 @@ func (p *parser) name(v pipelines.Value, r *Rule) string {
 }
 
 const nameSigns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-// words is a list of texts, or one, each once.
-func words(v pipelines.Value) []string {
-	entries := v.Entries()
-	if v.Any == nil {
-		return nil
-	}
-	if len(entries) > maxWords {
-		v.Errorf("%s has %d entries, and %d are allowed", v.Name, len(entries), maxWords)
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		text := e.Text()
-		switch {
-		case text == "":
-			e.Errorf("%s is empty; leave it out, or say what is meant", e.Name)
-		case slices.Contains(out, text):
-			e.Errorf("%s has %q twice; keep one of them", v.Name, pipelines.Shorten(text))
-		default:
-			out = append(out, text)
-		}
-	}
-	return out
-}
-
-func buckets(v pipelines.Value) []string {
-	out := words(v)
-	for _, name := range out {
-		if _, err := path.Match(name, ""); err != nil {
-			v.Errorf("bucket: %q is no glob: a [ is not closed, or a \\ stands last", pipelines.Shorten(name))
-		}
-		if strings.ContainsAny(name, "/:") {
-			v.Errorf("bucket: %q is no bucket's name; write the name alone, and the folder under prefix", pipelines.Shorten(name))
-		}
-	}
-	return out
-}
-
-func prefix(v pipelines.Value) string {
-	text := v.Text()
-	switch {
-	case strings.HasPrefix(text, "/"):
-		v.Errorf("prefix: keys do not begin with a slash; write %q", strings.TrimLeft(text, "/"))
-	case strings.ContainsAny(text, "*?"):
-		v.Errorf("prefix is no pattern, and %q has %s in it; say regex for patterns", pipelines.Shorten(text), "* or ?")
-	}
-	return text
-}
-
-// suffixes refuses what in other systems matched nothing, or too much, without a word.
-func suffixes(v pipelines.Value, fold bool) []string {
-	var out []string
-	seen := map[string]bool{}
-	words(v)
-	for _, at := range v.Entries()[:min(len(v.Entries()), maxWords)] {
-		s, _ := at.Any.(string)
-		if s == "" || slices.Contains(out, s) {
-			continue // said already
-		}
-		same := s
-		if fold {
-			same = strings.ToLower(s)
-		}
-		switch {
-		case strings.ContainsAny(s, ", \t") && strings.Contains(strings.Trim(s, ", \t"), ".") && len(splitWords(s)) > 1:
-			at.Errorf("%q is one suffix, which hardly a key ends in; write a list: [%s]", pipelines.Shorten(s), strings.Join(splitWords(s), ", "))
-		case strings.ContainsAny(s, "*?^$|"):
-			at.Errorf("a suffix is no pattern; write %q, or say regex", strings.Trim(s, "*?^$|\\"))
-		case strings.Trim(s, nameSigns[:62]) == "":
-			at.Errorf("the suffix %q is met by names like new%s too; write %q", s, s, "."+s)
-		case seen[same]:
-			at.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
-		}
-		seen[same] = true
-		out = append(out, s)
-	}
-	return out
-}
-
-func splitWords(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
-}
-
-func size(v pipelines.Value, otherwise int64) int64 {
-	const most = 1 << 50 // no bucket has larger objects
-	switch x := v.Any.(type) {
-	case nil:
-		return otherwise
-	case int64:
-		if x >= 0 && x <= most {
-			return x
-		}
-	case string:
-		digits := strings.TrimRight(x, "KMGTib")
-		shift, ok := map[string]int{"": 0, "Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}[x[len(digits):]]
-		if n, err := strconv.ParseInt(digits, 10, 64); err == nil && ok && n >= 0 && n <= most>>shift {
-			return n << shift
-		}
-	}
-	v.Wrong("a number of bytes, or text like 512Mi or 2Gi")
-	return otherwise
-}
 
 // jobOf reads what a message could say too, by the same rules.
 func jobOf(v pipelines.Value) *job.Job {
