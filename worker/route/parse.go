@@ -2,6 +2,7 @@ package route
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,11 +22,10 @@ const (
 	maxWords = 50 // in one list of a rule
 )
 
-// matchKeys, makeKeys and outputKeys are the keys of a rule: what it takes, and what it makes of it.
+// matchKeys are the keys that say what a rule takes.
 func matchKeys() []string {
 	return []string{
-		"name", "description", "bucket", "prefix", "suffixes", "ignore_case", "regex", "events", "sources", "min_size", "max_size",
-		"outputs_of",
+		"bucket", "prefix", "suffixes", "ignore_case", "regex", "events", "sources", "min_size", "max_size", "outputs_of",
 	}
 }
 
@@ -38,7 +38,7 @@ func jobKeys() []string {
 }
 
 func ruleKeys() []string {
-	return slices.Concat(matchKeys(), jobKeys(), []string{"state", "output", "customer"})
+	return slices.Concat([]string{"name", "description"}, matchKeys(), jobKeys(), []string{"state", "output", "customer"})
 }
 
 func outputKeys() []string { return []string{"prefix", "name", "suffixes"} }
@@ -51,12 +51,14 @@ func Parse(name string, doc []byte) (*Rules, error) {
 		return nil, err
 	}
 	root.Map("routes")
-	list := root.Key("routes").List()
+	routes := root.Key("routes")
+	list := routes.List()
 	switch {
+	case list == nil && routes.Any != nil: // said already
 	case len(list) == 0:
-		root.Key("routes").Errorf("the table has no routes; add a list of them under routes")
+		routes.Errorf("the table has no routes; add a list of them under routes")
 	case len(list) > maxRules:
-		root.Key("routes").Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
+		routes.Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
 		list = nil
 	}
 	rs := &Rules{Name: name, Digest: pipelines.Digest(doc), cache: render.NewCache()}
@@ -77,8 +79,13 @@ func Parse(name string, doc []byte) (*Rules, error) {
 }
 
 func (p *parser) rule(v pipelines.Value) *Rule {
+	if _, isMap := v.Any.(map[string]any); !isMap {
+		v.Wrong("a map")
+		return &Rule{}
+	}
 	foreignKeys(v)
 	v.Map(ruleKeys()...)
+	filled(v, append(matchKeys(), "customer"))
 	r := &Rule{
 		Description: v.Key("description").Text(),
 		Pos:         v.Pos(),
@@ -89,7 +96,7 @@ func (p *parser) rule(v pipelines.Value) *Rule {
 		Sources:     sources(v.Key("sources")),
 		MinSize:     size(v.Key("min_size"), 0),
 		MaxSize:     size(v.Key("max_size"), -1),
-		OutputsOf:   words(v.Key("outputs_of")),
+		OutputsOf:   words(v.Key("outputs_of"), nil),
 	}
 	r.Name = p.name(v, r)
 	r.Suffixes = suffixes(v.Key("suffixes"), r.IgnoreCase)
@@ -119,15 +126,18 @@ func foreignKeys(v pipelines.Value) {
 
 func (p *parser) name(v pipelines.Value, r *Rule) string {
 	const longest = 64
-	name := v.Key("name").Text()
+	at := v.Key("name")
+	name := at.Text()
 	switch {
-	case name == "":
+	case name == "" && (at.Any == nil || at.Any == ""):
 		v.Errorf("the route has no name; logs and the IDs of its jobs need one")
 		return ""
+	case name == "": // said already
+		return ""
 	case len(name) > longest || strings.Trim(name, nameSigns) != "" || strings.Trim(name[:1], "._-") == "":
-		v.Key("name").Errorf("%q can't be a route's name; use at most %d letters, digits, dots, dashes and _", pipelines.Shorten(name), longest)
+		at.Errorf("%q can't be a route's name; use at most %d letters, digits, dots, dashes and _", pipelines.Shorten(name), longest)
 	case p.names[name] != nil:
-		v.Key("name").Errorf("there are two routes called %q; give each a name of its own", name)
+		at.Errorf("there are two routes called %q; give each a name of its own", name)
 	}
 	p.names[name] = r
 	return name
@@ -139,24 +149,20 @@ const nameSigns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 func jobOf(v pipelines.Value) *job.Job {
 	m, _ := v.Any.(map[string]any)
 	whole := map[string]any{"pipeline": "any"}
+	if m["pipeline"] == nil {
+		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
+	}
 	for _, key := range jobKeys() {
-		value, has := m[key]
-		if !has || value == nil {
+		if m[key] == nil {
 			continue
 		}
 		fields := maps.Clone(whole)
-		fields[key] = value
+		fields[key] = m[key]
 		if _, err := decode(fields); err != nil {
 			v.Key(key).Errorf("%v", err)
 			continue
 		}
 		whole = fields
-	}
-	switch name, _ := m["pipeline"].(string); {
-	case m["pipeline"] == nil:
-		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
-	case name == "":
-		v.Key("pipeline").Errorf("pipeline must be the name of one in the catalogue: a route brings none of its own")
 	}
 	j, err := decode(whole)
 	if err != nil {
@@ -173,8 +179,8 @@ func decode(fields map[string]any) (*job.Job, error) {
 		return nil, fmt.Errorf("write a message: %w", err)
 	}
 	j, err := job.One(queue.Message{ID: "route", Body: body})
-	if err == nil && j.Inline != nil {
-		j.Inline = nil
+	if _, isText := fields["pipeline"].(string); !isText || err == nil && j.Inline != nil {
+		return nil, errors.New("pipeline must be the name of one in the catalogue: a route brings none of its own")
 	}
 	return j, err
 }

@@ -137,4 +137,3 @@ func (p *parser) outputName(v pipelines.Value, r *Rule) string {
 	}
 	return text
 }
-

@@ -12,13 +12,17 @@ import (
 	"github.com/millrace/millrace/worker/job"
 )
 
-// words is a list of texts, or one, each once.
-func words(v pipelines.Value) []string {
-	entries := v.Entries()
+// words is a list of texts, or one, each once. check, which may be nil, looks at each of them. A list without any is refused:
+// without the key, anything is met.
+func words(v pipelines.Value, check func(at pipelines.Value, text string)) []string {
 	if v.Any == nil {
 		return nil
 	}
-	if len(entries) > maxWords {
+	entries := v.Entries()
+	switch {
+	case len(entries) == 0:
+		v.Errorf("%s %s", v.Name, saysNothing)
+	case len(entries) > maxWords:
 		v.Errorf("%s has %d entries, and %d are allowed", v.Name, len(entries), maxWords)
 		return nil
 	}
@@ -26,28 +30,41 @@ func words(v pipelines.Value) []string {
 	for _, e := range entries {
 		text := e.Text()
 		switch {
-		case text == "":
-			e.Errorf("%s is empty; leave it out, or say what is meant", e.Name)
+		case e.Any == nil || e.Any == "":
+			e.Errorf("%s %s", e.Name, saysNothing)
+		case text == "": // said already
 		case slices.Contains(out, text):
 			e.Errorf("%s has %q twice; keep one of them", v.Name, pipelines.Shorten(text))
 		default:
-			out = append(out, text)
+			if out = append(out, text); check != nil {
+				check(e, text)
+			}
 		}
 	}
 	return out
 }
 
-func buckets(v pipelines.Value) []string {
-	out := words(v)
-	for _, name := range out {
-		if _, err := path.Match(name, ""); err != nil {
-			v.Errorf("bucket: %q is no glob: a [ is not closed, or a \\ stands last", pipelines.Shorten(name))
-		}
-		if strings.ContainsAny(name, "/:") {
-			v.Errorf("bucket: %q is no bucket's name; write the name alone, and the folder under prefix", pipelines.Shorten(name))
+const saysNothing = "is empty; leave it out, or say what is meant"
+
+// filled refuses keys without a value, which would be read as if they were not there: a rule that takes anything.
+func filled(v pipelines.Value, keys []string) {
+	m, _ := v.Any.(map[string]any)
+	for _, key := range keys {
+		if value, has := m[key]; has && value == nil {
+			v.Key(key).Errorf("%s %s", key, saysNothing)
 		}
 	}
-	return out
+}
+
+func buckets(v pipelines.Value) []string {
+	return words(v, func(at pipelines.Value, name string) {
+		if _, err := path.Match(name, ""); err != nil {
+			at.Errorf("bucket: %q is no glob: a [ is not closed, or a \\ stands last", pipelines.Shorten(name))
+		}
+		if strings.ContainsAny(name, "/:") {
+			at.Errorf("bucket: %q is no bucket's name; write the name alone, and the folder under prefix", pipelines.Shorten(name))
+		}
+	})
 }
 
 func prefix(v pipelines.Value) string {
@@ -63,18 +80,8 @@ func prefix(v pipelines.Value) string {
 
 // suffixes refuses what in other systems matched nothing, or too much, without a word.
 func suffixes(v pipelines.Value, fold bool) []string {
-	var out []string
-	seen := map[string]bool{}
-	words(v)
-	for _, at := range v.Entries()[:min(len(v.Entries()), maxWords)] {
-		s, _ := at.Any.(string)
-		if s == "" || slices.Contains(out, s) {
-			continue // said already
-		}
-		same := s
-		if fold {
-			same = strings.ToLower(s)
-		}
+	var before []string
+	return words(v, func(at pipelines.Value, s string) {
 		switch {
 		case strings.ContainsAny(s, ", \t") && strings.Contains(strings.Trim(s, ", \t"), ".") && len(splitWords(s)) > 1:
 			at.Errorf("%q is one suffix, which hardly a key ends in; write a list: [%s]", pipelines.Shorten(s), strings.Join(splitWords(s), ", "))
@@ -82,13 +89,11 @@ func suffixes(v pipelines.Value, fold bool) []string {
 			at.Errorf("a suffix is no pattern; write %q, or say regex", strings.Trim(s, "*?^$|\\"))
 		case strings.Trim(s, nameSigns[:62]) == "":
 			at.Errorf("the suffix %q is met by names like new%s too; write %q", s, s, "."+s)
-		case seen[same]:
+		case fold && slices.ContainsFunc(before, func(b string) bool { return strings.EqualFold(b, s) }):
 			at.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
 		}
-		seen[same] = true
-		out = append(out, s)
-	}
-	return out
+		before = append(before, s)
+	})
 }
 
 func splitWords(s string) []string {
@@ -164,24 +169,23 @@ func changes() []string {
 
 // events are those that a rule takes: kinds, or as a source calls them.
 func events(v pipelines.Value) []string {
-	all := words(v)
-	if all == nil {
-		return []string{string(job.Created)}
-	}
-	var out []string
-	for _, e := range all {
-		e = strings.TrimPrefix(e, "s3:")
+	out := words(v, func(at pipelines.Value, e string) {
 		star := strings.IndexByte(e, '*')
 		switch {
 		case slices.Contains(changes(), e):
 		case star >= 0 && star < len(e)-1:
-			v.Errorf("events: in %q the * must stand last", pipelines.Shorten(e))
-		case star == 0:
-			v.Errorf("events: say which: %s, or an event as its source calls it, such as ObjectCreated:*", strings.Join(changes(), ", "))
+			at.Errorf("events: in %q the * must stand last", pipelines.Shorten(e))
+		case strings.TrimPrefix(e, "s3:") == "*":
+			at.Errorf("events: say which: %s, or an event as its source calls it, such as ObjectCreated:*", strings.Join(changes(), ", "))
 		case !strings.ContainsAny(e, ":. "):
-			v.Errorf("events has no %q%s; there are %s, and events as their source calls them, such as ObjectCreated:Put", pipelines.Shorten(e), closest(e, changes()), strings.Join(changes(), ", "))
+			at.Errorf("events has no %q%s; there are %s, and events as their source calls them, such as ObjectCreated:Put", pipelines.Shorten(e), closest(e, changes()), strings.Join(changes(), ", "))
 		}
-		out = append(out, e)
+	})
+	for i, e := range out {
+		out[i] = strings.TrimPrefix(e, "s3:")
+	}
+	if v.Any == nil {
+		return []string{string(job.Created)}
 	}
 	return out
 }
@@ -189,12 +193,9 @@ func events(v pipelines.Value) []string {
 func knownSources() []string { return []string{"s3", "cos", "cloudevent", fromGateway} }
 
 func sources(v pipelines.Value) []string {
-	out := words(v)
-	for _, s := range out {
+	return words(v, func(at pipelines.Value, s string) {
 		if !slices.Contains(knownSources(), s) {
-			v.Errorf("sources has no %q%s; there are %s", pipelines.Shorten(s), closest(s, knownSources()), strings.Join(knownSources(), ", "))
+			at.Errorf("sources has no %q%s; there are %s", pipelines.Shorten(s), closest(s, knownSources()), strings.Join(knownSources(), ", "))
 		}
-	}
-	return out
+	})
 }
-

@@ -35,7 +35,7 @@ func TestEverythingWrongWithATableIsSaidAtOnceWithItsPlace(t *testing.T) {
 		`r.yaml:2:5: the route says no pipeline; give the name of one in the catalogue`,
 		`r.yaml:3:5: prefix: keys do not begin with a slash; write "in/"`,
 		`r.yaml:4:5: a route has no key "inputExtensions": say suffixes`,
-		`r.yaml:5:5: events has no "create" (did you mean "created"?); there are created, deleted, restored, other, and events as their source calls them, such as ObjectCreated:Put`,
+		`r.yaml:5:14: events has no "create" (did you mean "created"?); there are created, deleted, restored, other, and events as their source calls them, such as ObjectCreated:Put`,
 		`r.yaml:6:5: regex: invalid or unsupported Perl syntax: ` + "`(?!`" + `; RE2 looks neither ahead nor behind: say prefix or suffixes, or put a route for the exception before this one`,
 		`r.yaml:7:5: "deadline" must be a positive duration as text, like "20m"`,
 		`r.yaml:8:20: a: no variable is called "stam" (did you mean "stem"?); there are bucket, key, name, stem, extension, directory, size, etag, version, sequencer, event, kind, source, region, type, time, route, id, groups, now`,
@@ -64,6 +64,14 @@ func TestWhatMatchedNothingOrTooMuchInOtherSystemsIsRefused(t *testing.T) {
 		{"an ending without its dot", `suffixes: [stl]`, `the suffix "stl" is met by names like newstl too; write ".stl"`},
 		{"a pattern", `suffixes: ["*.stl"]`, `a suffix is no pattern; write ".stl", or say regex`},
 		{"a suffix twice", `suffixes: [.stl, .stl]`, `suffixes has ".stl" twice; keep one of them`},
+		{"no suffix", `suffixes: []`, `suffixes is empty; leave it out, or say what is meant`},
+		{"suffixes without a value", `suffixes: `, `suffixes is empty; leave it out, or say what is meant`},
+		{"no bucket", `bucket: []`, `bucket is empty; leave it out`},
+		{"no event", `events: []`, `events is empty; leave it out`},
+		{"no source", `sources: []`, `sources is empty; leave it out`},
+		{"no suffix of results", `output: {suffixes: []}`, `suffixes is empty; leave it out`},
+		{"a customer without a value", `customer: `, `customer is empty; leave it out`},
+		{"a number for a suffix", `suffixes: [3]`, `the suffix "3" is met by names like new3 too; write ".3"`},
 		{"a suffix twice but for case", `{suffixes: [.stl, .STL], ignore_case: true`, `the suffix ".STL" stands there twice, because ignore_case is true; keep one of them`},
 		{"a pattern for a prefix", `prefix: "in/*"`, `prefix is no pattern, and "in/*" has * or ? in it; say regex for patterns`},
 		{"a URL for a bucket", `bucket: "s3://models"`, `"s3://models" is no bucket's name`},
@@ -73,6 +81,7 @@ func TestWhatMatchedNothingOrTooMuchInOtherSystemsIsRefused(t *testing.T) {
 		{"a group that there is not", `{regex: "(?P<who>a)", state: {a: "{{ groups.hwo }}"}`, `the regex has no group called "hwo" (did you mean "who"?)`},
 		{"a filter that there is not", `state: {a: "{{ key | uper }}"}`, `filter "uper" is unknown`},
 		{"a reserved key", `state: {__kafka: x}`, `state key "__kafka" is reserved for the operator`},
+		{"a pipeline of its own, as text", `{pipeline: "{tasks: []}"`, "pipeline must be the name of one in the catalogue"},
 		{"a pipeline of its own", `{pipeline: {tasks: []}`, "pipeline must be the name of one in the catalogue"},
 		{"a customer that is none", `customer: "Acme Ltd"`, `"Acme Ltd" is no customer's name`},
 		{"a customer that no ID can begin with", `customer: -acme`, `"-acme" is no customer's name`},
@@ -99,6 +108,10 @@ func TestRoutesThatWouldGoOnForEverAreRefused(t *testing.T) {
 		{"a whole bucket", "{name: a, bucket: models, pipeline: p}", `route "a" would go on for ever`},
 		{"results in the input's folder", "{name: a, prefix: in/, pipeline: p, output: {prefix: in/done}}", `route "a" would go on for ever`},
 		{"a folder that a template makes", `{name: a, prefix: in/, pipeline: p, output: {prefix: "{{ directory }}"}}`, `route "a" would go on for ever`},
+		{"a folder without its slash", "{name: a, prefix: in/, pipeline: p, output: {prefix: in}}", `route "a" would go on for ever`},
+		{"a prefix without its slash", "{name: a, prefix: in, pipeline: p, output: {prefix: in/}}", `route "a" would go on for ever`},
+		{"a prefix that ends in the results' names", "{name: a, prefix: in/opt, pipeline: p, output: {prefix: in}}", `route "a" would go on for ever`},
+		{"a folder whose blanks a template takes away", `{name: a, prefix: in/, pipeline: p, output: {prefix: "in {{- '/' + stem }}"}}`, `route "a" would go on for ever`},
 		{"results that end as inputs do", "{name: a, suffixes: [.glb], pipeline: p, output: {suffixes: [.GLB.glb]}}", `route "a" would go on for ever`},
 		{"two rules", "{name: a, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, prefix: y/, pipeline: p, output: {prefix: x}}", `routes "a" → "b" → "a" would go on for ever`},
 		{
@@ -114,7 +127,10 @@ func TestRoutesThatWouldGoOnForEverAreRefused(t *testing.T) {
 	for name, rules := range map[string]string{
 		"another folder":     "{name: a, prefix: in/, pipeline: p}",
 		"other endings":      "{name: a, suffixes: [.stl], pipeline: p, output: {suffixes: [.glb]}}",
+		"a longer word":      "{name: a, prefix: input/, pipeline: p, output: {prefix: in}}",
+		"other names":        "{name: a, prefix: in/raw_, pipeline: p, output: {prefix: in}}",
 		"deletes alone":      "{name: a, events: [deleted], pipeline: p}",
+		"deletes of S3":      "{name: a, events: ['s3:ObjectRemoved:*', Object Deleted], pipeline: p}",
 		"uploads to us":      "{name: a, sources: [gateway], pipeline: p}",
 		"a chain":            "{name: a, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, prefix: y/, pipeline: p, output: {prefix: z}}",
 		"buckets apart":      "{name: a, bucket: one, prefix: x/, pipeline: p, output: {prefix: y}}, {name: b, bucket: two, prefix: y/, pipeline: p, output: {prefix: x}}",
@@ -169,6 +185,21 @@ func TestATableIsReadAgainWhenItsFileChangesAndKeptWhileThatIsWrong(t *testing.T
 	write("routes: [{name: four, prefix: in/, pipeline: p}]\n")
 	require.Equal(t, "four", routed())
 	require.Equal(t, []string{"one", "two", "four"}, loaded)
+}
+
+func TestOneMistakeIsSaidOnce(t *testing.T) {
+	for doc, want := range map[string]string{
+		"":                  "r.yaml:1:1: the table has no routes; add a list of them under routes",
+		"# nothing yet\n":   "r.yaml:1:1: the table has no routes; add a list of them under routes",
+		"routes: {name: a}": "r.yaml:1:1: routes must be a list, got a map",
+		"routes: [a]":       `r.yaml:1:10: routes[0] must be a map, got "a"`,
+		"routes: [null]":    "r.yaml:1:10: routes[0] must be a map, got nothing",
+		"routes: [{name: [x], pipeline: p, prefix: in/}]":                   "r.yaml:1:11: name must be text, got a list",
+		"routes: [{name: a, pipeline: [p], prefix: in/}]":                   "r.yaml:1:20: pipeline must be the name of one in the catalogue: a route brings none of its own",
+		"routes: [{name: a, pipeline: p, prefix: in/, suffixes: [[.stl]]}]": "r.yaml:1:57: suffixes[0] must be text, got a list",
+	} {
+		require.Equal(t, []string{want}, problems(t, doc), doc)
+	}
 }
 
 func TestATableThatIsWrongOrMissingIsNotOpened(t *testing.T) {
