@@ -79,7 +79,7 @@ func feeds(a, b *Rule) bool {
 			return false
 		}
 	}
-	return suffixesMeet(a.Output.Suffixes, b.Suffixes, b.IgnoreCase)
+	return suffixesMeet(a.Output.Suffixes, b.Suffixes, b.endsIn())
 }
 
 // takesCreations says whether a new object in a bucket may be what the rule takes.
@@ -134,16 +134,13 @@ func globsMeet(a, b string) bool {
 const globSigns = `*?[\`
 
 // suffixesMeet says whether a key may end in one of each list. A nil list is any.
-func suffixesMeet(made, wanted []string, fold bool) bool {
+func suffixesMeet(made, wanted []string, endsIn func(text, suffix string) bool) bool {
 	if len(made) == 0 || len(wanted) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(made, func(m string) bool {
 		return slices.ContainsFunc(wanted, func(w string) bool {
-			if fold {
-				m, w = strings.ToLower(m), strings.ToLower(w)
-			}
-			return strings.HasSuffix(m, w) || strings.HasSuffix(w, m)
+			return endsIn(m, w) || endsIn(w, m)
 		})
 	})
 }

@@ -16,10 +16,11 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// What one table may have: every rule is held against every other.
+// What one table may have: every rule is held against every other, and every word of their lists.
 const (
-	maxRules = 200
-	maxWords = 50 // in one list of a rule
+	maxRules    = 200
+	maxWords    = 50   // in one list of a rule
+	maxAllWords = 3000 // in all lists
 )
 
 // matchKeys are the keys that say what a rule takes.
@@ -62,11 +63,16 @@ func Parse(name string, doc []byte) (*Rules, error) {
 		list = nil
 	}
 	rs := &Rules{Name: name, Digest: pipelines.Digest(doc), cache: render.NewCache()}
+	words := 0
 	p := parser{env: render.Language(false), names: map[string]*Rule{}}
 	for i, v := range list {
 		r := p.rule(v)
 		r.order = root.Order("routes", strconv.Itoa(i), "state")
 		rs.List = append(rs.List, r)
+		words += r.words()
+	}
+	if words > maxAllWords {
+		routes.Errorf("the lists of all routes have %d entries, and %d are allowed; say prefix, or a glob for buckets", words, maxAllWords)
 	}
 	if err := root.Err(); err != nil { // what rules are to each other is said of whole ones
 		return nil, err
@@ -99,14 +105,21 @@ func (p *parser) rule(v pipelines.Value) *Rule {
 		OutputsOf:   words(v.Key("outputs_of"), nil),
 	}
 	r.Name = p.name(v, r)
-	r.Suffixes = suffixes(v.Key("suffixes"), r.IgnoreCase)
-	r.Regex, r.anchor = regex(v.Key("regex"))
+	if r.Suffixes = suffixes(v.Key("suffixes")); r.IgnoreCase {
+		r.eachOnce(v.Key("suffixes"))
+	}
+	r.Regex, r.anchor = p.regex(v.Key("regex"))
 	if r.MaxSize >= 0 && r.MinSize > r.MaxSize {
 		v.Key("min_size").Errorf("min_size is more than max_size, which no object can meet")
 	}
 	r.job = jobOf(v)
 	p.make(v, r)
 	return r
+}
+
+// words is how many the lists of the rule have.
+func (r *Rule) words() int {
+	return len(r.Buckets) + len(r.Suffixes) + len(r.Events) + len(r.Sources) + len(r.OutputsOf) + len(r.Output.Suffixes)
 }
 
 // foreignKeys says what other systems' keys are called here.

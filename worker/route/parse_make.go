@@ -15,6 +15,7 @@ import (
 type parser struct {
 	env   *nunjucks.Env
 	names map[string]*Rule
+	steps int // of the regexes so far
 }
 
 // make reads what a rule makes of an upload.
@@ -33,7 +34,7 @@ func (p *parser) make(v pipelines.Value, r *Rule) {
 	r.Output = Output{
 		Prefix:   p.folder(out.Key("prefix"), r),
 		Name:     p.outputName(out.Key("name"), r),
-		Suffixes: suffixes(out.Key("suffixes"), false),
+		Suffixes: suffixes(out.Key("suffixes")),
 	}
 }
 

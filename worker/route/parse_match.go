@@ -79,8 +79,7 @@ func prefix(v pipelines.Value) string {
 }
 
 // suffixes refuses what in other systems matched nothing, or too much, without a word.
-func suffixes(v pipelines.Value, fold bool) []string {
-	var before []string
+func suffixes(v pipelines.Value) []string {
 	return words(v, func(at pipelines.Value, s string) {
 		switch {
 		case strings.ContainsAny(s, ", \t") && strings.Contains(strings.Trim(s, ", \t"), ".") && len(splitWords(s)) > 1:
@@ -89,11 +88,17 @@ func suffixes(v pipelines.Value, fold bool) []string {
 			at.Errorf("a suffix is no pattern; write %q, or say regex", strings.Trim(s, "*?^$|\\"))
 		case strings.Trim(s, nameSigns[:62]) == "":
 			at.Errorf("the suffix %q is met by names like new%s too; write %q", s, s, "."+s)
-		case fold && slices.ContainsFunc(before, func(b string) bool { return strings.EqualFold(b, s) }):
-			at.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
 		}
-		before = append(before, s)
 	})
+}
+
+// eachOnce wants no suffix twice but for the case of its letters.
+func (r *Rule) eachOnce(v pipelines.Value) {
+	for i, s := range r.Suffixes {
+		if slices.ContainsFunc(r.Suffixes[:i], func(before string) bool { return strings.EqualFold(before, s) }) {
+			v.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
+		}
+	}
 }
 
 func splitWords(s string) []string {
@@ -120,14 +125,15 @@ func size(v pipelines.Value, otherwise int64) int64 {
 	return otherwise
 }
 
-// Bounds of a regex: what it costs is its size times the key's.
+// Bounds of regexes: an upload costs as many steps for each character of its key as all of a table have instructions.
 const (
-	maxRegex        = 1000 // bytes
-	maxInstructions = 5000
+	maxRegex    = 1000   // bytes of one
+	maxSteps    = 5000   // of one
+	maxAllSteps = 10_000 // of a table: 0.2 s for the longest key
 )
 
 // regex compiles one, and says what every key that it matches begins with.
-func regex(v pipelines.Value) (re *regexp.Regexp, anchor string) {
+func (p *parser) regex(v pipelines.Value) (re *regexp.Regexp, anchor string) {
 	text := v.Text()
 	if text == "" {
 		return nil, ""
@@ -142,9 +148,14 @@ func regex(v pipelines.Value) (re *regexp.Regexp, anchor string) {
 		return nil, ""
 	}
 	program, err := syntax.Compile(tree.Simplify())
-	if err != nil || len(program.Inst) > maxInstructions {
-		v.Errorf("regex repeats too much: it takes more than %d steps for each character", maxInstructions)
+	if err != nil || len(program.Inst) > maxSteps {
+		v.Errorf("regex repeats too much: it takes more than %d steps for each character", maxSteps)
 		return nil, ""
+	}
+	before := p.steps
+	if p.steps += len(program.Inst); p.steps > maxAllSteps && before <= maxAllSteps {
+		v.Errorf("regex: with those before it the table takes %d steps for each character of a key, and %d are allowed; use prefix and suffixes for what they can say",
+			p.steps, maxAllSteps)
 	}
 	if re, err = regexp.Compile(text); err != nil {
 		v.Errorf("regex: %s", regexMistake(err))

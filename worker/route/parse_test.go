@@ -3,6 +3,7 @@ package route_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -185,6 +186,38 @@ func TestATableIsReadAgainWhenItsFileChangesAndKeptWhileThatIsWrong(t *testing.T
 	write("routes: [{name: four, prefix: in/, pipeline: p}]\n")
 	require.Equal(t, "four", routed())
 	require.Equal(t, []string{"one", "two", "four"}, loaded)
+}
+
+func TestATableThatWouldCostTooMuchIsRefused(t *testing.T) {
+	for want, doc := range map[string]string{
+		"r.yaml:1:1: the table has 201 routes, and 200 are allowed; join those that differ in their suffixes alone":                                                              tableOf(201, ""),
+		"r.yaml:1:1: the lists of all routes have 10200 entries, and 3000 are allowed; say prefix, or a glob for buckets":                                                        tableOf(200, "suffixes: ["+listOf(50)+"]"),
+		"r.yaml:6:42: regex: with those before it the table takes 12015 steps for each character of a key, and 10000 are allowed; use prefix and suffixes for what they can say": tableOf(5, "regex: '(?:[a-z]?){1000}(?:[a-z]?){200}@'"),
+	} {
+		require.Equal(t, []string{want}, problems(t, doc))
+	}
+	begin := time.Now() // the dearest that is allowed: all rules meet but for their suffixes
+	problems(t, strings.ReplaceAll(tableOf(150, "ignore_case: true, suffixes: ["+listOf(10)+"], output: {suffixes: ["+strings.ReplaceAll(listOf(9), "s", "o")+"]}"), "prefix", "description"))
+	require.Less(t, time.Since(begin), 5*time.Second)
+}
+
+// tableOf is n routes that have a key besides.
+func tableOf(n int, key string) string {
+	var b strings.Builder
+	b.WriteString("routes:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "- {name: r%d, prefix: in/%d/, pipeline: p, %s}\n", i, i, key)
+	}
+	return b.String()
+}
+
+// listOf is n suffixes.
+func listOf(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(".s%d", i))
+	}
+	return strings.Join(all, ", ")
 }
 
 func TestOneMistakeIsSaidOnce(t *testing.T) {

@@ -74,7 +74,7 @@ func (r *Rule) coversSuffixes(other *Rule) bool {
 	if len(other.Suffixes) == 0 || other.IgnoreCase && !r.IgnoreCase {
 		return false
 	}
-	return !slices.ContainsFunc(other.Suffixes, func(s string) bool { return !r.takesSuffix(s, r.IgnoreCase) })
+	return !slices.ContainsFunc(other.Suffixes, func(s string) bool { return !r.takesSuffix(s, r.endsIn()) })
 }
 
 // allIn says whether every word of a list is in another. An empty list is any word.

@@ -91,6 +91,18 @@ routes:
 	}
 }
 
+func TestASuffixIsMetInEitherCaseOfAnyScript(t *testing.T) {
+	rs := parse(t, "routes: [{name: a, prefix: in/, suffixes: [.größe, .σας, .k], ignore_case: true, pipeline: p}]\n")
+	for _, key := range []string{"in/a.GRÖSSE", "in/a.gro\u0308ße", "in/öße", "in/σας"} {
+		j, _ := rs.Route(put(key))
+		require.Nil(t, j, key)
+	}
+	for _, key := range []string{"in/a.GRÖßE", "in/a.GRÖẞE", "in/a.ΣΑΣ", "in/.σασ", "in/a.\u212a", "in/.k"} {
+		j, why := rs.Route(put(key))
+		require.NotNil(t, j, why)
+	}
+}
+
 func TestTheFirstRuleThatTakesAnUploadMakesItsJobAndTheOthersSayWhyTheyDoNot(t *testing.T) {
 	rs := parse(t, `
 routes:
