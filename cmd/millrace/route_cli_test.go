@@ -62,6 +62,26 @@ func TestRouteTestSaysWhichRouteTakesAnEventAndWhyTheOthersDoNot(t *testing.T) {
 	require.Contains(t, r.stderr, "say --routes FILE, or set MILLRACE_ROUTES")
 }
 
+func TestRouteTestReadsWhatQueuePeekPrints(t *testing.T) {
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world")
+	p.write("routes.yaml", "routes: [{name: in, prefix: in/, suffixes: [.a, .b], pipeline: hello_world}]\n")
+	p.write("event.json", s3Event("models", "in/x.a", "in/y.b"))
+	p.succeeds("queue", "send", "event.json")
+	p.write("event.json", s3Event("models", "in/z.c"))
+	p.succeeds("queue", "send", "event.json")
+	r := p.millraceReading(p.succeeds("queue", "peek", "--json"), "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code, r.stderr)
+	require.Equal(t, 2, strings.Count(r.stdout, "  * in: "), r.stdout)
+	require.Contains(t, r.stdout, "no route is asked for 1 job\n")
+	require.Contains(t, r.stdout, "of models/in/z.c (created)\n  - in: the key does not end in \".a\" or \".b\"\n  no job\n")
+	p.write("event.json", "{")
+	id := strings.TrimSpace(p.succeeds("queue", "send", "event.json"))
+	r = p.millraceReading(p.succeeds("queue", "peek", "--json"), "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "message "+id+": ")
+}
+
 func TestTheRoutesInTheDocsAreGood(t *testing.T) {
 	p := newPlace(t)
 	all := examples(t, "docs/routes.md", "yaml")
