@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +64,7 @@ func Parse(name string, doc []byte) (*Rules, error) {
 		routes.Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
 		list = nil
 	}
-	rs := &Rules{Name: name, Digest: pipelines.Digest(doc), cache: render.NewCache()}
+	rs := &Rules{Name: name, cache: render.NewCache()}
 	words := 0
 	p := parser{env: render.Language(false), names: map[string]*Rule{}}
 	for i, v := range list {
@@ -82,6 +84,18 @@ func Parse(name string, doc []byte) (*Rules, error) {
 		return nil, err
 	}
 	return rs, nil
+}
+
+// Load reads the table in a file. The error holds everything that is wrong with it.
+func Load(file string) (*Rules, error) {
+	text, _, err := pipelines.ReadDocument(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s: a routing table is looked for there", file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Parse(filepath.Base(file), text)
 }
 
 func (p *parser) rule(v pipelines.Value) *Rule {

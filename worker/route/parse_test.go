@@ -1,11 +1,8 @@
 package route_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -160,34 +157,6 @@ func TestATableIsHeldAgainstTheCatalogueAndGoodWithoutIt(t *testing.T) {
 	require.Contains(t, found[1].String(), `routes.yaml:4:5: route "wrong": pipeline stl_cad_to_glb: param "tris" must be a whole number, and the job gives "many"`)
 }
 
-func TestATableIsReadAgainWhenItsFileChangesAndKeptWhileThatIsWrong(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "routes.yaml")
-	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
-	write("routes: [{name: one, prefix: in/, pipeline: p}]\n")
-	log, lines := recording()
-	var loaded []string
-	table, err := route.Open(route.Config{File: file, Log: log, Loaded: func(rs *route.Rules) { loaded = append(loaded, rs.List[0].Name) }})
-	require.NoError(t, err)
-	routed := func() string {
-		j, why := table.Route(put("in/a.stl"))
-		require.NotNil(t, j, why)
-		return j.Name
-	}
-	require.Equal(t, "one", routed())
-	write("routes: [{name: two, prefix: in/, pipeline: p}]\n")
-	require.Equal(t, "two", routed())
-	write("routes: [{name: three, prefix: in/, pipelin: p}]\n")
-	require.Equal(t, "two", routed())
-	require.Equal(t, "two", routed())
-	require.NoError(t, os.Remove(file))
-	require.Equal(t, "two", routed())
-	require.Equal(t, 2, strings.Count(lines.String(), "routes unreadable"), lines.String())
-	require.Contains(t, lines.String(), "did you mean")
-	write("routes: [{name: four, prefix: in/, pipeline: p}]\n")
-	require.Equal(t, "four", routed())
-	require.Equal(t, []string{"one", "two", "four"}, loaded)
-}
-
 func TestATableThatWouldCostTooMuchIsRefused(t *testing.T) {
 	for want, doc := range map[string]string{
 		"r.yaml:1:1: the table has 201 routes, and 200 are allowed; join those that differ in their suffixes alone":                                                              tableOf(201, ""),
@@ -235,8 +204,8 @@ func TestOneMistakeIsSaidOnce(t *testing.T) {
 	}
 }
 
-func TestATableThatIsWrongOrMissingIsNotOpened(t *testing.T) {
-	_, err := route.Open(route.Config{File: filepath.Join(t.TempDir(), "none.yaml")})
+func TestATableThatIsWrongOrMissingIsNotLoaded(t *testing.T) {
+	_, err := route.Load(filepath.Join(t.TempDir(), "none.yaml"))
 	require.ErrorContains(t, err, "a routing table is looked for there")
 	_, err = route.Parse("r.yaml", []byte("routes: []\n"))
 	require.ErrorContains(t, err, "the table has no routes")
@@ -279,10 +248,4 @@ func FuzzATableAndAKeyMakeAJobThatAMessageCarriesOrNone(f *testing.F) {
 			require.NoError(t, err)
 		}
 	})
-}
-
-// recording is a log, and what it wrote.
-func recording() (*slog.Logger, *bytes.Buffer) {
-	var lines bytes.Buffer
-	return slog.New(slog.NewTextHandler(&lines, nil)), &lines
 }

@@ -18,10 +18,9 @@ import (
 
 // Rules are one table as it was read. They never change and are safe for concurrent use.
 type Rules struct {
-	Name   string // what messages call the table
-	Digest string // "sha256:…" of its source
-	List   []*Rule
-	cache  *render.Cache
+	Name  string // what messages call the table
+	List  []*Rule
+	cache *render.Cache
 }
 
 // A Rule is what is made of which uploads. What it leaves open, any upload meets.
