@@ -90,9 +90,13 @@ func (r *Rule) base() *job.Job {
 	return &j
 }
 
-// id is the same for every delivery of one change, wherever it is routed. Where the source numbers no changes, the event's own
+// id is the same for every delivery of one change, wherever it is routed. What was uploaded to a gateway has the ID that the
+// gateway has told its sender. Where the source numbers no changes, the event's own
 // ID or time tells two of the same content apart.
 func (r *Rule) id(o object, customer string) string {
+	if o.Source == fromGateway && o.ID != "" {
+		return o.ID
+	}
 	change := cmp.Or(o.Sequencer, o.ID)
 	if change == "" && !o.Time.IsZero() {
 		change = o.Time.UTC().Format(time.RFC3339Nano)

@@ -205,10 +205,11 @@ routes:
 
 func TestWhatWasUploadedToAGatewayHasItsResultsBesideItsInputs(t *testing.T) {
 	u := put("uploads/j-1/inputs/a.stl")
-	u.Source = "gateway"
-	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p}]\n")
+	u.Source, u.ID = "gateway", "j-1-2"
+	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p, state: {of: '{{ id }}'}}]\n")
 	j, why := rs.Route(u)
 	require.NotNil(t, j, why)
+	require.Equal(t, []any{"j-1-2", "j-1-2"}, []any{j.ID, j.State["of"]})
 	require.Equal(t, "uploads/j-1/inputs", j.State["stagingInputPrefix"])
 	require.Equal(t, "uploads/j-1/outputs", j.State["stagingOutputPrefix"])
 }
