@@ -129,16 +129,16 @@ func (r *replay) job(ctx context.Context, b *brokers, m queue.Message, id string
 	if err != nil {
 		return nil, fmt.Errorf("it is no job: %w", err)
 	}
-	routes, err := r.routes.openRoutes(ctx, &b.cfg.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
+	rules, err := r.routes.openRoutes(ctx, &b.cfg.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	if routes == nil && len(asked.Uploads) > 0 {
+	if rules == nil && len(asked.Uploads) > 0 {
 		return nil, errors.New("it tells of uploads: name by --routes the table that makes jobs of them")
 	}
 	all, ids := asked.Jobs, []string{}
 	for _, u := range asked.Uploads {
-		if j, _ := routes.Route(u); j != nil {
+		if j, _ := rules().Route(u); j != nil {
 			j.Renew(m.Attributes)
 			all = append(all, j)
 		}

@@ -1,12 +1,19 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	main "github.com/millrace/millrace/cmd/millrace"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 )
@@ -62,6 +69,26 @@ func TestRouteTestSaysWhichRouteTakesAnEventAndWhyTheOthersDoNot(t *testing.T) {
 	require.Contains(t, r.stderr, "say --routes FILE, or set MILLRACE_ROUTES")
 }
 
+func TestRouteTestReadsWhatQueuePeekPrints(t *testing.T) {
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world")
+	p.write("routes.yaml", "routes: [{name: in, prefix: in/, suffixes: [.a, .b], pipeline: hello_world}]\n")
+	p.write("event.json", s3Event("models", "in/x.a", "in/y.b"))
+	p.succeeds("queue", "send", "event.json")
+	p.write("event.json", s3Event("models", "in/z.c"))
+	p.succeeds("queue", "send", "event.json")
+	r := p.millraceReading(p.succeeds("queue", "peek", "--json"), "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code, r.stderr)
+	require.Equal(t, 2, strings.Count(r.stdout, "  * in: "), r.stdout)
+	require.Contains(t, r.stdout, "no route is asked for 1 job\n")
+	require.Contains(t, r.stdout, "of models/in/z.c (created)\n  - in: the key does not end in \".a\" or \".b\"\n  no job\n")
+	p.write("event.json", "{")
+	id := strings.TrimSpace(p.succeeds("queue", "send", "event.json"))
+	r = p.millraceReading(p.succeeds("queue", "peek", "--json"), "route", "test", "-", "--routes", "routes.yaml")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "message "+id+": ")
+}
+
 func TestTheRoutesInTheDocsAreGood(t *testing.T) {
 	p := newPlace(t)
 	all := examples(t, "docs/routes.md", "yaml")
@@ -77,6 +104,30 @@ func TestTheRoutesInTheDocsAreGood(t *testing.T) {
 	r = p.millrace("route", "check", "--routes", p.write("routes.yaml", "routes: [{name: a, pipelin: x}]\n"), "--json")
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stdout, `has no key \"pipelin\", did you mean \"pipeline\"?`)
+}
+
+func TestRoutesThatChangeCountWithoutARestartAndWrongOnesDoNot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "routes.yaml")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	write("routes: [{name: one, prefix: in/, pipeline: hello_world}]\n")
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		rules, err := main.Routes(t.Context(), file, slog.New(slog.NewTextHandler(&lines, nil)))
+		require.NoError(t, err)
+		later := func() string { time.Sleep(6 * time.Second); return rules().List[0].Name }
+		require.Equal(t, "one", later())
+		write("routes: [{name: two, prefix: in/, pipeline: helo_world}]\n")
+		require.Equal(t, "two", later())
+		require.Equal(t, 1, strings.Count(lines.String(), `did you mean \"hello_world\"?`), lines.String())
+		write("routes: [{name: three, prefix: in/, pipelin: hello_world}]\n")
+		require.Equal(t, "two", later())
+		require.Equal(t, "two", later())
+		require.Equal(t, 1, strings.Count(lines.String(), `has no key \"pipelin\"`), lines.String())
+		require.NoError(t, os.Remove(file))
+		require.Equal(t, "two", later())
+		write("routes: [{name: four, prefix: in/, pipeline: hello_world}]\n")
+		require.Equal(t, "four", later())
+	})
 }
 
 // firstRoute is the name of the first route of an example.

@@ -175,7 +175,7 @@ func (m *message) bring(p *parcel) {
 	id, _ := m.fields["id"].(string)
 	if id == "" {
 		id = strings.ToLower(rand.Text())
-		if c, _ := m.fields["customerId"].(string); gateway.IsName(c) {
+		if c, _ := m.fields["customerId"].(string); job.IsName(c) {
 			id = c + "." + id
 		}
 		m.fields["id"] = id

@@ -202,16 +202,16 @@ func (u *upload) read() error {
 	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
 }
 
-// vain refuses a file that no pipeline would be run on, before it is sent.
+// vain refuses a file that no pipeline would be run on, before it is sent. One of a size that nobody has said, a rule may want.
 func (u *upload) vain(name string, size int64, kind string) error {
-	if u.named() {
+	if u.named() || size < 0 {
 		return nil
 	}
 	name, err := cleanName(name)
 	if err != nil {
 		return err
 	}
-	_, err = u.route(&file{Name: name, Size: size, kind: kind})
+	_, err = u.route(&file{Name: name, Size: size, kind: kind}, u.id)
 	return err
 }
 

@@ -71,15 +71,16 @@ func (u *upload) make() error {
 	}
 	var why error
 	for i, f := range u.files {
-		j, err := u.route(f)
+		id := u.id
+		if len(u.files) > 1 {
+			id = fmt.Sprintf("%s-%d", u.id, i+1)
+		}
+		j, err := u.route(f, id)
 		if err != nil {
 			why, f.Why = err, err.Error()
 			continue
 		}
-		if j.ID = u.id; len(u.files) > 1 {
-			j.ID = fmt.Sprintf("%s-%d", u.id, i+1)
-		}
-		f.Job = j.ID
+		j.ID, f.Job = id, id
 		u.jobs = append(u.jobs, j)
 	}
 	if len(u.jobs) == 0 {
@@ -91,8 +92,9 @@ func (u *upload) make() error {
 // named says that the sender has named a pipeline.
 func (u *upload) named() bool { return u.fields["pipeline"] != "" || u.fields["message"] != "" }
 
-// route makes the job that the routing table has for a file. Its customer is the sender's, whatever a rule says.
-func (u *upload) route(f *file) (*job.Job, error) {
+// route makes the job that the routing table has for a file. Its ID is the upload's, and its customer the sender's, whatever a
+// rule says.
+func (u *upload) route(f *file, id string) (*job.Job, error) {
 	for name := range u.fields {
 		if !slices.Contains([]string{"id", "title", "cid", "linkId", "externalId", "callback"}, name) {
 			return nil, refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is for a pipeline that is named; write pipeline=…, too", name))
@@ -100,7 +102,7 @@ func (u *upload) route(f *file) (*job.Job, error) {
 	}
 	j, why := u.gateway.route(job.Upload{
 		Source: "gateway", Event: "upload", Kind: job.Created, Bucket: u.gateway.cfg.Uploads.Bucket, Key: u.full(u.key(f.Name)),
-		ETag: f.SHA256, Size: f.Size, Type: f.kind, Time: time.Now().UTC(), ID: u.id,
+		ETag: f.SHA256, Size: f.Size, Type: f.kind, Time: time.Now().UTC(), ID: id,
 	})
 	if j == nil {
 		if u.call.key.Customer != "" && u.gateway.cfg.Route != nil {

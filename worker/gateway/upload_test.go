@@ -366,10 +366,10 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 	t.Parallel()
 	d := newDock(t, func(c *Config) {
 		c.Route = func(u job.Upload) (*job.Job, string) {
-			if !strings.HasSuffix(u.Key, ".stl") || u.Source != "gateway" || u.Kind != job.Created || !strings.HasPrefix(u.Key, "p/uploads/") {
+			if !strings.HasSuffix(u.Key, ".stl") || u.Source != "gateway" || u.Kind != job.Created || !strings.HasPrefix(u.Key, "p/uploads/") || u.Size < 0 {
 				return nil, "no rule wants " + u.Key
 			}
-			return &job.Job{ID: "route", Pipeline: "hello", Customer: "rule", State: map[string]any{"key": u.Key}}, ""
+			return &job.Job{ID: "route", Pipeline: "hello", Customer: "rule", State: map[string]any{"key": u.Key, "id": u.ID}}, ""
 		}
 	})
 	none := d.post("/v1/uploads?name=a.exe", "x")
@@ -381,13 +381,19 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, got.Status, got.Detail)
 	j := d.sent()[0]
 	require.Equal(t, got.Jobs[0].ID, j.ID)
-	require.Equal(t, map[string]any{"key": "p/uploads/" + j.ID + "/inputs/gear.stl"}, j.State)
+	require.Equal(t, map[string]any{"key": "p/uploads/" + j.ID + "/inputs/gear.stl", "id": j.ID}, j.State)
 	require.Empty(t, j.Customer, "the key's, and no rule's")
 
 	two := d.form("/v1/uploads?id=j", part{"f", "a.stl", "x"}, part{"f", "readme.txt", "x"}, part{"f", "b.stl", "x"})
 	require.Equal(t, http.StatusAccepted, two.Status, two.Detail)
 	require.Equal(t, "j-1", two.Jobs[0].ID)
 	require.Equal(t, "j-3", two.Jobs[1].ID)
+	for _, j := range d.sent() {
+		require.Equal(t, j.ID, j.State["id"], "its templates see the ID that it has")
+	}
+
+	unsized := d.do(http.MethodPut, "/v1/uploads/gear.stl", nil, struct{ io.Reader }{strings.NewReader("x")})
+	require.Equal(t, http.StatusAccepted, unsized.Status, unsized.Detail)
 	require.Contains(t, two.Files[1].Why, "no rule wants")
 }
 

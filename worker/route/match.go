@@ -22,11 +22,12 @@ type object struct {
 	name string // behind the last slash
 	stem string // of name
 	ext  string // of name, with its dot
+	odd  string // why no rule takes it; empty where one may
 }
 
-// objectOf takes an upload apart, or says why no rule takes it.
-func objectOf(u job.Upload) (o object, skip string) {
-	o = object{Upload: u, name: u.Key}
+// objectOf takes an upload apart.
+func objectOf(u job.Upload) object {
+	o := object{Upload: u, name: u.Key}
 	if i := strings.LastIndexByte(u.Key, '/'); i >= 0 {
 		o.dir, o.name = u.Key[:i], u.Key[i+1:]
 	}
@@ -36,23 +37,26 @@ func objectOf(u job.Upload) (o object, skip string) {
 	}
 	switch {
 	case u.Key == "":
-		return o, "the event names no object"
+		o.odd = "the event names no object"
 	case len(u.Key) > maxKey:
-		return o, fmt.Sprintf("the key is longer than %d bytes, which no bucket takes", maxKey)
+		o.odd = fmt.Sprintf("the key is longer than %d bytes, which no bucket takes", maxKey)
 	case !utf8.ValidString(u.Key) || strings.IndexByte(u.Key, 0) >= 0:
-		return o, "the key is no text: it holds a NUL, or is not UTF-8"
+		o.odd = "the key is no text: it holds a NUL, or is not UTF-8"
 	case o.name == "":
-		return o, "the key ends in a slash: it is a folder's, and holds no file"
+		o.odd = "the key ends in a slash: it is a folder's, and holds no file"
 	case o.name == "." || o.name == "..":
-		return o, fmt.Sprintf("the key ends in %q, which can't be a file's name", o.name)
+		o.odd = fmt.Sprintf("the key ends in %q, which can't be a file's name", o.name)
 	case o.dir == "" && u.Key[0] == '/':
-		return o, "the key is a slash and a name: it has a folder without a name, which no path can say"
+		o.odd = "the key is a slash and a name: it has a folder without a name, which no path can say"
 	}
-	return o, ""
+	return o
 }
 
 // refuses says why the rule does not take the object; "" where it does.
 func (rs *Rules) refuses(r *Rule, o object) string {
+	if o.odd != "" {
+		return o.odd
+	}
 	for _, check := range []func(object) string{r.source, r.event, r.bucket, r.key, r.size} {
 		if why := check(o); why != "" {
 			return why
@@ -96,9 +100,9 @@ func (r *Rule) key(o object) string {
 	if !strings.HasPrefix(o.Key, r.Prefix) {
 		return fmt.Sprintf("the key does not begin with %q", r.Prefix)
 	}
-	if len(r.Suffixes) > 0 && !r.takesSuffix(o.Key, r.IgnoreCase) {
+	if len(r.Suffixes) > 0 && !r.takesSuffix(o.Key, r.endsIn()) {
 		why := "the key does not end in " + quoted(r.Suffixes)
-		if !r.IgnoreCase && r.takesSuffix(o.Key, true) {
+		if !r.IgnoreCase && r.takesSuffix(o.Key, endsInAnyCase) {
 			why += "; it would with ignore_case: true"
 		}
 		return why
@@ -109,16 +113,26 @@ func (r *Rule) key(o object) string {
 	return ""
 }
 
-func (r *Rule) takesSuffix(key string, fold bool) bool {
-	if fold {
-		key = strings.ToLower(key)
+func (r *Rule) takesSuffix(key string, endsIn func(text, suffix string) bool) bool {
+	return slices.ContainsFunc(r.Suffixes, func(s string) bool { return endsIn(key, s) })
+}
+
+// endsIn is how the rule holds a key against a suffix.
+func (r *Rule) endsIn() func(text, suffix string) bool {
+	if r.IgnoreCase {
+		return endsInAnyCase
 	}
-	return slices.ContainsFunc(r.Suffixes, func(s string) bool {
-		if fold {
-			s = strings.ToLower(s)
-		}
-		return strings.HasSuffix(key, s)
-	})
+	return strings.HasSuffix
+}
+
+// endsInAnyCase is strings.HasSuffix for letters of either case, of any script.
+func endsInAnyCase(text, suffix string) bool {
+	start := len(text)
+	for range utf8.RuneCountInString(suffix) { // the two cases of a letter may differ in their bytes
+		_, size := utf8.DecodeLastRuneInString(text[:start])
+		start -= size
+	}
+	return strings.EqualFold(text[start:], suffix)
 }
 
 func (r *Rule) size(o object) string {

@@ -91,6 +91,18 @@ routes:
 	}
 }
 
+func TestASuffixIsMetInEitherCaseOfAnyScript(t *testing.T) {
+	rs := parse(t, "routes: [{name: a, prefix: in/, suffixes: [.größe, .σας, .k], ignore_case: true, pipeline: p}]\n")
+	for _, key := range []string{"in/a.GRÖSSE", "in/a.gro\u0308ße", "in/öße", "in/σας"} {
+		j, _ := rs.Route(put(key))
+		require.Nil(t, j, key)
+	}
+	for _, key := range []string{"in/a.GRÖßE", "in/a.GRÖẞE", "in/a.ΣΑΣ", "in/.σασ", "in/a.\u212a", "in/.k"} {
+		j, why := rs.Route(put(key))
+		require.NotNil(t, j, why)
+	}
+}
+
 func TestTheFirstRuleThatTakesAnUploadMakesItsJobAndTheOthersSayWhyTheyDoNot(t *testing.T) {
 	rs := parse(t, `
 routes:
@@ -194,10 +206,11 @@ routes:
 
 func TestWhatWasUploadedToAGatewayHasItsResultsBesideItsInputs(t *testing.T) {
 	u := put("uploads/j-1/inputs/a.stl")
-	u.Source = "gateway"
-	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p}]\n")
+	u.Source, u.ID = "gateway", "j-1-2"
+	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p, state: {of: '{{ id }}'}}]\n")
 	j, why := rs.Route(u)
 	require.NotNil(t, j, why)
+	require.Equal(t, []any{"j-1-2", "j-1-2"}, []any{j.ID, j.State["of"]})
 	require.Equal(t, "uploads/j-1/inputs", j.State["stagingInputPrefix"])
 	require.Equal(t, "uploads/j-1/outputs", j.State["stagingOutputPrefix"])
 }

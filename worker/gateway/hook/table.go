@@ -86,7 +86,7 @@ func own(kind Kind) []string {
 }
 
 func (l *loader) source(name string, v pipelines.Value) *Source {
-	if !isName(name) {
+	if !job.IsName(name) {
 		v.Errorf("a source's name is 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
 	kind := Kind(v.Key("kind").OneOf(string(Standard), string(GitHub), string(SNS), string(Token), string(Basic), string(CloudEvents), string(None)))
@@ -105,7 +105,7 @@ func (l *loader) source(name string, v pipelines.Value) *Source {
 		cache:    render.NewCache(),
 		events:   v.Key("events").Texts(), origins: v.Key("origins").Texts(), Pipelines: v.Key("pipelines").Texts(),
 	}
-	if s.Customer != "" && !isName(s.Customer) {
+	if s.Customer != "" && !job.IsName(s.Customer) {
 		v.Key("customer").Errorf("a customer's name is 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
 	perSecond := number(v.Key("rate"), 1, 100_000, defaultRate)
@@ -277,12 +277,6 @@ func (l *loader) templates(at pipelines.Value, v any) {
 			l.templates(at, e)
 		}
 	}
-}
-
-// isName says that a text can be a part of an address and of a job's ID.
-func isName(s string) bool {
-	const most = 40
-	return s != "" && len(s) <= most && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func number(v pipelines.Value, least, most, otherwise int64) int64 {
