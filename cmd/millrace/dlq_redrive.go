@@ -173,7 +173,7 @@ func again(b queue.Buried) (queue.Draft, error) {
 	case err != nil || len(m.Uploads)+len(m.Jobs) > 1 || len(m.Uploads) == 1:
 		marked, ok := job.MarkAgain(draft.Attributes, job.Mark(of))
 		if !ok {
-			return draft, fmt.Errorf("message %s has no room for one more attribute: send what was meant anew", b.ID)
+			return draft, fmt.Errorf("message %s has no room for one more attribute, or was sent again too often: send what was meant anew", b.ID)
 		}
 		draft.Attributes = marked
 		return draft, nil
