@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -207,8 +208,15 @@ func (a *attempt) owes(final *record.Record) bool {
 	return a.callbackURL() != "" && final.Callback == nil
 }
 
-// read finds out what the message asks for.
+// read finds out what the message asks for. A bug of ours is kept to the message that met it.
 func (d *delivery) read(taking, held context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("worker panicked", "err", p, "stack", string(debug.Stack()))
+			d.attempts, d.rules, d.nothing = nil, nil, ""
+			d.addUnfit(fmt.Errorf("message %s: the worker failed at reading it (a bug; the stack is in its log): %v", d.lease.ID, p))
+		}
+	}()
 	m, err := d.worker.decode(taking, held, d.lease)
 	switch {
 	case err != nil && fault.Of(err) == fault.Permanent:

@@ -120,6 +120,26 @@ func TestAWorkerWithoutARoutingTableBuriesUploadsAndSaysWhatIsMissing(t *testing
 	})
 }
 
+// Else it would take down one worker after the other.
+func TestAMessageThatNoWorkerCanReadForABugIsBuried(t *testing.T) {
+	t.Parallel()
+	var s shift
+	onBench(t, s.run, as, func(b *bench) {
+		b.cfg.Route = func(u job.Upload) (*job.Job, string, error) {
+			if u.Key == "bad.stl" {
+				panic("index out of range")
+			}
+			return byStem(u)
+		}
+		b.send(event("table.stl", "bad.stl"))
+		b.stop(time.Minute, 0)
+		require.Empty(t, s.ran)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Contains(t, b.reasons[0], "index out of range")
+		require.Equal(t, record.Failed, b.status("m0"))
+	})
+}
+
 // The workers of another class may have another table, or none.
 func TestAJobOfAnUploadIsSentOnToItsClassAsItself(t *testing.T) {
 	t.Parallel()

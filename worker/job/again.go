@@ -24,13 +24,13 @@ func Mark(of []byte) string {
 
 // MarkAgain returns attributes that say of a message of several jobs, or of one whose jobs a routing table makes, that it is
 // sent again: a worker gives those of its jobs that have failed new IDs, and runs no other. ok is false when there is no
-// room for one more attribute.
+// room for one more attribute, or mark: without the first ones jobs that have succeeded would run again.
 func MarkAgain(attributes map[string]string, mark string) (marked map[string]string, ok bool) {
 	marked = map[string]string{}
 	maps.Copy(marked, attributes)
 	marks := append(marksOf(attributes), mark)
-	marked[againAttribute] = strings.Join(marks[max(0, len(marks)-maxMarks):], " ")
-	return marked, len(marked) <= maxAttributes
+	marked[againAttribute] = strings.Join(marks, " ")
+	return marked, len(marked) <= maxAttributes && len(marks) <= maxMarks
 }
 
 // marksOf reads what MarkAgain wrote. Anybody may have: what is no mark counts for nothing.

@@ -36,6 +36,12 @@ func TestAMessageWithoutRoomIsNotMarked(t *testing.T) {
 	}
 	_, ok := job.MarkAgain(full, job.Mark(nil))
 	require.False(t, ok)
+
+	often := map[string]string{}
+	for ok = true; ok; often, ok = job.MarkAgain(often, job.Mark(nil)) {
+		require.Less(t, len(ids(t, often)), 34)
+	}
+	require.Len(t, ids(t, often), 1, "more marks than there may be are none")
 }
 
 func TestWhatIsNoMarkCountsForNothing(t *testing.T) {
