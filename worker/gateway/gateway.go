@@ -104,7 +104,7 @@ type operation struct {
 	query        []parameter         // that it may be asked with
 	headers      []parameter         // of the request
 	gives        map[int]any         // status → an example of the answer's Go type; nil is no body. Problems are added
-	streams      bool                // its bodies may take as long as they make progress, and are not held in memory
+	streams      bool                // its bodies may take as long as they go on, which serve sees to (paced, patient), and are not held in memory
 	serve        func(c *call) error // an error is answered as a Problem
 }
 
