@@ -72,6 +72,7 @@ type Gateway struct {
 	draining chan struct{}
 	drain    sync.Once
 
+	turns     chan struct{} // one value for each large body that is made jobs of now
 	uploading chan struct{} // one value for each upload that is taken now
 	followers followers
 }
@@ -85,6 +86,7 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.Desk = &desk.Desk{Records: cfg.Records}
 	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux(), browser: http.NewCrossOriginProtection(), draining: make(chan struct{})}
+	g.turns = make(chan struct{}, largeAtOnce)
 	g.uploading = make(chan struct{}, cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce))
 	g.mount()
 	return g, nil

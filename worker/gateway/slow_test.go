@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,6 +205,48 @@ func TestAQueueThatHangsIsAnsweredFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Decoded, a hostile body takes 200 times its length: a few at a time must do, and nobody else waits for them.
+func TestLargeBodiesAreMadeJobsOfInTurns(t *testing.T) {
+	large := `{"pipeline":"large","state":{"a":[` + strings.Repeat("1,", 20<<10) + `1]}}`
+	synctest.Test(t, func(t *testing.T) {
+		var decoded atomic.Int64
+		sent := make(chan struct{})
+		g := newGate(t, func(c *gateway.Config) {
+			c.Send = func(_ context.Context, j *job.Job, _ queue.Draft) error {
+				if j.Pipeline == "large" {
+					decoded.Add(1)
+					<-sent
+				}
+				return nil
+			}
+			c.Ended = nil
+			c.Log = slog.New(slog.DiscardHandler)
+		})
+		answers := make(chan int, 3)
+		for range 3 {
+			go func() { answers <- g.ask("POST", "/v1/jobs", operatorKey, large).Code }()
+		}
+		synctest.Wait()
+		require.EqualValues(t, 2, decoded.Load())
+		submitted(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob))
+		for range 3 {
+			sent <- struct{}{}
+			require.Equal(t, http.StatusAccepted, <-answers)
+		}
+
+		for range 2 {
+			go func() { answers <- g.ask("POST", "/v1/jobs", operatorKey, large).Code }()
+		}
+		synctest.Wait()
+		w := g.ask("POST", "/v1/jobs", operatorKey, large)
+		problem(t, w, http.StatusServiceUnavailable)
+		require.Equal(t, "1", w.Header().Get("Retry-After"))
+		close(sent)
+		<-answers
+		<-answers
+	})
 }
 
 // A torn connection breaks in the middle of an answer.
