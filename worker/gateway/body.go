@@ -48,6 +48,8 @@ const (
 	allBodies = 128 << 20
 	// strangeBodies is the same of those of operations that ask for no key.
 	strangeBodies = 64 << 20
+	// largeAtOnce is how many large bodies are made jobs of at a time: as values they take up to 200 times their length.
+	largeAtOnce = 2
 )
 
 // body reads a body that is held in memory. Many that come slowly cost what has come of them.
@@ -107,6 +109,19 @@ func (c *call) hold(n int64) bool {
 		return c.g.strange.Add(more) <= strangeBodies
 	}
 	return c.g.held.Add(more) <= allBodies
+}
+
+// turn returns when a body of n bytes may be made jobs of: small ones at once. Call release when they are sent.
+func (c *call) turn(n int) (release func(), err error) {
+	if n <= firstRoom {
+		return func() {}, nil
+	}
+	select {
+	case c.g.turns <- struct{}{}:
+		return func() { <-c.g.turns }, nil
+	case <-c.r.Context().Done():
+		return nil, busy(refused(Busy, http.StatusServiceUnavailable, "too many large bodies came before this one; send it again in a second"), time.Second)
+	}
 }
 
 func isTimeout(err error) bool {

@@ -13,13 +13,11 @@ import (
 )
 
 const (
-	// bodyTime is how long the body of a request may take, and how long one that streams may make no progress.
+	// bodyTime is how long the body of a request may take that does not stream.
 	bodyTime = 30 * time.Second
 	// answerTime is how long an answer may take that does not stream, and writeTime how long who asked may take to read it.
 	answerTime = time.Minute
 	writeTime  = 10 * time.Second
-	// progress is what makes progress of a body that streams, in bytes: less than that in bodyTime is none.
-	progress = 64 << 10
 	// longPath is how much of a request's path the log has, in bytes.
 	longPath = 512
 )
@@ -151,7 +149,8 @@ func (g *Gateway) handler(o operation) http.Handler {
 }
 
 // limitTime has a client that sends or reads too slowly lose its connection: whoever it is, for the server reads the rest of a
-// body before it sends an answer, a refusal too. What is no connection has no deadlines.
+// body before it sends an answer, a refusal too. It ends the deadline itself when all was read. What is no connection has no
+// deadlines.
 func limitTime(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(bodyTime + answerTime + writeTime))
@@ -164,41 +163,28 @@ func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBo
 
 // admitted has the time of a request whose sender may ask limited as its operation wants it.
 func (c *call) admitted(a *answer) (cancel context.CancelFunc) {
-	a.key = c.key.Name
-	rc := http.NewResponseController(c.w)
-	cancel = func() {}
+	a.key, cancel = c.key.Name, func() {}
 	if c.op.streams {
-		_ = rc.SetWriteDeadline(time.Time{})
+		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{})
 	} else {
 		var ctx context.Context
 		ctx, cancel = context.WithTimeout(c.r.Context(), bodyTime+answerTime)
 		c.r = c.r.WithContext(ctx)
 	}
 	if hasBody(c.r) {
-		c.r.Body = &timed{ReadCloser: c.r.Body, rc: rc, answer: a, streams: c.op.streams}
+		c.r.Body = counted{c.r.Body, a}
 	}
 	return cancel
 }
 
-// A timed body counts what comes, and lets one that streams go on while something does.
-type timed struct {
+// A counted body tells the answer how much came.
+type counted struct {
 	io.ReadCloser
-	rc      *http.ResponseController
-	answer  *answer
-	streams bool
-	since   int64 // bytes since the deadline was set
+	answer *answer
 }
 
-func (t *timed) Read(b []byte) (int, error) {
-	n, err := t.ReadCloser.Read(b)
-	t.answer.in += int64(n)
-	t.since += int64(n)
-	switch {
-	case err == io.EOF:
-		_ = t.rc.SetReadDeadline(time.Time{}) // or the connection would be taken for a dead one while we work
-	case t.streams && t.since >= progress:
-		t.since = 0
-		_ = t.rc.SetReadDeadline(time.Now().Add(bodyTime))
-	}
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.answer.in += int64(n)
 	return n, err
 }

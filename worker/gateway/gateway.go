@@ -72,6 +72,7 @@ type Gateway struct {
 	draining chan struct{}
 	drain    sync.Once
 
+	turns     chan struct{} // one value for each large body that is made jobs of now
 	uploading chan struct{} // one value for each upload that is taken now
 	followers followers
 }
@@ -85,6 +86,7 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.Desk = &desk.Desk{Records: cfg.Records}
 	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux(), browser: http.NewCrossOriginProtection(), draining: make(chan struct{})}
+	g.turns = make(chan struct{}, largeAtOnce)
 	g.uploading = make(chan struct{}, cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce))
 	g.mount()
 	return g, nil
@@ -104,7 +106,7 @@ type operation struct {
 	query        []parameter         // that it may be asked with
 	headers      []parameter         // of the request
 	gives        map[int]any         // status → an example of the answer's Go type; nil is no body. Problems are added
-	streams      bool                // its bodies may take as long as they make progress, and are not held in memory
+	streams      bool                // its bodies may take as long as they go on, which serve sees to (paced, patient), and are not held in memory
 	serve        func(c *call) error // an error is answered as a Problem
 }
 

@@ -101,6 +101,11 @@ func (g *Gateway) submit(c *call) error {
 	if err != nil {
 		return err
 	}
+	release, err := c.turn(len(body))
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := job.Decode(queue.Message{ID: id, Body: body, Attributes: attributesOf(c.r), Enqueued: time.Now()})
 	if err != nil {
 		return refused(Invalid, http.StatusUnprocessableEntity, err.Error())

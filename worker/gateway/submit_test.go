@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -257,14 +258,16 @@ func TestACustomersJobsAreItsOwnWhateverItSays(t *testing.T) {
 
 func TestAKeyThatAsksTooOftenIsToldWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, nil)
-	for range 2 {
-		submitted(t, g.ask("POST", "/v1/jobs", slowKey, helloJob))
-	}
-	w := g.ask("POST", "/v1/jobs", slowKey, helloJob)
-	problem(t, w, http.StatusTooManyRequests)
-	require.Equal(t, "1", w.Header().Get("Retry-After"))
-	submitted(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob))
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, nil)
+		for range 2 {
+			submitted(t, g.ask("POST", "/v1/jobs", slowKey, helloJob))
+		}
+		w := g.ask("POST", "/v1/jobs", slowKey, helloJob)
+		problem(t, w, http.StatusTooManyRequests)
+		require.Equal(t, "1", w.Header().Get("Retry-After"))
+		submitted(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob))
+	})
 }
 
 func TestAQueueThatIsDownIsNever202(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +111,9 @@ func (l *loader) source(name string, v pipelines.Value) *Source {
 	s.Limit = rate.NewLimiter(rate.Limit(perSecond), int(number(v.Key("burst"), 1, 100_000, 2*perSecond)))
 	s.perMin = int(60 * perSecond)
 	s.verify = l.verifier(kind, v)
+	if sns, ok := s.verify.(*sns); ok && sns.maxAge > s.Remember {
+		v.Key("remember").Errorf("remember must be %v or more, as max_age is: a message that is forgotten and still taken would come again", sns.maxAge)
+	}
 	s.headers = l.headers(v.Key("headers"))
 	s.job = l.job(v)
 	return s
@@ -209,20 +211,6 @@ func (l *loader) headers(v pipelines.Value) []string {
 	return out
 }
 
-// header is a header's name, as http.Header has it; "" where it is not there.
-func header(v pipelines.Value) string {
-	name := v.Text()
-	if name != "" && (strings.ContainsFunc(name, func(r rune) bool { return !isHeaderRune(r) }) || len(name) > 100) {
-		v.Errorf("%s is no name of a header", v.Name)
-		return ""
-	}
-	return textproto.CanonicalMIMEHeaderKey(name)
-}
-
-func isHeaderRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-}
-
 // fixed are the keys of a job that the gateway settles, whatever its source says.
 var fixed = []string{"id", "customerId", "inputs"}
 
@@ -277,28 +265,4 @@ func (l *loader) templates(at pipelines.Value, v any) {
 			l.templates(at, e)
 		}
 	}
-}
-
-func number(v pipelines.Value, least, most, otherwise int64) int64 {
-	n, ok := v.Any.(int64)
-	switch {
-	case ok && n >= least && n <= most:
-		return n
-	case v.Any != nil:
-		v.Errorf("%s must be a whole number from %d to %d", v.Name, least, most)
-	}
-	return otherwise
-}
-
-func duration(v pipelines.Value, least, most, otherwise time.Duration) time.Duration {
-	if v.Any == nil {
-		return otherwise
-	}
-	text, _ := v.Any.(string)
-	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		v.Errorf(`%s must be a duration from %v to %v, as in "90m"`, v.Name, least, most)
-		return otherwise
-	}
-	return d
 }

@@ -69,6 +69,8 @@ func TestAllMistakesOfATableAreReportedAtOnceWithTheirPlaces(t *testing.T) {
 	}
 	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("sources: {s: {kind: none, job: {pipeline: a, priority: 99, deadline: '{{ body.d }}'}}}"))
 	require.ErrorContains(t, err, `"priority" must be`)
+	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("sources: {s: {kind: sns, topics: ['"+topic+"'], remember: 2h}}"))
+	require.ErrorContains(t, err, "remember must be 24h0m0s or more, as max_age is")
 	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("{}"))
 	require.ErrorContains(t, err, "sources is empty")
 }
