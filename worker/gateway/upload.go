@@ -31,6 +31,8 @@ type Uploads struct {
 	AtOnce int    // files at a time, more are told to come later; 0 is 1000
 	URL    string // of the gateway as others reach it; empty is what a request was sent to
 
+	// Room is how many bytes files may take yet; nil is not known.
+	Room func() (int64, error)
 	// Spool makes a file without a name, in which a part of an upload lies until a bucket has it; nil: the store is a folder.
 	Spool func() (*os.File, error)
 	// Presign makes a URL by which a bucket itself takes a file; nil: the gateway takes it, by a URL that it signs.

@@ -418,6 +418,14 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 	got := d.post("/v1/uploads?name=a&pipeline=p", "xx")
 	require.Equal(t, http.StatusInsufficientStorage, got.Status)
 
+	room := int64(5)
+	d = newDock(t, func(c *Config) { c.Uploads.Room = func() (int64, error) { return room, nil } })
+	require.Equal(t, http.StatusInsufficientStorage, d.post("/v1/uploads?name=a&pipeline=p", "hello").Status, "it was announced")
+	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=a&pipeline=p", "hell").Status)
+	room = 0
+	got = d.do(http.MethodPost, "/v1/uploads?name=a&pipeline=p", nil, iotest.OneByteReader(strings.NewReader("x")))
+	require.Equal(t, http.StatusInsufficientStorage, got.Status, "others took it meanwhile")
+
 	d = newDock(t, nil)
 	d.refuse = errors.New("down")
 	got = d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx")
