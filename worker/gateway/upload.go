@@ -204,16 +204,15 @@ func (u *upload) read() error {
 	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
 }
 
-// vain refuses a file that no pipeline would be run on, before it is sent.
+// vain refuses a file that no job could be made of, before it is sent.
 func (u *upload) vain(name string, size int64, kind string) error {
-	if u.named() {
-		return nil
-	}
 	name, err := cleanName(name)
 	if err != nil {
 		return err
 	}
-	_, err = u.route(&file{Name: name, Size: size, kind: kind})
+	u.files = []*file{{Name: name, Size: size, kind: kind}}
+	_, _, err = u.ready()
+	u.files, u.jobs = nil, nil
 	return err
 }
 

@@ -27,6 +27,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
@@ -417,6 +418,15 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 	d := newDock(t, func(c *Config) { c.Store = full{c.Store} })
 	got := d.post("/v1/uploads?name=a&pipeline=p", "xx")
 	require.Equal(t, http.StatusInsufficientStorage, got.Status)
+
+	d = newDock(t, func(c *Config) {
+		c.Store = full{c.Store}
+		c.Check = func(context.Context, *job.Job) error {
+			return fault.As(fault.Permanent, errors.New("there is no such pipeline"))
+		}
+	})
+	got = d.post("/v1/uploads?name=a&pipeline=p", "xx")
+	require.Equal(t, http.StatusUnprocessableEntity, got.Status, "it was refused before it was stored: %s", got.Detail)
 
 	room := int64(5)
 	d = newDock(t, func(c *Config) { c.Uploads.Room = func() (int64, error) { return room, nil } })
