@@ -77,7 +77,7 @@ func uploadHeaders() []parameter {
 // postUpload takes a request's files. What it stores nobody reads before the job of it is sent; what fails leaves nothing, or
 // what the sweep removes.
 func (g *Gateway) postUpload(c *call) error {
-	release, err := g.admitUpload()
+	release, err := g.uploading.take(c.key)
 	if err != nil {
 		return err
 	}
@@ -94,16 +94,6 @@ func (g *Gateway) postUpload(c *call) error {
 		return err
 	}
 	return u.answer()
-}
-
-// admitUpload takes one of the places for uploads.
-func (g *Gateway) admitUpload() (release func(), err error) {
-	select {
-	case g.uploading <- struct{}{}:
-		return func() { <-g.uploading }, nil
-	default:
-		return nil, later("as many files are being uploaded as this gateway takes at once; send it again in a few seconds")
-	}
 }
 
 // An upload is a request's files on their way to becoming jobs.
