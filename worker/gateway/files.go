@@ -54,7 +54,7 @@ func (c *call) fileKey() (path, key string, err error) {
 }
 
 func (g *Gateway) putFile(c *call) error {
-	release, err := g.admitUpload()
+	release, err := g.uploading.take(c.key)
 	if err != nil {
 		return err
 	}

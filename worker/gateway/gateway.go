@@ -72,9 +72,8 @@ type Gateway struct {
 	draining chan struct{}
 	drain    sync.Once
 
-	turns     chan struct{} // one value for each large body that is made jobs of now
-	uploading chan struct{} // one value for each upload that is taken now
-	followers followers
+	turns                chan struct{} // one value for each large body that is made jobs of now
+	uploading, followers places
 }
 
 // New returns a Gateway. Its errors are all that is wrong with cfg.
@@ -87,7 +86,11 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux(), browser: http.NewCrossOriginProtection(), draining: make(chan struct{})}
 	g.turns = make(chan struct{}, largeAtOnce)
-	g.uploading = make(chan struct{}, cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce))
+	atOnce := cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce)
+	g.uploading.most, g.uploading.each = atOnce, max(1, atOnce*3/4)
+	g.uploading.what, g.uploading.instead = "uploads under way", "send it again in a few seconds"
+	g.followers.most, g.followers.each = maxFollowers, keyFollowers
+	g.followers.what, g.followers.instead = "logs that are followed", "end one first, or ask for the log now and then"
 	g.mount()
 	return g, nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -19,7 +20,7 @@ import (
 const (
 	presignDefault, presignLongest = 15 * time.Minute, 12 * time.Hour
 
-	maxAsked = 256 << 10 // bytes of what is asked for
+	maxAsked = 2 << 20 // bytes of what is asked for, as it is kept: a message within is written as a text
 )
 
 func (g *Gateway) presignOperations() []operation {
@@ -48,13 +49,18 @@ func (g *Gateway) presignOperations() []operation {
 
 // An asked is what a signed URL is asked for by, and what its upload's job is made of once the file is there.
 type asked struct {
-	Name    string         `json:"name"`              // of the file
-	Size    int64          `json:"size"`              // bytes, exactly
-	Type    string         `json:"type,omitzero"`     // content type
-	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 12h
-	ID      string         `json:"id,omitzero"`       // of the job
-	Fields  map[string]any `json:"fields,omitzero"`   // as those of a form: pipeline, state.name, callback
-	Owner   string         `json:"customer,omitzero"` // of the key; what is sent for it is overwritten
+	Name    string         `json:"name"`             // of the file
+	Size    int64          `json:"size"`             // bytes, exactly
+	Type    string         `json:"type,omitzero"`    // content type
+	Expires string         `json:"expires,omitzero"` // how long the URL is good for: 15m, at most 12h
+	ID      string         `json:"id,omitzero"`      // of the job
+	Fields  map[string]any `json:"fields,omitzero"`  // as those of a form: pipeline, state.name, callback
+}
+
+// A pending upload is what was asked for, until its file is there.
+type pending struct {
+	asked
+	Customer string `json:"customer,omitzero"` // of the key
 }
 
 // presign keeps what is asked for, and gives the URL for the file.
@@ -71,20 +77,23 @@ func (g *Gateway) presign(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(pending{*a, c.key.Customer})
 	if err != nil {
 		return err
 	}
+	if len(body) > maxAsked {
+		return refused(Size, http.StatusRequestEntityTooLarge, "what is asked for has more than "+sizeText(maxAsked)+"; put what is large into files of its own")
+	}
 	ctx := c.r.Context()
+	at, header, err := g.signed(ctx, u, a, expires)
+	if err != nil {
+		return err
+	}
 	switch err := g.cfg.Store.Create(ctx, askedKey(u.id), body); {
 	case errors.Is(err, blob.ErrExists):
 		return refused(Invalid, http.StatusConflict, fmt.Sprintf("an upload with the ID %s was asked for before; choose another", u.id))
 	case err != nil:
 		return u.notStored(a.Name, err)
-	}
-	at, header, err := g.signed(ctx, u, a, expires)
-	if err != nil {
-		return err
 	}
 	return writeJSON(c.w, http.StatusCreated, Presigned{
 		ID: u.id, Method: http.MethodPut, URL: at, Headers: flat(header), Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
@@ -110,7 +119,7 @@ func readAsked(c *call) (*asked, error) {
 		return nil, err
 	}
 	a := new(asked)
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	d.UseNumber()
 	if err := d.Decode(a); err != nil {
@@ -154,7 +163,7 @@ func (u *upload) ask(a *asked) error {
 	if err != nil {
 		return err
 	}
-	a.Name, a.Type, a.ID, a.Owner = name, cmp.Or(a.Type, blobType), u.id, u.call.key.Customer
+	a.Name, a.Type, a.ID = name, cmp.Or(a.Type, blobType), u.id
 	switch {
 	case a.Size < 0 || a.Size > u.most():
 		return (&incoming{most: u.most()}).tooLarge()
@@ -212,26 +221,26 @@ func (g *Gateway) complete(c *call) error {
 		return none
 	}
 	u := &upload{gateway: g, call: c, kept: true, fields: fields{}, folded: map[string]bool{}}
-	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), 2*maxAsked)
+	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), maxAsked)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		return none
 	case err != nil:
 		return u.notStored(id, err)
 	}
-	a := new(asked)
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	a := new(pending)
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if err := d.Decode(a); err != nil {
 		return err
 	}
-	if a.Owner != c.key.Customer && c.key.Customer != "" {
+	if a.Customer != c.key.Customer && c.key.Customer != "" {
 		return none
 	}
 	own := *c.key
-	own.Customer = a.Owner // the operator completes it for whose it is
+	own.Customer = a.Customer // the operator completes it for whose it is
 	c.key = &own
-	if err := u.ask(a); err != nil {
+	if err := u.ask(&a.asked); err != nil {
 		return err
 	}
 	switch err := u.find(ctx, u.files[0]); {

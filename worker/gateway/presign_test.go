@@ -20,6 +20,7 @@ func TestASignedURLTakesTheFileThatItIsFor(t *testing.T) {
 	require.Equal(t, 400, ask(`{"name": "a.stl", "size": 5, "fields": {"pipe": "x"}}`).Status)
 	require.Equal(t, 422, ask(`{"name": "a.stl", "size": 5}`).Status)
 	require.Equal(t, 413, ask(`{"name": "a.stl", "size": 99999999999999, "fields": {"pipeline": "p"}}`).Status)
+	require.Equal(t, 400, ask(`{"name": "a.stl", "size": 5, "customer": "other", "fields": {"pipeline": "p"}}`).Status)
 
 	got := ask(`{"name": "../ä b.stl", "size": 5, "type": "model/stl", "id": "j", "fields": {"pipeline": "hello", "state": {"n": 9007199254740993}}}`)
 	require.Equal(t, http.StatusCreated, got.Status, got.Detail)
@@ -84,4 +85,14 @@ func TestASignedURLTakesTheFileThatItIsFor(t *testing.T) {
 	require.NoError(t, err)
 	at := "/v1/uploads/acme.j/inputs/a?size=1&expires=" + past + "&signature=" + signature(secret, "acme.j", "a", 1, past)
 	require.Contains(t, d.do(http.MethodPut, at, nil, strings.NewReader("x")).Detail, "has expired")
+}
+
+func TestALongMessageIsKeptUntilItsFileIsThere(t *testing.T) {
+	t.Parallel()
+	d := newDock(t, nil)
+	got := d.post("/v1/uploads/presign", `{"name": "a", "size": 1, "fields": {"pipeline": "p", "message": "{\"name\": \"`+strings.Repeat("x", 900<<10)+`\"}"}}`)
+	require.Equal(t, http.StatusCreated, got.Status, got.Detail)
+	require.Equal(t, http.StatusNoContent, d.do(got.Method, got.URL, nil, strings.NewReader("x")).Status)
+	done := d.post(got.Complete, "")
+	require.Equal(t, http.StatusAccepted, done.Status, done.Detail)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -84,15 +85,16 @@ func (g *Gateway) checkSigned(c *call) (size int64, err error) {
 // putSigned stores the file that a URL was signed for. It makes no job of it.
 func (g *Gateway) putSigned(c *call) error {
 	c.w.Header().Set("Access-Control-Allow-Origin", "*") // see askSigned
-	release, err := g.admitUpload()
-	if err != nil {
-		return err
-	}
-	defer release()
 	size, err := g.checkSigned(c)
 	if err != nil {
 		return err
 	}
+	customer, _, _ := strings.Cut(c.r.PathValue("id"), ".") // or some text, where there is none
+	release, err := g.uploading.take(&Key{Customer: customer})
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := c.whole(); err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ type Uploads struct {
 	AtOnce int    // files at a time, more are told to come later; 0 is 1000
 	URL    string // of the gateway as others reach it; empty is what a request was sent to
 
+	// Room is how many bytes files may take yet; nil is not known.
+	Room func() (int64, error)
 	// Spool makes a file without a name, in which a part of an upload lies until a bucket has it; nil: the store is a folder.
 	Spool func() (*os.File, error)
 	// Presign makes a URL by which a bucket itself takes a file; nil: the gateway takes it, by a URL that it signs.
@@ -75,7 +77,7 @@ func uploadHeaders() []parameter {
 // postUpload takes a request's files. What it stores nobody reads before the job of it is sent; what fails leaves nothing, or
 // what the sweep removes.
 func (g *Gateway) postUpload(c *call) error {
-	release, err := g.admitUpload()
+	release, err := g.uploading.take(c.key)
 	if err != nil {
 		return err
 	}
@@ -92,16 +94,6 @@ func (g *Gateway) postUpload(c *call) error {
 		return err
 	}
 	return u.answer()
-}
-
-// admitUpload takes one of the places for uploads.
-func (g *Gateway) admitUpload() (release func(), err error) {
-	select {
-	case g.uploading <- struct{}{}:
-		return func() { <-g.uploading }, nil
-	default:
-		return nil, later("as many files are being uploaded as this gateway takes at once; send it again in a few seconds")
-	}
 }
 
 // An upload is a request's files on their way to becoming jobs.
@@ -202,16 +194,18 @@ func (u *upload) read() error {
 	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
 }
 
-// vain refuses a file that no pipeline would be run on, before it is sent. One of a size that nobody has said, a rule may want.
+// vain refuses a file that no job could be made of, before it is sent. One of a size that nobody has said, a rule may want.
 func (u *upload) vain(name string, size int64, kind string) error {
-	if u.named() || size < 0 {
+	if size < 0 && !u.named() {
 		return nil
 	}
 	name, err := cleanName(name)
 	if err != nil {
 		return err
 	}
-	_, err = u.route(&file{Name: name, Size: size, kind: kind}, u.id)
+	u.files = []*file{{Name: name, Size: size, kind: kind}}
+	_, _, err = u.ready()
+	u.files, u.jobs = nil, nil
 	return err
 }
 

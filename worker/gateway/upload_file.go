@@ -58,9 +58,12 @@ func (u *upload) put(f *file, key string, r io.Reader, size int64, want []byte) 
 	if !u.call.key.takes(f.Name, f.kind) {
 		return refused(Type, http.StatusUnsupportedMediaType, fmt.Sprintf("this key sends no files like %.100q (%s), only %s", f.Name, f.kind, strings.Join(u.call.key.Types, ", ")))
 	}
-	in := &incoming{r: r, most: u.most(), want: want, sum: sha256.New()}
+	in := &incoming{r: r, most: u.most(), want: want, sum: sha256.New(), room: u.room}
 	if size > in.most {
 		return in.tooLarge()
+	}
+	if err := u.room(max(size, 0)); err != nil {
+		return err
 	}
 	o := blob.PutOptions{ContentType: f.kind, Spool: u.gateway.cfg.Uploads.Spool}
 	if _, err := u.gateway.cfg.Store.Put(u.call.r.Context(), key, in, o); err != nil {
@@ -92,12 +95,30 @@ func (u *upload) notStored(name string, err error) error {
 		return refused(Invalid, http.StatusConflict, badKey.Error()+"; choose another path")
 	case disk.Full(err):
 		u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
-		return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; its operator has to make some")
+		return noRoom()
 	case u.call.r.Context().Err() != nil:
 		return cutOff(err)
 	}
 	u.gateway.cfg.Log.WarnContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
 	return later(fmt.Sprintf("the store does not take %.100q now; send it again in a few seconds", name))
+}
+
+func noRoom() *Problem {
+	return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; the gateway's operator has to make some")
+}
+
+// room refuses a file that brings so many more bytes than there is room for. Where that can't be told the store's own error will.
+func (u *upload) room(more int64) error {
+	room := u.gateway.cfg.Uploads.Room
+	if room == nil {
+		return nil
+	}
+	free, err := room()
+	if err != nil || more < free {
+		return nil
+	}
+	u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "no room for uploads", "job_id", u.id, "bytes", free)
+	return noRoom()
 }
 
 // later is an answer that may be another one soon.
@@ -116,8 +137,13 @@ type incoming struct {
 	want []byte // SHA-256; nil is any
 	sum  hash.Hash
 	size int64
+	room func(more int64) error
+	next int64 // the size at which room is asked again
 	err  error // why it ended, but for its own end
 }
+
+// roomEvery is after how many bytes the room for a file is looked at again: others come at the same time.
+const roomEvery = 64 << 20
 
 func (in *incoming) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
@@ -126,6 +152,9 @@ func (in *incoming) Read(p []byte) (int, error) {
 	switch {
 	case in.size > in.most:
 		err = in.tooLarge()
+	case err == nil && in.size >= in.next:
+		in.next = in.size + roomEvery
+		err = in.room(0)
 	case err == io.EOF && in.want != nil && subtle.ConstantTimeCompare(in.want, in.sum.Sum(nil)) != 1:
 		err = refused(Invalid, http.StatusBadRequest, "the file is not the one whose SHA-256 was sent with it; send it again")
 	case err != nil && err != io.EOF:

@@ -27,6 +27,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
@@ -424,6 +425,23 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 	got := d.post("/v1/uploads?name=a&pipeline=p", "xx")
 	require.Equal(t, http.StatusInsufficientStorage, got.Status)
 
+	d = newDock(t, func(c *Config) {
+		c.Store = full{c.Store}
+		c.Check = func(context.Context, *job.Job) error {
+			return fault.As(fault.Permanent, errors.New("there is no such pipeline"))
+		}
+	})
+	got = d.post("/v1/uploads?name=a&pipeline=p", "xx")
+	require.Equal(t, http.StatusUnprocessableEntity, got.Status, "it was refused before it was stored: %s", got.Detail)
+
+	room := int64(5)
+	d = newDock(t, func(c *Config) { c.Uploads.Room = func() (int64, error) { return room, nil } })
+	require.Equal(t, http.StatusInsufficientStorage, d.post("/v1/uploads?name=a&pipeline=p", "hello").Status, "it was announced")
+	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=a&pipeline=p", "hell").Status)
+	room = 0
+	got = d.do(http.MethodPost, "/v1/uploads?name=a&pipeline=p", nil, iotest.OneByteReader(strings.NewReader("x")))
+	require.Equal(t, http.StatusInsufficientStorage, got.Status, "others took it meanwhile")
+
 	d = newDock(t, nil)
 	d.refuse = errors.New("down")
 	got = d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx")
@@ -441,12 +459,23 @@ func TestMoreUploadsAtOnceThanThereArePlacesForComeLater(t *testing.T) {
 	go func() { done <- d.do(http.MethodPost, "/v1/uploads?name=a&pipeline=p", nil, r) }()
 	_, err := w.Write([]byte("x")) // returns when the body is being sent
 	require.NoError(t, err)
-	for d.post("/v1/uploads?name=b&pipeline=p", "x").Status != http.StatusServiceUnavailable {
-		require.NoError(t, t.Context().Err())
+	status := http.StatusAccepted // until the first has its place
+	for status == http.StatusAccepted {
+		status = d.post("/v1/uploads?name=b&pipeline=p", "x").Status
 	}
+	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.NoError(t, w.Close())
 	require.Equal(t, http.StatusAccepted, (<-done).Status)
 	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=b&pipeline=p", "x").Status)
+
+	d = newDock(t, func(c *Config) { c.Uploads.AtOnce = 4 })
+	for range 3 {
+		_, err := d.g.uploading.take(&Key{Name: "a", Customer: "acme"})
+		require.NoError(t, err)
+	}
+	_, err = d.g.uploading.take(&Key{Name: "b", Customer: "acme"})
+	require.ErrorContains(t, err, "this key has 3 uploads under way")
+	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=b&pipeline=p", "x").Status, "others have a place all the same")
 }
 
 func FuzzAFileNameCanStandInAKeyAndInAWorkspace(f *testing.F) {
