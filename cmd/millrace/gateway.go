@@ -67,7 +67,7 @@ workers. TLS is for what stands before it: an Ingress, a Route.`,
 		defer stop()
 		return cfg.serve(soft, hard, log)
 	}
-	cmd.AddCommand(newGatewayKeyCmd(), newGatewayHooksCmd(), newGatewayOpenAPICmd())
+	cmd.AddCommand(newGatewayKeyCmd(), newGatewayKeysCmd(), newGatewayHooksCmd(), newGatewayOpenAPICmd())
 	return cmd
 }
 
@@ -169,15 +169,17 @@ func (c *gatewayConfig) gateway(ctx context.Context, p *gatewayParts, counted *m
 		return nil, &codeError{exitUsage, fmt.Errorf("MILLRACE_HOOKS: %w", err)}
 	}
 	if c.APIKeys != "" {
-		if gc.Keys, err = openKeys(ctx, c.APIKeys, log); err != nil {
-			return nil, err
+		keys, err := openKeys(c.APIKeys, log)
+		if err != nil {
+			return nil, &codeError{exitUsage, fmt.Errorf("MILLRACE_API_KEYS: %w", err)}
 		}
+		gc.Keys = func(secret string) *gateway.Key { return keys.Now(ctx).Find(secret, time.Now()) }
 	}
 	return gateway.New(gc)
 }
 
 // openKeys reads the file of keys, and again when it changes.
-func openKeys(ctx context.Context, path string, log *slog.Logger) (func(secret string) *gateway.Key, error) {
+func openKeys(path string, log *slog.Logger) (*tables.File[*gateway.Keys], error) {
 	var last *gateway.Keys // guarded by the file, which reads one text at a time
 	parse := func(name string, text []byte) (*gateway.Keys, []string, error) {
 		keys, err := gateway.ParseKeys(name, text, last)
@@ -186,9 +188,5 @@ func openKeys(ctx context.Context, path string, log *slog.Logger) (func(secret s
 		}
 		return keys, nil, err
 	}
-	file, err := tables.Open(tables.Config[*gateway.Keys]{Path: path, Parse: parse, Log: log})
-	if err != nil {
-		return nil, &codeError{exitUsage, fmt.Errorf("MILLRACE_API_KEYS: %w", err)}
-	}
-	return func(secret string) *gateway.Key { return file.Now(ctx).Find(secret, time.Now()) }, nil
+	return tables.Open(tables.Config[*gateway.Keys]{Path: path, Parse: parse, Log: log})
 }

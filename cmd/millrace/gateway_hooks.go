@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/modules/egress"
 	"github.com/millrace/millrace/worker/gateway/hook"
 )
 
@@ -37,7 +37,7 @@ secrets that it names, says all that is wrong with it, or lists the sources.`,
 		if err := load(); err != nil {
 			return err
 		}
-		views, err := cfg.list()
+		views, err := cfg.list(c.Context())
 		switch {
 		case err != nil:
 			return err
@@ -78,18 +78,15 @@ func (v hookView) does() string {
 	return "what its message says"
 }
 
-func (c *hooksConfig) list() ([]hookView, error) {
+func (c *hooksConfig) list(ctx context.Context) ([]hookView, error) {
 	if c.Hooks == "" {
 		return nil, usage("there is no table of sources: say --hooks FILE, or set MILLRACE_HOOKS")
 	}
-	text, _, err := pipelines.ReadDocument(c.Hooks)
+	table, err := openHooks(c.Hooks, egress.Policy{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	t, err := hook.Config{Env: os.Getenv}.Parse(filepath.Base(c.Hooks), text)
-	if err != nil {
-		return nil, err
-	}
+	t := table(ctx)
 	var out []hookView
 	for _, name := range slices.Sorted(maps.Keys(t.Sources)) {
 		s := t.Sources[name]

@@ -1,49 +1,28 @@
-package main
+//go:build linux
+
+package main_test
 
 import (
-	"crypto/sha256"
-	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestAChangedFileOfKeysCountsFromFiveSecondsLater(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.yaml")
-	write := func(secrets ...string) {
-		text := "keys:\n"
-		for _, s := range secrets {
-			text += fmt.Sprintf("- {name: ada, scopes: read, hash: %x}\n", sha256.Sum256([]byte(s)))
-		}
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+func TestTheKeysOfAGatewayAreCheckedAndListed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	row := func(args ...string) string { return p.millrace(append([]string{"gateway", "key"}, args...)...).stderr }
+	good := p.write("keys.yaml", "keys:\n"+row("shop", "--scope", "submit,read", "--customer", "shop")+row("ada", "--scope", "operate")+
+		"  expires: 2020-01-31\n"+row("later", "--scope", "read")+"  not_before: 2999-01-31\n")
+	out := p.succeeds("gateway", "keys", "--api-keys", good)
+	for _, want := range []string{`shop +read, submit +shop +yes`, `ada +operate +– +no more, since 2020-01-31`, `later +read +– +from 2999-01-31`} {
+		require.Regexp(t, want, out)
 	}
-	write("old")
-	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
-		find, err := openKeys(t.Context(), path, slog.New(slog.NewTextHandler(&log, nil)))
-		require.NoError(t, err)
-		good := func(secrets ...string) {
-			t.Helper()
-			time.Sleep(5 * time.Second)
-			for _, s := range []string{"old", "new"} {
-				require.Equal(t, strings.Contains(strings.Join(secrets, " "), s), find(s) != nil, s)
-			}
-		}
-		good("old")
-		write("old", "new")
-		good("old", "new")
-		write("new")
-		good("new")
-		write()
-		good("new")
-		require.Contains(t, log.String(), "keys is empty", "a table with mistakes changes nothing")
-		write("old")
-		good("old")
-	})
+	require.Contains(t, p.succeeds("gateway", "keys", "--api-keys", good, "--json"), `"expires": "2020-01-31T00:00:00Z"`)
+
+	r := p.millrace("gateway", "keys", "--api-keys", p.write("bad.yaml", "keys:\n  - {name: a, scopes: [submitt]}\n  - {name: B}\n"))
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "bad.yaml:2:")
+	require.Contains(t, r.stderr, "bad.yaml:3:")
+	require.Equal(t, 2, p.millrace("gateway", "keys").code)
 }

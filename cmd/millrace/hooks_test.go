@@ -85,6 +85,8 @@ func TestTheSourcesOfWebhooksAreCheckedAndListed(t *testing.T) {
 	require.NotZero(t, r.code)
 	require.Contains(t, r.stderr, `bad.yaml:2:7: kind can't be "githup", did you mean "github"?`)
 	require.Contains(t, r.stderr, "bad.yaml:3")
+	r = p.millrace("gateway", "hooks", "--hooks", "none.yaml")
+	require.Equal(t, "millrace: webhook sources: read none.yaml: open none.yaml: no such file or directory\n", r.stderr)
 	r = p.millrace("gateway", "hooks")
 	require.Equal(t, 2, r.code)
 }

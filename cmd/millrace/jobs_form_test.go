@@ -51,3 +51,20 @@ func TestV38AJobIsSentByTheWordsOfModelOps(t *testing.T) {
 	require.Equal(t, 2, r.code)
 	require.Contains(t, r.stderr, "none of color, json, stdout")
 }
+
+func TestAMessageThatIsNoPipelineIsSentByQueueSend(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world") // makes the queue
+	for _, message := range []string{
+		`{"jobId": "b2", "avatar": "anna", "script": "Hello"}`, `{"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "models"}`, "hello_world name=Ada",
+	} {
+		r := p.millraceReading(message, "jobs", "run", "-")
+		require.Equal(t, 1, r.code)
+		require.Equal(t, "millrace: stdin is no pipeline, but a message of another kind; send it as it is, by `millrace queue send` or by POST /v1/jobs of a gateway\n", r.stderr)
+		p.write("message", message)
+		p.succeeds("queue", "send", "message")
+	}
+	r := p.millraceReading(`{"foo": 1}`, "jobs", "run", "-")
+	require.Contains(t, r.stderr, "the pipeline has no tasks")
+}

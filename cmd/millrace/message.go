@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -62,6 +63,8 @@ func (o *order) message(ctx context.Context, stdin io.Reader, source string, val
 		if err := m.take(whole, cat); err != nil {
 			return nil, err
 		}
+	case isForeign(m.document):
+		return nil, fmt.Errorf("%s is no pipeline, but a message of another kind; send it as it is, by `millrace queue send` or by POST /v1/jobs of a gateway", m.source)
 	default:
 		m.fields["pipeline"] = asText(m.document)
 	}
@@ -129,6 +132,12 @@ func asMessage(source string, doc []byte) map[string]any {
 		return nil // pipelines.Parse says what is wrong, if anything is
 	}
 	return fields
+}
+
+// isForeign says whether a document is a message that is neither a pipeline nor around one: an event, a payload of VideoGenie.
+func isForeign(doc []byte) bool {
+	d, err := job.Decode(queue.Message{ID: "new", Body: doc})
+	return err == nil && !slices.ContainsFunc(d.Jobs, func(j *job.Job) bool { return j.Inline != nil })
 }
 
 // take makes m the message that its document is. Its pipeline is the document then.

@@ -26,7 +26,7 @@ func (g *Gateway) artifactOperations() []operation {
 		},
 		{
 			method: http.MethodGet, path: "/v1/jobs/{id}/artifacts/{path...}", scope: Read, serve: g.fetchArtifact, streams: true,
-			summary: "Fetch what a job published",
+			summary: "Fetch what a job published", answers: []string{"*/*"},
 			about:   "Ranges may be asked for. The ETag is the SHA-256. What a browser could run is served as a file to save.",
 			query:   []parameter{{"redirect", "true: lead to the bucket itself, by a URL that is good for 15 minutes, where the store is one that can sign it", false}},
 			headers: []parameter{{"Range", "one range of bytes", ""}, {"If-None-Match", "the ETag of what is there already", ""}},
@@ -51,7 +51,7 @@ type ArtifactView struct {
 	Size   int64  `json:"size" doc:"bytes"`
 	SHA256 string `json:"sha256"`
 	Type   string `json:"type" doc:"content type that it is served with"`
-	URL    string `json:"url"` // relative to that of the list with a slash at its end
+	URL    string `json:"url" doc:"relative to the list's own"`
 }
 
 func (g *Gateway) listArtifacts(c *call) error {
@@ -62,10 +62,13 @@ func (g *Gateway) listArtifacts(c *call) error {
 	list := ArtifactList{Artifacts: []ArtifactView{}}
 	for _, a := range r.Artifacts {
 		kind, _ := serveAs(a.Path)
-		list.Artifacts = append(list.Artifacts, ArtifactView{a.Path, a.Size, a.SHA256, kind, escapePath(a.Path)})
+		list.Artifacts = append(list.Artifacts, ArtifactView{a.Path, a.Size, a.SHA256, kind, under(a)})
 	}
 	return c.answer(list)
 }
+
+// under is an artifact's URL, relative to those of the list and of the report: a proxy may have put us below a path.
+func under(a record.Artifact) string { return "artifacts/" + escapePath(a.Path) }
 
 // escapePath writes an artifact's path for a URL.
 func escapePath(p string) string {
@@ -84,7 +87,7 @@ func (g *Gateway) goToReport(c *call) error {
 	}
 	for _, a := range r.Artifacts {
 		if a.Key == r.Report {
-			c.w.Header().Set("Location", "artifacts/"+escapePath(a.Path)) // relative: a proxy may have put us below a path
+			c.w.Header().Set("Location", under(a))
 			c.w.Header().Set("Cache-Control", "no-store")
 			c.w.WriteHeader(http.StatusSeeOther)
 			return nil

@@ -16,13 +16,13 @@ func (g *Gateway) fileOperations() []operation {
 	return []operation{
 		{
 			method: http.MethodPut, path: "/v1/files/{path...}", scope: Submit, streams: true, serve: g.putFile,
-			summary: "Keep a file for any number of jobs",
+			summary: "Keep a file for any number of jobs", bodies: []string{"application/octet-stream"},
 			about:   "It takes the place of what is there. Jobs have it by its key, among their inputs; it stays until it is deleted.",
 			headers: uploadHeaders()[:1], gives: map[int]any{http.StatusCreated: Kept{}},
 		},
 		{
 			method: http.MethodGet, path: "/v1/files/{path...}", scope: Read, streams: true, serve: g.getFile,
-			summary: "Fetch a file that was kept", gives: map[int]any{http.StatusOK: nil, http.StatusPartialContent: nil},
+			summary: "Fetch a file that was kept", answers: []string{"application/octet-stream"}, gives: map[int]any{http.StatusOK: nil, http.StatusPartialContent: nil},
 		},
 		{
 			method: http.MethodDelete, path: "/v1/files/{path...}", scope: Submit, serve: g.deleteFile,

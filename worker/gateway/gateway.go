@@ -104,6 +104,8 @@ type operation struct {
 	scope        Scope               // that a key must have; empty is none, and no key is asked for: serve knows by other means who asks
 	summary      string              // a phrase
 	about        string              // sentences; may be empty
+	bodies       []string            // content types of a body that may be anything; for who reads of the operation
+	answers      []string            // content types of an answer that gives has no Go type for; likewise
 	takes        []string            // content types of the body; nil is any
 	body         any                 // an example of the body's Go type; nil is none, or one that takes says enough of
 	query        []parameter         // that it may be asked with

@@ -16,7 +16,7 @@ func (g *Gateway) hookOperations() []operation {
 	return []operation{
 		{
 			method: http.MethodPost, path: path, serve: g.takeHook,
-			summary: "Take a webhook",
+			summary: "Take a webhook", bodies: []string{"*/*"},
 			about: "Takes what a source of the operator's table sends, once it is proved to be that source's: by Standard Webhooks, an HMAC as GitHub's, Amazon SNS, CloudEvents, a token. " +
 				"202 says that its jobs are durable in the queue. A delivery that comes again is answered the same, and makes no second job.",
 			gives: map[int]any{http.StatusAccepted: Submitted{}},

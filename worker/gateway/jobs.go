@@ -35,6 +35,7 @@ func (g *Gateway) jobOperations() []operation {
 			method: http.MethodGet, path: "/v1/jobs/{id}", scope: Read, serve: g.showJob,
 			summary: "Show all that is known of a job",
 			about:   "With an ETag, for who polls. state is processing, completed or failed. nextAttemptAt is when the next attempt may be made, where one waits and the queue can tell.",
+			headers: []parameter{{"If-None-Match", "the ETag of what is there already", ""}},
 			gives:   map[int]any{http.StatusOK: record.Polled{}, http.StatusNotModified: nil},
 		},
 	}

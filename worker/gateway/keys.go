@@ -198,6 +198,28 @@ func (k *Keys) Find(secret string, now time.Time) *Key {
 	return found
 }
 
+// A KeyView is what a table says of a key, for who looks at it.
+type KeyView struct {
+	Name     string    `json:"name"`
+	Scopes   []string  `json:"scopes"`
+	Customer string    `json:"customer,omitzero"`
+	From     time.Time `json:"not_before,omitzero"` // zero is no bound, as is Until
+	Until    time.Time `json:"expires,omitzero"`
+}
+
+// All are the keys, in the table's order.
+func (k *Keys) All() []KeyView {
+	var all []KeyView
+	for _, r := range k.rows {
+		v := KeyView{Name: r.key.Name, Customer: r.key.Customer, From: r.from, Until: r.until}
+		for _, s := range r.key.Scopes {
+			v.Scopes = append(v.Scopes, string(s))
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
 func (r keyRow) good(now time.Time) bool {
 	return !now.Before(r.from) && (r.until.IsZero() || now.Before(r.until))
 }

@@ -16,7 +16,7 @@ func (g *Gateway) logOperations() []operation {
 	return []operation{
 		{
 			method: http.MethodGet, path: "/v1/jobs/{id}/logs", scope: Read, serve: g.readLog, streams: true,
-			summary: "Read or follow what a job's tasks wrote",
+			summary: "Read or follow what a job's tasks wrote", answers: []string{"text/plain", "text/event-stream"},
 			about: "Text, or server-sent events where Accept is text/event-stream, or follow is true. Each event has an ID: who sends it as Last-Event-ID goes on behind it. " +
 				"The stream ends with an event called end, with the job's status; drain and error ask to connect again.",
 			query:   []parameter{{"follow", "go on until the job is over; with server-sent events it does so unless this is false", false}},

@@ -66,24 +66,39 @@ func (s schemas) operation(o operation, path string) map[string]any {
 	if params := s.parameters(o, path); len(params) > 0 {
 		out["parameters"] = params
 	}
-	if o.body != nil || o.takes != nil {
-		schema := map[string]any{}
-		if o.body != nil {
-			schema = s.of(reflect.TypeOf(o.body))
-		}
-		content := map[string]any{}
-		for _, kind := range o.takes {
-			content[kind] = map[string]any{"schema": map[string]any{}}
-			if strings.HasSuffix(kind, "/json") || len(o.takes) == 1 {
-				content[kind] = map[string]any{"schema": schema}
-			}
-		}
-		if len(o.takes) == 0 {
-			content["application/json"] = map[string]any{"schema": schema}
-		}
+	if content := s.body(o); len(content) > 0 {
 		out["requestBody"] = map[string]any{"required": true, "content": content}
 	}
 	return out
+}
+
+// body is what an operation's body may be, by its content type.
+func (s schemas) body(o operation) map[string]any {
+	content := anything(o.bodies)
+	for _, kind := range o.takes {
+		schema := map[string]any{}
+		if o.body != nil && (strings.HasSuffix(kind, "/json") || len(o.takes) == 1) {
+			schema = s.of(reflect.TypeOf(o.body))
+		}
+		content[kind] = map[string]any{"schema": schema}
+	}
+	return content
+}
+
+// anything is content of which the document says no more than its types.
+func anything(kinds []string) map[string]any {
+	content := map[string]any{}
+	for _, kind := range kinds {
+		schema := map[string]any{}
+		switch {
+		case kind == "multipart/form-data":
+			schema["type"] = "object"
+		case strings.HasPrefix(kind, "text/"):
+			schema["type"] = "string"
+		}
+		content[kind] = map[string]any{"schema": schema}
+	}
+	return content
 }
 
 // operationID is a name like postV1Jobs.
@@ -126,8 +141,11 @@ func (s schemas) responses(o operation) map[string]any {
 	}
 	for _, status := range slices.Sorted(maps.Keys(o.gives)) {
 		r := map[string]any{"description": http.StatusText(status)}
-		if example := o.gives[status]; example != nil {
+		switch example := o.gives[status]; {
+		case example != nil:
 			r["content"] = map[string]any{"application/json": map[string]any{"schema": s.of(reflect.TypeOf(example))}}
+		case o.answers != nil && (status == http.StatusOK || status == http.StatusPartialContent):
+			r["content"] = anything(o.answers)
 		}
 		all[strconv.Itoa(status)] = r
 	}

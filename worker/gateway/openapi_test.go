@@ -70,3 +70,29 @@ func TestTheOpenAPIDocumentHasWhatIsServed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheOpenAPIDocumentSaysWhatBodiesAndAnswersAre(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(gateway.OpenAPI())
+	require.NoError(t, err)
+	type content struct{ Content map[string]any }
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody content
+			Responses   map[string]content
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &doc))
+	bare := map[string]bool{"/v1/uploads/{id}/complete": true}
+	for path, methods := range doc.Paths {
+		for method, o := range methods {
+			takes := (method == "post" || method == "put") && !bare[path]
+			require.Equal(t, takes, len(o.RequestBody.Content) > 0, "the body of %s %s", method, path)
+			if ok, there := o.Responses["200"]; there && method != "options" {
+				require.NotEmpty(t, ok.Content, "the answer of %s %s", method, path)
+			}
+		}
+	}
+	require.Contains(t, doc.Paths["/v1/uploads"]["post"].RequestBody.Content, "multipart/form-data")
+	require.Contains(t, doc.Paths["/v1/jobs/{id}/logs"]["get"].Responses["200"].Content, "text/event-stream")
+}

@@ -32,7 +32,7 @@ func (g *Gateway) presignOperations() []operation {
 			takes:   []string{"application/json"}, body: asked{}, gives: map[int]any{http.StatusCreated: Presigned{}},
 		},
 		{
-			method: http.MethodPut, path: "/v1/uploads/{id}/inputs/{name}", streams: true, serve: g.putSigned,
+			method: http.MethodPut, path: "/v1/uploads/{id}/inputs/{name}", streams: true, serve: g.putSigned, bodies: []string{"application/octet-stream"},
 			summary: "Send a file to its URL", gives: map[int]any{http.StatusNoContent: nil},
 			query: []parameter{{"size", "of the file, in bytes", 0}, {"expires", "when the URL ends", 0}, {"signature", "of the URL", ""}},
 		},

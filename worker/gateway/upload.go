@@ -43,16 +43,16 @@ func (g *Gateway) uploadOperations() []operation {
 	return []operation{
 		{
 			method: http.MethodPost, path: "/v1/uploads", scope: Submit, streams: true, serve: g.postUpload,
-			summary: "Send files",
-			about: "A form (multipart/form-data) has any number of files, and fields; else the body is one file. Fields may stand in the query, too. With a pipeline that is named one job " +
+			summary: "Send files", bodies: []string{"multipart/form-data", "application/octet-stream"},
+			about: "A form (multipart/form-data) has any number of files, and fields; else the body is one file. Fields may stand in the query, too; besides those below state.NAME, a value of the pipeline's state, and what a message may say of its job. With a pipeline that is named one job " +
 				"is made of all files, which its workspace has; else the routing table makes one of each. 202 says that files and jobs are durable.",
 			query: uploadQuery(), headers: uploadHeaders(), gives: map[int]any{http.StatusAccepted: Uploaded{}},
 		},
 		{
 			method: http.MethodPut, path: "/v1/uploads/{name}", scope: Submit, streams: true, serve: g.postUpload,
 			summary: "Send one file as the body",
-			about:   "As `curl -T file …/v1/uploads/` does.",
-			query:   uploadQuery(), headers: uploadHeaders(), gives: map[int]any{http.StatusAccepted: Uploaded{}},
+			about:   "As `curl -T file …/v1/uploads/` does.", bodies: []string{"application/octet-stream"},
+			query: uploadQuery()[1:], headers: uploadHeaders(), gives: map[int]any{http.StatusAccepted: Uploaded{}},
 		},
 	}
 }
