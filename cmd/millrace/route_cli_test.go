@@ -98,6 +98,12 @@ func TestTheRoutesInTheDocsAreGood(t *testing.T) {
 		require.Equal(t, 0, r.code, "%s: %s%s", b, r.stdout, r.stderr)
 		require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml"), "\n"+b.firstRoute())
 	}
+	p.write("routes.yaml", "routes: [{name: a, prefix: in/, min_size: 2Ki, max_size: 0, pipeline: hello_world, output: {prefix: out/}}]")
+	require.Contains(t, p.millrace("route", "list", "--routes", "routes.yaml", "--json").stderr, "min_size is more than max_size")
+	p.write("routes.yaml", "routes: [{name: a, prefix: in/, min_size: 2Ki, max_size: 3Ki, pipeline: hello_world, output: {prefix: out/}}]")
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml", "--json"), `"min_size": 2048`)
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml", "--json"), `"max_size": 3072`)
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml"), " out/optimized_{{ stem }}")
 	r := p.millrace("route", "check", "--routes", p.write("routes.yaml", "routes:\n  - {name: a, prefix: in/, pipeline: helo_world}\n"))
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stdout, `routes.yaml:2:5: route "a": pipeline "helo_world" is not in the catalogue, did you mean "hello_world"?`)

@@ -169,14 +169,15 @@ func (rs *Rules) result(r *Rule, o object) string {
 
 // made says whether an object is a result of the rule's jobs, by its folder and its name.
 func (r *Rule) made(o object) bool {
-	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.dir)
+	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.Key)
 	return o.Source != fromGateway && below && r.takesBucket(o.Bucket) && strings.HasPrefix(o.name, r.Output.nameHead())
 }
 
-// isStaged says whether a folder is where the results of an upload to a gateway belong: "uploads/<job>/outputs".
-func isStaged(dir string) bool {
-	above, ok := strings.CutSuffix(dir, "/outputs")
-	return ok && strings.Contains("/"+above, "/"+job.Uploads)
+// isStaged says whether a key is where the results of an upload to a gateway belong: below "uploads/<job>/outputs/".
+func isStaged(key string) bool {
+	_, below, _ := strings.Cut("/"+key, "/"+job.Uploads)
+	_, rest, _ := strings.Cut(below, "/")
+	return strings.HasPrefix(rest, "outputs/")
 }
 
 // takes is why the rule fires.

@@ -203,6 +203,16 @@ routes:
 	require.Contains(t, rs.Explain(put("web/optimized_a.glb"))[1].Why, "a result of this rule")
 }
 
+func TestResultsOfUploadsToAGatewayAreTakenByNoRule(t *testing.T) {
+	rs := parse(t, "routes: [{name: up, prefix: uploads/, pipeline: p}]")
+	for _, key := range []string{"uploads/j/outputs/optimized_a.glb", "uploads/j/outputs/frames/optimized_1.png"} {
+		require.Contains(t, rs.Explain(put(key))[0].Why, "a result of this rule", key)
+	}
+	for _, key := range []string{"uploads/j/inputs/optimized_a.glb", "uploads/outputs/optimized_a.glb", "uploads/j/outputs/a.glb"} {
+		require.True(t, rs.Explain(put(key))[0].Fires, key)
+	}
+}
+
 func TestWhatWasUploadedToAGatewayHasItsResultsBesideItsInputs(t *testing.T) {
 	u := put("uploads/j-1/inputs/a.stl")
 	u.Source, u.ID = "gateway", "j-1-2"
