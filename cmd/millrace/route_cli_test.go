@@ -42,18 +42,22 @@ func TestRouteTestSaysWhichRouteTakesAnEventAndWhyTheOthersDoNot(t *testing.T) {
 	r := p.millrace("route", "test", "event.json", "--routes", "routes.yaml")
 	require.Equal(t, 1, r.code, "a folder is taken by no route")
 	require.Contains(t, r.stdout, "ObjectCreated:Put of models/in/red chair(1)+.STL (created)\n  * cad: the bucket is \"models\", the key begins with \"in/\"")
-	require.Contains(t, r.stdout, "  - tenants: the bucket is \"models\", and the rule takes \"uploads-*\"\n")
+	require.Contains(t, r.stdout, "  - tenants: the bucket is \"models\", and the route takes \"uploads-*\"\n")
 	require.Contains(t, r.stdout, "    inputFilename = red chair(1)+.STL\n")
 	require.Contains(t, r.stdout, "    requires class=heavy\n")
 	require.Contains(t, r.stdout, "it is a folder's, and holds no file\n  no job\n")
 
 	var views []struct {
-		Routes []struct{ Fires bool }
-		Job    json.RawMessage
+		Routes []struct {
+			Name  string
+			Fires bool
+		}
+		Job json.RawMessage
 	}
 	require.NoError(t, json.Unmarshal([]byte(p.millraceReading(cosWrite, "route", "test", "-", "--routes", "routes.yaml", "--json").stdout), &views))
 	require.Len(t, views, 1)
 	require.True(t, views[0].Routes[0].Fires)
+	require.Equal(t, "cad", views[0].Routes[0].Name)
 	j, err := job.One(queue.Message{ID: "1", Body: views[0].Job})
 	require.NoError(t, err, "what it shows can be sent")
 	require.Equal(t, "stl_cad_to_glb", j.Pipeline)

@@ -26,7 +26,7 @@ routes:
   - {name: all, bucket: [models, other], prefix: stage/, pipeline: p}
 `)
 	u := put("stage/optimized_a.glb")
-	require.Contains(t, rs.Explain(u)[1].Why, `a result of the rule "cad"`)
+	require.Contains(t, rs.Explain(u)[1].Why, `a result of the route "cad"`)
 	u.Bucket = "other"
 	require.True(t, rs.Explain(u)[1].Fires)
 }
