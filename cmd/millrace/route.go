@@ -167,6 +167,8 @@ type routeView struct {
 	Regex       string   `json:"regex,omitzero"`
 	Events      []string `json:"events"`
 	Sources     []string `json:"sources,omitempty"`
+	MinSize     int64    `json:"min_size,omitzero"`
+	MaxSize     *int64   `json:"max_size,omitempty"` // absent is any
 	OutputsOf   []string `json:"outputs_of,omitempty"`
 	Pipeline    string   `json:"pipeline"`
 	Customer    string   `json:"customer,omitzero"`
@@ -180,7 +182,10 @@ type routeView struct {
 func viewRoute(r *route.Rule) routeView {
 	v := routeView{
 		Name: r.Name, Line: r.Pos.Line, Description: r.Description, Bucket: r.Buckets, Prefix: r.Prefix, Suffixes: r.Suffixes,
-		IgnoreCase: r.IgnoreCase, Events: r.Events, Sources: r.Sources, OutputsOf: r.OutputsOf, Pipeline: r.Pipeline(), Customer: r.Customer,
+		IgnoreCase: r.IgnoreCase, Events: r.Events, Sources: r.Sources, MinSize: r.MinSize, OutputsOf: r.OutputsOf, Pipeline: r.Pipeline(), Customer: r.Customer,
+	}
+	if r.MaxSize >= 0 {
+		v.MaxSize = &r.MaxSize
 	}
 	if r.Regex != nil {
 		v.Regex = r.Regex.String()
@@ -202,7 +207,9 @@ func (v routeView) takes() string {
 	return strings.Join(parts, " ")
 }
 
-func (v routeView) results() string { return v.Output.Prefix + "/" + v.Output.Name }
+func (v routeView) results() string {
+	return strings.TrimSuffix(v.Output.Prefix, "/") + "/" + v.Output.Name
+}
 
 func newRouteCheckCmd() *cobra.Command {
 	cmd := &cobra.Command{

@@ -42,18 +42,22 @@ func TestRouteTestSaysWhichRouteTakesAnEventAndWhyTheOthersDoNot(t *testing.T) {
 	r := p.millrace("route", "test", "event.json", "--routes", "routes.yaml")
 	require.Equal(t, 1, r.code, "a folder is taken by no route")
 	require.Contains(t, r.stdout, "ObjectCreated:Put of models/in/red chair(1)+.STL (created)\n  * cad: the bucket is \"models\", the key begins with \"in/\"")
-	require.Contains(t, r.stdout, "  - tenants: the bucket is \"models\", and the rule takes \"uploads-*\"\n")
+	require.Contains(t, r.stdout, "  - tenants: the bucket is \"models\", and the route takes \"uploads-*\"\n")
 	require.Contains(t, r.stdout, "    inputFilename = red chair(1)+.STL\n")
 	require.Contains(t, r.stdout, "    requires class=heavy\n")
 	require.Contains(t, r.stdout, "it is a folder's, and holds no file\n  no job\n")
 
 	var views []struct {
-		Routes []struct{ Fires bool }
-		Job    json.RawMessage
+		Routes []struct {
+			Name  string
+			Fires bool
+		}
+		Job json.RawMessage
 	}
 	require.NoError(t, json.Unmarshal([]byte(p.millraceReading(cosWrite, "route", "test", "-", "--routes", "routes.yaml", "--json").stdout), &views))
 	require.Len(t, views, 1)
 	require.True(t, views[0].Routes[0].Fires)
+	require.Equal(t, "cad", views[0].Routes[0].Name)
 	j, err := job.One(queue.Message{ID: "1", Body: views[0].Job})
 	require.NoError(t, err, "what it shows can be sent")
 	require.Equal(t, "stl_cad_to_glb", j.Pipeline)
@@ -98,6 +102,12 @@ func TestTheRoutesInTheDocsAreGood(t *testing.T) {
 		require.Equal(t, 0, r.code, "%s: %s%s", b, r.stdout, r.stderr)
 		require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml"), "\n"+b.firstRoute())
 	}
+	p.write("routes.yaml", "routes: [{name: a, prefix: in/, min_size: 2Ki, max_size: 0, pipeline: hello_world, output: {prefix: out/}}]")
+	require.Contains(t, p.millrace("route", "list", "--routes", "routes.yaml", "--json").stderr, "min_size is more than max_size")
+	p.write("routes.yaml", "routes: [{name: a, prefix: in/, min_size: 2Ki, max_size: 3Ki, pipeline: hello_world, output: {prefix: out/}}]")
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml", "--json"), `"min_size": 2048`)
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml", "--json"), `"max_size": 3072`)
+	require.Contains(t, p.succeeds("route", "list", "--routes", "routes.yaml"), " out/optimized_{{ stem }}")
 	r := p.millrace("route", "check", "--routes", p.write("routes.yaml", "routes:\n  - {name: a, prefix: in/, pipeline: helo_world}\n"))
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stdout, `routes.yaml:2:5: route "a": pipeline "helo_world" is not in the catalogue, did you mean "hello_world"?`)

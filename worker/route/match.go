@@ -69,7 +69,7 @@ func (r *Rule) source(o object) string {
 	if len(r.Sources) == 0 || slices.Contains(r.Sources, o.Source) {
 		return ""
 	}
-	return fmt.Sprintf("the event comes from %q, and the rule takes those of %s", pipelines.Shorten(o.Source), quoted(r.Sources))
+	return fmt.Sprintf("the event comes from %q, and the route takes those of %s", pipelines.Shorten(o.Source), quoted(r.Sources))
 }
 
 func (r *Rule) event(o object) string {
@@ -79,14 +79,14 @@ func (r *Rule) event(o object) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("the event is %q (%s), and the rule takes %s", pipelines.Shorten(o.Event), o.Kind, quoted(r.Events))
+	return fmt.Sprintf("the event is %q (%s), and the route takes %s", pipelines.Shorten(o.Event), o.Kind, quoted(r.Events))
 }
 
 func (r *Rule) bucket(o object) string {
 	if r.takesBucket(o.Bucket) {
 		return ""
 	}
-	return fmt.Sprintf("the bucket is %q, and the rule takes %s", pipelines.Shorten(o.Bucket), quoted(r.Buckets))
+	return fmt.Sprintf("the bucket is %q, and the route takes %s", pipelines.Shorten(o.Bucket), quoted(r.Buckets))
 }
 
 func (r *Rule) takesBucket(name string) bool {
@@ -139,11 +139,11 @@ func (r *Rule) size(o object) string {
 	switch {
 	case r.MinSize <= 0 && r.MaxSize < 0:
 	case o.Size < 0:
-		return "the event does not say how large the object is, and the rule wants to know"
+		return "the event does not say how large the object is, and the route wants to know"
 	case o.Size < r.MinSize:
-		return fmt.Sprintf("the object has %d bytes, and the rule wants %d at least", o.Size, r.MinSize)
+		return fmt.Sprintf("the object has %d bytes, and the route wants %d at least", o.Size, r.MinSize)
 	case r.MaxSize >= 0 && o.Size > r.MaxSize:
-		return fmt.Sprintf("the object has %d bytes, and the rule takes %d at most", o.Size, r.MaxSize)
+		return fmt.Sprintf("the object has %d bytes, and the route takes %d at most", o.Size, r.MaxSize)
 	}
 	return ""
 }
@@ -156,7 +156,7 @@ func (rs *Rules) result(r *Rule, o object) string {
 		switch {
 		case !m.made(o):
 		case m == r:
-			return "the object is a result of this rule, by its folder and name: taking it would go on for ever"
+			return "the object is a result of this route, by its folder and name: taking it would go on for ever"
 		default:
 			maker, wanted = m.Name, wanted || slices.Contains(r.OutputsOf, m.Name)
 		}
@@ -164,19 +164,20 @@ func (rs *Rules) result(r *Rule, o object) string {
 	if maker == "" || wanted {
 		return ""
 	}
-	return fmt.Sprintf("the object is a result of the rule %q, by its folder and name; to take those too say outputs_of: [%s]", maker, maker)
+	return fmt.Sprintf("the object is a result of the route %q, by its folder and name; to take those too say outputs_of: [%s]", maker, maker)
 }
 
 // made says whether an object is a result of the rule's jobs, by its folder and its name.
 func (r *Rule) made(o object) bool {
-	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.dir)
+	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.Key)
 	return o.Source != fromGateway && below && r.takesBucket(o.Bucket) && strings.HasPrefix(o.name, r.Output.nameHead())
 }
 
-// isStaged says whether a folder is where the results of an upload to a gateway belong: "uploads/<job>/outputs".
-func isStaged(dir string) bool {
-	above, ok := strings.CutSuffix(dir, "/outputs")
-	return ok && strings.Contains("/"+above, "/"+job.Uploads)
+// isStaged says whether a key is where the results of an upload to a gateway belong: below "uploads/<job>/outputs/".
+func isStaged(key string) bool {
+	_, below, _ := strings.Cut("/"+key, "/"+job.Uploads)
+	_, rest, _ := strings.Cut(below, "/")
+	return strings.HasPrefix(rest, "outputs/")
 }
 
 // takes is why the rule fires.

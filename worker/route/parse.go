@@ -180,7 +180,7 @@ func jobOf(v pipelines.Value) *job.Job {
 		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
 	}
 	for _, key := range jobKeys() {
-		if m[key] == nil {
+		if m[key] == nil || !plain(v.Key(key)) {
 			continue
 		}
 		fields := maps.Clone(whole)

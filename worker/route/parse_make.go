@@ -69,6 +69,26 @@ func (p *parser) templates(v pipelines.Value, r *Rule) {
 	}
 }
 
+// plain refuses templates where none is rendered, and says whether there are none.
+func plain(v pipelines.Value) bool {
+	ok := true
+	switch x := v.Any.(type) {
+	case string:
+		if ok = !nunjucks.HasTemplate(x); !ok {
+			v.Errorf("%s is no template, and %q would be taken as it is; templates stand in state, output and customer", v.Name, pipelines.Shorten(x))
+		}
+	case []any:
+		for _, e := range v.List() {
+			ok = plain(e) && ok
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(x)) {
+			ok = plain(v.Key(key)) && ok
+		}
+	}
+	return ok
+}
+
 // template checks a text, and returns it.
 func (p *parser) template(v pipelines.Value, r *Rule) string {
 	src := v.Text()
@@ -113,14 +133,14 @@ func (r *Rule) groupNames() []string {
 
 func (p *parser) folder(v pipelines.Value, r *Rule) string {
 	text := p.template(v, r)
-	if _, all := literal(text); !all || text == "" {
-		return text
+	head, all := literal(text)
+	parts := strings.Split(strings.TrimSuffix(text, "/"), "/")
+	if !all {
+		parts = strings.Split(head, "/")
+		parts = parts[:len(parts)-1] // what a template makes of the last is not known
 	}
-	for part := range strings.SplitSeq(strings.TrimSuffix(text, "/"), "/") {
-		if part == "" || part == "." || part == ".." {
-			v.Errorf("prefix: %q is no folder of a bucket; write one like outputs/models", pipelines.Shorten(text))
-			break
-		}
+	if text != "" && slices.ContainsFunc(parts, func(part string) bool { return part == "" || part == "." || part == ".." }) {
+		v.Errorf("prefix: %q is no folder of a bucket; write one like outputs/models", pipelines.Shorten(text))
 	}
 	return text
 }
@@ -128,10 +148,10 @@ func (p *parser) folder(v pipelines.Value, r *Rule) string {
 // outputName wants a name by which results are told from inputs.
 func (p *parser) outputName(v pipelines.Value, r *Rule) string {
 	text := p.template(v, r)
-	head, all := literal(text)
+	head, _ := literal(text)
 	switch {
 	case text == "":
-	case strings.Contains(text, "/") && all:
+	case strings.Contains(head, "/"):
 		v.Errorf("name: a result's name has no slash; say its folder in prefix")
 	case head == "":
 		v.Errorf("name must begin with text of its own, by which results are told from inputs, such as %q", defaultName)

@@ -32,7 +32,7 @@ func words(v pipelines.Value, check func(at pipelines.Value, text string)) []str
 		switch {
 		case e.Any == nil || e.Any == "":
 			e.Errorf("%s %s", e.Name, saysNothing)
-		case text == "": // said already
+		case text == "" || !plain(e): // said already
 		case slices.Contains(out, text):
 			e.Errorf("%s has %q twice; keep one of them", v.Name, pipelines.Shorten(text))
 		default:
@@ -70,6 +70,7 @@ func buckets(v pipelines.Value) []string {
 func prefix(v pipelines.Value) string {
 	text := v.Text()
 	switch {
+	case !plain(v): // said already
 	case strings.HasPrefix(text, "/"):
 		v.Errorf("prefix: keys do not begin with a slash; write %q", strings.TrimLeft(text, "/"))
 	case strings.ContainsAny(text, "*?"):

@@ -87,6 +87,13 @@ func TestWhatMatchedNothingOrTooMuchInOtherSystemsIsRefused(t *testing.T) {
 		{"sizes that no object has", `{min_size: 5, max_size: 4`, "no object can meet"},
 		{"a source that there is not", `sources: [s4]`, `sources has no "s4" (did you mean "s3"?)`},
 		{"a folder that leads out", `output: {prefix: "../x"}`, `"../x" is no folder of a bucket`},
+		{"a template for a prefix", `prefix: "in/{{ name }}"`, `prefix is no template, and "in/{{ name }}" would be taken as it is; templates stand in state, output and customer`},
+		{"a template for a bucket", `bucket: ["{{ x }}"]`, `bucket[0] is no template`},
+		{"a template in a callback", `callback: {url: "https://example.com/{{ id }}"}`, `url is no template`},
+		{"a template for a pipeline", `pipeline: "{{ name }}"`, `pipeline is no template`},
+		{"a folder that leads out before a template", `output: {prefix: "out/../{{ stem }}"}`, `"out/../{{ stem }}" is no folder of a bucket`},
+		{"a folder at the root before a template", `output: {prefix: "/out/{{ stem }}"}`, `"/out/{{ stem }}" is no folder of a bucket`},
+		{"a folder in a name that is a template", `output: {name: "a/{{ stem }}"}`, "a result's name has no slash; say its folder in prefix"},
 		{"results of nobody", `outputs_of: [nobody]`, `there is no route called "nobody"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func results(r *Rule) string {
 	if len(r.Output.Suffixes) > 0 {
 		endings = ", ending in " + quoted(r.Output.Suffixes)
 	}
-	return fmt.Sprintf("%q%s", r.Output.Folder()+"/"+r.Output.Stem(), endings)
+	return fmt.Sprintf("%q%s", strings.TrimSuffix(r.Output.Folder(), "/")+"/"+r.Output.Stem(), endings)
 }
 
 func arrows(way []*Rule) string {

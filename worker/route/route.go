@@ -60,7 +60,7 @@ func (r *Rule) Pipeline() string { return r.job.Pipeline }
 
 // A Verdict is what a rule says of an upload.
 type Verdict struct {
-	Rule  string `json:"rule"`
+	Rule  string `json:"name"`
 	Fires bool   `json:"fires"`
 	Why   string `json:"why"` // a sentence
 }
