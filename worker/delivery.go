@@ -240,7 +240,7 @@ func (d *delivery) anonymous() *job.Job {
 	return &job.Job{ID: job.SafeID(d.lease.ID), Enqueued: d.lease.Enqueued}
 }
 
-// addUnfit has the message recorded and buried for what makes no job. The first reason stands; it is rarely the only one.
+// addUnfit has the message recorded and buried for what makes no job. The first reason stands, the others are logged.
 func (d *delivery) addUnfit(why error) {
 	for _, a := range d.attempts {
 		if a.unfit != nil {
