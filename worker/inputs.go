@@ -52,11 +52,11 @@ func (a *attempt) fetch(ctx context.Context, workspace string, reserve func(int6
 	if a.worker.cfg.Uploads == nil {
 		return fault.As(fault.Permanent, errors.New("this worker has no store to fetch them from"))
 	}
-	size, err := a.inputSize(ctx)
+	sizes, sum, err := a.inputSizes(ctx)
 	if err != nil {
 		return err
 	}
-	release, err := reserve(size)
+	release, err := reserve(sum)
 	if err != nil {
 		return err
 	}
@@ -71,30 +71,32 @@ func (a *attempt) fetch(ctx context.Context, workspace string, reserve func(int6
 		if in.Unpack {
 			name = launch.PackedName(i)
 		}
-		if err := a.fetchOne(ctx, root, in, name); err != nil {
+		if err := a.fetchOne(ctx, root, in, name, sizes[i]); err != nil {
 			return fmt.Errorf("%q: %w", in.Name, err)
 		}
 	}
 	return nil
 }
 
-// inputSize is how many bytes the inputs have, all of which must be there, and admitted.
-func (a *attempt) inputSize(ctx context.Context) (size int64, err error) {
+// inputSizes is how many bytes each of the inputs has, and all. They must be there, and admitted.
+func (a *attempt) inputSizes(ctx context.Context) (sizes []int64, sum int64, err error) {
 	most := a.worker.cfg.MaxInput
 	for _, in := range a.job.Inputs {
 		info, err := blob.Stat(ctx, a.worker.cfg.Uploads, in.Key)
 		if err != nil {
-			return 0, fmt.Errorf("%q: %w", in.Name, missing(in, err))
+			return nil, 0, fmt.Errorf("%q: %w", in.Name, missing(in, err))
 		}
-		if size += info.Size; most > 0 && size > most {
-			return 0, fault.As(fault.Permanent, fmt.Errorf("there are more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split the job or make its files smaller", most>>20))
+		sizes = append(sizes, info.Size)
+		if sum += info.Size; most > 0 && sum > most {
+			return nil, 0, fault.As(fault.Permanent, fmt.Errorf("there are more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split the job or make its files smaller", most>>20))
 		}
 	}
-	return size, nil
+	return sizes, sum, nil
 }
 
-// fetchOne brings one object. The workspace is fresh: what stands in the way is another input.
-func (a *attempt) fetchOne(ctx context.Context, root *os.Root, in job.Input, name string) (err error) {
+// fetchOne brings one object, unless it has grown meanwhile beyond what was reserved for it. The workspace is fresh: what stands in the
+// way is another input.
+func (a *attempt) fetchOne(ctx context.Context, root *os.Root, in job.Input, name string, size int64) (err error) {
 	if err := a.lease.Lost(); err != nil {
 		return err
 	}
@@ -105,7 +107,7 @@ func (a *attempt) fetchOne(ctx context.Context, root *os.Root, in job.Input, nam
 	if err != nil {
 		return inTheWay(err)
 	}
-	_, err = blob.Fetch(ctx, a.worker.cfg.Uploads, in.Key, f, 1<<62)
+	_, err = blob.Fetch(ctx, a.worker.cfg.Uploads, in.Key, f, size)
 	return errors.Join(missing(in, err), f.Close())
 }
 
