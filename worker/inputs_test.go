@@ -113,28 +113,34 @@ func TestAStoreThatFailsWhileInputsAreFetchedCostsTheJobNoAttempt(t *testing.T) 
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
-// growing is a store whose objects are replaced by larger ones as soon as somebody has looked at them.
+// growing is a store in which an object is replaced by a larger one after it was looked at for the first time.
 type growing struct {
 	blob.Store
-	looks int
+	looked bool
 }
 
 func (g *growing) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
-	r, in, err := g.Store.Open(ctx, key)
-	if g.looks++; g.looks == 2 {
-		in.Size = 1 << 40
+	if g.looked {
+		if _, err := g.Put(ctx, key, strings.NewReader("larger"), blob.PutOptions{}); err != nil {
+			return nil, blob.Info{}, err
+		}
 	}
-	return r, in, err
+	g.looked = !g.looked
+	return g.Store.Open(ctx, key)
 }
 
-func TestAnInputThatGrowsAfterItWasAdmittedIsNotFetched(t *testing.T) {
+func TestAnInputThatGrowsTakesNoMoreRoomThanItWasGiven(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
-	p.cfg.Uploads = &growing{Store: p.uploads(map[string]string{"uploads/j/inputs/a": "a"})}
-	id := p.send(inputs(job.Input{Key: "uploads/j/inputs/a", Name: "a"}))
+	p.cfg.Uploads = &growing{Store: p.uploads(map[string]string{"files/a": "a"})}
+	body := inputs(job.Input{Key: "files/a", Name: "a"})
+	id := p.send(body)
 	p.run()
 	require.Zero(t, p.runs.Load())
-	require.Contains(t, p.load(id).Attempts[0].Failure.Message, "it is too large")
+	require.Equal(t, record.AttemptInterrupted, p.load(id).Attempts[0].Status)
+	p.send(body)
+	p.run()
+	require.Equal(t, record.Succeeded, p.load(id).Status, "it has its size by now")
 }
 
 // endless is a store whose objects come for ever. began is closed when one does.

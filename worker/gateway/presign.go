@@ -180,7 +180,7 @@ func (g *Gateway) signed(ctx context.Context, u *upload, a *asked, expires time.
 	if sign := g.cfg.Uploads.Presign; sign != nil {
 		at, header, err := sign(ctx, u.key(a.Name), a.Size, a.Type, expires)
 		if err != nil {
-			return "", nil, u.notStored(a.Name, err)
+			return "", nil, u.call.unavailable(err)
 		}
 		return at, header, nil
 	}

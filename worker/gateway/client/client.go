@@ -134,6 +134,7 @@ func (c *Client) once(ctx context.Context, r *Request) (*http.Response, error) {
 	by := c.http
 	if r.Stream != nil {
 		req.ContentLength, by = r.Length, c.slow
+		req.Header.Set("Expect", "100-continue") // what is refused need not be sent
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

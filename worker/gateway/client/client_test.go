@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,15 @@ func TestARequestIsMadeAgainWhereThatIsSafe(t *testing.T) {
 	_, err = c.Submit(t.Context(), nil)
 	require.EqualError(t, err, "it is no job")
 	require.Len(t, *got, 1)
+}
+
+func TestAFileThatIsRefusedIsNotSent(t *testing.T) {
+	t.Parallel()
+	c, _ := answering(t, refuse(http.StatusInsufficientStorage, `{"detail": "there is no room"}`))
+	file := bytes.NewReader(make([]byte, 8<<20))
+	_, err := c.PutFile(t.Context(), "a", file, file.Size())
+	require.EqualError(t, err, "there is no room")
+	require.Equal(t, 8<<20, file.Len())
 }
 
 func TestNoKeyIsSentWhereARedirectLeads(t *testing.T) {
