@@ -114,7 +114,7 @@ func (l *loader) source(name string, v pipelines.Value) *Source {
 	if sns, ok := s.verify.(*sns); ok && sns.maxAge > s.Remember {
 		v.Key("remember").Errorf("remember must be %v or more, as max_age is: a message that is forgotten and still taken would come again", sns.maxAge)
 	}
-	s.headers = l.headers(v.Key("headers"))
+	s.headers = l.headers(v.Key("headers"), s.verify)
 	s.job = l.job(v)
 	return s
 }
@@ -134,11 +134,22 @@ func (l *loader) verifier(kind Kind, v pipelines.Value) verifier {
 		return &basic{l.secrets(v.Key("secrets"), user), header(v.Key("id_header"))}
 	case CloudEvents:
 		if v.Key("signed").Bool(false) {
+			unused(v, "a source that is signed", "header", "scheme", "query")
 			return l.standard(v)
 		}
+		unused(v, "a source without signed: true", "public_keys")
 		return l.token(v)
 	}
 	return &anybody{header(v.Key("id_header"))}
+}
+
+// unused reports keys that would do nothing, where one might think that they do.
+func unused(v pipelines.Value, of string, keys ...string) {
+	for _, key := range keys {
+		if v.Key(key).Any != nil {
+			v.Key(key).Errorf("%s is not for %s", key, of)
+		}
+	}
 }
 
 func (l *loader) standard(v pipelines.Value) *standard {
@@ -197,12 +208,16 @@ func user(text string) ([]byte, error) {
 }
 
 // headers are those that a source's template may read.
-func (l *loader) headers(v pipelines.Value) []string {
+func (l *loader) headers(v pipelines.Value, by verifier) []string {
+	proof := []string{"Authorization", "Cookie", "Proxy-Authorization"}
+	if t, ok := by.(*token); ok {
+		proof = append(proof, t.header)
+	}
 	var out []string
 	for _, e := range v.List() {
 		name := header(e)
 		switch {
-		case strings.Contains(name, "Signature"), slices.Contains([]string{"Authorization", "Cookie", "Proxy-Authorization"}, name):
+		case strings.Contains(name, "Signature"), slices.Contains(proof, name):
 			e.Errorf("header %s holds what proves who sends; templates don't see it", name)
 		case name != "":
 			out = append(out, name)
