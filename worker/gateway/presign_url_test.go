@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -32,4 +33,15 @@ func TestASignedURLIsOneThatTheWorldReaches(t *testing.T) {
 			require.Equal(t, tt.base+"/v1/uploads/"+got.ID+"/complete", got.Complete)
 		})
 	}
+}
+
+func TestASignedURLCanBePastedFromTheAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDock(t, nil)
+	res, err := http.Post(d.URL+"/v1/uploads/presign", "application/json", strings.NewReader(`{"name": "a", "size": 1, "fields": {"pipeline": "p"}}`))
+	require.NoError(t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "&size=1")
 }
