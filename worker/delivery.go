@@ -31,7 +31,7 @@ type delivery struct {
 	first    *attempt                // that had its turn
 	current  atomic.Pointer[attempt] // whose turn it is
 	nothing  string                  // why it asks for nothing
-	rules    []string                // of the routing table, by each upload that it tells of; empty is none
+	routes   []string                // of the routing table, by each upload that it tells of; empty is none
 }
 
 // shared says whether several jobs share the message, or none has it.
@@ -149,8 +149,8 @@ func (d *delivery) reply(ctx context.Context, j judgement) (err error) {
 		return d.lease.Nack(ctx, j.delay)
 	}
 	if err == nil { // it is not told again of these uploads
-		for _, rule := range d.rules {
-			d.worker.cfg.Routed(rule)
+		for _, route := range d.routes {
+			d.worker.cfg.Routed(route)
 		}
 	}
 	return err
@@ -213,7 +213,7 @@ func (d *delivery) read(taking, held context.Context) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("worker panicked", "err", p, "stack", string(debug.Stack()))
-			d.attempts, d.rules, d.nothing = nil, nil, ""
+			d.attempts, d.routes, d.nothing = nil, nil, ""
 			d.addUnfit(fmt.Errorf("message %s: the worker failed at reading it (a bug; the stack is in its log): %v", d.lease.ID, p))
 		}
 	}()
@@ -263,12 +263,12 @@ func (d *delivery) route(u job.Upload) {
 		return
 	}
 	if j == nil {
-		d.rules = append(d.rules, "")
+		d.routes = append(d.routes, "")
 		d.log.Info("upload ignored", "cause", why)
 		return
 	}
 	j.Enqueued = d.lease.Enqueued
 	j.Renew(d.lease.Attributes)
-	d.rules = append(d.rules, j.Name)
+	d.routes = append(d.routes, j.Name)
 	d.add(j, nil).routed = true
 }

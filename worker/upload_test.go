@@ -27,7 +27,7 @@ func event(keys ...string) string {
 	return `{"Records":[` + strings.Join(records, ",") + `]}`
 }
 
-// byStem makes of models a job each, by the rule "cad".
+// byStem makes of models a job each, by the route "cad".
 func byStem(u job.Upload) (*job.Job, string, error) {
 	stem, ok := strings.CutSuffix(u.Key, ".stl")
 	if !ok {

@@ -34,7 +34,7 @@ type Config struct {
 	Records *record.Book
 	Store   blob.Store // uploads lie in it, below job.Uploads
 	Uploads Uploads
-	// Route makes the job of an upload, and names the rule that it did so by; or it returns nil and says in a sentence why
+	// Route makes the job of an upload, and names the route that it did so by; or it returns nil and says in a sentence why
 	// there is none. nil: there is no routing table.
 	Route func(u job.Upload) (j *job.Job, why string)
 	Desk  *desk.Desk // finds and lists jobs, of Records; nil: no queue can be searched

@@ -71,7 +71,7 @@ func newGate(t testing.TB, change func(*gateway.Config)) *gate {
 		Keys: func(secret string) *gateway.Key { return g.keys.Find(secret, time.Now()) },
 		Route: func(u job.Upload) (*job.Job, string) {
 			if u.Kind != job.Created {
-				return nil, "no rule wants it"
+				return nil, "no route wants it"
 			}
 			return &job.Job{ID: "of-" + u.Key, Pipeline: "hello_world"}, "rule"
 		},

@@ -194,7 +194,7 @@ func (u *upload) read() error {
 	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
 }
 
-// vain refuses a file that no job could be made of, before it is sent. One of a size that nobody has said, a rule may want.
+// vain refuses a file that no job could be made of, before it is sent. One of a size that nobody has said, a route may want.
 func (u *upload) vain(name string, size int64, kind string) error {
 	if size < 0 && !u.named() {
 		return nil

@@ -64,7 +64,7 @@ func (u *upload) ready() (all []outgoing, ids []string, err error) {
 	return all, ids, nil
 }
 
-// make makes the jobs: one of all files where a pipeline is named, else one of each that the routing table has a rule for.
+// make makes the jobs: one of all files where a pipeline is named, else one of each that the routing table has a route for.
 func (u *upload) make() error {
 	if u.named() {
 		return u.makeOne()
@@ -93,7 +93,7 @@ func (u *upload) make() error {
 func (u *upload) named() bool { return u.fields["pipeline"] != "" || u.fields["message"] != "" }
 
 // route makes the job that the routing table has for a file. Its ID is the upload's, and its customer the sender's, whatever a
-// rule says.
+// route says.
 func (u *upload) route(f *file, id string) (*job.Job, error) {
 	for name := range u.fields {
 		if !slices.Contains([]string{"id", "title", "cid", "linkId", "externalId", "callback"}, name) {

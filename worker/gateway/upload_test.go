@@ -368,14 +368,14 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 	d := newDock(t, func(c *Config) {
 		c.Route = func(u job.Upload) (*job.Job, string) {
 			if !strings.HasSuffix(u.Key, ".stl") || u.Source != "gateway" || u.Kind != job.Created || !strings.HasPrefix(u.Key, "p/uploads/") || u.Size < 0 {
-				return nil, "no rule wants " + u.Key
+				return nil, "no route wants " + u.Key
 			}
-			return &job.Job{ID: "route", Pipeline: "hello", Customer: "rule", State: map[string]any{"key": u.Key, "id": u.ID}}, ""
+			return &job.Job{ID: "route", Pipeline: "hello", Customer: "route", State: map[string]any{"key": u.Key, "id": u.ID}}, ""
 		}
 	})
 	none := d.post("/v1/uploads?name=a.exe", "x")
 	require.Equal(t, http.StatusUnprocessableEntity, none.Status)
-	require.Contains(t, none.Detail, "no rule wants p/uploads/")
+	require.Contains(t, none.Detail, "no route wants p/uploads/")
 	require.Empty(t, d.uploads(), "it was refused before it was read")
 
 	got := d.do(http.MethodPut, "/v1/uploads/gear.stl", nil, strings.NewReader("x"))
@@ -383,7 +383,7 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 	j := d.sent()[0]
 	require.Equal(t, got.Jobs[0].ID, j.ID)
 	require.Equal(t, map[string]any{"key": "p/uploads/" + j.ID + "/inputs/gear.stl", "id": j.ID}, j.State)
-	require.Empty(t, j.Customer, "the key's, and no rule's")
+	require.Empty(t, j.Customer, "the key's, and no route's")
 
 	two := d.form("/v1/uploads?id=j", part{"f", "a.stl", "x"}, part{"f", "readme.txt", "x"}, part{"f", "b.stl", "x"})
 	require.Equal(t, http.StatusAccepted, two.Status, two.Detail)
@@ -395,7 +395,7 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 
 	unsized := d.do(http.MethodPut, "/v1/uploads/gear.stl", nil, struct{ io.Reader }{strings.NewReader("x")})
 	require.Equal(t, http.StatusAccepted, unsized.Status, unsized.Detail)
-	require.Contains(t, two.Files[1].Why, "no rule wants")
+	require.Contains(t, two.Files[1].Why, "no route wants")
 }
 
 func TestAnUploadThatBreaksOffIsNeverSeen(t *testing.T) {
