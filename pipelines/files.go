@@ -2,7 +2,6 @@ package pipelines
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -50,14 +49,14 @@ func meantAsDocument(file string) bool {
 func ReadDocument(path string) (text []byte, info fs.FileInfo, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if info, err = f.Stat(); err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, nil, err
 	}
 	if text, err = ReadBounded(f); err != nil {
-		return nil, nil, fmt.Errorf("read pipeline: %w", err)
+		return nil, nil, err
 	}
 	return text, info, nil
 }

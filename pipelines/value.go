@@ -1,6 +1,7 @@
 package pipelines
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,10 +29,17 @@ type placed struct {
 	problems Problems
 }
 
-// DecodeValue reads a map, as YAML or JSON within the limits of a pipeline. name is what messages call the document.
+// DecodeValue reads a map, as YAML or JSON within the limits of a pipeline. A document with nothing in it is an empty one. name
+// is what messages call the document.
 func DecodeValue(name string, doc []byte) (Value, error) {
 	p := parser{file: name}
+	if len(bytes.TrimSpace(doc)) == 0 {
+		doc = []byte("{}")
+	}
 	root := p.values(doc)
+	if root != nil && root.value == nil && root.kind == scalarNode { // comments alone
+		root.kind = mapNode
+	}
 	if root != nil && root.kind != mapNode {
 		p.Errorf(root.pos, "the document must be a map, got %s", root.what())
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,9 +28,10 @@ type delivery struct {
 	lease    *queue.Lease
 	log      *slog.Logger
 	attempts []*attempt              // at its jobs, in its order
+	first    *attempt                // that had its turn
 	current  atomic.Pointer[attempt] // whose turn it is
 	nothing  string                  // why it asks for nothing
-	rules    []string                // of the routing table, by each upload that it tells of; empty is none
+	routes   []string                // of the routing table, by each upload that it tells of; empty is none
 }
 
 // shared says whether several jobs share the message, or none has it.
@@ -54,30 +57,46 @@ func (d *delivery) add(j *job.Job, unfit error) *attempt {
 	return a
 }
 
+// turns are the attempts in the order in which they have their turns. In each delivery of the message another one is the first:
+// a job that takes all the time that a message can be held, time and again, leaves some to the others.
+func (d *delivery) turns() []*attempt {
+	if !d.shared() || len(d.attempts) == 0 {
+		return d.attempts
+	}
+	n := max(d.lease.Delivery-1, 0) % len(d.attempts)
+	return slices.Concat(d.attempts[n:], d.attempts[:n])
+}
+
 // adjourned is why a job does not have its turn in this delivery of its message, though others had: it has a better one in
 // the next.
 func (a *attempt) adjourned(taking context.Context) error {
 	switch {
-	case a.delivery.attempts[0] == a:
+	case a.delivery.first == a:
 		return nil
 	case taking.Err() != nil:
 		return errDraining
 	case a.worker.outage.on():
 		return errors.New("the store took no claim of another job of this message")
 	}
-	full := a.lease.Limit.Sub(a.delivery.attempts[0].started) - settleMargin // what the first job had
-	if !a.lease.Limit.IsZero() && time.Until(a.lease.Limit)-settleMargin < min(a.deadline(), full) {
-		return errors.New("its queue lets no message be held for as long as this job may take after the others of its message")
+	if a.lease.Limit.IsZero() {
+		return nil
 	}
-	return nil
+	full := a.lease.Limit.Sub(a.delivery.first.started) - settleMargin // what the first job had
+	const little = 16                                                  // a part of it, that it costs to see that others are over
+	if time.Until(a.lease.Limit)-settleMargin >= min(a.deadline(), full-full/little) {
+		return nil
+	}
+	if _, err := a.worker.cfg.Records.Final(taking, a.job.ID); err == nil { // then it takes no time
+		return nil
+	}
+	return errors.New("its queue lets no message be held for as long as this job may take after the others of its message")
 }
 
 // dealtWith says why nothing is left to do for a job of this message, though it may have no final record; empty where that is
 // not so: the message was sent again out of the dead-letter queue for others of its jobs, or the job has one of its own.
 func (a *attempt) dealtWith(ctx context.Context) (string, error) {
-	records := a.worker.cfg.Records
 	for _, id := range a.job.Before {
-		final, err := records.Final(ctx, id)
+		final, err := a.worker.cfg.Records.Final(ctx, id)
 		switch {
 		case errors.Is(err, record.ErrNotFound):
 		case err != nil:
@@ -85,15 +104,23 @@ func (a *attempt) dealtWith(ctx context.Context) (string, error) {
 		case final.Status != record.Failed && final.Status != record.Dead:
 			return fmt.Sprintf("the job was over before its message was sent again: %s is %s", id, final.Status), nil
 		}
+		if why, err := a.sentOn(ctx, id); why != "" || err != nil {
+			return why, err
+		}
 	}
 	if !a.delivery.shared() || a.lease.Delivery < 2 {
 		return "", nil
 	}
-	sent, err := records.SentOn(ctx, a.job.ID)
+	return a.sentOn(ctx, a.job.ID)
+}
+
+// sentOn says that a job, by an ID that it has or had, got a message of its own, which settles what becomes of it.
+func (a *attempt) sentOn(ctx context.Context, id string) (string, error) {
+	sent, err := a.worker.cfg.Records.SentOn(ctx, id)
 	if sent == nil {
 		return "", err
 	}
-	return "the job was sent on to class " + sent.Class, nil
+	return fmt.Sprintf("the job was sent on to class %s, as %s", sent.Class, id), nil
 }
 
 // reply answers the broker as the job's verdict says. Where the message has other jobs it keeps the answer until each of them has
@@ -122,8 +149,8 @@ func (d *delivery) reply(ctx context.Context, j judgement) (err error) {
 		return d.lease.Nack(ctx, j.delay)
 	}
 	if err == nil { // it is not told again of these uploads
-		for _, rule := range d.rules {
-			d.worker.cfg.Routed(rule)
+		for _, route := range d.routes {
+			d.worker.cfg.Routed(route)
 		}
 	}
 	return err
@@ -154,6 +181,7 @@ func (d *delivery) settle(held context.Context) {
 // together is what becomes of a message with several jobs. Where some need it again it waits for the last of them: one that
 // comes before its time pays with an attempt.
 func (d *delivery) together() judgement {
+	const named = 10 // of the jobs that failed
 	all := judgement{verdict: ack}
 	var buried []string
 	for _, a := range d.attempts {
@@ -167,7 +195,10 @@ func (d *delivery) together() judgement {
 		}
 	}
 	if len(buried) > 0 && all.verdict == ack {
-		all.verdict, all.reason = bury, fmt.Sprintf("%d of its %d jobs failed: %s", len(buried), len(d.attempts), strings.Join(buried, "; "))
+		all.verdict, all.reason = bury, fmt.Sprintf("%d of its %d jobs failed: %s", len(buried), len(d.attempts), strings.Join(buried[:min(len(buried), named)], "; "))
+		if more := len(buried) - named; more > 0 {
+			all.reason += fmt.Sprintf("; and %d more", more)
+		}
 	}
 	return all
 }
@@ -177,8 +208,15 @@ func (a *attempt) owes(final *record.Record) bool {
 	return a.callbackURL() != "" && final.Callback == nil
 }
 
-// read finds out what the message asks for.
+// read finds out what the message asks for. A bug of ours is kept to the message that met it.
 func (d *delivery) read(taking, held context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("worker panicked", "err", p, "stack", string(debug.Stack()))
+			d.attempts, d.routes, d.nothing = nil, nil, ""
+			d.addUnfit(fmt.Errorf("message %s: the worker failed at reading it (a bug; the stack is in its log): %v", d.lease.ID, p))
+		}
+	}()
 	m, err := d.worker.decode(taking, held, d.lease)
 	switch {
 	case err != nil && fault.Of(err) == fault.Permanent:
@@ -202,8 +240,14 @@ func (d *delivery) anonymous() *job.Job {
 	return &job.Job{ID: job.SafeID(d.lease.ID), Enqueued: d.lease.Enqueued}
 }
 
-// addUnfit has the message recorded and buried for what makes no job.
+// addUnfit has the message recorded and buried for what makes no job. The first reason stands, the others are logged.
 func (d *delivery) addUnfit(why error) {
+	for _, a := range d.attempts {
+		if a.unfit != nil {
+			d.log.Warn("upload makes no job", "err", why)
+			return
+		}
+	}
 	d.add(d.anonymous(), fault.As(fault.Permanent, why))
 }
 
@@ -219,12 +263,12 @@ func (d *delivery) route(u job.Upload) {
 		return
 	}
 	if j == nil {
-		d.rules = append(d.rules, "")
+		d.routes = append(d.routes, "")
 		d.log.Info("upload ignored", "cause", why)
 		return
 	}
 	j.Enqueued = d.lease.Enqueued
 	j.Renew(d.lease.Attributes)
-	d.rules = append(d.rules, j.Name)
+	d.routes = append(d.routes, j.Name)
 	d.add(j, nil).routed = true
 }

@@ -138,6 +138,25 @@ func TestAMessageIsBuriedForTheJobsThatFailedOnceAllAreOver(t *testing.T) {
 	})
 }
 
+func TestTheReasonOfAMessageNamesTenJobsAtMost(t *testing.T) {
+	t.Parallel()
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{}}
+	var ids []string
+	for i := range 25 {
+		ids = append(ids, fmt.Sprintf("j%02d", i))
+		s.does[ids[i]] = always(fault.Permanent)
+	}
+	onBench(t, s.run, as, func(b *bench) {
+		b.send(batch("", ids...))
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Contains(t, b.reasons[0], "25 of its 25 jobs failed: j00: ")
+		require.Contains(t, b.reasons[0], "; j09: ")
+		require.NotContains(t, b.reasons[0], "j10")
+		require.Regexp(t, "; and 15 more$", b.reasons[0])
+	})
+}
+
 // One that came before its time would pay for an attempt that can't pass.
 func TestAMessageWaitsForTheLastOfTheJobsThatNeedIt(t *testing.T) {
 	t.Parallel()
@@ -217,6 +236,32 @@ func TestAJobThatMayTakeLongerThanItsMessageCanBeHeldHasItsTurnInTheNextDelivery
 	})
 }
 
+// The others of its message would never have more time, however often that comes.
+func TestAJobThatMayTakeAsLongAsItsMessageCanBeHeldHasItsTurnWhateverTheOthersDo(t *testing.T) {
+	t.Parallel()
+	long := func(ctx context.Context, n int) *engine.Run {
+		select {
+		case <-ctx.Done():
+			return &engine.Run{Status: engine.Failed, Failure: engine.Fail(ctx, "t", context.Cause(ctx))}
+		case <-time.After(2 * time.Hour):
+			return succeed(ctx, "", nil)
+		}
+	}
+	lost := func(ctx context.Context, n int) *engine.Run {
+		_ = long(ctx, n)
+		return &engine.Run{Status: engine.Failed, Failure: &engine.Failure{Reason: engine.Unfit, Message: "none of its doing"}}
+	}
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": lost, "b": long, "c": long}}
+	onBench(t, s.run, as, func(b *bench) {
+		b.cfg.Feed = b.feed(&limited{b, 5 * time.Hour})
+		b.send(batch(`,"deadline":"24h"`, "a", "b", "c"))
+		b.stop(10*time.Hour, 0)
+		require.Equal(t, record.Succeeded, b.status("b"))
+		require.Equal(t, record.Succeeded, b.status("c"))
+		require.Equal(t, record.Retrying, b.status("a"))
+	})
+}
+
 // A limited queue lets no message be held for longer.
 type limited struct {
 	*bench
@@ -286,6 +331,31 @@ func TestAJobOfAMessageIsSentOnToItsClassAsAMessageOfItsOwnAndOnce(t *testing.T)
 	})
 }
 
+// What becomes of it is its own message's to say, which may wait, or lie in another dead-letter queue.
+func TestAJobThatWasSentOnIsNotRunWhenItsFirstMessageIsSentAgain(t *testing.T) {
+	t.Parallel()
+	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": always(fault.Permanent)}}
+	onBench(t, s.run, as, func(b *bench) {
+		there := &bench{t: t, messages: map[string]*queue.Message{}}
+		q, err := queue.New(queue.Config{Driver: there})
+		require.NoError(t, err)
+		b.cfg.Classes = map[string]*queue.Queue{"gpu": q}
+		b.cfg.Labels = map[string]string{"class": "light"}
+		whole := strings.TrimSuffix(batch("", "a"), "]") + "," + strings.TrimPrefix(batch(`,"requires":{"class":"gpu"}`, "g"), "[")
+		b.send(whole)
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Len(t, there.messages, 1)
+		marked, ok := job.MarkAgain(nil, job.Mark([]byte("now")))
+		require.True(t, ok)
+		_, err = b.Send(t.Context(), queue.Draft{Body: []byte(whole), Attributes: marked})
+		require.NoError(t, err)
+		b.stop(5*time.Minute, 0)
+		require.Equal(t, []string{"a", job.AgainID("a", job.Mark([]byte("now")))}, s.ran)
+		require.Len(t, there.messages, 1)
+	})
+}
+
 func TestWhatWasSentAgainRunsTheJobsThatHadFailedAndNoOther(t *testing.T) {
 	t.Parallel()
 	mended := false
@@ -307,9 +377,9 @@ func TestWhatWasSentAgainRunsTheJobsThatHadFailedAndNoOther(t *testing.T) {
 		_, err := b.Send(t.Context(), queue.Draft{Body: []byte(batch("", "a", "b")), Attributes: marked})
 		require.NoError(t, err)
 		b.stop(time.Minute, 0)
-		require.Equal(t, []string{"a", "b", "b-retry-" + mark}, s.ran)
+		require.Equal(t, []string{"a", "b", job.AgainID("b", mark)}, s.ran)
 		require.Equal(t, []string{"bury", "ack"}, b.answers)
-		require.Equal(t, record.Succeeded, b.status("b-retry-"+mark))
+		require.Equal(t, record.Succeeded, b.status(job.AgainID("b", mark)))
 	})
 }
 

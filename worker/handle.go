@@ -25,7 +25,8 @@ func (w *Worker) handle(taking, jobs, late context.Context, l *queue.Lease) {
 	held, release := l.Hold(late)
 	defer release() // last: the lease is held until the message is settled
 	d.read(taking, held)
-	for _, a := range d.attempts {
+	for _, a := range d.turns() {
+		d.first = cmp.Or(d.first, a)
 		if err := l.Lost(); err != nil {
 			d.log.WarnContext(held, "message dropped", "verdict", drop, "err", err)
 			return
@@ -181,7 +182,7 @@ func (a *attempt) run(ctx, held context.Context, req *launch.Request, unfit erro
 		return
 	}
 	req.Attempt, req.Last, req.Alone, req.Blame = a.attempt, a.last, a.alone, a.blame
-	req.Place = a.inputs()
+	req.Place = Inputs(a.job, a.worker.cfg.Uploads, a.worker.cfg.MaxInput)
 	late, cancel := lingering(held)
 	defer cancel()
 	events := a.record.NewLog(late)

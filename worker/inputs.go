@@ -15,14 +15,16 @@ import (
 	"github.com/millrace/millrace/worker/launch"
 )
 
-// inputs returns what brings the job's inputs from the store into its workspace, or nil where it has none. Archives that are to
-// be unpacked are put into the folder job.Packed, under launch.PackedName: that is the job's own work, where it is confined.
-func (a *attempt) inputs() launch.Placer {
-	if len(a.job.Inputs) == 0 || a.job.DryRun {
+// Inputs returns what brings a job's inputs, of most bytes in all (0 is no limit), from the store into its workspace, or nil where
+// it has none. Archives that are to be unpacked are put into the folder job.Packed, under launch.PackedName: that is the job's own
+// work, where it is confined.
+func Inputs(j *job.Job, store blob.Store, most int64) launch.Placer {
+	if len(j.Inputs) == 0 || j.DryRun {
 		return nil
 	}
+	f := fetching{j, store, most}
 	return func(ctx context.Context, workspace string, reserve func(int64) (func(), error)) error {
-		err := a.fetch(ctx, workspace, reserve)
+		err := f.fetch(ctx, workspace, reserve)
 		switch {
 		case err != nil && ctx.Err() != nil: // an SDK has its own words for that
 			return stopOf(ctx)
@@ -45,18 +47,25 @@ func stopOf(ctx context.Context) error {
 	return cause
 }
 
-func (a *attempt) fetch(ctx context.Context, workspace string, reserve func(int64) (func(), error)) (err error) {
-	if err := a.job.CheckInputs(); err != nil {
+// A fetching is that of one job's inputs.
+type fetching struct {
+	job   *job.Job
+	store blob.Store
+	most  int64 // bytes; 0 is no limit
+}
+
+func (f *fetching) fetch(ctx context.Context, workspace string, reserve func(int64) (func(), error)) (err error) {
+	if err := f.job.CheckInputs(); err != nil {
 		return err
 	}
-	if a.worker.cfg.Uploads == nil {
+	if f.store == nil {
 		return fault.As(fault.Permanent, errors.New("this worker has no store to fetch them from"))
 	}
-	size, err := a.inputSize(ctx)
+	sizes, sum, err := f.sizes(ctx)
 	if err != nil {
 		return err
 	}
-	release, err := reserve(size)
+	release, err := reserve(sum)
 	if err != nil {
 		return err
 	}
@@ -66,47 +75,45 @@ func (a *attempt) fetch(ctx context.Context, workspace string, reserve func(int6
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	for i, in := range a.job.Inputs {
+	for i, in := range f.job.Inputs {
 		name := in.Name
 		if in.Unpack {
 			name = launch.PackedName(i)
 		}
-		if err := a.fetchOne(ctx, root, in, name); err != nil {
+		if err := f.fetchOne(ctx, root, in, name, sizes[i]); err != nil {
 			return fmt.Errorf("%q: %w", in.Name, err)
 		}
 	}
 	return nil
 }
 
-// inputSize is how many bytes the inputs have, all of which must be there, and admitted.
-func (a *attempt) inputSize(ctx context.Context) (size int64, err error) {
-	most := a.worker.cfg.MaxInput
-	for _, in := range a.job.Inputs {
-		info, err := blob.Stat(ctx, a.worker.cfg.Uploads, in.Key)
+// sizes are how many bytes the inputs have, all of which must be there, and admitted.
+func (f *fetching) sizes(ctx context.Context) (each []int64, sum int64, err error) {
+	for _, in := range f.job.Inputs {
+		info, err := blob.Stat(ctx, f.store, in.Key)
 		if err != nil {
-			return 0, fmt.Errorf("%q: %w", in.Name, missing(in, err))
+			return nil, 0, fmt.Errorf("%q: %w", in.Name, missing(in, err))
 		}
-		if size += info.Size; most > 0 && size > most {
-			return 0, fault.As(fault.Permanent, fmt.Errorf("there are more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split the job or make its files smaller", most>>20))
+		if sum += info.Size; f.most > 0 && sum > f.most {
+			return nil, 0, fault.As(fault.Permanent, fmt.Errorf("there are more than the %d MiB that are admitted (MILLRACE_MAX_INPUT); split the job or make its files smaller", f.most>>20))
 		}
+		each = append(each, info.Size)
 	}
-	return size, nil
+	return each, sum, nil
 }
 
-// fetchOne brings one object. The workspace is fresh: what stands in the way is another input.
-func (a *attempt) fetchOne(ctx context.Context, root *os.Root, in job.Input, name string) (err error) {
-	if err := a.lease.Lost(); err != nil {
-		return err
-	}
+// fetchOne brings one object, which may have been replaced by now, but by no larger one. The workspace is fresh: what stands in
+// the way is another input.
+func (f *fetching) fetchOne(ctx context.Context, root *os.Root, in job.Input, name string, size int64) (err error) {
 	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return inTheWay(err)
 	}
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return inTheWay(err)
 	}
-	_, err = blob.Fetch(ctx, a.worker.cfg.Uploads, in.Key, f, 1<<62)
-	return errors.Join(missing(in, err), f.Close())
+	_, err = blob.Fetch(ctx, f.store, in.Key, file, size)
+	return errors.Join(missing(in, err), file.Close())
 }
 
 // inTheWay is an error at the making of a file for good, but where the disk is full: two inputs have names that can't both be.

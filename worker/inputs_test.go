@@ -113,6 +113,36 @@ func TestAStoreThatFailsWhileInputsAreFetchedCostsTheJobNoAttempt(t *testing.T) 
 	require.Equal(t, record.Succeeded, p.load(id).Status)
 }
 
+// growing is a store in which an object is replaced by a larger one after it was looked at for the first time.
+type growing struct {
+	blob.Store
+	looked bool
+}
+
+func (g *growing) Open(ctx context.Context, key string) (io.ReadCloser, blob.Info, error) {
+	if g.looked {
+		if _, err := g.Put(ctx, key, strings.NewReader("larger"), blob.PutOptions{}); err != nil {
+			return nil, blob.Info{}, err
+		}
+	}
+	g.looked = !g.looked
+	return g.Store.Open(ctx, key)
+}
+
+func TestAnInputThatGrowsTakesNoMoreRoomThanItWasGiven(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, succeed)
+	p.cfg.Uploads = &growing{Store: p.uploads(map[string]string{"files/a": "a"})}
+	body := inputs(job.Input{Key: "files/a", Name: "a"})
+	id := p.send(body)
+	p.run()
+	require.Zero(t, p.runs.Load())
+	require.Equal(t, record.AttemptInterrupted, p.load(id).Attempts[0].Status)
+	p.send(body)
+	p.run()
+	require.Equal(t, record.Succeeded, p.load(id).Status, "it has its size by now")
+}
+
 // endless is a store whose objects come for ever. began is closed when one does.
 type endless struct {
 	blob.Store

@@ -27,7 +27,7 @@ func event(keys ...string) string {
 	return `{"Records":[` + strings.Join(records, ",") + `]}`
 }
 
-// byStem makes of models a job each, by the rule "cad".
+// byStem makes of models a job each, by the route "cad".
 func byStem(u job.Upload) (*job.Job, string, error) {
 	stem, ok := strings.CutSuffix(u.Key, ".stl")
 	if !ok {
@@ -116,6 +116,26 @@ func TestAWorkerWithoutARoutingTableBuriesUploadsAndSaysWhatIsMissing(t *testing
 		require.Empty(t, s.ran)
 		require.Equal(t, []string{"bury"}, b.answers)
 		require.Contains(t, b.reasons[0], "MILLRACE_ROUTES")
+		require.Equal(t, record.Failed, b.status("m0"))
+	})
+}
+
+// Else it would take down one worker after the other.
+func TestAMessageThatNoWorkerCanReadForABugIsBuried(t *testing.T) {
+	t.Parallel()
+	var s shift
+	onBench(t, s.run, as, func(b *bench) {
+		b.cfg.Route = func(u job.Upload) (*job.Job, string, error) {
+			if u.Key == "bad.stl" {
+				panic("index out of range")
+			}
+			return byStem(u)
+		}
+		b.send(event("table.stl", "bad.stl"))
+		b.stop(time.Minute, 0)
+		require.Empty(t, s.ran)
+		require.Equal(t, []string{"bury"}, b.answers)
+		require.Contains(t, b.reasons[0], "index out of range")
 		require.Equal(t, record.Failed, b.status("m0"))
 	})
 }

@@ -74,11 +74,11 @@ type Config struct {
 	// Begun hears of every attempt that was claimed, before it is run, by its pipeline as a Settlement has it; nil: nobody does.
 	Begun func(pipeline string)
 
-	// Route makes a job of an upload that a message tells of, with the name of the rule that it did so by, or returns nil and
+	// Route makes a job of an upload that a message tells of, with the name of the route that it did so by, or returns nil and
 	// why no job follows from it; its error says why the one that should can't be made. The same upload gives the same job each
 	// time. nil: such messages are buried, as those with an error are.
 	Route  func(u job.Upload) (j *job.Job, why string, err error)
-	Routed func(rule string) // hears of every such upload, once its message was settled; empty is one that was ignored; nil: nobody does
+	Routed func(route string) // hears of every such upload, once its message was settled; empty is one that was ignored; nil: nobody does
 
 	Settled func(Settlement)      // hears of every attempt that is over, once the broker was answered; nil: nobody does
 	Bereft  func()                // hears of every job that a worker died of, or with, once the job's next attempt is this worker's; nil: nobody does

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,12 +28,15 @@ type deadRow struct {
 	Reason     string            `json:"reason"`
 	Attributes map[string]string `json:"attributes,omitzero"` // of `explain` alone, as Body
 	Body       string            `json:"body,omitzero"`
+	packed     bool              // what it asks for is not known before it is unpacked
 }
 
 func newDeadRow(d deadOne) deadRow {
 	r := deadRow{ID: d.ID, Queue: d.of.Name(), Sent: d.Enqueued, Buried: d.Buried.Buried, Deliveries: d.Delivery, Reason: d.Reason}
 	m, err := job.Decode(queue.Message{ID: d.ID, Body: d.Body, Attributes: d.Attributes})
 	if err != nil {
+		e, _ := errors.AsType[*job.Unrecognised](err)
+		r.packed = e != nil && e.Packed
 		return r
 	}
 	r.Uploads = len(m.Uploads)

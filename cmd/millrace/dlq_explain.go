@@ -90,6 +90,8 @@ func (e *explanation) advice() string {
 		return "Give the workers a routing table (docs/routes.md, `millrace route test` tries it), then " + redrive + "."
 	case e.Uploads > 0 || len(e.Jobs) > 0:
 		return "The reason names the job that failed, or those: look at each (`millrace jobs describe ID`), mend the cause, then " + redrive + ": what has succeeded is not run again."
+	case e.packed:
+		return "Its body is packed, so what it asks for is not known here: try it with `millrace dlq replay --local " + e.ID + "`, mend the cause, then " + redrive + "."
 	case e.Job == "":
 		return "It is no job that this version knows: send what was meant anew, or leave it; sent again as it is it comes back here."
 	case e.Record == nil:

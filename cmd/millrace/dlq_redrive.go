@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
@@ -29,6 +30,7 @@ type redrive struct {
 	began time.Time
 	pace  *time.Ticker
 	sent  int
+	stuck map[string]bool // messages that can't be sent again, by their IDs
 }
 
 func newRedriveCmd() *cobra.Command {
@@ -53,7 +55,7 @@ Stopped at any moment it loses nothing: the same command goes on with what is le
 		case *rate < 1 || *rate > maxRate:
 			return usage("--rate: must be 1 to %d, got %d", maxRate, *rate)
 		}
-		r := &redrive{cmd: c, began: time.Now(), pace: time.NewTicker(time.Second / time.Duration(*rate))}
+		r := &redrive{cmd: c, began: time.Now(), pace: time.NewTicker(time.Second / time.Duration(*rate)), stuck: map[string]bool{}}
 		defer r.pace.Stop()
 		if !*all {
 			d, err := b.find(c.Context(), a[0])
@@ -66,11 +68,14 @@ Stopped at any moment it loses nothing: the same command goes on with what is le
 	})
 }
 
-// all sends what lay there when it began. What is buried meanwhile stays: a job that can't pass would go round for ever.
+// all sends what lay there when it began. What is buried meanwhile stays: a job that can't pass would go round for ever. One that
+// can't be sent keeps none of the others.
 func (r *redrive) all(ctx context.Context, b *brokers) (err error) {
 	defer func() {
 		fmt.Fprintf(r.cmd.ErrOrStderr(), "%s sent again\n", count(r.sent, "message"))
-		if err != nil && r.sent > 0 {
+		if err == nil && len(r.stuck) > 0 {
+			err = fmt.Errorf("%s can't be sent again, for what stands above", count(len(r.stuck), "message"))
+		} else if err != nil && r.sent > 0 {
 			err = fmt.Errorf("%w; the same command goes on with what is left", err)
 		}
 	}()
@@ -106,7 +111,7 @@ func (r *redrive) page(ctx context.Context, q queue.Broker, most int) (n int, fu
 	}
 	full = len(dead) >= most
 	for _, d := range dead {
-		if d.Buried.After(r.began) {
+		if d.Buried.After(r.began) || r.stuck[d.ID] {
 			continue
 		}
 		select {
@@ -117,6 +122,11 @@ func (r *redrive) page(ctx context.Context, q queue.Broker, most int) (n int, fu
 		err := r.send(ctx, deadOne{d, q})
 		if errors.Is(err, queue.ErrNotFound) {
 			continue // another command has sent it, or our look at it is over: the next page shows it again
+		}
+		if fault.Of(err) == fault.Permanent {
+			r.stuck[d.ID] = true
+			fmt.Fprintln(r.cmd.ErrOrStderr(), err)
+			continue
 		}
 		if err != nil {
 			return n, full, err
@@ -130,7 +140,7 @@ func (r *redrive) page(ctx context.Context, q queue.Broker, most int) (n int, fu
 func (r *redrive) send(ctx context.Context, d deadOne) error {
 	draft, err := again(d.Buried)
 	if err != nil {
-		return err
+		return fault.As(fault.Permanent, err)
 	}
 	sent, err := d.of.Revive(ctx, d.Buried, draft)
 	if err != nil {
@@ -163,7 +173,7 @@ func again(b queue.Buried) (queue.Draft, error) {
 	case err != nil || len(m.Uploads)+len(m.Jobs) > 1 || len(m.Uploads) == 1:
 		marked, ok := job.MarkAgain(draft.Attributes, job.Mark(of))
 		if !ok {
-			return draft, fmt.Errorf("message %s has no room for one more attribute: send what was meant anew", b.ID)
+			return draft, fmt.Errorf("message %s has no room for one more attribute, or was sent again too often: send what was meant anew", b.ID)
 		}
 		draft.Attributes = marked
 		return draft, nil

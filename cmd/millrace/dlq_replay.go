@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/launch"
 	"github.com/millrace/millrace/worker/queue"
@@ -81,10 +83,11 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne, id string) erro
 	if err != nil {
 		return fmt.Errorf("message %s: %w", d.ID, err)
 	}
-	records, err := b.cfg.openRecords(ctx)
+	store, err := b.cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
+	records := record.New(store, time.Now)
 	cat, err := b.cfg.openCatalogue(ctx, r.pipelines, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		return err
@@ -93,6 +96,7 @@ func (r *replay) run(ctx context.Context, b *brokers, d deadOne, id string) erro
 	if err != nil {
 		return err
 	}
+	req.Place = worker.Inputs(j, store, 0)
 	policy := launch.Policy{Shell: launch.ShellCatalogue}
 	if r.trust {
 		policy = launch.Policy{Shell: launch.ShellAll, AllowPrivate: true, AnyBucket: true}
@@ -125,16 +129,16 @@ func (r *replay) job(ctx context.Context, b *brokers, m queue.Message, id string
 	if err != nil {
 		return nil, fmt.Errorf("it is no job: %w", err)
 	}
-	routes, err := r.routes.openRoutes(ctx, &b.cfg.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
+	rules, err := r.routes.openRoutes(ctx, &b.cfg.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	if routes == nil && len(asked.Uploads) > 0 {
+	if rules == nil && len(asked.Uploads) > 0 {
 		return nil, errors.New("it tells of uploads: name by --routes the table that makes jobs of them")
 	}
 	all, ids := asked.Jobs, []string{}
 	for _, u := range asked.Uploads {
-		if j, _ := routes.Route(u); j != nil {
+		if j, _ := rules().Route(u); j != nil {
 			j.Renew(m.Attributes)
 			all = append(all, j)
 		}

@@ -20,14 +20,13 @@ func (c *workConfig) examineRoutes(ctx context.Context) []queue.Finding {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if c.Routes != "" {
-		t, err := c.openRoutes(ctx, &c.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
+		rules, err := c.openRoutes(ctx, &c.cloudConfig, newCatalogue(""), slog.New(slog.DiscardHandler))
 		if err != nil {
 			return []queue.Finding{unopened(check, err)}
 		}
-		rules := t.Rules()
 		return []queue.Finding{{
 			Check: check, Level: queue.Good,
-			Text: fmt.Sprintf("%s has %s; `millrace route check` holds it against the pipelines", c.Routes, count(len(rules.List), "route")),
+			Text: fmt.Sprintf("%s has %s; `millrace route check` holds it against the pipelines", c.Routes, count(len(rules().List), "route")),
 		}}
 	}
 	for _, ref := range c.queues {

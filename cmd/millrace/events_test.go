@@ -170,6 +170,46 @@ func TestWhatIsKnownOfAMessageWithSeveralJobsIsShownAndOneOfThemRunHere(t *testi
 	require.Regexp(t, `bad-retry-[0-9a-f]{12}`, strings.Join(ids, " "))
 }
 
+// The other messages of the dead-letter queue have nothing to do with it.
+func TestAMessageThatCanNotBeSentAgainKeepsNoOtherFromIt(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world")
+	p.write("bad.json", `{"pipeline": "no_such_pipeline"}`)
+	p.write("full.json", s3Event("models", "in/a.txt", "in/b.txt"))
+	full := []string{"queue", "send", "full.json"}
+	for i := range 10 {
+		full = append(full, "--attribute", fmt.Sprintf("a%d=x", i))
+	}
+	p.succeeds("queue", "send", "bad.json")
+	p.succeeds(full...)
+	p.succeeds("queue", "send", "bad.json")
+	p.succeeds("work", "--exit-when-idle", "100ms")
+	r := p.millrace("dlq", "redrive", "--all")
+	require.Equal(t, 1, r.code)
+	require.Len(t, strings.Fields(r.stdout), 2, r.stderr)
+	require.Contains(t, r.stderr, "has no room for one more attribute")
+	require.Contains(t, r.stderr, "1 message can't be sent again")
+	require.Len(t, decoded[[]map[string]any](t, p.succeeds("dlq", "list", "--json")), 1)
+}
+
+func TestAReplayHasTheFilesThatItsJobWasSentWith(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.succeeds("jobs", "run", "hello_world")
+	p.write("x.txt", "from the store\n")
+	key := strings.TrimSpace(p.succeeds("files", "put", "x.txt"))
+	p.write("job.json", fmt.Sprintf(`{"id":"files","inputs":[{"key":%q,"name":"in/x.txt"}],
+		"pipeline":{"tasks":[{"module":"Shell","props":{"command":"cat","args":["in/x.txt"]}},{"module":"StdOut","props":{"msg":"{{ nope }}"}}]}}`, key))
+	p.succeeds("queue", "send", "job.json")
+	p.succeeds("work", "--exit-when-idle", "100ms")
+	require.Contains(t, p.succeeds("dlq", "list", "--json"), "files")
+	require.Contains(t, p.millrace("dlq", "replay", "--local", "files", "--trust").stdout, "from the store")
+	r := p.millrace("run", "-f", "job.json")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, "send it to its queue")
+}
+
 // A worker that is killed between two jobs of a message has the next one go on where it was.
 func TestAWorkerKilledBetweenTwoJobsOfAMessageRunsNoneTwice(t *testing.T) {
 	t.Parallel()

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/modules/gpu"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
+	"github.com/millrace/millrace/worker/route"
 )
 
 // Described is what `millrace jobs describe` shows of a record.
@@ -20,6 +23,11 @@ func Described(r *record.Record) string {
 
 // Again is a buried message as `millrace dlq redrive` sends it.
 func Again(b queue.Buried) (queue.Draft, error) { return again(b) }
+
+// Routes are those of a file, as a worker has them.
+func Routes(ctx context.Context, file string, log *slog.Logger) (func() *route.Rules, error) {
+	return (&routesConfig{file}).openRoutes(ctx, &cloudConfig{}, newCatalogue(""), log)
+}
 
 // ConfigTable is the README's table of all that `millrace work` can be told, GatewayTable that of what the gateway can be besides.
 func ConfigTable() string { return configTable(&workConfig{}, &logConfig{}) }

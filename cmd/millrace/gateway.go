@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/pipelines"
 	tables "github.com/millrace/millrace/pipelines/settings"
 	"github.com/millrace/millrace/worker/gateway"
+	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/metrics"
 )
 
@@ -157,12 +158,12 @@ func (c *gatewayConfig) gateway(ctx context.Context, p *gatewayParts, counted *m
 	}); ok {
 		gc.Lend = lender.PresignGet
 	}
-	routes, err := c.openRoutes(ctx, &c.cloudConfig, p.catalogue, log)
+	rules, err := c.openRoutes(ctx, &c.cloudConfig, p.catalogue, log)
 	if err != nil {
 		return nil, err
 	}
-	if routes != nil {
-		gc.Route = c.without(routes.Route)
+	if rules != nil {
+		gc.Route = c.without(func(u job.Upload) (*job.Job, string) { return rules().Route(u) })
 	}
 	if gc.Hooks, err = openHooks(c.Hooks, egress.Policy{AllowHosts: c.AllowHosts}, log); err != nil {
 		return nil, &codeError{exitUsage, fmt.Errorf("MILLRACE_HOOKS: %w", err)}
@@ -187,5 +188,5 @@ func openKeys(path string, log *slog.Logger) (*tables.File[*gateway.Keys], error
 		}
 		return keys, nil, err
 	}
-	return tables.Open(path, parse, log)
+	return tables.Open(tables.Config[*gateway.Keys]{Path: path, Parse: parse, Log: log})
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,6 +66,21 @@ func TestJobsLookTheSameThroughAGateway(t *testing.T) {
 	require.Contains(t, watched.stderr, "DEAD")
 	polled := decoded[map[string]any](t, there.succeeds("jobs", "describe", good, "--json"))
 	require.Equal(t, []any{"completed", good}, []any{polled["state"], polled["jobId"]})
+}
+
+func TestWhoWaitsThroughAGatewayIsToldWhenTheNextAttemptIsDue(t *testing.T) {
+	t.Parallel()
+	m := newMill(t)
+	_, there := m.jobs(m.gateway())
+	there.write("broken.yaml", failing)
+	job := id(t, there.succeeds("jobs", "run", "broken.yaml"))
+	m.work()
+	watch := exec.CommandContext(t.Context(), "timeout", "--preserve-status", "-s", "INT", "1", binary, "jobs", "watch", job)
+	watch.Dir, watch.Env = there.dir, append(os.Environ(), there.env...)
+	out, _ := watch.CombinedOutput() // it was interrupted
+	require.Regexp(t, `RETRYING; the next attempt is due in \d+s, and .millrace work. makes it`, string(out))
+	polled := decoded[map[string]any](t, there.succeeds("jobs", "describe", job, "--json"))
+	require.Equal(t, []any{"RETRYING", "processing"}, []any{polled["status"], polled["state"]})
 }
 
 func TestARunningJobIsFollowedAndCanceledThroughAGateway(t *testing.T) {

@@ -43,8 +43,11 @@ the new one, and remove the first.`,
 		}
 		secret, hash := gateway.NewSecret()
 		row := k.Row(hash, *perSecond, expires)
-		if len(*scopes) == 0 || *perSecond < 0 || *valid < 0 {
+		switch {
+		case len(*scopes) == 0:
 			return usage("say what the key may do: --scope %s", strings.Join(scopeWords(), ", --scope "))
+		case *perSecond < 0 || *valid < 0 || k.MaxBody < 0:
+			return usage("--rate, --valid and --max-body must be more than 0; leave out what has no limit")
 		}
 		if _, err := gateway.ParseKeys("the key", []byte("keys:\n"+row), nil); err != nil {
 			return usage("%w", err)

@@ -75,6 +75,8 @@ func gatewayServer(g *gateway.Gateway, l net.Listener, conns int, log *slog.Logg
 	return &http.Server{
 		Handler: g, ConnState: limited.ended, ReadHeaderTimeout: gatewayHeaders, IdleTimeout: gatewayIdle, MaxHeaderBytes: gatewayHeaderSize,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// Its own answer to "OPTIONS *" would wait for a body without end.
+		DisableGeneralOptionsHandler: true,
 	}, limited
 }
 

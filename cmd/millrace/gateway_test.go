@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,9 +97,10 @@ func TestAGatewayThatIsKilledLosesNoJobThatItTook(t *testing.T) {
 	var mu sync.Mutex
 	var taken []string // guarded by mu
 	var wg sync.WaitGroup
+	end := time.Now().Add(time.Minute)
 	for range 16 {
 		wg.Go(func() {
-			for {
+			for time.Now().Before(end) {
 				res, err := http.Post(d.url+"/v1/jobs", "text/plain", strings.NewReader("hello_world name=Ada"))
 				if err != nil {
 					return // it is dead
@@ -118,7 +120,8 @@ func TestAGatewayThatIsKilledLosesNoJobThatItTook(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	_ = d.cmd.Wait() // killed
+	_ = d.cmd.Process.Kill() // if it never took enough
+	_ = d.cmd.Wait()
 	require.GreaterOrEqual(t, len(taken), enough)
 	m.work("--isolation", "none", "--slots", "16")
 	for _, id := range taken {
@@ -133,6 +136,12 @@ func TestAKeyFromTheFileIsAskedFor(t *testing.T) {
 	require.Zero(t, made.code, made.stderr)
 	secret := strings.TrimSpace(made.stdout)
 	require.NotContains(t, made.stderr, secret)
+	for _, less := range []string{"--rate=-1", "--valid=-1h", "--max-body=-1"} {
+		wrong := p.millrace("gateway", "key", "ada", "--scope", "submit", less)
+		require.Equal(t, 2, wrong.code)
+		require.Contains(t, wrong.stderr, "must be more than 0")
+		require.Empty(t, wrong.stdout)
+	}
 	keys := filepath.Join(p.dir, p.write("keys.yaml", "keys:\n"+made.stderr))
 
 	m := newMill(t)
@@ -181,7 +190,8 @@ func TestAGatewayThatEndsSaysSoFirstAndAnswersWhatHasBegun(t *testing.T) {
 	}()
 	_, err := io.WriteString(half, "hello_world ") // returns when the client has taken it
 	require.NoError(t, err)
-	for !strings.Contains(text, "millrace_gateway_requests_in_flight 1\n") {
+	for begin := time.Now(); !strings.Contains(text, "millrace_gateway_requests_in_flight 1\n"); {
+		require.Less(t, time.Since(begin), 10*time.Second, text)
 		_, text = statusOf(t, status, "/metrics")
 	}
 	d.signal()

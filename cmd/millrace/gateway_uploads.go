@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
+	"github.com/millrace/millrace/modules/disk"
 	"github.com/millrace/millrace/worker/gateway"
 )
 
@@ -31,11 +32,16 @@ func (c *uploadsConfig) check(from func(string) string) (errs []error) {
 	return errs
 }
 
+// uploadsLeave is how many bytes of a folder's disk uploads leave free: queue and records are there, too, and nothing can be sent
+// without them.
+const uploadsLeave = 256 << 20
+
 // uploads is a gateway.Config's Uploads.
 func (c *uploadsConfig) uploads(place *placeConfig, store blob.Store) gateway.Uploads {
 	u := gateway.Uploads{Bucket: place.store.bucket, Prefix: place.store.prefix, Most: int64(c.MaxUpload), AtOnce: c.Uploads, URL: c.PublicURL}
 	if place.store.kind == kindLocal {
 		u.Bucket = kindLocal // it has no name, and routes may want one
+		u.Room = disk.New(place.Data, uploadsLeave).Free
 		return u
 	}
 	u.Spool = spoolFile

@@ -18,13 +18,13 @@ func openHooks(path string, p egress.Policy, log *slog.Logger) (func(context.Con
 		return nil, nil
 	}
 	c := hook.Config{Env: os.Getenv, Certificates: &hook.Certificates{Client: egress.NewClient(p)}}
-	file, err := tables.Open(path, func(name string, text []byte) (*hook.Table, []string, error) {
+	file, err := tables.Open(tables.Config[*hook.Table]{Path: path, Log: log, Parse: func(name string, text []byte) (*hook.Table, []string, error) {
 		t, err := c.Parse(name, text)
 		if err != nil {
 			return nil, nil, err
 		}
 		return t, t.Files, nil
-	}, log)
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("webhook sources: %w", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/millrace/millrace/worker/gateway"
@@ -14,27 +13,13 @@ const hookSweepEvery = 6 * time.Hour
 
 // sweepHooks forgets old webhooks, at once and then again and again, until stop is called.
 func sweepHooks(ctx context.Context, g *gateway.Gateway, log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		t := time.NewTicker(hookSweepEvery)
-		defer t.Stop()
-		for ctx.Err() == nil {
-			n, err := g.SweepHooks(ctx)
-			switch {
-			case err != nil && ctx.Err() == nil:
-				log.WarnContext(ctx, "old webhooks not swept", "err", err)
-			case n > 0:
-				log.InfoContext(ctx, "old webhooks swept", "count", n)
-			}
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-			}
+	return repeat(ctx, hookSweepEvery, func(ctx context.Context) {
+		n, err := g.SweepHooks(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.WarnContext(ctx, "old webhooks not swept", "err", err)
+		case n > 0:
+			log.InfoContext(ctx, "old webhooks swept", "count", n)
 		}
 	})
-	return func() {
-		cancel()
-		wg.Wait()
-	}
 }

@@ -80,5 +80,6 @@ func TestACompressedMessageIsReplayed(t *testing.T) {
 	})
 	require.NoError(t, err)
 	message := decoded[[]map[string]any](t, p.succeeds("dlq", "list", "--json"))[0]["id"].(string)
+	require.Contains(t, p.succeeds("dlq", "explain", message), "Its body is packed")
 	require.Contains(t, p.succeeds("dlq", "replay", "--local", message), "Hello Ada")
 }

@@ -18,8 +18,8 @@ type router func(u job.Upload) (*job.Job, string)
 
 // router is how a worker makes jobs of uploads; nil without a table.
 func (c *workConfig) router(ctx context.Context, catalogue *pipelines.Catalogue, log *slog.Logger) (func(u job.Upload) (*job.Job, string, error), error) {
-	t, err := c.openRoutes(ctx, &c.cloudConfig, catalogue, log)
-	if err != nil || t == nil {
+	rules, err := c.openRoutes(ctx, &c.cloudConfig, catalogue, log)
+	if err != nil || rules == nil {
 		return nil, err
 	}
 	classes := slices.Collect(maps.Values(c.classes))
@@ -27,7 +27,7 @@ func (c *workConfig) router(ctx context.Context, catalogue *pipelines.Catalogue,
 		if why := c.own(u, classes); why != "" {
 			return nil, why, nil
 		}
-		return t.Make(u)
+		return rules().Make(u)
 	}, nil
 }
 

@@ -174,7 +174,21 @@ func parseAttributes(texts []string) (map[string]string, error) {
 	return all, nil
 }
 
-func readBody(stdin io.Reader, path string) (body []byte, err error) {
+func readBody(stdin io.Reader, path string) ([]byte, error) {
+	body, err := readUpTo(maxBody+1, stdin, path)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) == 0:
+		return nil, errors.New("there is nothing to send: the message is empty")
+	case len(body) > maxBody:
+		return nil, fmt.Errorf("the message has more than %d bytes: put it into a bucket and send where it lies", maxBody)
+	}
+	return body, nil
+}
+
+// readUpTo reads a file, - is stdin, and no more of it than most bytes.
+func readUpTo(most int64, stdin io.Reader, path string) ([]byte, error) {
 	from := stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -184,14 +198,9 @@ func readBody(stdin io.Reader, path string) (body []byte, err error) {
 		defer f.Close()
 		from = f
 	}
-	body, err = io.ReadAll(io.LimitReader(from, maxBody+1))
-	switch {
-	case err != nil:
+	body, err := io.ReadAll(io.LimitReader(from, most))
+	if err != nil {
 		return nil, fmt.Errorf("%s can't be read: %w", path, plainPath(err))
-	case len(body) == 0:
-		return nil, errors.New("there is nothing to send: the message is empty")
-	case len(body) > maxBody:
-		return nil, fmt.Errorf("the message has more than %d bytes: put it into a bucket and send where it lies", maxBody)
 	}
 	return body, nil
 }

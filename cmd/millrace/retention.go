@@ -41,19 +41,26 @@ func (c *keepConfig) sweep(ctx context.Context, store storeRef, records *record.
 		return func() {}
 	}
 	keep := record.Keep{Outputs: c.KeepOutputs, Uploads: c.KeepUploads, Records: c.KeepRecords}
+	return repeat(ctx, sweepEvery, func(ctx context.Context) {
+		n, err := records.Sweep(ctx, keep)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			log.WarnContext(ctx, "old jobs not swept", "err", err)
+		case n != record.Swept{}:
+			log.InfoContext(ctx, "old jobs swept", "outputs", n.Outputs, "records", n.Records, "uploads", n.Uploads)
+		}
+	})
+}
+
+// repeat does something at once, and again whenever so much time has gone by, until stop is called. That waits for its end.
+func repeat(ctx context.Context, every time.Duration, do func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		t := time.NewTicker(sweepEvery)
+		t := time.NewTicker(every)
 		defer t.Stop()
 		for ctx.Err() == nil {
-			n, err := records.Sweep(ctx, keep)
-			switch {
-			case err != nil && ctx.Err() == nil:
-				log.WarnContext(ctx, "old jobs not swept", "err", err)
-			case n != record.Swept{}:
-				log.InfoContext(ctx, "old jobs swept", "outputs", n.Outputs, "records", n.Records, "uploads", n.Uploads)
-			}
+			do(ctx)
 			select {
 			case <-t.C:
 			case <-ctx.Done():

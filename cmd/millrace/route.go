@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/pipelines"
+	tables "github.com/millrace/millrace/pipelines/settings"
 	"github.com/millrace/millrace/worker/route"
 )
 
@@ -51,16 +52,21 @@ const (
 	routesTimeout = 15 * time.Second
 )
 
-// openRoutes opens the table; nil where there is none. What is wrong with its pipelines is logged alone: the catalogue may change,
-// and a job that it does not suit says so.
-func (c *routesConfig) openRoutes(ctx context.Context, cloud *cloudConfig, catalogue *pipelines.Catalogue, log *slog.Logger) (*route.Table, error) {
+// openRoutes opens the table, and returns the rules in force; nil where there is none. What is wrong with its pipelines is logged
+// alone: the catalogue may change, and a job that it does not suit says so.
+func (c *routesConfig) openRoutes(ctx context.Context, cloud *cloudConfig, catalogue *pipelines.Catalogue, log *slog.Logger) (func() *route.Rules, error) {
 	if c.Routes == "" {
 		return nil, nil
 	}
-	rc := route.Config{File: c.Routes, Log: log, Loaded: func(rules *route.Rules) {
+	tc := tables.Config[*route.Rules]{Path: c.Routes, Log: log, Parse: func(name string, text []byte) (*route.Rules, []string, error) {
+		rules, err := route.Parse(name, text)
+		if err != nil {
+			return nil, nil, err
+		}
 		for _, p := range rules.Check(catalogue) {
 			log.WarnContext(ctx, "route unsure", "err", p.String())
 		}
+		return rules, nil, nil
 	}}
 	if isBucket(c.Routes) {
 		in, name, err := splitKey(c.Routes)
@@ -71,13 +77,17 @@ func (c *routesConfig) openRoutes(ctx context.Context, cloud *cloudConfig, catal
 		if err != nil {
 			return nil, fmt.Errorf("open routes in %s: %w", c.Routes, err)
 		}
-		rc.Read = func() ([]byte, error) {
+		tc.Read = func() ([]byte, error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), routesTimeout) // a drain's jobs need them too
 			defer cancel()
 			return blob.ReadAll(ctx, store, name, maxRoutes)
 		}
 	}
-	return route.Open(rc)
+	file, err := tables.Open(tc)
+	if err != nil {
+		return nil, err
+	}
+	return func() *route.Rules { return file.Now(ctx) }, nil
 }
 
 // A routeConfig is what commands look at routes with.
@@ -157,6 +167,8 @@ type routeView struct {
 	Regex       string   `json:"regex,omitzero"`
 	Events      []string `json:"events"`
 	Sources     []string `json:"sources,omitempty"`
+	MinSize     int64    `json:"min_size,omitzero"`
+	MaxSize     *int64   `json:"max_size,omitempty"` // absent is any
 	OutputsOf   []string `json:"outputs_of,omitempty"`
 	Pipeline    string   `json:"pipeline"`
 	Customer    string   `json:"customer,omitzero"`
@@ -170,7 +182,10 @@ type routeView struct {
 func viewRoute(r *route.Rule) routeView {
 	v := routeView{
 		Name: r.Name, Line: r.Pos.Line, Description: r.Description, Bucket: r.Buckets, Prefix: r.Prefix, Suffixes: r.Suffixes,
-		IgnoreCase: r.IgnoreCase, Events: r.Events, Sources: r.Sources, OutputsOf: r.OutputsOf, Pipeline: r.Pipeline(), Customer: r.Customer,
+		IgnoreCase: r.IgnoreCase, Events: r.Events, Sources: r.Sources, MinSize: r.MinSize, OutputsOf: r.OutputsOf, Pipeline: r.Pipeline(), Customer: r.Customer,
+	}
+	if r.MaxSize >= 0 {
+		v.MaxSize = &r.MaxSize
 	}
 	if r.Regex != nil {
 		v.Regex = r.Regex.String()
@@ -192,7 +207,9 @@ func (v routeView) takes() string {
 	return strings.Join(parts, " ")
 }
 
-func (v routeView) results() string { return v.Output.Prefix + "/" + v.Output.Name }
+func (v routeView) results() string {
+	return strings.TrimSuffix(v.Output.Prefix, "/") + "/" + v.Output.Name
+}
 
 func newRouteCheckCmd() *cobra.Command {
 	cmd := &cobra.Command{

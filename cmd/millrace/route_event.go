@@ -19,8 +19,9 @@ import (
 const routeTestLong = `Says which route takes the uploads that an event tells of, why, why not the others,
 and shows the job that is made. EVENT is a file with a message as a queue has it, -
 is stdin: an event of S3, also in an SNS notification or from EventBridge, of IBM
-COS, a CloudEvent. Nothing is sent. With --json the answer is one list, an object
-for each upload: upload, routes (name, whether it fires, why), job, why.
+COS, a CloudEvent. So may be the list that ` + "`millrace queue peek --json`" + ` prints.
+Nothing is sent. With --json the answer is one list, an object for each upload:
+upload, routes (name, whether it fires, why), job, why.
 
 Exit codes: 0 each upload has a route, or the message asks for nothing · 1 one has
 none, or the event or the table is unreadable or invalid · 2 the command line is
@@ -53,13 +54,10 @@ func newRouteTestCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		switch {
-		case *asJSON:
+		if *asJSON {
 			err = printJSON(c.OutOrStdout(), views)
-		case m.Nothing != "":
-			newScreen(c.OutOrStdout()).printf("%s\n", plain(m.Nothing))
-		default:
-			showRouted(newScreen(c.OutOrStdout()), views)
+		} else {
+			showRouted(newScreen(c.OutOrStdout()), views, m)
 		}
 		if err == nil && slices.ContainsFunc(views, func(v routedView) bool { return v.Job == nil }) {
 			return &codeError{exitFailed, errSaid}
@@ -69,20 +67,49 @@ func newRouteTestCmd() *cobra.Command {
 	return cmd
 }
 
-// readEvent reads a message that tells of uploads, or asks for nothing.
+// maxPeeked is how much of a list of messages is read, in bytes.
+const maxPeeked = 64 << 20
+
+// readEvent reads what a message tells of, or all that `millrace queue peek --json` shows.
 func readEvent(stdin io.Reader, file string) (*job.Message, error) {
-	name, body, err := readDocument(stdin, file)
+	text, err := readUpTo(maxPeeked, stdin, file)
 	if err != nil {
 		return nil, err
 	}
-	m, err := job.Decode(queue.Message{ID: "test", Body: body})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	all := &job.Message{}
+	var nothing []string
+	name := file
+	if file == "-" {
+		name = "stdin"
 	}
-	if len(m.Uploads) == 0 && m.Nothing == "" {
-		return nil, fmt.Errorf("%s: the message tells of no upload: it brings %s, and no route is asked", name, count(len(m.Jobs), "job"))
+	for _, in := range messagesOf(name, text) {
+		m, err := job.Decode(in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", in.ID, err)
+		}
+		all.Uploads, all.Jobs = append(all.Uploads, m.Uploads...), append(all.Jobs, m.Jobs...)
+		if m.Nothing != "" {
+			nothing = append(nothing, m.Nothing)
+		}
 	}
-	return m, nil
+	all.Nothing = strings.Join(nothing, "\n")
+	if len(all.Uploads) == 0 && all.Nothing == "" {
+		return nil, fmt.Errorf("%s: the message tells of no upload: it brings %s, and no route is asked", name, count(len(all.Jobs), "job"))
+	}
+	return all, nil
+}
+
+// messagesOf is the messages of a list that queue peek has printed, else text as the only one, with that name.
+func messagesOf(name string, text []byte) []queue.Message {
+	var rows []waitingRow
+	if json.Unmarshal(text, &rows) != nil || len(rows) == 0 || slices.ContainsFunc(rows, func(r waitingRow) bool { return r.ID == "" || r.Queue == "" }) {
+		return []queue.Message{{ID: name, Body: text}}
+	}
+	var all []queue.Message
+	for _, r := range rows {
+		all = append(all, queue.Message{ID: "message " + r.ID, Body: []byte(r.Body), Attributes: r.Attributes})
+	}
+	return all
 }
 
 // A routedView is what becomes of one upload, as JSON.
@@ -127,7 +154,13 @@ func routeUploads(rules *route.Rules, uploads []job.Upload) ([]routedView, error
 	return views, nil
 }
 
-func showRouted(s *screen, views []routedView) {
+func showRouted(s *screen, views []routedView, m *job.Message) {
+	for why := range strings.Lines(m.Nothing) {
+		s.printf("%s\n", plain(strings.TrimSuffix(why, "\n")))
+	}
+	if n := len(m.Jobs); n > 0 {
+		s.printf("no route is asked for %s\n", count(n, "job"))
+	}
 	for i, v := range views {
 		if i > 0 {
 			s.printf("\n")

@@ -169,6 +169,9 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 			end(&engine.Stop{Reason: engine.Deadline, Message: fmt.Sprintf("it ran for longer than its deadline of %s", d)})
 		}).Stop()
 	}
+	if err := placeHere(runCtx, req, dir.Workspace()); err != nil {
+		return err
+	}
 	runCtx, share := r.machine.Share(runCtx, req, dir)
 	defer share.Close()
 	req.Host, req.Keys = share, r.policy.Clouds.Keys
@@ -186,6 +189,14 @@ func runHere(ctx context.Context, r *runner, req *launch.Request, workspace stri
 		return &codeError{exitFailed, errSaid}
 	}
 	return nil
+}
+
+// placeHere has the request's Placer do its work. The disk is a person's own.
+func placeHere(ctx context.Context, req *launch.Request, workspace string) error {
+	if req.Place == nil {
+		return nil
+	}
+	return req.Place(ctx, workspace, func(int64) (func(), error) { return func() {}, nil })
 }
 
 // readRequest makes a request of a pipeline's source and values for its state.

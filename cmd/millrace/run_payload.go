@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -67,6 +68,9 @@ func messageRequest(body []byte, values []string, cat *pipelines.Catalogue) (*la
 	j, err := job.One(queue.Message{ID: cmp.Or(os.Getenv("JOB_ID"), newRunID()), Body: body})
 	if err != nil {
 		return nil, err
+	}
+	if len(j.Inputs) > 0 {
+		return nil, errors.New("the message has inputs, which lie in a worker's store: send it to its queue")
 	}
 	if len(state) > 0 {
 		if j.State == nil {

@@ -5,6 +5,8 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +23,7 @@ import (
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/worker/gateway"
 	"github.com/millrace/millrace/worker/job"
+	"github.com/millrace/millrace/worker/record"
 )
 
 const (
@@ -36,6 +39,7 @@ type parcel struct {
 	root  *os.Root
 	files []string // and folders, which end with a slash; relative to root
 	size  int64
+	key   string // that it is sent under where there is no gateway
 }
 
 // newParcel looks through a folder. Links, and what is neither file nor folder, are refused: their meaning would stay here.
@@ -171,18 +175,17 @@ func (m *message) bring(p *parcel) {
 	id, _ := m.fields["id"].(string)
 	if id == "" {
 		id = strings.ToLower(rand.Text())
-		if c, _ := m.fields["customerId"].(string); gateway.IsName(c) {
+		if c, _ := m.fields["customerId"].(string); job.IsName(c) {
 			id = c + "." + id
 		}
 		m.fields["id"] = id
 	}
 	m.parcel = p
+	p.key = job.Uploads + id + "/" + strings.ToLower(rand.Text()) + "/inputs/with.zip" // in place of no other's with this ID
 	m.inputs = m.fields["inputs"]
 	own, _ := m.inputs.([]any)
-	m.fields["inputs"] = append(slices.Clip(own), job.Input{Key: parcelKey(id), Name: ".", Unpack: true})
+	m.fields["inputs"] = append(slices.Clip(own), job.Input{Key: p.key, Name: ".", Unpack: true})
 }
-
-func parcelKey(id string) string { return job.Uploads + id + "/inputs/with.zip" }
 
 // upload puts what goes with the message into the store.
 func (m *message) upload(ctx context.Context, cfg *placeConfig) error {
@@ -196,7 +199,8 @@ func (m *message) upload(ctx context.Context, cfg *placeConfig) error {
 	r, w := io.Pipe()
 	var packing sync.WaitGroup
 	packing.Go(func() { _ = w.CloseWithError(m.parcel.write(w)) })
-	_, err = store.Put(ctx, parcelKey(m.job.ID), r, blob.PutOptions{ContentType: "application/zip"})
+	sum := sha256.New()
+	_, err = store.Put(ctx, m.parcel.key, io.TeeReader(r, sum), blob.PutOptions{ContentType: "application/zip"})
 	err = errors.Join(err, r.Close())
 	if packing.Wait(); err != nil {
 		return fmt.Errorf("send what is given --with: %w", err)
@@ -205,7 +209,11 @@ func (m *message) upload(ctx context.Context, cfg *placeConfig) error {
 	if err != nil {
 		return err
 	}
-	return records.KeepUpload(ctx, m.job.ID, []string{m.job.ID})
+	err = records.KeepUpload(ctx, m.job.ID, []string{m.job.ID}, hex.EncodeToString(sum.Sum(nil)))
+	if errors.Is(err, record.ErrOtherUpload) || errors.Is(err, record.ErrUploadGone) {
+		err = errors.Join(fmt.Errorf("--id %s: %w; choose another", m.job.ID, err), store.Delete(ctx, m.parcel.key))
+	}
+	return err
 }
 
 // submitWith sends the message and its archive to a gateway, which has the ID and the inputs from elsewhere.

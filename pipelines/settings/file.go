@@ -4,7 +4,6 @@ package settings
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -18,11 +17,19 @@ import (
 // every is how often a file is looked at, at most.
 const every = 5 * time.Second
 
+// Config is a File's.
+type Config[T any] struct {
+	Path string // of the file; mistakes name its last part
+	// Read returns the text as it is now, of what is no file; nil reads Path.
+	Read func() ([]byte, error)
+	// Parse also returns which other files it read (secrets): a change of one counts like a change of the table.
+	Parse func(name string, text []byte) (table T, others []string, err error)
+	Log   *slog.Logger // of changes
+}
+
 // A File is a table that is read again when it has changed. It is safe for concurrent use.
 type File[T any] struct {
-	path  string
-	parse func(name string, text []byte) (T, []string, error)
-	log   *slog.Logger
+	cfg Config[T]
 
 	now  atomic.Pointer[reading[T]]
 	mu   sync.Mutex        // held by who looks at the file
@@ -37,11 +44,10 @@ type reading[T any] struct {
 	digest [sha256.Size]byte
 }
 
-// Open reads a table from a file. parse also returns which other files it read (secrets): a change of one counts like a
-// change of the table. log hears of changes.
-func Open[T any](path string, parse func(name string, text []byte) (table T, others []string, err error), log *slog.Logger) (*File[T], error) {
-	f := &File[T]{path: path, parse: parse, log: log, seen: time.Now()}
-	text, err := read(path)
+// Open reads a table. The error holds everything that is wrong with it.
+func Open[T any](cfg Config[T]) (*File[T], error) {
+	f := &File[T]{cfg: cfg, seen: time.Now()}
+	text, err := f.read()
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +56,18 @@ func Open[T any](path string, parse func(name string, text []byte) (table T, oth
 
 // set makes what text says the table.
 func (f *File[T]) set(text []byte) error {
-	table, others, err := f.parse(filepath.Base(f.path), text)
+	name := filepath.Base(f.cfg.Path)
+	table, others, err := f.cfg.Parse(name, text)
 	if err != nil {
 		return err
 	}
-	f.now.Store(&reading[T]{table, others, digest(text, others)})
+	sum := digest(text, others)
+	if len(others) > 0 { // again, behind the digest: one that changed meanwhile is seen next time
+		if table, _, err = f.cfg.Parse(name, text); err != nil {
+			return err
+		}
+	}
+	f.now.Store(&reading[T]{table, others, sum})
 	return nil
 }
 
@@ -74,7 +87,7 @@ func (f *File[T]) Now(ctx context.Context) T {
 // look reads the file again. f.mu is held.
 func (f *File[T]) look(ctx context.Context) {
 	was := f.now.Load()
-	text, err := read(f.path)
+	text, err := f.read()
 	sum := digest(text, was.others)
 	if err == nil && sum == was.digest {
 		f.bad = [sha256.Size]byte{}
@@ -86,20 +99,24 @@ func (f *File[T]) look(ctx context.Context) {
 	}
 	if err == nil {
 		f.bad = [sha256.Size]byte{}
-		f.log.InfoContext(ctx, "table read again", "file", f.path)
+		f.cfg.Log.InfoContext(ctx, "table read again", "file", f.cfg.Path)
 		return
 	}
 	if f.bad != sum {
-		f.log.ErrorContext(ctx, "table kept as it was", "file", f.path, "err", err)
+		f.cfg.Log.ErrorContext(ctx, "table kept as it was", "file", f.cfg.Path, "err", err)
 	}
 	f.bad = sum
 }
 
-// read returns a file's text. One that is too large for a table is refused by who decodes it.
-func read(path string) ([]byte, error) {
-	text, _, err := pipelines.ReadDocument(path)
+// read returns the text as it is now. One that is too large for a table is refused by who decodes it.
+func (f *File[T]) read() (text []byte, err error) {
+	if f.cfg.Read != nil {
+		text, err = f.cfg.Read()
+	} else {
+		text, _, err = pipelines.ReadDocument(f.cfg.Path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Base(path), errors.Unwrap(err))
+		return nil, fmt.Errorf("read %s: %w", filepath.Base(f.cfg.Path), err)
 	}
 	return text, nil
 }

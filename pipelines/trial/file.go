@@ -212,7 +212,7 @@ func wantTasks(v pipelines.Value, e *expect) {
 	}
 }
 
-// wantTask reads what is expected of a task; text is its name.
+// wantTaskOf reads what is expected of a task; text is its name.
 func wantTaskOf(v pipelines.Value) wantTask {
 	if name, ok := v.Any.(string); ok {
 		return wantTask{path: v.Path, name: name}

@@ -89,6 +89,32 @@ func TestRecordsAndQueueAreOneListWhateverThePages(t *testing.T) {
 	require.Equal(t, []string{"r8", "r5", "r2", "r0"}, ids(t, d, desk.Query{Prefix: "r", Effort: 1}), "page by page, though most pass over what is no r")
 }
 
+// Who asks by a prefix may be somebody who must not know of others' jobs.
+func TestNoPlaceInAListNamesAJobThatIsPassedOver(t *testing.T) {
+	d := newDesk(t)
+	var own []string
+	for i, id := range []string{"a.1", "m.1", "z.1", "m.2", "a.2", "z.2", "z.3"} {
+		claim(t, d, id, noon.Add(-time.Duration(i/3)*time.Hour)) // three of one moment each
+		if id[0] == 'm' {
+			own = append(own, id)
+		}
+	}
+	q, found := desk.Query{Prefix: "m.", Effort: 1}, []string(nil)
+	for pages := 0; ; pages++ {
+		require.Less(t, pages, 20, "it never ends")
+		p, err := d.List(t.Context(), q)
+		require.NoError(t, err)
+		for _, r := range p.Jobs {
+			found = append(found, r.ID)
+		}
+		if q.After = p.Next; q.After == (record.Place{}) {
+			break
+		}
+		require.Regexp(t, `^m\.`, q.After.ID)
+	}
+	require.Equal(t, own, found)
+}
+
 func TestACanceledJobThatWaitsIsListedAndSaysSo(t *testing.T) {
 	d := newDesk(t, message("waits", noon))
 	done, err := d.Cancel(t.Context(), "waits", "sent twice")

@@ -62,7 +62,7 @@ func (d *Desk) List(ctx context.Context, q Query) (Page, error) {
 			p.Next = last
 			break
 		}
-		last = c.Place
+		last = q.place(c.Place)
 		spent++
 		if seen[c.ID] || !strings.HasPrefix(c.ID, q.Prefix) {
 			continue
@@ -77,6 +77,17 @@ func (d *Desk) List(ctx context.Context, q Query) (Page, error) {
 		}
 	}
 	return p, nil
+}
+
+// place is where a page ends behind c. It names no job that the list passes over: that may be another customer's.
+func (q Query) place(c record.Place) record.Place {
+	switch {
+	case strings.HasPrefix(c.ID, q.Prefix):
+		return c
+	case c.ID < q.Prefix: // the list's jobs of that moment come behind it
+		return record.Place{ID: q.Prefix, Enqueued: c.Enqueued}
+	}
+	return record.Place{ID: q.Prefix, Enqueued: c.Enqueued.Add(-time.Nanosecond)}
 }
 
 // row is what a list shows of a job; ok is false where that is nothing, or is shown elsewhere.

@@ -120,8 +120,10 @@ func (g *Gateway) fetchArtifact(c *call) error {
 }
 
 // clip keeps what somebody asked for from flooding a sentence.
-func clip(text string) string {
-	const most = 100
+func clip(text string) string { return clipTo(text, 100) }
+
+// clipTo cuts a text to most bytes.
+func clipTo(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
@@ -165,13 +167,16 @@ func (g *Gateway) serveArtifact(c *call, a record.Artifact, report bool) error {
 	defer o.close()
 	h := c.w.Header()
 	kind, inline := serveAs(a.Path)
+	sandbox := "sandbox"
 	if report {
 		kind, inline = "text/html; charset=utf-8", true
+		// Of an origin of its own it could show no picture that lies beside it, nor lead to a file to save. It can't run scripts all the same.
+		sandbox = "sandbox allow-same-origin allow-downloads"
 	}
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")
-	// Whatever a browser takes it for, it runs nothing, and has no part in our origin.
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'")
+	// Whatever a browser takes it for, it runs nothing.
+	h.Set("Content-Security-Policy", sandbox+"; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "private, no-cache")

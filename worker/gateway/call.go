@@ -5,23 +5,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"path"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
 
 const (
-	// bodyTime is how long the body of a request may take, and how long one that streams may make no progress.
+	// bodyTime is how long the body of a request may take that does not stream.
 	bodyTime = 30 * time.Second
 	// answerTime is how long an answer may take that does not stream, and writeTime how long who asked may take to read it.
 	answerTime = time.Minute
 	writeTime  = 10 * time.Second
-	// progress is what makes progress of a body that streams, in bytes: less than that in bodyTime is none.
-	progress = 64 << 10
+	// longPath is how much of a request's path the log has, in bytes.
+	longPath = 512
 )
 
 // A call is one request being answered.
@@ -33,7 +31,8 @@ type call struct {
 	id  string // of the request
 
 	op   operation
-	held int64 // bytes of its body in memory
+	room int64 // bytes of its body in memory
+	held int64 // the same of what counts, see hold
 }
 
 // An answer is a http.ResponseWriter that remembers.
@@ -83,8 +82,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.end(a, r, begin, broken)
 	}()
 	limitTime(w, r)
-	// The mux would answer a path that is not plain with a redirect. We know nobody who needs one.
-	if p := r.URL.Path; p != path.Clean(p) || strings.Contains(r.URL.EscapedPath(), "%00") {
+	// The mux would answer a path that is not plain with a redirect, and "OPTIONS *" with nothing. We know nobody who needs them.
+	if p := r.URL.Path; p != path.Clean("/"+p) || strings.Contains(r.URL.EscapedPath(), "%00") {
 		a.refused = Unknown
 		writeProblem(a, r, nothingHere())
 		return
@@ -103,7 +102,7 @@ func (g *Gateway) end(a *answer, r *http.Request, begin time.Time, broken any) {
 	}
 	took := time.Since(begin)
 	// Neither query nor headers: there are secrets in both.
-	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", r.Method, "path", r.URL.Path, "status", a.status,
+	g.cfg.Log.InfoContext(ctx, "request answered", "request_id", a.requestID, "method", clip(r.Method), "path", clipTo(r.URL.Path, longPath), "status", a.status,
 		"key", a.key, "bytes", a.in, "duration", took)
 	if g.cfg.Ended != nil {
 		g.cfg.Ended(Answered{Operation: a.operation, Status: a.status, Refused: a.refused, In: a.in, Out: a.out, Duration: took})
@@ -150,7 +149,8 @@ func (g *Gateway) handler(o operation) http.Handler {
 }
 
 // limitTime has a client that sends or reads too slowly lose its connection: whoever it is, for the server reads the rest of a
-// body before it sends an answer, a refusal too. What is no connection has no deadlines.
+// body before it sends an answer, a refusal too. It ends the deadline itself when all was read. What is no connection has no
+// deadlines.
 func limitTime(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(bodyTime + answerTime + writeTime))
@@ -163,120 +163,28 @@ func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBo
 
 // admitted has the time of a request whose sender may ask limited as its operation wants it.
 func (c *call) admitted(a *answer) (cancel context.CancelFunc) {
-	a.key = c.key.Name
-	rc := http.NewResponseController(c.w)
-	cancel = func() {}
+	a.key, cancel = c.key.Name, func() {}
 	if c.op.streams {
-		_ = rc.SetWriteDeadline(time.Time{})
+		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{})
 	} else {
 		var ctx context.Context
 		ctx, cancel = context.WithTimeout(c.r.Context(), bodyTime+answerTime)
 		c.r = c.r.WithContext(ctx)
 	}
 	if hasBody(c.r) {
-		c.r.Body = &timed{ReadCloser: c.r.Body, rc: rc, answer: a, streams: c.op.streams}
+		c.r.Body = counted{c.r.Body, a}
 	}
 	return cancel
 }
 
-// A timed body counts what comes, and lets one that streams go on while something does.
-type timed struct {
+// A counted body tells the answer how much came.
+type counted struct {
 	io.ReadCloser
-	rc      *http.ResponseController
-	answer  *answer
-	streams bool
-	since   int64 // bytes since the deadline was set
+	answer *answer
 }
 
-func (t *timed) Read(b []byte) (int, error) {
-	n, err := t.ReadCloser.Read(b)
-	t.answer.in += int64(n)
-	t.since += int64(n)
-	switch {
-	case err == io.EOF:
-		_ = t.rc.SetReadDeadline(time.Time{}) // or the connection would be taken for a dead one while we work
-	case t.streams && t.since >= progress:
-		t.since = 0
-		_ = t.rc.SetReadDeadline(time.Now().Add(bodyTime))
-	}
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	c.answer.in += int64(n)
 	return n, err
-}
-
-// contentType refuses a body that is nothing of what the operation takes. One that says nothing of itself may be anything.
-func (c *call) contentType() error {
-	if e := c.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return refused(Type, http.StatusUnsupportedMediaType, "the body is compressed; send it as it is")
-	}
-	text := c.r.Header.Get("Content-Type")
-	if text == "" || c.op.takes == nil {
-		return nil
-	}
-	kind, params, err := mime.ParseMediaType(text)
-	charset := params["charset"]
-	if err == nil && slices.Contains(c.op.takes, kind) && (charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")) {
-		return nil
-	}
-	return refused(Type, http.StatusUnsupportedMediaType, "the body's Content-Type is none that is taken here: send "+strings.Join(c.op.takes, ", ")+", in UTF-8")
-}
-
-const (
-	// defaultBody is how long a body that is held in memory may be, in bytes, where the key does not say: a message's length.
-	defaultBody = 1 << 20
-	// firstRoom is what a body has of memory at first, in bytes.
-	firstRoom = 16 << 10
-	// allBodies is how much of bodies is held in memory at once, in bytes.
-	allBodies = 128 << 20
-	// strangeBodies is the same of those of operations that ask for no key.
-	strangeBodies = 64 << 20
-)
-
-// body reads a body that is held in memory. Many that come slowly cost what has come of them.
-func (c *call) body() ([]byte, error) {
-	most := c.key.bodyLimit()
-	tooLong := refused(Size, http.StatusRequestEntityTooLarge, "the body is longer than "+sizeText(most)+
-		"; put what is large into the store (POST /v1/uploads) and name it")
-	if c.r.ContentLength > most {
-		return nil, tooLong
-	}
-	b := make([]byte, 0, min(max(512, c.r.ContentLength+1), firstRoom)) // what is announced has not come yet
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, len(b))
-		}
-		if grown := int64(cap(b)) - c.held; grown > 0 {
-			if !c.hold(grown) {
-				return nil, busy(refused(Busy, http.StatusServiceUnavailable, "too many large bodies are on their way at once; send it again in a second"), time.Second)
-			}
-		}
-		n, err := c.r.Body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case int64(len(b)) > most:
-			return nil, tooLong
-		case err == io.EOF:
-			return b, nil
-		case isTimeout(err):
-			return nil, refused(Slow, http.StatusRequestTimeout, "the body took longer than "+bodyTime.String())
-		case err != nil:
-			return nil, refused(Broken, http.StatusBadRequest, "the body did not come whole")
-		}
-	}
-}
-
-// hold says whether n more bytes of a body may be held in memory. Webhooks have a room of their own: until they are read they
-// are strangers', who must not keep those with a key out.
-func (c *call) hold(n int64) bool {
-	c.held += n
-	if c.op.scope == "" {
-		return c.g.strange.Add(n) <= strangeBodies
-	}
-	return c.g.held.Add(n) <= allBodies
-}
-
-func isTimeout(err error) bool {
-	t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	return ok && t.Timeout()
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/worker/job"
@@ -36,25 +38,30 @@ type Kept struct {
 	SHA256 string `json:"sha256"`
 }
 
-// fileKey is where the file of a path lies. A customer's lie in a folder of its own.
+// fileKey is where the file of a path lies. A customer's lie in a folder of its own, which the path may begin with, as keys do.
 func (c *call) fileKey() (path, key string, err error) {
 	path, key = c.r.PathValue("path"), job.Files
-	if c.key.Customer != "" {
-		key += c.key.Customer + "/"
+	if own := c.key.Customer; own != "" {
+		path = strings.TrimPrefix(path, own+"/")
+		key += own + "/"
 	}
 	key += path
-	if job.CheckInputName(path) != nil || blob.CheckKey(key) != nil {
-		return "", "", refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is no path of a file; write one like models/gear.stl", clip(path)))
+	long := func(part string) bool { return len(part) > maxFileName }
+	if job.CheckInputName(path) != nil || blob.CheckKey(key) != nil || slices.ContainsFunc(strings.Split(path, "/"), long) {
+		return "", "", refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is no path of a file; write one like models/gear.stl, of parts of at most %d bytes", clip(path), maxFileName))
 	}
 	return path, key, nil
 }
 
 func (g *Gateway) putFile(c *call) error {
-	release, err := g.admitUpload()
+	release, err := g.uploading.take(c.key)
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := c.whole(); err != nil {
+		return err
+	}
 	path, key, err := c.fileKey()
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ type Config struct {
 	Records *record.Book
 	Store   blob.Store // uploads lie in it, below job.Uploads
 	Uploads Uploads
-	// Route makes the job of an upload, and names the rule that it did so by; or it returns nil and says in a sentence why
+	// Route makes the job of an upload, and names the route that it did so by; or it returns nil and says in a sentence why
 	// there is none. nil: there is no routing table.
 	Route func(u job.Upload) (j *job.Job, why string)
 	Desk  *desk.Desk // finds and lists jobs, of Records; nil: no queue can be searched
@@ -72,8 +72,8 @@ type Gateway struct {
 	draining chan struct{}
 	drain    sync.Once
 
-	uploading chan struct{} // one value for each upload that is taken now
-	followers followers
+	turns                chan struct{} // one value for each large body that is made jobs of now
+	uploading, followers places
 }
 
 // New returns a Gateway. Its errors are all that is wrong with cfg.
@@ -85,7 +85,12 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.Desk = &desk.Desk{Records: cfg.Records}
 	}
 	g := &Gateway{cfg: cfg, mux: http.NewServeMux(), browser: http.NewCrossOriginProtection(), draining: make(chan struct{})}
-	g.uploading = make(chan struct{}, cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce))
+	g.turns = make(chan struct{}, largeAtOnce)
+	atOnce := cmp.Or(cfg.Uploads.AtOnce, uploadsAtOnce)
+	g.uploading.most, g.uploading.each = atOnce, max(1, atOnce*3/4)
+	g.uploading.what, g.uploading.instead = "uploads under way", "send it again in a few seconds"
+	g.followers.most, g.followers.each = maxFollowers, keyFollowers
+	g.followers.what, g.followers.instead = "logs that are followed", "end one first, or ask for the log now and then"
 	g.mount()
 	return g, nil
 }
@@ -106,7 +111,7 @@ type operation struct {
 	query        []parameter         // that it may be asked with
 	headers      []parameter         // of the request
 	gives        map[int]any         // status → an example of the answer's Go type; nil is no body. Problems are added
-	streams      bool                // its bodies may take as long as they make progress, and are not held in memory
+	streams      bool                // its bodies may take as long as they go on, which serve sees to (paced, patient), and are not held in memory
 	serve        func(c *call) error // an error is answered as a Problem
 }
 

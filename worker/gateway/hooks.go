@@ -145,6 +145,15 @@ func refusedHook(r *hook.Refusal) *Problem {
 // sendHook makes jobs of a delivery and sends them. Where it fails the source sends again, and the same jobs follow.
 func (g *Gateway) sendHook(c *call, d *hook.Delivery) (Submitted, error) {
 	done := Submitted{Jobs: []SentJob{}, Nothing: d.Nothing}
+	size := 0
+	for _, m := range d.Messages {
+		size += len(m.Body)
+	}
+	release, err := c.turn(size)
+	if err != nil {
+		return done, err
+	}
+	defer release()
 	var all []outgoing
 	for _, m := range d.Messages {
 		asked, err := job.Decode(m)

@@ -90,7 +90,7 @@ func (rig *hookRig) gateway(t *testing.T) (url string) {
 		Hooks: func(context.Context) *hook.Table { return table },
 		Route: func(u job.Upload) (*job.Job, string) {
 			if !strings.HasSuffix(u.Key, ".fbx") {
-				return nil, "no rule wants " + u.Key
+				return nil, "no route wants " + u.Key
 			}
 			return &job.Job{ID: "route-" + u.Sequencer, Pipeline: "hello_world", State: map[string]any{"key": u.Key}}, ""
 		},
@@ -331,7 +331,7 @@ func TestAnUploadEventOfABucketIsRoutedAndOneThatNoRuleWantsIsNot(t *testing.T) 
 	got = ask(t, http.MethodPost, url, event("notes.txt", "2"), nil)
 	require.Equal(t, http.StatusAccepted, got.status, got.body)
 	require.Empty(t, got.Jobs)
-	require.Contains(t, got.body, "no rule wants")
+	require.Contains(t, got.body, "no route wants")
 	got = ask(t, http.MethodPost, url, `{"Service":"S3","Event":"s3:TestEvent","Time":"2026-03-04T10:11:12Z","Bucket":"Test-Bucket"}`, nil)
 	require.Equal(t, http.StatusAccepted, got.status, got.body)
 	require.Empty(t, got.Jobs)
@@ -375,7 +375,12 @@ func TestLargeBodiesOfStrangersKeepNobodyWithAKeyOut(t *testing.T) {
 	for _, w := range pipes {
 		wg.Go(func() { _, _ = w.Write(make([]byte, 25<<20)) }) // and then nothing: it is not verified yet
 	}
-	require.Equal(t, http.StatusServiceUnavailable, <-refused, "of three times 25 MiB one is too many")
+	select {
+	case status := <-refused:
+		require.Equal(t, http.StatusServiceUnavailable, status)
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "of three times 25 MiB none was too many")
+	}
 	got := ask(t, http.MethodPost, rig.url+"/v1/jobs", hello, nil)
 	require.Equal(t, http.StatusAccepted, got.status, got.body)
 }

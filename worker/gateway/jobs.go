@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/desk"
@@ -33,7 +34,7 @@ func (g *Gateway) jobOperations() []operation {
 		{
 			method: http.MethodGet, path: "/v1/jobs/{id}", scope: Read, serve: g.showJob,
 			summary: "Show all that is known of a job",
-			about:   "With an ETag, for who polls. state is processing, completed or failed.",
+			about:   "With an ETag, for who polls. state is processing, completed or failed. nextAttemptAt is when the next attempt may be made, where one waits and the queue can tell.",
 			headers: []parameter{{"If-None-Match", "the ETag of what is there already", ""}},
 			gives:   map[int]any{http.StatusOK: record.Polled{}, http.StatusNotModified: nil},
 		},
@@ -71,7 +72,13 @@ func (g *Gateway) showJob(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(r.Polled())
+	p := r.Polled()
+	if r.Status == record.Retrying {
+		if in, known := g.cfg.Desk.Due(c.r.Context(), r.ID); known {
+			p.Next = time.Now().Add(in).UTC().Round(time.Second)
+		}
+	}
+	return c.answer(p)
 }
 
 // recordOf is the record of the job that a path names.

@@ -90,7 +90,8 @@ func TestNoKeyReachesAnotherCustomersJobs(t *testing.T) {
 		"GET /v1/openapi.json": "tells of no job", "GET /v1/jobs": "lists: see TestAListGoesOnWhereItsPageEnded",
 		"POST /v1/uploads": "makes jobs of the key's own customer", "PUT /v1/uploads/{name}": "makes jobs of the key's own customer",
 		"POST /v1/uploads/presign": "makes jobs of the key's own customer", "PUT /v1/uploads/{id}/inputs/{name}": "who signed its URL said whose it is",
-		"PUT /v1/files/{path...}": "a customer's lie in a folder of its own", "GET /v1/files/{path...}": "a customer's lie in a folder of its own",
+		"OPTIONS /v1/uploads/{id}/inputs/{name}": "says the same of every URL",
+		"PUT /v1/files/{path...}":                "a customer's lie in a folder of its own", "GET /v1/files/{path...}": "a customer's lie in a folder of its own",
 		"DELETE /v1/files/{path...}": "a customer's lie in a folder of its own",
 	}
 	known := map[string]string{

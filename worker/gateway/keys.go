@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/millrace/millrace/pipelines"
+	"github.com/millrace/millrace/worker/job"
 )
 
 const (
@@ -87,10 +88,10 @@ func readKey(v pipelines.Value, limits map[string]*rate.Limiter) keyRow {
 		Name: v.Key("name").Text(), Customer: v.Key("customer").Text(), Pipelines: v.Key("pipelines").Texts(),
 		MaxBody: keyNumber(v.Key("max_body"), maxKeyBody), MaxUpload: keyNumber(v.Key("max_upload"), math.MaxInt64), Types: fileTypes(v.Key("types")),
 	}
-	if !IsName(k.Name) {
+	if !job.IsName(k.Name) {
 		v.Key("name").Errorf("name must be 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
-	if k.Customer != "" && !IsName(k.Customer) {
+	if k.Customer != "" && !job.IsName(k.Customer) {
 		v.Key("customer").Errorf("customer must be 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
 	for _, s := range v.Key("scopes").Entries() {
@@ -107,7 +108,9 @@ func readKey(v pipelines.Value, limits map[string]*rate.Limiter) keyRow {
 		v.Key("hash").Errorf("hash must be the SHA-256 of a secret: 64 hexadecimal digits, as `millrace gateway key` writes them")
 		return r
 	}
-	r.hash = [sha256.Size]byte(sum)
+	if r.hash = [sha256.Size]byte(sum); r.hash == sha256.Sum256(nil) {
+		v.Key("hash").Errorf("this is the hash of no secret at all, so everybody would have the key; `millrace gateway key` makes one")
+	}
 	k.limit = limitOf(v, limits[k.Name])
 	limits[k.Name] = k.limit // keys of one name share it
 	return r
@@ -180,14 +183,6 @@ func scopeNames() []string {
 		names = append(names, string(s))
 	}
 	return names
-}
-
-// IsName says whether text can be a key's or a customer's name: 1 to 40 of a-z, 0-9 and -, a letter or digit first.
-func IsName(text string) bool {
-	if text == "" || len(text) > 40 || text[0] == '-' {
-		return false
-	}
-	return strings.IndexFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }) < 0
 }
 
 // Find returns the key of a secret that is good now, or nil. It takes the same time for all secrets: it holds their hashes

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,47 @@ func TestTwoSecretsOfOneNameAreGoodWhileOneIsReplaced(t *testing.T) {
 	require.NotNil(t, keys.Find("2", time.Now()))
 }
 
+func TestASecretIsReplacedByTheNextAtTheMomentThatTheTableSays(t *testing.T) {
+	t.Parallel()
+	keys, err := gateway.ParseKeys("keys.yaml", []byte("keys:\n"+
+		"- {name: a, scopes: read, hash: "+digest("1")+", expires: 2027-01-31T12:00:00+02:00}\n"+
+		"- {name: a, scopes: read, hash: "+digest("2")+", not_before: 2027-01-31T10:00:00Z, expires: 2027-03-01}\n"), nil)
+	require.NoError(t, err)
+	moment := time.Date(2027, 1, 31, 10, 0, 0, 0, time.UTC)
+	march := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		at   time.Time
+		good string
+	}{{moment.Add(-1), "1"}, {moment, "2"}, {march.Add(-1), "2"}, {march, ""}} {
+		for _, secret := range []string{"1", "2"} {
+			require.Equal(t, secret == tt.good, keys.Find(secret, tt.at) != nil, "%s at %v", secret, tt.at)
+		}
+	}
+}
+
+func TestATableThatIsReadAgainGivesNobodyHisRequestsBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		table := "keys:\n- {name: a, scopes: submit, rate: 1, burst: 2, hash: " + digest("1") + "}\n"
+		keys, err := gateway.ParseKeys("keys.yaml", []byte(table), nil)
+		require.NoError(t, err)
+		g := newGate(t, func(c *gateway.Config) {
+			c.Keys = func(secret string) *gateway.Key { return keys.Find(secret, time.Now()) }
+		})
+		for range 2 {
+			submitted(t, g.ask("POST", "/v1/jobs", "1", helloJob))
+		}
+		keys, err = gateway.ParseKeys("keys.yaml", []byte(table+"- {name: a, scopes: submit, rate: 1, burst: 2, hash: "+digest("2")+"}\n"), keys)
+		require.NoError(t, err)
+		for _, secret := range []string{"1", "2"} {
+			problem(t, g.ask("POST", "/v1/jobs", secret, helloJob), 429)
+		}
+		keys, err = gateway.ParseKeys("keys.yaml", []byte(strings.Replace(table, "burst: 2", "burst: 3", 1)), keys)
+		require.NoError(t, err)
+		submitted(t, g.ask("POST", "/v1/jobs", "1", helloJob))
+	})
+}
+
 func TestAllMistakesOfAFileOfKeysAreSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := gateway.ParseKeys("keys.yaml", []byte(`
@@ -70,6 +112,8 @@ keys:
 	}
 	_, err = gateway.ParseKeys("keys.yaml", []byte("keys: []"), nil)
 	require.ErrorContains(t, err, "keys is empty")
+	_, err = gateway.ParseKeys("keys.yaml", []byte("keys: [{name: a, scopes: read, hash: "+digest("")+"}]"), nil)
+	require.ErrorContains(t, err, "the hash of no secret at all")
 }
 
 func FuzzKeys(f *testing.F) {

@@ -105,7 +105,7 @@ func TestFollowersAreBoundedAndToldWhenTheGatewayEnds(t *testing.T) {
 	f := newFront(t)
 	f.wait("acme.waits")
 	for range keyFollowers {
-		leave, err := f.g.followers.join("acme")
+		leave, err := f.g.followers.take(&Key{Customer: "acme"})
 		require.NoError(t, err)
 		defer leave()
 	}

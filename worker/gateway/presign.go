@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -17,9 +18,9 @@ import (
 )
 
 const (
-	presignDefault, presignLongest = 15 * time.Minute, 24 * time.Hour
+	presignDefault, presignLongest = 15 * time.Minute, 12 * time.Hour
 
-	maxAsked = 256 << 10 // bytes of what is asked for
+	maxAsked = 2 << 20 // bytes of what is asked for, as it is kept: a message within is written as a text
 )
 
 func (g *Gateway) presignOperations() []operation {
@@ -36,6 +37,10 @@ func (g *Gateway) presignOperations() []operation {
 			query: []parameter{{"size", "of the file, in bytes", 0}, {"expires", "when the URL ends", 0}, {"signature", "of the URL", ""}},
 		},
 		{
+			method: http.MethodOptions, path: "/v1/uploads/{id}/inputs/{name}", serve: askSigned,
+			summary: "Ask whether a page may send a file to its URL", gives: map[int]any{http.StatusNoContent: nil},
+		},
+		{
 			method: http.MethodPost, path: "/v1/uploads/{id}/complete", scope: Submit, serve: g.complete,
 			summary: "Make the job of a file that was sent to its URL", gives: map[int]any{http.StatusAccepted: Uploaded{}},
 		},
@@ -44,13 +49,18 @@ func (g *Gateway) presignOperations() []operation {
 
 // An asked is what a signed URL is asked for by, and what its upload's job is made of once the file is there.
 type asked struct {
-	Name    string         `json:"name"`              // of the file
-	Size    int64          `json:"size"`              // bytes, exactly
-	Type    string         `json:"type,omitzero"`     // content type
-	Expires string         `json:"expires,omitzero"`  // how long the URL is good for: 15m, at most 24h
-	ID      string         `json:"id,omitzero"`       // of the job
-	Fields  map[string]any `json:"fields,omitzero"`   // as those of a form: pipeline, state.name, callback
-	Owner   string         `json:"customer,omitzero"` // of the key; what is sent for it is overwritten
+	Name    string         `json:"name"`             // of the file
+	Size    int64          `json:"size"`             // bytes, exactly
+	Type    string         `json:"type,omitzero"`    // content type
+	Expires string         `json:"expires,omitzero"` // how long the URL is good for: 15m, at most 12h
+	ID      string         `json:"id,omitzero"`      // of the job
+	Fields  map[string]any `json:"fields,omitzero"`  // as those of a form: pipeline, state.name, callback
+}
+
+// A pending upload is what was asked for, until its file is there.
+type pending struct {
+	asked
+	Customer string `json:"customer,omitzero"` // of the key
 }
 
 // presign keeps what is asked for, and gives the URL for the file.
@@ -67,20 +77,23 @@ func (g *Gateway) presign(c *call) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(a)
+	body, err := json.Marshal(pending{*a, c.key.Customer})
 	if err != nil {
 		return err
 	}
+	if len(body) > maxAsked {
+		return refused(Size, http.StatusRequestEntityTooLarge, "what is asked for has more than "+sizeText(maxAsked)+"; put what is large into files of its own")
+	}
 	ctx := c.r.Context()
+	at, header, err := g.signed(ctx, u, a, expires)
+	if err != nil {
+		return err
+	}
 	switch err := g.cfg.Store.Create(ctx, askedKey(u.id), body); {
 	case errors.Is(err, blob.ErrExists):
 		return refused(Invalid, http.StatusConflict, fmt.Sprintf("an upload with the ID %s was asked for before; choose another", u.id))
 	case err != nil:
 		return u.notStored(a.Name, err)
-	}
-	at, header, err := g.signed(ctx, u, a, expires)
-	if err != nil {
-		return err
 	}
 	return writeJSON(c.w, http.StatusCreated, Presigned{
 		ID: u.id, Method: http.MethodPut, URL: at, Headers: flat(header), Expires: time.Now().Add(expires).UTC().Truncate(time.Second),
@@ -106,7 +119,7 @@ func readAsked(c *call) (*asked, error) {
 		return nil, err
 	}
 	a := new(asked)
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	d.UseNumber()
 	if err := d.Decode(a); err != nil {
@@ -145,11 +158,12 @@ func (u *upload) ask(a *asked) error {
 	if err := u.name(); err != nil {
 		return err
 	}
+	u.folder = inputsOf(u.id)
 	name, err := cleanName(a.Name)
 	if err != nil {
 		return err
 	}
-	a.Name, a.Type, a.ID, a.Owner = name, cmp.Or(a.Type, blobType), u.id, u.call.key.Customer
+	a.Name, a.Type, a.ID = name, cmp.Or(a.Type, blobType), u.id
 	switch {
 	case a.Size < 0 || a.Size > u.most():
 		return (&incoming{most: u.most()}).tooLarge()
@@ -166,7 +180,7 @@ func (g *Gateway) signed(ctx context.Context, u *upload, a *asked, expires time.
 	if sign := g.cfg.Uploads.Presign; sign != nil {
 		at, header, err := sign(ctx, u.key(a.Name), a.Size, a.Type, expires)
 		if err != nil {
-			return "", nil, u.notStored(a.Name, err)
+			return "", nil, u.call.unavailable(err)
 		}
 		return at, header, nil
 	}
@@ -206,40 +220,52 @@ func (g *Gateway) complete(c *call) error {
 	if id != job.SafeID(id) || c.key.Customer != "" && !strings.HasPrefix(id, c.key.Customer+".") {
 		return none
 	}
-	u := &upload{gateway: g, call: c, given: true, fields: fields{}, folded: map[string]bool{}}
-	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), 2*maxAsked)
+	u := &upload{gateway: g, call: c, kept: true, fields: fields{}, folded: map[string]bool{}}
+	b, err := blob.ReadAll(ctx, g.cfg.Store, askedKey(id), maxAsked)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		return none
 	case err != nil:
 		return u.notStored(id, err)
 	}
-	a := new(asked)
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	a := new(pending)
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if err := d.Decode(a); err != nil {
 		return err
 	}
-	if a.Owner != c.key.Customer && c.key.Customer != "" {
+	if a.Customer != c.key.Customer && c.key.Customer != "" {
 		return none
 	}
 	own := *c.key
-	own.Customer = a.Owner // the operator completes it for whose it is
+	own.Customer = a.Customer // the operator completes it for whose it is
 	c.key = &own
-	if err := u.ask(a); err != nil {
+	if err := u.ask(&a.asked); err != nil {
 		return err
 	}
-	switch in, err := blob.Stat(ctx, g.cfg.Store, u.key(a.Name)); {
+	switch err := u.find(ctx, u.files[0]); {
 	case errors.Is(err, blob.ErrNotFound):
 		return refused(Invalid, http.StatusConflict, "the file is not there yet; send it to the URL first")
 	case err != nil:
 		return u.notStored(a.Name, err)
-	case in.Size != a.Size:
-		return refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; send it again", in.Size, a.Size))
 	}
 	u.jobs = nil
 	if err := u.send(); err != nil {
 		return err
 	}
 	return u.answer()
+}
+
+// find looks for a file that was sent to its URL.
+func (u *upload) find(ctx context.Context, f *file) error {
+	if u.gateway.cfg.Uploads.Presign == nil {
+		came, err := u.came(ctx)
+		u.folder, f.SHA256 = came.Folder, came.SHA256
+		return err
+	}
+	in, err := blob.Stat(ctx, u.gateway.cfg.Store, u.key(f.Name))
+	if err == nil && in.Size != f.Size {
+		err = refused(Invalid, http.StatusConflict, fmt.Sprintf("the file has %d bytes, and %d were asked for; ask for another URL", in.Size, f.Size))
+	}
+	return err
 }

@@ -58,7 +58,7 @@ func (s *stream) serve() error {
 	case !s.reading.Follow && len(r.Attempts) == 0:
 		return notBegun(s.id)
 	}
-	leave, err := s.g.followers.join(s.c.key.Name)
+	leave, err := s.g.followers.take(s.c.key)
 	if err != nil {
 		return err
 	}

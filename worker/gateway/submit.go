@@ -101,6 +101,11 @@ func (g *Gateway) submit(c *call) error {
 	if err != nil {
 		return err
 	}
+	release, err := c.turn(len(body))
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := job.Decode(queue.Message{ID: id, Body: body, Attributes: attributesOf(c.r), Enqueued: time.Now()})
 	if err != nil {
 		return refused(Invalid, http.StatusUnprocessableEntity, err.Error())
@@ -198,12 +203,16 @@ func (k *Key) checkJob(j *job.Job) error {
 // sendAll returns when all messages are durable. Where that fails the sender does not know which are; the same request with
 // an Idempotency-Key makes the same jobs, and no second ones.
 func (g *Gateway) sendAll(c *call, all []outgoing) error {
-	if len(all) == 1 {
-		return c.sent(g.sendBody(c.r.Context(), all[0].job, all[0].body), 0, 1)
+	// Who hangs up has asked for them all the same; who waits reads the answer in time.
+	by := time.Now().Add(answerTime)
+	if end, ok := c.r.Context().Deadline(); ok && end.Before(by) {
+		by = end
 	}
-	// Who hangs up has asked for all of them.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), answerTime)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.r.Context()), by)
 	defer cancel()
+	if len(all) == 1 {
+		return c.sent(g.sendBody(ctx, all[0].job, all[0].body), 0, 1)
+	}
 	var wg sync.WaitGroup
 	slots, errs := make(chan struct{}, sendsAtOnce), make([]error, len(all))
 	for i, o := range all {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -70,7 +71,7 @@ func newGate(t testing.TB, change func(*gateway.Config)) *gate {
 		Keys: func(secret string) *gateway.Key { return g.keys.Find(secret, time.Now()) },
 		Route: func(u job.Upload) (*job.Job, string) {
 			if u.Kind != job.Created {
-				return nil, "no rule wants it"
+				return nil, "no route wants it"
 			}
 			return &job.Job{ID: "of-" + u.Key, Pipeline: "hello_world"}, "rule"
 		},
@@ -204,6 +205,7 @@ func TestWhatIsRefusedIsRefusedWithASentence(t *testing.T) {
 		{"a customer's word for a bucket", "POST", "/v1/jobs", acmeKey, `{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"in"},"object":{"key":"a","size":1,"sequencer":"1"}}}]}`, nil, 403, "can't speak for buckets", gateway.NoScope},
 		{"another method", "PUT", "/v1/jobs", operatorKey, helloJob, nil, 405, "POST", gateway.Unknown},
 		{"another path", "GET", "/v2/jobs", operatorKey, "", nil, 404, "openapi.json", gateway.Unknown},
+		{"no path", "OPTIONS", "*", "", "", nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with two slashes", "POST", "//v1/jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 		{"a path with dots", "POST", "/v1/x/../jobs", operatorKey, helloJob, nil, 404, "openapi.json", gateway.Unknown},
 	} {
@@ -256,14 +258,16 @@ func TestACustomersJobsAreItsOwnWhateverItSays(t *testing.T) {
 
 func TestAKeyThatAsksTooOftenIsToldWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, nil)
-	for range 2 {
-		submitted(t, g.ask("POST", "/v1/jobs", slowKey, helloJob))
-	}
-	w := g.ask("POST", "/v1/jobs", slowKey, helloJob)
-	problem(t, w, http.StatusTooManyRequests)
-	require.Equal(t, "1", w.Header().Get("Retry-After"))
-	submitted(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob))
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, nil)
+		for range 2 {
+			submitted(t, g.ask("POST", "/v1/jobs", slowKey, helloJob))
+		}
+		w := g.ask("POST", "/v1/jobs", slowKey, helloJob)
+		problem(t, w, http.StatusTooManyRequests)
+		require.Equal(t, "1", w.Header().Get("Retry-After"))
+		submitted(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob))
+	})
 }
 
 func TestAQueueThatIsDownIsNever202(t *testing.T) {
@@ -329,6 +333,14 @@ func TestAPanicIsAProblemWithoutItsText(t *testing.T) {
 	})
 	require.NotContains(t, problem(t, g.ask("POST", "/v1/jobs", operatorKey, helloJob), 500), "secret")
 	require.Contains(t, g.log.String(), "secret of ours")
+}
+
+func TestTheLogHasOneShortLineOfAStranger(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, nil)
+	problem(t, g.ask("POST", "/"+strings.Repeat("x", 30<<10)+"%0Alevel=ERROR", "", ""), http.StatusNotFound)
+	require.Less(t, g.log.Len(), 1000)
+	require.Equal(t, 1, strings.Count(g.log.String(), "\n"))
 }
 
 // Whatever comes, the answer is one of ours, and only what was answered with 202 was sent.

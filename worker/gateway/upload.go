@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"mime"
 	"net/http"
@@ -30,6 +31,8 @@ type Uploads struct {
 	AtOnce int    // files at a time, more are told to come later; 0 is 1000
 	URL    string // of the gateway as others reach it; empty is what a request was sent to
 
+	// Room is how many bytes files may take yet; nil is not known.
+	Room func() (int64, error)
 	// Spool makes a file without a name, in which a part of an upload lies until a bucket has it; nil: the store is a folder.
 	Spool func() (*os.File, error)
 	// Presign makes a URL by which a bucket itself takes a file; nil: the gateway takes it, by a URL that it signs.
@@ -74,7 +77,7 @@ func uploadHeaders() []parameter {
 // postUpload takes a request's files. What it stores nobody reads before the job of it is sent; what fails leaves nothing, or
 // what the sweep removes.
 func (g *Gateway) postUpload(c *call) error {
-	release, err := g.admitUpload()
+	release, err := g.uploading.take(c.key)
 	if err != nil {
 		return err
 	}
@@ -93,22 +96,13 @@ func (g *Gateway) postUpload(c *call) error {
 	return u.answer()
 }
 
-// admitUpload takes one of the places for uploads.
-func (g *Gateway) admitUpload() (release func(), err error) {
-	select {
-	case g.uploading <- struct{}{}:
-		return func() { <-g.uploading }, nil
-	default:
-		return nil, later("as many files are being uploaded as this gateway takes at once; send it again in a few seconds")
-	}
-}
-
 // An upload is a request's files on their way to becoming jobs.
 type upload struct {
 	gateway *Gateway
 	call    *call
-	id      string // of the folder, and of the job where there is one
-	given   bool   // the sender chose id
+	id      string // of the job where there is one
+	folder  string // of the store, with a slash: its files lie there. No other request writes there, but for one that has a signed URL
+	kept    bool   // a job may have the files
 	fields  fields
 	files   []*file
 	folded  map[string]bool // the files' names, for comparison
@@ -141,7 +135,7 @@ func (g *Gateway) newUpload(c *call) (*upload, error) {
 // name settles the upload's ID, which can't change once a file is stored.
 func (u *upload) name() error {
 	id := u.fields["id"]
-	u.given = id != "" || u.call.r.Header.Get("Idempotency-Key") != ""
+	given := id != "" || u.call.r.Header.Get("Idempotency-Key") != ""
 	if id == "" {
 		var err error
 		if id, err = u.call.messageID(); err != nil {
@@ -155,13 +149,27 @@ func (u *upload) name() error {
 	if id != job.SafeID(id) || len(id) > most {
 		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("id %.100q can't stand in paths: write letters, digits, \".\", \"_\" and \"-\", a letter or digit first, at most %d in all", id, most))
 	}
-	u.id = id
+	u.id, u.folder = id, inputsOf(id)
+	if given {
+		u.folder = ownFolder(id)
+	}
 	return nil
+}
+
+// inputsOf is the folder of an upload's files.
+func inputsOf(id string) string { return job.Uploads + id + "/inputs/" }
+
+// ownFolder is one that no other request with this ID has: what it sends takes the place of nothing that a job was made of.
+func ownFolder(id string) string {
+	return job.Uploads + id + "/" + strings.ToLower(rand.Text()) + "/inputs/"
 }
 
 // read stores all that the request brings.
 func (u *upload) read() error {
 	r := u.call.r
+	if err := u.call.whole(); err != nil {
+		return err
+	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind == "application/x-www-form-urlencoded" { // which curl says of any body
 		kind = ""
@@ -186,16 +194,18 @@ func (u *upload) read() error {
 	return u.store(name, kind, &paced{ReadCloser: r.Body, control: http.NewResponseController(u.call.w)}, r.ContentLength, want)
 }
 
-// vain refuses a file that no pipeline would be run on, before it is sent.
+// vain refuses a file that no job could be made of, before it is sent. One of a size that nobody has said, a route may want.
 func (u *upload) vain(name string, size int64, kind string) error {
-	if u.named() {
+	if size < 0 && !u.named() {
 		return nil
 	}
 	name, err := cleanName(name)
 	if err != nil {
 		return err
 	}
-	_, err = u.route(&file{Name: name, Size: size, kind: kind})
+	u.files = []*file{{Name: name, Size: size, kind: kind}}
+	_, _, err = u.ready()
+	u.files, u.jobs = nil, nil
 	return err
 }
 
@@ -214,9 +224,9 @@ func (u *upload) answer() error {
 	return writeJSON(u.call.w, http.StatusAccepted, out)
 }
 
-// discard removes what was stored in vain. Where the sender chose the ID that may be another try's: it is left to the sweep.
+// discard removes what was stored in vain.
 func (u *upload) discard() {
-	if u.given || len(u.files) == 0 {
+	if u.kept || len(u.files) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.call.r.Context()), discardTime)
@@ -230,4 +240,4 @@ func (u *upload) discard() {
 }
 
 // key is where a file lies in the store.
-func (u *upload) key(name string) string { return job.Uploads + u.id + "/inputs/" + name }
+func (u *upload) key(name string) string { return u.folder + name }

@@ -32,6 +32,8 @@ const (
 	silence  = 30 * time.Second
 	patience = time.Minute
 	floor    = 512
+	// longestUpload is how long all files of a request may take. With presignLongest it is the time in which a sweep leaves them alone.
+	longestUpload = 12 * time.Hour
 )
 
 // store puts a file into the store, where nobody sees it before it is whole. size is what the sender says; -1 is nothing.
@@ -56,9 +58,12 @@ func (u *upload) put(f *file, key string, r io.Reader, size int64, want []byte) 
 	if !u.call.key.takes(f.Name, f.kind) {
 		return refused(Type, http.StatusUnsupportedMediaType, fmt.Sprintf("this key sends no files like %.100q (%s), only %s", f.Name, f.kind, strings.Join(u.call.key.Types, ", ")))
 	}
-	in := &incoming{r: r, most: u.most(), want: want, sum: sha256.New()}
+	in := &incoming{r: r, most: u.most(), want: want, sum: sha256.New(), room: u.room}
 	if size > in.most {
 		return in.tooLarge()
+	}
+	if err := u.room(max(size, 0)); err != nil {
+		return err
 	}
 	o := blob.PutOptions{ContentType: f.kind, Spool: u.gateway.cfg.Uploads.Spool}
 	if _, err := u.gateway.cfg.Store.Put(u.call.r.Context(), key, in, o); err != nil {
@@ -82,17 +87,38 @@ func (u *upload) most() int64 {
 // notStored explains why a file was not stored.
 func (u *upload) notStored(name string, err error) error {
 	_, ours := errors.AsType[*Problem](err)
+	badKey, isBad := errors.AsType[*blob.KeyError](err)
 	switch {
 	case ours:
 		return err
+	case isBad:
+		return refused(Invalid, http.StatusConflict, badKey.Error()+"; choose another path")
 	case disk.Full(err):
 		u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
-		return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; its operator has to make some")
+		return noRoom()
 	case u.call.r.Context().Err() != nil:
 		return cutOff(err)
 	}
 	u.gateway.cfg.Log.WarnContext(u.call.r.Context(), "upload not stored", "job_id", u.id, "err", err)
 	return later(fmt.Sprintf("the store does not take %.100q now; send it again in a few seconds", name))
+}
+
+func noRoom() *Problem {
+	return refused(Down, http.StatusInsufficientStorage, "there is no room for the file; the gateway's operator has to make some")
+}
+
+// room refuses a file that brings so many more bytes than there is room for. Where that can't be told the store's own error will.
+func (u *upload) room(more int64) error {
+	room := u.gateway.cfg.Uploads.Room
+	if room == nil {
+		return nil
+	}
+	free, err := room()
+	if err != nil || more < free {
+		return nil
+	}
+	u.gateway.cfg.Log.ErrorContext(u.call.r.Context(), "no room for uploads", "job_id", u.id, "bytes", free)
+	return noRoom()
 }
 
 // later is an answer that may be another one soon.
@@ -111,8 +137,13 @@ type incoming struct {
 	want []byte // SHA-256; nil is any
 	sum  hash.Hash
 	size int64
+	room func(more int64) error
+	next int64 // the size at which room is asked again
 	err  error // why it ended, but for its own end
 }
+
+// roomEvery is after how many bytes the room for a file is looked at again: others come at the same time.
+const roomEvery = 64 << 20
 
 func (in *incoming) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
@@ -121,6 +152,9 @@ func (in *incoming) Read(p []byte) (int, error) {
 	switch {
 	case in.size > in.most:
 		err = in.tooLarge()
+	case err == nil && in.size >= in.next:
+		in.next = in.size + roomEvery
+		err = in.room(0)
 	case err == io.EOF && in.want != nil && subtle.ConstantTimeCompare(in.want, in.sum.Sum(nil)) != 1:
 		err = refused(Invalid, http.StatusBadRequest, "the file is not the one whose SHA-256 was sent with it; send it again")
 	case err != nil && err != io.EOF:
@@ -160,12 +194,16 @@ func digestOf(h http.Header) ([]byte, error) {
 type paced struct {
 	io.ReadCloser
 	control *http.ResponseController
+	begun   time.Time // the first Read; zero is none
 	n       int64
 	waited  time.Duration
 }
 
 func (p *paced) Read(b []byte) (int, error) {
 	begun := time.Now()
+	if p.begun.IsZero() {
+		p.begun = begun
+	}
 	_ = p.control.SetReadDeadline(begun.Add(silence)) // what is no connection has no deadline
 	n, err := p.ReadCloser.Read(b)
 	p.n += int64(n)
@@ -173,6 +211,9 @@ func (p *paced) Read(b []byte) (int, error) {
 	slow := p.waited > patience && p.n < int64(p.waited.Seconds())*floor
 	if slow && err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = refused(Slow, http.StatusRequestTimeout, fmt.Sprintf("nothing came for %s, or less than %d bytes a second; send it again", silence, floor))
+	}
+	if err == nil && begun.Sub(p.begun) > longestUpload {
+		err = refused(Slow, http.StatusRequestTimeout, fmt.Sprintf("it took longer than %s; send fewer files at once, or smaller ones", longestUpload))
 	}
 	if err != nil {
 		_ = p.control.SetReadDeadline(time.Time{}) // or the connection would be taken for a dead one while we work

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -18,6 +17,9 @@ const (
 	maxFiles     = 256 // of an upload, as of a job's inputs
 	maxFields    = 64
 	maxFieldSize = 64 << 10 // bytes, but of message
+	maxFieldName = 256      // bytes
+	// maxPartHead is how many bytes may stand between the contents of two parts, where their names are.
+	maxPartHead = 16 << 10
 )
 
 // fields are what a form, or a query, says of the job besides its files.
@@ -47,6 +49,8 @@ func (f fields) set(name, value string) error {
 	key, isState := strings.CutPrefix(name, "state.")
 	known := isState && key != "" || slices.Contains(textFields(), name) || slices.Contains(valueFields(), name) || slices.Contains(ownFields(), name)
 	switch {
+	case len(name) > maxFieldName:
+		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("a field's name is longer than %d bytes; put it into one called state, as JSON", maxFieldName))
 	case !known:
 		return refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%.60q is no field of an upload; what a pipeline needs is written state.%.60s", name, name))
 	case len(value) > longest(name):
@@ -113,22 +117,26 @@ func (f fields) is(name string) (bool, error) {
 // readForm takes a form's parts in the order in which they come: files are stored one after the other, fields may stand before
 // and after them.
 func (u *upload) readForm() error {
-	body := &paced{ReadCloser: u.call.r.Body, control: http.NewResponseController(u.call.w)}
-	u.call.r.Body = body
+	body := &formBody{paced: paced{ReadCloser: u.call.r.Body, control: http.NewResponseController(u.call.w)}}
+	// To multipart the end of what it reads may be that of the form, wherever in a part's head it is. Here the last line says so alone,
+	// which may lack its end.
+	u.call.r.Body = io.NopCloser(io.MultiReader(body, strings.NewReader("\r\n"), cut{}))
 	parts, err := u.call.r.MultipartReader()
 	if err != nil {
 		return refused(Invalid, http.StatusBadRequest, "the form can't be read: "+err.Error())
 	}
 	for {
+		body.head = maxPartHead
 		p, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return body.explain(err)
 		}
+		body.head = 0
 		if p.FileName() == "" {
-			err = u.readField(p, body)
+			err = u.readField(p, &body.paced)
 		} else {
 			err = u.readFile(p)
 		}
@@ -142,8 +150,30 @@ func (u *upload) readForm() error {
 	return nil
 }
 
+// cut is what comes behind a form that has no end.
+type cut struct{}
+
+func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A formBody bounds what a form may hold besides its fields and files: it is kept in memory, before anybody can look at it.
+type formBody struct {
+	paced
+	head int // bytes that may come; 0 is any number
+}
+
+func (f *formBody) Read(b []byte) (int, error) {
+	n, err := f.paced.Read(b)
+	if f.head == 0 {
+		return n, err
+	}
+	if f.head -= n; f.head <= 0 {
+		return 0, refused(Size, http.StatusRequestEntityTooLarge, fmt.Sprintf("a part of the form has a head of more than %d bytes", maxPartHead))
+	}
+	return n, err
+}
+
 func (u *upload) readField(p *multipart.Part, body *paced) error {
-	b, err := io.ReadAll(io.LimitReader(p, int64(longest(p.FormName())+1)))
+	b, err := u.call.take(p, 0, int64(longest(p.FormName())))
 	if err != nil {
 		return body.explain(err)
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,15 +26,27 @@ func (u *upload) send() error {
 	if err != nil {
 		return err
 	}
-	err = u.gateway.cfg.Records.KeepUpload(u.call.r.Context(), u.id, ids)
-	if errors.Is(err, record.ErrOtherJobs) {
-		return refused(Invalid, http.StatusConflict, fmt.Sprintf("an upload with the ID %s was sent before, and other jobs were made of it; choose another", u.id))
+	err = u.gateway.cfg.Records.KeepUpload(u.call.r.Context(), u.id, ids, u.content())
+	switch {
+	case errors.Is(err, record.ErrOtherUpload):
+		return refused(Invalid, http.StatusConflict, fmt.Sprintf("an upload with the ID %s was sent before, with other files or for other jobs; choose another", u.id))
+	case errors.Is(err, record.ErrUploadGone):
+		return refused(Invalid, http.StatusConflict, fmt.Sprintf("an upload with the ID %s is being removed, since no job was made of it in a day; choose another", u.id))
 	}
+	u.kept = true // it may have been noted, whatever the error is
 	if err != nil {
 		return u.call.unavailable(err)
 	}
-	u.given = true // from now on a job may have the files
 	return u.gateway.sendAll(u.call, all)
+}
+
+// content is the same for the same files, in the same order, alone.
+func (u *upload) content() string {
+	sum := sha256.New()
+	for _, f := range u.files {
+		fmt.Fprintf(sum, "%q %d %s\n", f.Name, f.Size, f.SHA256)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // ready makes the jobs, each of which a worker can run, and their messages.
@@ -50,22 +64,23 @@ func (u *upload) ready() (all []outgoing, ids []string, err error) {
 	return all, ids, nil
 }
 
-// make makes the jobs: one of all files where a pipeline is named, else one of each that the routing table has a rule for.
+// make makes the jobs: one of all files where a pipeline is named, else one of each that the routing table has a route for.
 func (u *upload) make() error {
 	if u.named() {
 		return u.makeOne()
 	}
 	var why error
 	for i, f := range u.files {
-		j, err := u.route(f)
+		id := u.id
+		if len(u.files) > 1 {
+			id = fmt.Sprintf("%s-%d", u.id, i+1)
+		}
+		j, err := u.route(f, id)
 		if err != nil {
 			why, f.Why = err, err.Error()
 			continue
 		}
-		if j.ID = u.id; len(u.files) > 1 {
-			j.ID = fmt.Sprintf("%s-%d", u.id, i+1)
-		}
-		f.Job = j.ID
+		j.ID, f.Job = id, id
 		u.jobs = append(u.jobs, j)
 	}
 	if len(u.jobs) == 0 {
@@ -77,16 +92,17 @@ func (u *upload) make() error {
 // named says that the sender has named a pipeline.
 func (u *upload) named() bool { return u.fields["pipeline"] != "" || u.fields["message"] != "" }
 
-// route makes the job that the routing table has for a file. Its customer is the sender's, whatever a rule says.
-func (u *upload) route(f *file) (*job.Job, error) {
+// route makes the job that the routing table has for a file. Its ID is the upload's, and its customer the sender's, whatever a
+// route says.
+func (u *upload) route(f *file, id string) (*job.Job, error) {
 	for name := range u.fields {
 		if !slices.Contains([]string{"id", "title", "cid", "linkId", "externalId", "callback"}, name) {
 			return nil, refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%q is for a pipeline that is named; write pipeline=…, too", name))
 		}
 	}
 	j, why := u.gateway.route(job.Upload{
-		Source: "gateway", Event: "upload", Kind: job.Created, Bucket: u.gateway.cfg.Uploads.Bucket, Key: u.full(f.Name),
-		ETag: f.SHA256, Size: f.Size, Type: f.kind, Time: time.Now().UTC(), ID: u.id,
+		Source: "gateway", Event: "upload", Kind: job.Created, Bucket: u.gateway.cfg.Uploads.Bucket, Key: u.full(u.key(f.Name)),
+		ETag: f.SHA256, Size: f.Size, Type: f.kind, Time: time.Now().UTC(), ID: id,
 	})
 	if j == nil {
 		if u.call.key.Customer != "" && u.gateway.cfg.Route != nil {
@@ -167,10 +183,9 @@ func (u *upload) decode(m map[string]any, unpack bool) (*job.Job, error) {
 // stage lays over the job's state what fields say of it, and the staging variables, as an event of a bucket would give them.
 // Of what is unpacked no file is the input.
 func (u *upload) stage(j *job.Job, state map[string]any, unpacked bool) error {
-	folder := path.Dir(path.Dir(u.full("x")))
 	name := u.files[0].Name
 	staging := map[string]any{
-		"stagingBucket": u.gateway.cfg.Uploads.Bucket, "stagingInputPrefix": folder + "/inputs", "stagingOutputPrefix": folder + "/outputs",
+		"stagingBucket": u.gateway.cfg.Uploads.Bucket, "stagingInputPrefix": path.Dir(u.full(u.key(name))), "stagingOutputPrefix": u.full(job.Uploads + u.id + "/outputs"),
 		"inputFilename": name, "outputStem": "optimized_" + strings.TrimSuffix(name, path.Ext(name)),
 	}
 	names := []string{"stagingBucket", "stagingInputPrefix", "stagingOutputPrefix", "inputFilename", "outputStem"}
@@ -193,7 +208,7 @@ func (u *upload) stage(j *job.Job, state map[string]any, unpacked bool) error {
 	return nil
 }
 
-// full is a file's key as its bucket has it.
-func (u *upload) full(name string) string {
-	return strings.TrimPrefix(strings.Trim(u.gateway.cfg.Uploads.Prefix, "/")+"/"+u.key(name), "/")
+// full is a key of the store as its bucket has it.
+func (u *upload) full(key string) string {
+	return strings.TrimPrefix(strings.Trim(u.gateway.cfg.Uploads.Prefix, "/")+"/"+key, "/")
 }

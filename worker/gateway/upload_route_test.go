@@ -12,7 +12,7 @@ import (
 func TestACustomerIsToldNothingOfTheRoutesOfOthers(t *testing.T) {
 	t.Parallel()
 	none := func(c *Config) {
-		c.Route = func(job.Upload) (*job.Job, string) { return nil, `the rule takes the bucket "of-acme"` }
+		c.Route = func(job.Upload) (*job.Job, string) { return nil, `the route takes the bucket "of-acme"` }
 	}
 	operator := newDock(t, none)
 	shop := newDock(t, func(c *Config) { none(c); keyed(Key{Customer: "shop"})(c) })

@@ -14,7 +14,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
-	"strconv"
+	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/millrace/millrace/modules/blob"
 	"github.com/millrace/millrace/modules/blob/dirblob"
+	"github.com/millrace/millrace/modules/fault"
 	"github.com/millrace/millrace/worker/job"
 	"github.com/millrace/millrace/worker/queue"
 	"github.com/millrace/millrace/worker/record"
@@ -34,6 +36,7 @@ import (
 // A dock is a gateway on a folder, whose queue is a list.
 type dock struct {
 	*httptest.Server
+	g     *Gateway
 	t     *testing.T
 	store blob.Store
 
@@ -65,9 +68,9 @@ func newDock(t *testing.T, set func(c *Config)) *dock {
 	if set != nil {
 		set(&cfg)
 	}
-	g, err := New(cfg)
+	d.g, err = New(cfg)
 	require.NoError(t, err)
-	d.Server = httptest.NewServer(g)
+	d.Server = httptest.NewServer(d.g)
 	t.Cleanup(d.Close)
 	return d
 }
@@ -157,6 +160,19 @@ func (d *dock) uploads() (keys []string) {
 	return keys
 }
 
+// own is the folder of the only request with an ID that files lie of.
+func (d *dock) own(id string) (folder string) {
+	d.t.Helper()
+	for _, key := range d.uploads() {
+		if m := regexp.MustCompile(`^uploads/` + regexp.QuoteMeta(id) + `/[a-z2-7]{26}/inputs/`).FindString(key); m != "" {
+			require.Contains(d.t, []string{"", m}, folder)
+			folder = m
+		}
+	}
+	require.NotEmpty(d.t, folder, d.uploads())
+	return folder
+}
+
 func hexSum(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
@@ -173,9 +189,9 @@ func TestAFileThatIsTheBodyBecomesAJob(t *testing.T) {
 	require.Equal(t, "j1", j.ID)
 	require.Equal(t, "hello", j.Pipeline)
 	require.Equal(t, "https://example.com/x", j.Callback.URL)
-	require.Equal(t, []job.Input{{Key: "uploads/j1/inputs/Räder 1.stl", Name: "Räder 1.stl"}}, j.Inputs)
+	require.Equal(t, []job.Input{{Key: d.own("j1") + "Räder 1.stl", Name: "Räder 1.stl"}}, j.Inputs)
 	require.Equal(t, map[string]any{
-		"n": int64(42), "who": "Ada", "stagingBucket": "b", "stagingInputPrefix": "p/uploads/j1/inputs", "stagingOutputPrefix": "p/uploads/j1/outputs",
+		"n": int64(42), "who": "Ada", "stagingBucket": "b", "stagingInputPrefix": "p/" + path.Dir(j.Inputs[0].Key), "stagingOutputPrefix": "p/uploads/j1/outputs",
 		"inputFilename": "Räder 1.stl", "outputStem": "optimized_Räder 1",
 	}, j.State)
 	b, err := blob.ReadAll(t.Context(), d.store, j.Inputs[0].Key, 100)
@@ -219,7 +235,7 @@ func TestAWholeMessageMayComeWithAFile(t *testing.T) {
 	require.Equal(t, "n", j.Name)
 	require.Equal(t, 3, j.Priority)
 	require.Equal(t, int64(9007199254740993), j.State["big"])
-	require.Equal(t, []job.Input{{Key: "uploads/j/inputs/with.zip", Name: ".", Unpack: true}}, j.Inputs)
+	require.Equal(t, []job.Input{{Key: d.own("j") + "with.zip", Name: ".", Unpack: true}}, j.Inputs)
 	require.Equal(t, 400, d.form("/v1/uploads", part{"message", "", "["}, part{"f", "a", "x"}).Status)
 }
 
@@ -237,6 +253,11 @@ func TestAMessageWithAFileIsAJobAndNothingThatHoldsOne(t *testing.T) {
 			`{"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:t", "MessageId": "x", "Message": ` + string(quoted) + `}`,
 		} {
 			got := d.form("/v1/uploads", part{"message", "", message}, part{"file", "a.stl", "x"})
+			require.Equal(t, http.StatusBadRequest, got.Status, message)
+			require.Contains(t, got.Detail, "no job by itself")
+			asked, err := json.Marshal(map[string]any{"name": "a.stl", "size": 1, "fields": map[string]any{"message": message}})
+			require.NoError(t, err)
+			got = d.post("/v1/uploads/presign", string(asked))
 			require.Equal(t, http.StatusBadRequest, got.Status, message)
 			require.Contains(t, got.Detail, "no job by itself")
 		}
@@ -265,15 +286,22 @@ func TestFilesAreKeptByTheirPathForWhoSentThem(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status)
 	require.JSONEq(t, `{"key": "files/acme/models/ä b.stl", "size": 5, "sha256": "`+hexSum("hello")+`"}`, body)
 	require.Equal(t, []string{"files/acme/models/ä b.stl"}, d.uploads())
-	for _, path := range []string{"..%2Fother%2Fx", "a%2F..%2F..%2Fx", "%00", ".inputs/x"} {
+	for path, want := range map[string]int{
+		"..%2Fother%2Fx": 404, "a%2F..%2F..%2Fx": 404, "%00": 404, ".inputs/x": 400, strings.Repeat("x", 201): 400, "a%5Cb": 400, "%ff": 400,
+		"models": 409, "models/%C3%A4%20b.stl/x": 409,
+	} {
 		status, body := put(path)
-		require.GreaterOrEqual(t, status, 400, "%s: %s", path, body)
+		require.Equal(t, want, status, "%s: %s", path, body)
 	}
-	res, err := d.Client().Get(d.URL + "/v1/files/models/%C3%A4%20b.stl")
-	require.NoError(t, err)
-	b, err := io.ReadAll(res.Body)
-	require.NoError(t, errors.Join(err, res.Body.Close()))
-	require.Equal(t, "hello", string(b))
+	require.Equal(t, []string{"files/acme/models/ä b.stl"}, d.uploads())
+	for _, path := range []string{"models/%C3%A4%20b.stl", "acme/models/%C3%A4%20b.stl"} { // its key's, too
+		res, err := d.Client().Get(d.URL + "/v1/files/" + path)
+		require.NoError(t, err)
+		b, err := io.ReadAll(res.Body)
+		require.NoError(t, errors.Join(err, res.Body.Close()))
+		require.Equal(t, "hello", string(b), path)
+	}
+	require.Equal(t, http.StatusNotFound, d.do(http.MethodGet, "/v1/files/other/models/%C3%A4%20b.stl", nil, nil).Status)
 	require.Equal(t, http.StatusNotFound, d.do(http.MethodGet, "/v1/files/models/none", nil, nil).Status)
 	require.Equal(t, http.StatusNoContent, d.do(http.MethodDelete, "/v1/files/models/%C3%A4%20b.stl", nil, nil).Status)
 	require.Empty(t, d.uploads())
@@ -309,6 +337,11 @@ func TestWhatIsWrongWithAnUploadIsSaidAndNothingIsLeft(t *testing.T) {
 		{"too large, not announced", d.do("POST", raw+"a.stl", nil, iotest.OneByteReader(strings.NewReader(strings.Repeat("x", 11)))), 413, "more than the 10 bytes"},
 		{"another digest", d.do("POST", raw+"a.stl", digest("other"), strings.NewReader("x")), 400, "not the one whose SHA-256"},
 		{"no digest", d.do("POST", raw+"a.stl", http.Header{"Content-Digest": {"sha-256=:zz:"}}, strings.NewReader("x")), 400, "can't be read"},
+		{"a part", d.do("PUT", "/v1/uploads/a.stl?pipeline=hello", http.Header{"Content-Range": {"bytes 0-0/2"}}, strings.NewReader("x")), 400, "send the whole"},
+		{"a part to keep", d.do("PUT", "/v1/files/a.stl", http.Header{"Content-Range": {"bytes 0-0/2"}}, strings.NewReader("x")), 400, "send the whole"},
+		{"compressed", d.do("POST", raw+"a.stl", http.Header{"Content-Encoding": {"gzip"}}, strings.NewReader("x")), 415, "send it as it is"},
+		{"a long field's name", d.form("/v1/uploads", part{"state." + strings.Repeat("x", 260), "", "p"}), 400, "longer than 256 bytes"},
+		{"a long head", d.form("/v1/uploads", part{"f", strings.Repeat("x", 32<<10) + ".stl", "x"}), 413, "has a head"},
 		{"no file", d.form("/v1/uploads", part{"pipeline", "", "p"}), 400, "has no file"},
 		{"an ID behind a file", d.form("/v1/uploads", part{"f", "a.stl", "x"}, part{"id", "", "j"}), 400, "put it first"},
 		{"one name twice", d.form("/v1/uploads", part{"f", "Ä.stl", "x"}, part{"f", "ä.stl", "x"}), 409, "rename one"},
@@ -334,29 +367,35 @@ func TestTheRoutingTableFindsThePipelineOfAFile(t *testing.T) {
 	t.Parallel()
 	d := newDock(t, func(c *Config) {
 		c.Route = func(u job.Upload) (*job.Job, string) {
-			if !strings.HasSuffix(u.Key, ".stl") || u.Source != "gateway" || u.Kind != job.Created || !strings.HasPrefix(u.Key, "p/uploads/") {
-				return nil, "no rule wants " + u.Key
+			if !strings.HasSuffix(u.Key, ".stl") || u.Source != "gateway" || u.Kind != job.Created || !strings.HasPrefix(u.Key, "p/uploads/") || u.Size < 0 {
+				return nil, "no route wants " + u.Key
 			}
-			return &job.Job{ID: "route", Pipeline: "hello", Customer: "rule", State: map[string]any{"key": u.Key}}, ""
+			return &job.Job{ID: "route", Pipeline: "hello", Customer: "route", State: map[string]any{"key": u.Key, "id": u.ID}}, ""
 		}
 	})
 	none := d.post("/v1/uploads?name=a.exe", "x")
 	require.Equal(t, http.StatusUnprocessableEntity, none.Status)
-	require.Contains(t, none.Detail, "no rule wants p/uploads/")
+	require.Contains(t, none.Detail, "no route wants p/uploads/")
 	require.Empty(t, d.uploads(), "it was refused before it was read")
 
 	got := d.do(http.MethodPut, "/v1/uploads/gear.stl", nil, strings.NewReader("x"))
 	require.Equal(t, http.StatusAccepted, got.Status, got.Detail)
 	j := d.sent()[0]
 	require.Equal(t, got.Jobs[0].ID, j.ID)
-	require.Equal(t, map[string]any{"key": "p/uploads/" + j.ID + "/inputs/gear.stl"}, j.State)
-	require.Empty(t, j.Customer, "the key's, and no rule's")
+	require.Equal(t, map[string]any{"key": "p/uploads/" + j.ID + "/inputs/gear.stl", "id": j.ID}, j.State)
+	require.Empty(t, j.Customer, "the key's, and no route's")
 
 	two := d.form("/v1/uploads?id=j", part{"f", "a.stl", "x"}, part{"f", "readme.txt", "x"}, part{"f", "b.stl", "x"})
 	require.Equal(t, http.StatusAccepted, two.Status, two.Detail)
 	require.Equal(t, "j-1", two.Jobs[0].ID)
 	require.Equal(t, "j-3", two.Jobs[1].ID)
-	require.Contains(t, two.Files[1].Why, "no rule wants")
+	for _, j := range d.sent() {
+		require.Equal(t, j.ID, j.State["id"], "its templates see the ID that it has")
+	}
+
+	unsized := d.do(http.MethodPut, "/v1/uploads/gear.stl", nil, struct{ io.Reader }{strings.NewReader("x")})
+	require.Equal(t, http.StatusAccepted, unsized.Status, unsized.Detail)
+	require.Contains(t, two.Files[1].Why, "no route wants")
 }
 
 func TestAnUploadThatBreaksOffIsNeverSeen(t *testing.T) {
@@ -386,86 +425,49 @@ func TestAFullDiskAndAQueueThatIsDownAreSaidAsSuch(t *testing.T) {
 	got := d.post("/v1/uploads?name=a&pipeline=p", "xx")
 	require.Equal(t, http.StatusInsufficientStorage, got.Status)
 
+	d = newDock(t, func(c *Config) {
+		c.Store = full{c.Store}
+		c.Check = func(context.Context, *job.Job) error {
+			return fault.As(fault.Permanent, errors.New("there is no such pipeline"))
+		}
+	})
+	got = d.post("/v1/uploads?name=a&pipeline=p", "xx")
+	require.Equal(t, http.StatusUnprocessableEntity, got.Status, "it was refused before it was stored: %s", got.Detail)
+
+	room := int64(5)
+	d = newDock(t, func(c *Config) { c.Uploads.Room = func() (int64, error) { return room, nil } })
+	require.Equal(t, http.StatusInsufficientStorage, d.post("/v1/uploads?name=a&pipeline=p", "hello").Status, "it was announced")
+	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=a&pipeline=p", "hell").Status)
+	room = 0
+	got = d.do(http.MethodPost, "/v1/uploads?name=a&pipeline=p", nil, iotest.OneByteReader(strings.NewReader("x")))
+	require.Equal(t, http.StatusInsufficientStorage, got.Status, "others took it meanwhile")
+
 	d = newDock(t, nil)
 	d.refuse = errors.New("down")
 	got = d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx")
 	require.Equal(t, http.StatusServiceUnavailable, got.Status)
-	require.Equal(t, []string{"uploads/j/inputs/a", "uploads/j/sent"}, d.uploads(), "the queue may have it all the same")
+	require.ElementsMatch(t, []string{d.own("j") + "a", "uploads/j/sent"}, d.uploads(), "the queue may have it all the same")
 	d.refuse = nil
 	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=a&pipeline=p&id=j", "xx").Status)
 }
 
 func TestMoreUploadsAtOnceThanThereArePlacesForComeLater(t *testing.T) {
 	t.Parallel()
-	admitted := make(chan struct{}, 2)
-	d := newDock(t, func(c *Config) {
-		c.Uploads.AtOnce = 1
-		c.Route = func(u job.Upload) (*job.Job, string) {
-			admitted <- struct{}{} // before the file is read, and after
-			return &job.Job{ID: u.ID, Pipeline: "p"}, ""
-		}
-	})
-	r, w := io.Pipe()
-	done := make(chan reply)
-	go func() { done <- d.do(http.MethodPost, "/v1/uploads?name=a", nil, r) }()
-	_, err := w.Write([]byte("x"))
+	d := newDock(t, func(c *Config) { c.Uploads.AtOnce = 1 })
+	release, err := d.g.uploading.take(&Key{Name: "a"})
 	require.NoError(t, err)
-	<-admitted
 	require.Equal(t, http.StatusServiceUnavailable, d.post("/v1/uploads?name=b&pipeline=p", "x").Status)
-	require.NoError(t, w.Close())
-	require.Equal(t, http.StatusAccepted, (<-done).Status)
+	release()
 	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=b&pipeline=p", "x").Status)
-}
 
-func TestASignedURLTakesTheFileThatItIsFor(t *testing.T) {
-	t.Parallel()
-	d := newDock(t, keyed(Key{Customer: "acme"}))
-	ask := func(body string) reply { return d.post("/v1/uploads/presign", body) }
-	require.Equal(t, 400, ask(`{"name": "a.stl", "size": 5, "fields": {"pipe": "x"}}`).Status)
-	require.Equal(t, 422, ask(`{"name": "a.stl", "size": 5}`).Status)
-	require.Equal(t, 413, ask(`{"name": "a.stl", "size": 99999999999999, "fields": {"pipeline": "p"}}`).Status)
-
-	got := ask(`{"name": "../ä b.stl", "size": 5, "type": "model/stl", "id": "j", "fields": {"pipeline": "hello", "state": {"n": 9007199254740993}}}`)
-	require.Equal(t, http.StatusCreated, got.Status, got.Detail)
-	require.Equal(t, "acme.j", got.ID)
-	require.Equal(t, http.StatusConflict, d.post(got.Complete, "").Status, "the file is not there")
-	require.Equal(t, http.StatusConflict, ask(`{"name": "a", "size": 1, "id": "j", "fields": {"pipeline": "hello"}}`).Status)
-
-	header := http.Header{}
-	for k, v := range got.Headers {
-		header.Set(k, v)
+	d = newDock(t, func(c *Config) { c.Uploads.AtOnce = 4 })
+	for range 3 {
+		_, err := d.g.uploading.take(&Key{Name: "a", Customer: "acme"})
+		require.NoError(t, err)
 	}
-	for name, at := range map[string]string{
-		"another name":   strings.Replace(got.URL, "%C3%A4", "o", 1),
-		"another upload": strings.Replace(got.URL, "acme.j", "acme.k", 1),
-		"a later end":    strings.Replace(got.URL, "expires=", "expires=1", 1),
-		"another size":   strings.Replace(got.URL, "size=5", "size=50", 1),
-		"no signature":   got.URL[:strings.Index(got.URL, "&signature")],
-	} {
-		require.Equal(t, http.StatusForbidden, d.do(got.Method, at, header, strings.NewReader("hello")).Status, name)
-	}
-	require.Equal(t, http.StatusBadRequest, d.do(got.Method, got.URL, header, strings.NewReader("more than five")).Status)
-	require.Equal(t, http.StatusNoContent, d.do(got.Method, got.URL, header, strings.NewReader("hello")).Status)
-	done := d.post(got.Complete, "")
-	require.Equal(t, http.StatusAccepted, done.Status, done.Detail)
-	j := d.sent()[0]
-	require.Equal(t, "acme.j", j.ID)
-	require.Equal(t, "acme", j.Customer)
-	require.Equal(t, int64(9007199254740993), j.State["n"])
-	require.Equal(t, []job.Input{{Key: "uploads/acme.j/inputs/ä b.stl", Name: "ä b.stl"}}, j.Inputs)
-	require.Equal(t, http.StatusAccepted, d.post(got.Complete, "").Status, "who has no answer asks again")
-	require.Equal(t, http.StatusConflict, d.do(got.Method, got.URL, header, strings.NewReader("HELLO")).Status, "the job may have it by now")
-
-	short := ask(`{"name": "a", "size": 1, "expires": "1s", "fields": {"pipeline": "hello"}}`)
-	require.Equal(t, http.StatusCreated, short.Status)
-	other := newDock(t, keyed(Key{Customer: "other"}))
-	require.Equal(t, http.StatusNotFound, other.post("/v1/uploads/acme.j/complete", "").Status)
-	past := strconv.FormatInt(time.Now().Unix()-1, 10)
-	g := &Gateway{cfg: Config{Store: d.store}}
-	secret, err := g.secret(t.Context())
-	require.NoError(t, err)
-	at := "/v1/uploads/acme.j/inputs/a?size=1&expires=" + past + "&signature=" + signature(secret, "acme.j", "a", 1, past)
-	require.Contains(t, d.do(http.MethodPut, at, nil, strings.NewReader("x")).Detail, "has expired")
+	_, err = d.g.uploading.take(&Key{Name: "b", Customer: "acme"})
+	require.ErrorContains(t, err, "this key has 3 uploads under way")
+	require.Equal(t, http.StatusAccepted, d.post("/v1/uploads?name=b&pipeline=p", "x").Status, "others have a place all the same")
 }
 
 func FuzzAFileNameCanStandInAKeyAndInAWorkspace(f *testing.F) {

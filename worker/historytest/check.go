@@ -120,7 +120,7 @@ func (k *checker) settled() {
 		case j.Succeeds && !waiting && f.Status != "SUCCEEDED":
 			k.violated("I1", "job %s had to succeed, and is %q (in the dead-letter queue: %t)", j.ID, f.Status, dead)
 		}
-		if final && f.Status == "SUCCEEDED" && dead {
+		if final && f.Status == "SUCCEEDED" && dead && !j.Shares {
 			k.violated("I1", "job %s succeeded, and its message is in the dead-letter queue", j.ID)
 		}
 	}
@@ -176,7 +176,7 @@ func (k *checker) leases() {
 		}
 		for _, ch := range m.call.Changes {
 			if l := ls.byReceipt[ch.Receipt]; l != nil && l.worker == m.call.Worker && m.at.After(l.ends.Add(k.slack.Call)) {
-				k.violated("I5", "%s of job %s by %s, %s after its lease had ended", m.call.Verb, l.job, l.worker, m.at.Sub(l.ends))
+				k.violated("I5", "%s of job %s by %s, %s after its lease had ended", m.call.Verb, strings.Join(l.jobs, ", "), l.worker, m.at.Sub(l.ends))
 			}
 		}
 		if m.call.leases() && !m.call.Create && m.call.Match == "" {

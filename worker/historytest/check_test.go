@@ -61,7 +61,7 @@ func (s *story) call(c historytest.Call) {
 }
 
 func (s *story) receive(worker, receipt string) {
-	s.call(historytest.Call{Worker: worker, Verb: "ReceiveMessage", Queue: "q", Messages: []historytest.Delivery{{ID: "m", Job: "job", Receipt: receipt}}})
+	s.call(historytest.Call{Worker: worker, Verb: "ReceiveMessage", Queue: "q", Messages: []historytest.Delivery{{ID: "m", Jobs: []string{"job"}, Receipt: receipt}}})
 }
 
 func (s *story) extend(worker, receipt string, d time.Duration) {
@@ -147,7 +147,7 @@ func TestEveryInvariantCanBeViolated(t *testing.T) {
 			s.put("b", "artifacts/job/2/a.bin", 200)
 		}},
 		{"I3", "a final record is created after the lease", func(_ *testing.T, s *story) {
-			s.call(historytest.Call{Worker: "b", Verb: "ReceiveMessage", Queue: "q", Messages: []historytest.Delivery{{ID: "n", Job: "other", Receipt: "r2"}}})
+			s.call(historytest.Call{Worker: "b", Verb: "ReceiveMessage", Queue: "q", Messages: []historytest.Delivery{{ID: "n", Jobs: []string{"other"}, Receipt: "r2"}}})
 			s.now = s.now.Add(3 * time.Second)
 			s.put("b", "jobs/00/other/final", 200)
 		}},
@@ -185,14 +185,14 @@ func TestEveryInvariantCanBeViolated(t *testing.T) {
 			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", State: "held", Token: "t"})
 		}},
 		{"I3", "something is published after a lease in a bucket", func(_ *testing.T, s *story) {
-			s.Sent = map[string]string{"01J": "job"}
+			s.Sent = map[string][]string{"01J": {"job"}}
 			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true, State: "held", Token: "t", Hidden: time.Second})
 			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Match: "e", State: "held", Token: "t", Hidden: time.Second})
 			s.now = s.now.Add(2 * time.Second)
 			s.put("b", "artifacts/job/2/a.bin", 200)
 		}},
 		{"I3", "something is published after a handing back in a bucket", func(_ *testing.T, s *story) {
-			s.Sent = map[string]string{"01J": "job"}
+			s.Sent = map[string][]string{"01J": {"job"}}
 			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Create: true, State: "held", Token: "t", Hidden: time.Minute})
 			s.call(historytest.Call{Worker: "b", Verb: "PUT", Bucket: "queue", Key: "q/leases/01J", Match: "e", State: "free", Token: "t"})
 			s.now = s.now.Add(time.Second)

@@ -47,7 +47,10 @@ type Call struct {
 }
 
 // A Delivery is one message in an answer.
-type Delivery struct{ ID, Job, Receipt string }
+type Delivery struct {
+	ID, Receipt string
+	Jobs        []string // that it asks for
+}
 
 // A Change is what a request says about one receipt, and what came of it.
 type Change struct {
@@ -92,6 +95,7 @@ type Job struct {
 	ID       string
 	Callback bool // one is owed when it ends
 	Succeeds bool // it must, whatever happens to its workers
+	Shares   bool // its message asks for others too, and is in the dead-letter queue where one of them failed
 }
 
 // A History is all that is known of a run. Its methods may be called from several goroutines; its fields are for when
@@ -102,12 +106,12 @@ type History struct {
 	Secrets    []string      // that must be seen nowhere
 
 	Jobs    []Job
-	Sent    map[string]string // job IDs of messages in a bucket, by their own
-	Waiting map[string]int    // job IDs of messages that are still in the queue, and how many
-	Dead    map[string]int    // job IDs of messages in the dead-letter queue
-	Objects map[string]Object // of the store at the end, by key
-	Logs    map[string]string // of the workers, by worker
-	Left    []string          // processes and temporary files that outlived their workers
+	Sent    map[string][]string // job IDs of messages in a bucket, by their own
+	Waiting map[string]int      // job IDs of messages that are still in the queue, and how many
+	Dead    map[string]int      // job IDs of messages in the dead-letter queue
+	Objects map[string]Object   // of the store at the end, by key
+	Logs    map[string]string   // of the workers, by worker
+	Left    []string            // processes and temporary files that outlived their workers
 
 	mu        sync.Mutex
 	calls     []*Call    // guarded by mu, in the order in which they came

@@ -9,10 +9,11 @@ import (
 
 // A lease is what the servers granted one worker: the right to one message, until a time.
 type lease struct {
-	worker, job, receipt string
-	ends                 time.Time
-	over                 time.Time // when it was handed back, deleted, or its loss was told; zero: it was not
-	deleted              bool
+	worker, receipt string
+	jobs            []string // of its message
+	ends            time.Time
+	over            time.Time // when it was handed back, deleted, or its loss was told; zero: it was not
+	deleted         bool
 }
 
 // held says whether the worker may still act for the message at t, give or take slack.
@@ -47,7 +48,7 @@ func moments(calls []Call) []moment {
 // A book of leases, as the servers granted them so far.
 type leases struct {
 	visibility time.Duration
-	sent       map[string]string // job IDs of messages in a bucket
+	sent       map[string][]string // job IDs of messages in a bucket
 	byReceipt  map[string]*lease
 	byJob      map[string][]*lease // by worker and job
 }
@@ -63,7 +64,7 @@ func (ls *leases) heard(c *Call) {
 		if hidden == 0 {
 			hidden = ls.visibility
 		}
-		ls.grant(c.Worker, m.Job, m.Receipt, c.Answered.Add(hidden))
+		ls.grant(c.Worker, m.Jobs, m.Receipt, c.Answered.Add(hidden))
 	}
 	if c.leases() && c.Passed() {
 		ls.wrote(c)
@@ -85,10 +86,12 @@ func (ls *leases) heard(c *Call) {
 	}
 }
 
-func (ls *leases) grant(worker, job, receipt string, ends time.Time) {
-	l := &lease{worker: worker, job: job, receipt: receipt, ends: ends}
+func (ls *leases) grant(worker string, jobs []string, receipt string, ends time.Time) {
+	l := &lease{worker: worker, jobs: jobs, receipt: receipt, ends: ends}
 	ls.byReceipt[receipt] = l
-	ls.byJob[worker+" "+job] = append(ls.byJob[worker+" "+job], l)
+	for _, job := range jobs {
+		ls.byJob[worker+" "+job] = append(ls.byJob[worker+" "+job], l)
+	}
 }
 
 // wrote takes in a lease that a worker wrote into a bucket.

@@ -63,7 +63,7 @@ func TestARecorderReadsWhatIsSaidToAQueue(t *testing.T) {
 	require.Len(t, calls, 3)
 	require.Equal(t, "q", calls[0].Queue)
 	require.Equal(t, "a", calls[0].Worker)
-	require.Equal(t, []historytest.Delivery{{ID: "m", Job: "job", Receipt: "r"}}, calls[0].Messages)
+	require.Equal(t, []historytest.Delivery{{ID: "m", Jobs: []string{"job"}, Receipt: "r"}}, calls[0].Messages)
 	require.Equal(t, 20*time.Second, calls[0].Wait)
 	require.Equal(t, 2*time.Second, calls[0].Hidden)
 	require.Equal(t, 3*time.Second, calls[1].Changes[0].Hidden)

@@ -58,7 +58,7 @@ func readSQSAnswer(c *Call, answer []byte) {
 	var b sqsBody
 	_ = json.Unmarshal(answer, &b) // DeleteMessage answers nothing
 	for _, m := range b.Messages {
-		c.Messages = append(c.Messages, Delivery{ID: m.MessageId, Job: JobOf([]byte(m.Body)), Receipt: m.ReceiptHandle})
+		c.Messages = append(c.Messages, Delivery{ID: m.MessageId, Jobs: JobsOf([]byte(m.Body)), Receipt: m.ReceiptHandle})
 	}
 	failed := map[string]bool{}
 	for _, f := range b.Failed {
@@ -69,11 +69,19 @@ func readSQSAnswer(c *Call, answer []byte) {
 	}
 }
 
-// JobOf is the id of the job in a message's body; empty where it has none.
-func JobOf(body []byte) string {
+// JobsOf are the ids of the jobs in a message's body: of the only one, or of those in a list of CloudEvents.
+func JobsOf(body []byte) []string {
 	var m struct{ ID string }
-	_ = json.Unmarshal(body, &m) // then it has none
-	return m.ID
+	if json.Unmarshal(body, &m) == nil {
+		return []string{m.ID}
+	}
+	var events []struct{ Data struct{ ID string } }
+	_ = json.Unmarshal(body, &events) // then it has none
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, e.Data.ID)
+	}
+	return ids
 }
 
 // leases says whether a call writes the lease of a message in a bucket.

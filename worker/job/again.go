@@ -24,13 +24,13 @@ func Mark(of []byte) string {
 
 // MarkAgain returns attributes that say of a message of several jobs, or of one whose jobs a routing table makes, that it is
 // sent again: a worker gives those of its jobs that have failed new IDs, and runs no other. ok is false when there is no
-// room for one more attribute.
+// room for one more attribute, or mark: without the first ones jobs that have succeeded would run again.
 func MarkAgain(attributes map[string]string, mark string) (marked map[string]string, ok bool) {
 	marked = map[string]string{}
 	maps.Copy(marked, attributes)
 	marks := append(marksOf(attributes), mark)
-	marked[againAttribute] = strings.Join(marks[max(0, len(marks)-maxMarks):], " ")
-	return marked, len(marked) <= maxAttributes
+	marked[againAttribute] = strings.Join(marks, " ")
+	return marked, len(marked) <= maxAttributes && len(marks) <= maxMarks
 }
 
 // marksOf reads what MarkAgain wrote. Anybody may have: what is no mark counts for nothing.
@@ -55,12 +55,10 @@ func (j *Job) Renew(attributes map[string]string) {
 	}
 }
 
-// AgainID is a job's ID once it is sent again. It begins as the job's own did.
+// AgainID is a job's ID once it is sent again. It begins as the job's own did, does not grow from time to time, and differs
+// for every two jobs.
 func AgainID(id, mark string) string {
 	base, _, _ := strings.Cut(id, retry)
-	if len(base) > maxID-len(retry)-len(mark) {
-		sum := sha256.Sum256([]byte(base))
-		base = base[:80] + "-" + hex.EncodeToString(sum[:8])
-	}
-	return base + retry + mark
+	base = base[:min(len(base), maxID-len(retry)-markLen)]
+	return base + retry + Mark([]byte(mark+" "+id))
 }

@@ -18,8 +18,8 @@ func TestAJobThatIsSentAgainHasANewIDEachTimeAndRemembersTheOthers(t *testing.T)
 	twice, ok := job.MarkAgain(once, second)
 	require.True(t, ok)
 	require.Equal(t, []string{"j"}, ids(t, nil))
-	require.Equal(t, []string{"j", "j-retry-" + first}, ids(t, once))
-	require.Equal(t, []string{"j", "j-retry-" + first, "j-retry-" + second}, ids(t, twice))
+	require.Equal(t, []string{"j", job.AgainID("j", first)}, ids(t, once))
+	require.Equal(t, []string{"j", job.AgainID("j", first), job.AgainID("j", second)}, ids(t, twice))
 }
 
 // ids are those that a message's job has had, and at last the one that it has.
@@ -36,6 +36,12 @@ func TestAMessageWithoutRoomIsNotMarked(t *testing.T) {
 	}
 	_, ok := job.MarkAgain(full, job.Mark(nil))
 	require.False(t, ok)
+
+	often := map[string]string{}
+	for ok = true; ok; often, ok = job.MarkAgain(often, job.Mark(nil)) {
+		require.Less(t, len(ids(t, often)), 34)
+	}
+	require.Len(t, ids(t, often), 1, "more marks than there may be are none")
 }
 
 func TestWhatIsNoMarkCountsForNothing(t *testing.T) {
@@ -50,5 +56,31 @@ func TestLongIDsStayApartAndKeepWhoseTheyAreWhenSentAgain(t *testing.T) {
 	require.NotEqual(t, a, b)
 	require.True(t, strings.HasPrefix(a, "acme."))
 	require.Equal(t, a, job.SafeID(a))
-	require.Equal(t, job.AgainID("j", "0123456789ab"), job.AgainID("j-retry-ba9876543210", "0123456789ab"), "it does not grow")
+	require.Len(t, job.AgainID(job.AgainID("j", "0123456789ab"), "ba9876543210"), len("j-retry-")+12, "it does not grow")
+}
+
+// One of them would be taken for the other, and not run.
+func TestTwoJobsOfAMessageStayTwoWhenItIsSentAgain(t *testing.T) {
+	body := `[{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"pipeline":"p","id":"a"}},
+		{"specversion":"1.0","id":"2","source":"s","type":"t","data":{"pipeline":"p","id":"a-retry-1"}}]`
+	marked, ok := job.MarkAgain(nil, job.Mark(nil))
+	require.True(t, ok)
+	m, err := job.Decode(queue.Message{ID: "m", Body: []byte(body), Attributes: marked})
+	require.NoError(t, err)
+	require.Regexp(t, "^a-retry-[0-9a-f]{12}$", m.Jobs[0].ID)
+	require.Regexp(t, "^a-retry-[0-9a-f]{12}$", m.Jobs[1].ID)
+	require.NotEqual(t, m.Jobs[0].ID, m.Jobs[1].ID)
+}
+
+func TestAJobThatWasSentAgainKeepsItsIDWhenItIsSentOn(t *testing.T) {
+	marked, ok := job.MarkAgain(nil, job.Mark(nil))
+	require.True(t, ok)
+	m := queue.Message{ID: "m", Body: []byte("p"), Attributes: marked}
+	j, err := job.One(m)
+	require.NoError(t, err)
+	d, ok := j.Forward(m, "gpu")
+	require.True(t, ok)
+	there, err := job.One(queue.Message{ID: "n", Body: d.Body, Attributes: d.Attributes})
+	require.NoError(t, err)
+	require.Equal(t, j.ID, there.ID)
 }

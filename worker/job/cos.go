@@ -27,7 +27,7 @@ func fromCOS(d document, c content) (*Message, error) {
 		Event:  cmp.Or(d.text("operation"), d.text("notification", "event_type"), strings.TrimPrefix(e.kind, cosType)),
 		Bucket: cmp.Or(d.text("bucket"), d.text("notification", "bucket_name"), cosBucket(e.source)),
 		Key:    cmp.Or(d.text("key"), d.text("notification", "object_name"), e.subject),
-		ID:     cmp.Or(e.identity(), d.text("notification", "request_id")),
+		ID:     cmp.Or(d.text("notification", "request_id"), e.identity()),
 		Time:   instant(cmp.Or(d.text("notification", "request_time"), e.time)),
 	}
 	u.Sequencer = sequence(u.Time)

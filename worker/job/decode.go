@@ -53,11 +53,12 @@ func Decode(m queue.Message) (*Message, error) {
 	}
 	f := forwardOf(m)
 	for _, j := range d.Jobs {
-		if len(d.Jobs) == 1 {
-			j.ID = cmp.Or(j.ID, f.ID)
+		if len(d.Jobs) == 1 && j.ID == "" && f.ID != "" {
+			j.ID = SafeID(f.ID) // renewed before it was sent on
+		} else {
+			j.ID = SafeID(cmp.Or(j.ID, m.ID))
+			j.Renew(m.Attributes)
 		}
-		j.ID = SafeID(cmp.Or(j.ID, m.ID))
-		j.Renew(m.Attributes)
 		j.Enqueued, j.Forwarded = m.Enqueued, f.Classes
 		if !f.Enqueued.IsZero() {
 			j.Enqueued = f.Enqueued

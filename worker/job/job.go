@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/modules"
@@ -80,6 +81,13 @@ func SafeID(id string) string {
 		return id
 	}
 	return digest(id)
+}
+
+// IsName says whether text can be a customer's name, which the IDs of its jobs begin with, or another part of an ID: 1 to 40 of
+// a-z, 0-9 and -, a letter or digit first.
+func IsName(text string) bool {
+	const most = 40
+	return text != "" && len(text) <= most && text[0] != '-' && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // digestID makes an ID of texts that are one only together.

@@ -33,7 +33,7 @@ type Upload struct {
 	Region    string
 	Endpoint  string    // of the bucket's service; empty is the one that is configured
 	Time      time.Time // zero where the source does not say it in RFC 3339
-	ID        string    // of the event, where its source and that make it unique (CloudEvents); else empty
+	ID        string    // of the event, that no other of its object has (CloudEvents, IBM); empty where it has none
 }
 
 // A Change is what happened to an object.

@@ -20,7 +20,7 @@ import (
 	"github.com/millrace/millrace/pipelines/engine"
 )
 
-// maxPipelines is how many pipelines have a label of their own, and so many rules; those that come after are "other".
+// maxPipelines is how many pipelines have a label of their own, and so many routes; those that come after are "other".
 const maxPipelines = 500
 
 // other is the label of what is in no closed set.
@@ -63,12 +63,12 @@ type Metrics struct {
 
 	mu        sync.Mutex
 	pipelines map[string]bool // that have a label, guarded by mu
-	rules     map[string]bool // likewise
+	routes    map[string]bool // likewise
 }
 
 // New returns metrics that stand at 0.
 func New(c Config) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), module: c.Module, pipelines: map[string]bool{}, rules: map[string]bool{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), module: c.Module, pipelines: map[string]bool{}, routes: map[string]bool{}}
 	m.countJobs()
 	m.countTasks()
 	m.countRest()
@@ -130,7 +130,7 @@ func (m *Metrics) countRest() {
 		[]float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600})))
 	m.callbacksGivenUp = add(m, prometheus.NewCounter(counter("callbacks_given_up_total", "Completion callbacks that are not sent any more.")))
 	m.uploads = add(m, prometheus.NewCounterVec(counter("uploads_total",
-		"Uploads that messages told of, by the rule of the routing table that made jobs of them; those that no rule takes are ignored."), []string{"rule", "outcome"}))
+		"Uploads that messages told of, by the route that made jobs of them; those that no route takes are ignored."), []string{"route", "outcome"}))
 	m.uploads.WithLabelValues("", "ignored")
 	m.coldStart = add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "millrace_cold_start_seconds", Help: "From the start of the process to the end of a phase of it.",
@@ -251,13 +251,13 @@ func (m *Metrics) ColdStart(phase string, d time.Duration) {
 	m.coldStart.WithLabelValues(phase).Set(d.Seconds())
 }
 
-// Uploaded counts an upload by the rule that made a job of it; empty is none.
-func (m *Metrics) Uploaded(rule string) {
-	if rule == "" {
+// Uploaded counts an upload by the route that made a job of it; empty is none.
+func (m *Metrics) Uploaded(route string) {
+	if route == "" {
 		m.uploads.WithLabelValues("", "ignored").Inc()
 		return
 	}
-	m.uploads.WithLabelValues(m.labelIn(m.rules, rule), "routed").Inc()
+	m.uploads.WithLabelValues(m.labelIn(m.routes, route), "routed").Inc()
 }
 
 // label is a pipeline's label.

@@ -181,16 +181,16 @@ func TestCallbacksAreCountedByTheirAnswers(t *testing.T) {
 
 func TestUploadsAreCountedByTheRuleThatTookThem(t *testing.T) {
 	m := newMetrics(metrics.State{})
-	has(t, scrape(t, m), `millrace_uploads_total{outcome="ignored",rule=""} 0`)
-	for _, rule := range []string{"cad", "cad", "", "zip"} {
-		m.Uploaded(rule)
+	has(t, scrape(t, m), `millrace_uploads_total{outcome="ignored",route=""} 0`)
+	for _, route := range []string{"cad", "cad", "", "zip"} {
+		m.Uploaded(route)
 	}
 	for i := range 1000 {
 		m.Uploaded(fmt.Sprint("generated", i))
 	}
 	has(t, scrape(t, m),
-		`millrace_uploads_total{outcome="routed",rule="cad"} 2`, `millrace_uploads_total{outcome="routed",rule="zip"} 1`,
-		`millrace_uploads_total{outcome="ignored",rule=""} 1`, `millrace_uploads_total{outcome="routed",rule="other"} 502`)
+		`millrace_uploads_total{outcome="routed",route="cad"} 2`, `millrace_uploads_total{outcome="routed",route="zip"} 1`,
+		`millrace_uploads_total{outcome="ignored",route=""} 1`, `millrace_uploads_total{outcome="routed",route="other"} 502`)
 }
 
 func TestHistogramsAreNativeOnesForWhoAsksForThem(t *testing.T) {

@@ -1,5 +1,7 @@
 package record
 
+import "time"
+
 // PollState is how a job stands in the words of clients that poll.
 type PollState string
 
@@ -14,6 +16,8 @@ type Polled struct {
 	*Record
 	JobID string    `json:"jobId"`
 	State PollState `json:"state"`
+	// Next is when the next attempt may be made, give or take a second; zero where none waits, or the queue can't tell.
+	Next time.Time `json:"nextAttemptAt,omitzero"`
 }
 
 // Polled returns r as it is shown.
@@ -25,5 +29,5 @@ func (r *Record) Polled() Polled {
 	case r.Status.Final():
 		state = PollFailed
 	}
-	return Polled{r, r.ID, state}
+	return Polled{Record: r, JobID: r.ID, State: state}
 }

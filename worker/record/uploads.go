@@ -15,33 +15,40 @@ import (
 	"github.com/millrace/millrace/worker/job"
 )
 
-// ErrOtherJobs says that an upload was sent before, and other jobs were made of it.
-var ErrOtherJobs = errors.New("the upload was sent for other jobs before")
+var (
+	// ErrOtherUpload says that an upload with this ID was sent before, with other files or for other jobs.
+	ErrOtherUpload = errors.New("another upload was sent under this ID before")
+	// ErrUploadGone says that an upload is being removed, since no job was made of it.
+	ErrUploadGone = errors.New("the upload is being removed")
+)
 
 const (
-	// orphaned is how long an upload may take, from its last file to the job that is made of it.
+	// orphaned is how long an upload stays, from its last file on, that no job was made of.
 	orphaned = 24 * time.Hour
 	// maxSent bounds what is read of the object that uploadKey names.
 	maxSent = 1 << 20
 )
 
 // uploadKey is the object in an upload's folder that says which jobs may have the files in it. It is there before they are sent:
-// what lies in a folder without one can be in no queue.
+// what lies in a folder without one can be in no queue. A sweep puts one there that names no jobs before it removes such a folder,
+// so that either the sweep has it or the jobs.
 func uploadKey(id string) string { return job.Uploads + id + "/sent" }
 
 // A sent is that object.
 type sent struct {
-	Jobs []string  `json:"jobs"`
-	Time time.Time `json:"time"`
+	Jobs    []string  `json:"jobs"`
+	Content string    `json:"content,omitzero"`
+	Time    time.Time `json:"time"`
 }
 
-// KeepUpload notes that jobs are about to be sent which need what was uploaded under an ID: it is kept until they are over. The
-// same may be said again; ErrOtherJobs is of other jobs.
-func (b *Book) KeepUpload(ctx context.Context, id string, jobs []string) error {
+// KeepUpload notes that jobs are about to be sent which need what was uploaded under an ID: it is kept until they are over. content
+// is the same for the same files alone. The same may be said again; of anything else ErrOtherUpload, and ErrUploadGone where a sweep
+// has begun to remove it.
+func (b *Book) KeepUpload(ctx context.Context, id string, jobs []string, content string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	body, err := json.Marshal(sent{Jobs: jobs, Time: b.now()})
+	body, err := json.Marshal(sent{Jobs: jobs, Content: content, Time: b.now()})
 	if err != nil {
 		return err
 	}
@@ -55,19 +62,12 @@ func (b *Book) KeepUpload(ctx context.Context, id string, jobs []string) error {
 		return readErr
 	case readErr != nil:
 		return err
-	case !slices.Equal(standing.Jobs, jobs):
-		return fault.As(fault.Permanent, ErrOtherJobs)
+	case len(standing.Jobs) == 0:
+		return fault.As(fault.Transient, ErrUploadGone)
+	case !slices.Equal(standing.Jobs, jobs) || standing.Content != content:
+		return fault.As(fault.Permanent, ErrOtherUpload)
 	}
 	return nil
-}
-
-// UploadKept says whether KeepUpload was called for an ID.
-func (b *Book) UploadKept(ctx context.Context, id string) (bool, error) {
-	_, err := blob.Stat(ctx, b.store, uploadKey(id))
-	if errors.Is(err, blob.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 func (b *Book) sent(ctx context.Context, id string) (sent, error) {
@@ -76,7 +76,7 @@ func (b *Book) sent(ctx context.Context, id string) (sent, error) {
 		return sent{}, err
 	}
 	var s sent
-	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&s); err != nil || len(s.Jobs) == 0 {
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&s); err != nil {
 		return sent{}, damaged("what is kept of upload %s can't be read", id)
 	}
 	return s, nil
@@ -100,7 +100,7 @@ func (b *Book) sweepUploads(ctx context.Context, k Keep, n *Swept) (failed, err 
 		}
 		gone, err := b.isSpent(ctx, k, id, at)
 		if err == nil && gone {
-			_, err = b.removeAll(ctx, job.Uploads+id+"/", "")
+			err = b.removeUpload(ctx, id)
 			n.Uploads++
 		}
 		if err != nil {
@@ -113,11 +113,38 @@ func (b *Book) sweepUploads(ctx context.Context, k Keep, n *Swept) (failed, err 
 	return failed, nil
 }
 
+// removeUpload removes an upload that nobody needs. What says so goes last: a sweep that is cut short is finished by the next.
+func (b *Book) removeUpload(ctx context.Context, id string) error {
+	dir := job.Uploads + id + "/"
+	if _, err := b.removeAll(ctx, dir, uploadKey(id)); err != nil {
+		return err
+	}
+	if err := b.store.Delete(ctx, uploadKey(id)); err != nil {
+		return err
+	}
+	return b.prune(ctx, strings.TrimSuffix(dir, "/"))
+}
+
+// condemn keeps jobs from being made of an upload, whose last file came at that time, if none was in a day, and says whether it did.
+func (b *Book) condemn(ctx context.Context, id string, at time.Time) (bool, error) {
+	if b.now().Sub(at) <= orphaned {
+		return false, nil
+	}
+	err := b.tryJSON(ctx, uploadKey(id), sent{Time: b.now()})
+	if errors.Is(err, blob.ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // isSpent says whether nobody needs an upload any more, whose last file came at that time.
 func (b *Book) isSpent(ctx context.Context, k Keep, id string, at time.Time) (bool, error) {
 	s, err := b.sent(ctx, id)
-	if errors.Is(err, blob.ErrNotFound) {
-		return b.now().Sub(at) > orphaned, nil
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return b.condemn(ctx, id, at)
+	case err == nil && len(s.Jobs) == 0:
+		return true, nil
 	}
 	keep := k.Uploads
 	if keep == 0 {

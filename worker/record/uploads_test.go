@@ -1,6 +1,8 @@
 package record_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,11 +28,12 @@ func TestUploadsGoWithTheirJobsAndWhatNoJobWasMadeOfAfterADay(t *testing.T) {
 		require.NoError(t, os.Chtimes(filepath.Join(dir, key), noon, noon))
 	}
 	b := newBook(store)
-	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}))
-	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}), "said again")
-	require.ErrorIs(t, b.KeepUpload(t.Context(), "done", []string{"x"}), record.ErrOtherJobs)
-	require.NoError(t, b.KeepUpload(t.Context(), "waits", []string{"waits"}))
-	require.NoError(t, b.KeepUpload(t.Context(), "both", []string{"both-1", "both-2"}))
+	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}, "x"))
+	require.NoError(t, b.KeepUpload(t.Context(), "done", []string{"done"}, "x"), "said again")
+	require.ErrorIs(t, b.KeepUpload(t.Context(), "done", []string{"x"}, "x"), record.ErrOtherUpload)
+	require.ErrorIs(t, b.KeepUpload(t.Context(), "done", []string{"done"}, "y"), record.ErrOtherUpload)
+	require.NoError(t, b.KeepUpload(t.Context(), "waits", []string{"waits"}, ""))
+	require.NoError(t, b.KeepUpload(t.Context(), "both", []string{"both-1", "both-2"}, ""))
 	over(t, store, "done")
 	over(t, store, "both-1")
 	claim(t, b, "both-2")
@@ -51,4 +54,27 @@ func TestUploadsGoWithTheirJobsAndWhatNoJobWasMadeOfAfterADay(t *testing.T) {
 	require.Equal(t, []string{"both", "done", "waits"}, left(25*time.Hour, record.Keep{Uploads: 2 * day}))
 	require.Equal(t, []string{"both", "waits"}, left(49*time.Hour, record.Keep{Uploads: 2 * day}), "one waits, of the other a job runs")
 	require.Equal(t, []string{"both"}, left(16*day, record.Keep{Uploads: 2 * day}), "no queue keeps a message for so long")
+}
+
+// stopped is a store whose deletes fail.
+type stopped struct{ *dirblob.Store }
+
+func (stopped) Delete(context.Context, string) error { return errors.New("stopped") }
+
+func TestAnUploadThatASweepHasBegunToRemoveMakesNoJob(t *testing.T) {
+	dir := t.TempDir()
+	store, err := dirblob.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	key := "uploads/orphan/inputs/a.stl"
+	_, err = store.Put(t.Context(), key, strings.NewReader("x"), blob.PutOptions{})
+	require.NoError(t, err)
+	require.NoError(t, os.Chtimes(filepath.Join(dir, key), noon, noon))
+	_, err = at(stopped{store}, 25*time.Hour).Sweep(t.Context(), record.Keep{})
+	require.ErrorContains(t, err, "stopped")
+	require.ErrorIs(t, newBook(store).KeepUpload(t.Context(), "orphan", []string{"orphan"}, ""), record.ErrUploadGone)
+	_, err = at(store, 25*time.Hour).Sweep(t.Context(), record.Keep{})
+	require.NoError(t, err)
+	require.Empty(t, keysOf(t, store, "uploads/"), "the next sweep ends what the first began")
+	require.NoError(t, newBook(store).KeepUpload(t.Context(), "orphan", []string{"orphan"}, ""), "it may be sent again")
 }

@@ -17,6 +17,8 @@ func TestAnUploadThatARouteTakesAndCantMakeAJobOfIsAnError(t *testing.T) {
 	require.Empty(t, why)
 	require.Equal(t, fault.Permanent, fault.Of(err))
 	require.ErrorContains(t, err, `route "own" of routes.yaml`)
+	_, _, err = rs.Make(put("in/-acme"))
+	require.ErrorContains(t, err, `customer comes to "-acme"`, "its ID would begin with a dash, and be replaced by a digest")
 	j, why, err = rs.Make(put("elsewhere"))
 	require.NoError(t, err)
 	require.Nil(t, j)

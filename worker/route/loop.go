@@ -5,7 +5,9 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode"
 
+	"github.com/millrace/millrace/pipelines/nunjucks"
 	"github.com/millrace/millrace/worker/job"
 )
 
@@ -36,11 +38,11 @@ func (o Output) Stem() string {
 
 // literal is what a template begins with, whatever it is rendered with, and whether that is all of it.
 func literal(tmpl string) (head string, all bool) {
-	i := strings.Index(tmpl, "{")
-	if i < 0 {
+	if !nunjucks.HasTemplate(tmpl) {
 		return tmpl, true
 	}
-	return tmpl[:i], false
+	head, _, _ = strings.Cut(tmpl, "{")
+	return strings.TrimRightFunc(head, unicode.IsSpace), false // which {{- takes away
 }
 
 // folderHead is what the keys of all results begin with.
@@ -77,7 +79,7 @@ func feeds(a, b *Rule) bool {
 			return false
 		}
 	}
-	return suffixesMeet(a.Output.Suffixes, b.Suffixes, b.IgnoreCase)
+	return suffixesMeet(a.Output.Suffixes, b.Suffixes, b.endsIn())
 }
 
 // takesCreations says whether a new object in a bucket may be what the rule takes.
@@ -85,8 +87,17 @@ func (r *Rule) takesCreations() bool {
 	if len(r.Sources) == 1 && r.Sources[0] == fromGateway {
 		return false
 	}
-	return slices.ContainsFunc(r.Events, func(e string) bool {
-		return e != string(job.Deleted) && e != string(job.Restored) && e != string(job.Other)
+	return slices.ContainsFunc(r.Events, mayCreate)
+}
+
+// mayCreate says whether a kind of events, or one as its source calls it, may tell of a new object.
+func mayCreate(event string) bool {
+	switch job.Change(event) {
+	case job.Deleted, job.Restored, job.Other:
+		return false
+	}
+	return !slices.ContainsFunc([]string{"ObjectRemoved:", "Object Deleted", "Object:Delete"}, func(gone string) bool {
+		return strings.HasPrefix(event, gone)
 	})
 }
 
@@ -123,16 +134,13 @@ func globsMeet(a, b string) bool {
 const globSigns = `*?[\`
 
 // suffixesMeet says whether a key may end in one of each list. A nil list is any.
-func suffixesMeet(made, wanted []string, fold bool) bool {
+func suffixesMeet(made, wanted []string, endsIn func(text, suffix string) bool) bool {
 	if len(made) == 0 || len(wanted) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(made, func(m string) bool {
 		return slices.ContainsFunc(wanted, func(w string) bool {
-			if fold {
-				m, w = strings.ToLower(m), strings.ToLower(w)
-			}
-			return strings.HasSuffix(m, w) || strings.HasSuffix(w, m)
+			return endsIn(m, w) || endsIn(w, m)
 		})
 	})
 }

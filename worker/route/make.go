@@ -90,10 +90,14 @@ func (r *Rule) base() *job.Job {
 	return &j
 }
 
-// id is the same for every delivery of one change, wherever it is routed. Where the source numbers no changes, the event's own
-// ID or time tells two of the same content apart.
+// id is the same for every delivery of one change, wherever it is routed. What was uploaded to a gateway has the ID that the
+// gateway has told its sender. The event's own ID, else the number that its source gives to changes, else its time tells two of
+// the same content apart.
 func (r *Rule) id(o object, customer string) string {
-	change := cmp.Or(o.Sequencer, o.ID)
+	if o.Source == fromGateway && o.ID != "" {
+		return o.ID
+	}
+	change := cmp.Or(o.ID, o.Sequencer)
 	if change == "" && !o.Time.IsZero() {
 		change = o.Time.UTC().Format(time.RFC3339Nano)
 	}
@@ -163,14 +167,10 @@ func (r *Rule) customer(ctx context.Context, vars *render.State) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("customer: %w", err)
 	}
-	if !isCustomer(name) {
-		return "", fmt.Errorf("customer comes to %q, which is no customer's name: they have 1 to 40 of a-z, 0-9 and -", pipelines.Shorten(name))
+	if !job.IsName(name) {
+		return "", fmt.Errorf("customer comes to %q, which is no customer's name: they have 1 to 40 of a-z, 0-9 and -, a letter or digit first", pipelines.Shorten(name))
 	}
 	return name, nil
-}
-
-func isCustomer(name string) bool {
-	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // staging are the staging variables: where the input lies and where what is made of it belongs.

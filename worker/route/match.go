@@ -22,11 +22,12 @@ type object struct {
 	name string // behind the last slash
 	stem string // of name
 	ext  string // of name, with its dot
+	odd  string // why no rule takes it; empty where one may
 }
 
-// objectOf takes an upload apart, or says why no rule takes it.
-func objectOf(u job.Upload) (o object, skip string) {
-	o = object{Upload: u, name: u.Key}
+// objectOf takes an upload apart.
+func objectOf(u job.Upload) object {
+	o := object{Upload: u, name: u.Key}
 	if i := strings.LastIndexByte(u.Key, '/'); i >= 0 {
 		o.dir, o.name = u.Key[:i], u.Key[i+1:]
 	}
@@ -36,23 +37,26 @@ func objectOf(u job.Upload) (o object, skip string) {
 	}
 	switch {
 	case u.Key == "":
-		return o, "the event names no object"
+		o.odd = "the event names no object"
 	case len(u.Key) > maxKey:
-		return o, fmt.Sprintf("the key is longer than %d bytes, which no bucket takes", maxKey)
+		o.odd = fmt.Sprintf("the key is longer than %d bytes, which no bucket takes", maxKey)
 	case !utf8.ValidString(u.Key) || strings.IndexByte(u.Key, 0) >= 0:
-		return o, "the key is no text: it holds a NUL, or is not UTF-8"
+		o.odd = "the key is no text: it holds a NUL, or is not UTF-8"
 	case o.name == "":
-		return o, "the key ends in a slash: it is a folder's, and holds no file"
+		o.odd = "the key ends in a slash: it is a folder's, and holds no file"
 	case o.name == "." || o.name == "..":
-		return o, fmt.Sprintf("the key ends in %q, which can't be a file's name", o.name)
+		o.odd = fmt.Sprintf("the key ends in %q, which can't be a file's name", o.name)
 	case o.dir == "" && u.Key[0] == '/':
-		return o, "the key is a slash and a name: it has a folder without a name, which no path can say"
+		o.odd = "the key is a slash and a name: it has a folder without a name, which no path can say"
 	}
-	return o, ""
+	return o
 }
 
 // refuses says why the rule does not take the object; "" where it does.
 func (rs *Rules) refuses(r *Rule, o object) string {
+	if o.odd != "" {
+		return o.odd
+	}
 	for _, check := range []func(object) string{r.source, r.event, r.bucket, r.key, r.size} {
 		if why := check(o); why != "" {
 			return why
@@ -65,7 +69,7 @@ func (r *Rule) source(o object) string {
 	if len(r.Sources) == 0 || slices.Contains(r.Sources, o.Source) {
 		return ""
 	}
-	return fmt.Sprintf("the event comes from %q, and the rule takes those of %s", pipelines.Shorten(o.Source), quoted(r.Sources))
+	return fmt.Sprintf("the event comes from %q, and the route takes those of %s", pipelines.Shorten(o.Source), quoted(r.Sources))
 }
 
 func (r *Rule) event(o object) string {
@@ -75,14 +79,14 @@ func (r *Rule) event(o object) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("the event is %q (%s), and the rule takes %s", pipelines.Shorten(o.Event), o.Kind, quoted(r.Events))
+	return fmt.Sprintf("the event is %q (%s), and the route takes %s", pipelines.Shorten(o.Event), o.Kind, quoted(r.Events))
 }
 
 func (r *Rule) bucket(o object) string {
 	if r.takesBucket(o.Bucket) {
 		return ""
 	}
-	return fmt.Sprintf("the bucket is %q, and the rule takes %s", pipelines.Shorten(o.Bucket), quoted(r.Buckets))
+	return fmt.Sprintf("the bucket is %q, and the route takes %s", pipelines.Shorten(o.Bucket), quoted(r.Buckets))
 }
 
 func (r *Rule) takesBucket(name string) bool {
@@ -96,9 +100,9 @@ func (r *Rule) key(o object) string {
 	if !strings.HasPrefix(o.Key, r.Prefix) {
 		return fmt.Sprintf("the key does not begin with %q", r.Prefix)
 	}
-	if len(r.Suffixes) > 0 && !r.takesSuffix(o.Key, r.IgnoreCase) {
+	if len(r.Suffixes) > 0 && !r.takesSuffix(o.Key, r.endsIn()) {
 		why := "the key does not end in " + quoted(r.Suffixes)
-		if !r.IgnoreCase && r.takesSuffix(o.Key, true) {
+		if !r.IgnoreCase && r.takesSuffix(o.Key, endsInAnyCase) {
 			why += "; it would with ignore_case: true"
 		}
 		return why
@@ -109,27 +113,37 @@ func (r *Rule) key(o object) string {
 	return ""
 }
 
-func (r *Rule) takesSuffix(key string, fold bool) bool {
-	if fold {
-		key = strings.ToLower(key)
+func (r *Rule) takesSuffix(key string, endsIn func(text, suffix string) bool) bool {
+	return slices.ContainsFunc(r.Suffixes, func(s string) bool { return endsIn(key, s) })
+}
+
+// endsIn is how the rule holds a key against a suffix.
+func (r *Rule) endsIn() func(text, suffix string) bool {
+	if r.IgnoreCase {
+		return endsInAnyCase
 	}
-	return slices.ContainsFunc(r.Suffixes, func(s string) bool {
-		if fold {
-			s = strings.ToLower(s)
-		}
-		return strings.HasSuffix(key, s)
-	})
+	return strings.HasSuffix
+}
+
+// endsInAnyCase is strings.HasSuffix for letters of either case, of any script.
+func endsInAnyCase(text, suffix string) bool {
+	start := len(text)
+	for range utf8.RuneCountInString(suffix) { // the two cases of a letter may differ in their bytes
+		_, size := utf8.DecodeLastRuneInString(text[:start])
+		start -= size
+	}
+	return strings.EqualFold(text[start:], suffix)
 }
 
 func (r *Rule) size(o object) string {
 	switch {
 	case r.MinSize <= 0 && r.MaxSize < 0:
 	case o.Size < 0:
-		return "the event does not say how large the object is, and the rule wants to know"
+		return "the event does not say how large the object is, and the route wants to know"
 	case o.Size < r.MinSize:
-		return fmt.Sprintf("the object has %d bytes, and the rule wants %d at least", o.Size, r.MinSize)
+		return fmt.Sprintf("the object has %d bytes, and the route wants %d at least", o.Size, r.MinSize)
 	case r.MaxSize >= 0 && o.Size > r.MaxSize:
-		return fmt.Sprintf("the object has %d bytes, and the rule takes %d at most", o.Size, r.MaxSize)
+		return fmt.Sprintf("the object has %d bytes, and the route takes %d at most", o.Size, r.MaxSize)
 	}
 	return ""
 }
@@ -142,7 +156,7 @@ func (rs *Rules) result(r *Rule, o object) string {
 		switch {
 		case !m.made(o):
 		case m == r:
-			return "the object is a result of this rule, by its folder and name: taking it would go on for ever"
+			return "the object is a result of this route, by its folder and name: taking it would go on for ever"
 		default:
 			maker, wanted = m.Name, wanted || slices.Contains(r.OutputsOf, m.Name)
 		}
@@ -150,19 +164,20 @@ func (rs *Rules) result(r *Rule, o object) string {
 	if maker == "" || wanted {
 		return ""
 	}
-	return fmt.Sprintf("the object is a result of the rule %q, by its folder and name; to take those too say outputs_of: [%s]", maker, maker)
+	return fmt.Sprintf("the object is a result of the route %q, by its folder and name; to take those too say outputs_of: [%s]", maker, maker)
 }
 
 // made says whether an object is a result of the rule's jobs, by its folder and its name.
 func (r *Rule) made(o object) bool {
-	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.dir)
+	below := strings.HasPrefix(o.Key, r.Output.folderHead()) || r.Output.Prefix == "" && isStaged(o.Key)
 	return o.Source != fromGateway && below && r.takesBucket(o.Bucket) && strings.HasPrefix(o.name, r.Output.nameHead())
 }
 
-// isStaged says whether a folder is where the results of an upload to a gateway belong: "uploads/<job>/outputs".
-func isStaged(dir string) bool {
-	above, ok := strings.CutSuffix(dir, "/outputs")
-	return ok && strings.Contains("/"+above, "/"+job.Uploads)
+// isStaged says whether a key is where the results of an upload to a gateway belong: below "uploads/<job>/outputs/".
+func isStaged(key string) bool {
+	_, below, _ := strings.Cut("/"+key, "/"+job.Uploads)
+	_, rest, _ := strings.Cut(below, "/")
+	return strings.HasPrefix(rest, "outputs/")
 }
 
 // takes is why the rule fires.

@@ -2,9 +2,11 @@ package route
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
-	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,17 +18,17 @@ import (
 	"github.com/millrace/millrace/worker/queue"
 )
 
-// What one table may have: every rule is held against every other.
+// What one table may have: every rule is held against every other, and every word of their lists.
 const (
-	maxRules = 200
-	maxWords = 50 // in one list of a rule
+	maxRules    = 200
+	maxWords    = 50   // in one list of a rule
+	maxAllWords = 3000 // in all lists
 )
 
-// matchKeys, makeKeys and outputKeys are the keys of a rule: what it takes, and what it makes of it.
+// matchKeys are the keys that say what a rule takes.
 func matchKeys() []string {
 	return []string{
-		"name", "description", "bucket", "prefix", "suffixes", "ignore_case", "regex", "events", "sources", "min_size", "max_size",
-		"outputs_of",
+		"bucket", "prefix", "suffixes", "ignore_case", "regex", "events", "sources", "min_size", "max_size", "outputs_of",
 	}
 }
 
@@ -39,7 +41,7 @@ func jobKeys() []string {
 }
 
 func ruleKeys() []string {
-	return slices.Concat(matchKeys(), jobKeys(), []string{"state", "output", "customer"})
+	return slices.Concat([]string{"name", "description"}, matchKeys(), jobKeys(), []string{"state", "output", "customer"})
 }
 
 func outputKeys() []string { return []string{"prefix", "name", "suffixes"} }
@@ -52,20 +54,27 @@ func Parse(name string, doc []byte) (*Rules, error) {
 		return nil, err
 	}
 	root.Map("routes")
-	list := root.Key("routes").List()
+	routes := root.Key("routes")
+	list := routes.List()
 	switch {
+	case list == nil && routes.Any != nil: // said already
 	case len(list) == 0:
-		root.Key("routes").Errorf("the table has no routes; add a list of them under routes")
+		routes.Errorf("the table has no routes; add a list of them under routes")
 	case len(list) > maxRules:
-		root.Key("routes").Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
+		routes.Errorf("the table has %d routes, and %d are allowed; join those that differ in their suffixes alone", len(list), maxRules)
 		list = nil
 	}
-	rs := &Rules{Name: name, Digest: pipelines.Digest(doc), cache: render.NewCache()}
+	rs := &Rules{Name: name, cache: render.NewCache()}
+	words := 0
 	p := parser{env: render.Language(false), names: map[string]*Rule{}}
 	for i, v := range list {
 		r := p.rule(v)
 		r.order = root.Order("routes", strconv.Itoa(i), "state")
 		rs.List = append(rs.List, r)
+		words += r.words()
+	}
+	if words > maxAllWords {
+		routes.Errorf("the lists of all routes have %d entries, and %d are allowed; say prefix, or a glob for buckets", words, maxAllWords)
 	}
 	if err := root.Err(); err != nil { // what rules are to each other is said of whole ones
 		return nil, err
@@ -77,9 +86,26 @@ func Parse(name string, doc []byte) (*Rules, error) {
 	return rs, nil
 }
 
+// Load reads the table in a file. The error holds everything that is wrong with it.
+func Load(file string) (*Rules, error) {
+	text, _, err := pipelines.ReadDocument(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s: a routing table is looked for there", file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Parse(filepath.Base(file), text)
+}
+
 func (p *parser) rule(v pipelines.Value) *Rule {
+	if _, isMap := v.Any.(map[string]any); !isMap {
+		v.Wrong("a map")
+		return &Rule{}
+	}
 	foreignKeys(v)
 	v.Map(ruleKeys()...)
+	filled(v, append(matchKeys(), "customer"))
 	r := &Rule{
 		Description: v.Key("description").Text(),
 		Pos:         v.Pos(),
@@ -90,17 +116,24 @@ func (p *parser) rule(v pipelines.Value) *Rule {
 		Sources:     sources(v.Key("sources")),
 		MinSize:     size(v.Key("min_size"), 0),
 		MaxSize:     size(v.Key("max_size"), -1),
-		OutputsOf:   words(v.Key("outputs_of")),
+		OutputsOf:   words(v.Key("outputs_of"), nil),
 	}
 	r.Name = p.name(v, r)
-	r.Suffixes = suffixes(v.Key("suffixes"), r.IgnoreCase)
-	r.Regex, r.anchor = regex(v.Key("regex"))
+	if r.Suffixes = suffixes(v.Key("suffixes")); r.IgnoreCase {
+		r.eachOnce(v.Key("suffixes"))
+	}
+	r.Regex, r.anchor = p.regex(v.Key("regex"))
 	if r.MaxSize >= 0 && r.MinSize > r.MaxSize {
 		v.Key("min_size").Errorf("min_size is more than max_size, which no object can meet")
 	}
 	r.job = jobOf(v)
 	p.make(v, r)
 	return r
+}
+
+// words is how many the lists of the rule have.
+func (r *Rule) words() int {
+	return len(r.Buckets) + len(r.Suffixes) + len(r.Events) + len(r.Sources) + len(r.OutputsOf) + len(r.Output.Suffixes)
 }
 
 // foreignKeys says what other systems' keys are called here.
@@ -120,15 +153,18 @@ func foreignKeys(v pipelines.Value) {
 
 func (p *parser) name(v pipelines.Value, r *Rule) string {
 	const longest = 64
-	name := v.Key("name").Text()
+	at := v.Key("name")
+	name := at.Text()
 	switch {
-	case name == "":
+	case name == "" && (at.Any == nil || at.Any == ""):
 		v.Errorf("the route has no name; logs and the IDs of its jobs need one")
 		return ""
+	case name == "": // said already
+		return ""
 	case len(name) > longest || strings.Trim(name, nameSigns) != "" || strings.Trim(name[:1], "._-") == "":
-		v.Key("name").Errorf("%q can't be a route's name; use at most %d letters, digits, dots, dashes and _", pipelines.Shorten(name), longest)
+		at.Errorf("%q can't be a route's name; use at most %d letters, digits, dots, dashes and _", pipelines.Shorten(name), longest)
 	case p.names[name] != nil:
-		v.Key("name").Errorf("there are two routes called %q; give each a name of its own", name)
+		at.Errorf("there are two routes called %q; give each a name of its own", name)
 	}
 	p.names[name] = r
 	return name
@@ -136,131 +172,24 @@ func (p *parser) name(v pipelines.Value, r *Rule) string {
 
 const nameSigns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
-// words is a list of texts, or one, each once.
-func words(v pipelines.Value) []string {
-	entries := v.Entries()
-	if v.Any == nil {
-		return nil
-	}
-	if len(entries) > maxWords {
-		v.Errorf("%s has %d entries, and %d are allowed", v.Name, len(entries), maxWords)
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		text := e.Text()
-		switch {
-		case text == "":
-			e.Errorf("%s is empty; leave it out, or say what is meant", e.Name)
-		case slices.Contains(out, text):
-			e.Errorf("%s has %q twice; keep one of them", v.Name, pipelines.Shorten(text))
-		default:
-			out = append(out, text)
-		}
-	}
-	return out
-}
-
-func buckets(v pipelines.Value) []string {
-	out := words(v)
-	for _, name := range out {
-		if _, err := path.Match(name, ""); err != nil {
-			v.Errorf("bucket: %q is no glob: a [ is not closed, or a \\ stands last", pipelines.Shorten(name))
-		}
-		if strings.ContainsAny(name, "/:") {
-			v.Errorf("bucket: %q is no bucket's name; write the name alone, and the folder under prefix", pipelines.Shorten(name))
-		}
-	}
-	return out
-}
-
-func prefix(v pipelines.Value) string {
-	text := v.Text()
-	switch {
-	case strings.HasPrefix(text, "/"):
-		v.Errorf("prefix: keys do not begin with a slash; write %q", strings.TrimLeft(text, "/"))
-	case strings.ContainsAny(text, "*?"):
-		v.Errorf("prefix is no pattern, and %q has %s in it; say regex for patterns", pipelines.Shorten(text), "* or ?")
-	}
-	return text
-}
-
-// suffixes refuses what in other systems matched nothing, or too much, without a word.
-func suffixes(v pipelines.Value, fold bool) []string {
-	var out []string
-	seen := map[string]bool{}
-	words(v)
-	for _, at := range v.Entries()[:min(len(v.Entries()), maxWords)] {
-		s, _ := at.Any.(string)
-		if s == "" || slices.Contains(out, s) {
-			continue // said already
-		}
-		same := s
-		if fold {
-			same = strings.ToLower(s)
-		}
-		switch {
-		case strings.ContainsAny(s, ", \t") && strings.Contains(strings.Trim(s, ", \t"), ".") && len(splitWords(s)) > 1:
-			at.Errorf("%q is one suffix, which hardly a key ends in; write a list: [%s]", pipelines.Shorten(s), strings.Join(splitWords(s), ", "))
-		case strings.ContainsAny(s, "*?^$|"):
-			at.Errorf("a suffix is no pattern; write %q, or say regex", strings.Trim(s, "*?^$|\\"))
-		case strings.Trim(s, nameSigns[:62]) == "":
-			at.Errorf("the suffix %q is met by names like new%s too; write %q", s, s, "."+s)
-		case seen[same]:
-			at.Errorf("the suffix %q stands there twice, because ignore_case is true; keep one of them", s)
-		}
-		seen[same] = true
-		out = append(out, s)
-	}
-	return out
-}
-
-func splitWords(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == ';' })
-}
-
-func size(v pipelines.Value, otherwise int64) int64 {
-	const most = 1 << 50 // no bucket has larger objects
-	switch x := v.Any.(type) {
-	case nil:
-		return otherwise
-	case int64:
-		if x >= 0 && x <= most {
-			return x
-		}
-	case string:
-		digits := strings.TrimRight(x, "KMGTib")
-		shift, ok := map[string]int{"": 0, "Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}[x[len(digits):]]
-		if n, err := strconv.ParseInt(digits, 10, 64); err == nil && ok && n >= 0 && n <= most>>shift {
-			return n << shift
-		}
-	}
-	v.Wrong("a number of bytes, or text like 512Mi or 2Gi")
-	return otherwise
-}
-
 // jobOf reads what a message could say too, by the same rules.
 func jobOf(v pipelines.Value) *job.Job {
 	m, _ := v.Any.(map[string]any)
 	whole := map[string]any{"pipeline": "any"}
+	if m["pipeline"] == nil {
+		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
+	}
 	for _, key := range jobKeys() {
-		value, has := m[key]
-		if !has || value == nil {
+		if m[key] == nil || !plain(v.Key(key)) {
 			continue
 		}
 		fields := maps.Clone(whole)
-		fields[key] = value
+		fields[key] = m[key]
 		if _, err := decode(fields); err != nil {
 			v.Key(key).Errorf("%v", err)
 			continue
 		}
 		whole = fields
-	}
-	switch name, _ := m["pipeline"].(string); {
-	case m["pipeline"] == nil:
-		v.Errorf("the route says no pipeline; give the name of one in the catalogue")
-	case name == "":
-		v.Key("pipeline").Errorf("pipeline must be the name of one in the catalogue: a route brings none of its own")
 	}
 	j, err := decode(whole)
 	if err != nil {
@@ -277,8 +206,8 @@ func decode(fields map[string]any) (*job.Job, error) {
 		return nil, fmt.Errorf("write a message: %w", err)
 	}
 	j, err := job.One(queue.Message{ID: "route", Body: body})
-	if err == nil && j.Inline != nil {
-		j.Inline = nil
+	if _, isText := fields["pipeline"].(string); !isText || err == nil && j.Inline != nil {
+		return nil, errors.New("pipeline must be the name of one in the catalogue: a route brings none of its own")
 	}
 	return j, err
 }

@@ -18,10 +18,9 @@ import (
 
 // Rules are one table as it was read. They never change and are safe for concurrent use.
 type Rules struct {
-	Name   string // what messages call the table
-	Digest string // "sha256:…" of its source
-	List   []*Rule
-	cache  *render.Cache
+	Name  string // what messages call the table
+	List  []*Rule
+	cache *render.Cache
 }
 
 // A Rule is what is made of which uploads. What it leaves open, any upload meets.
@@ -61,11 +60,9 @@ func (r *Rule) Pipeline() string { return r.job.Pipeline }
 
 // A Verdict is what a rule says of an upload.
 type Verdict struct {
-	Rule  string `json:"rule"`
+	Rule  string `json:"name"`
 	Fires bool   `json:"fires"`
 	Why   string `json:"why"` // a sentence
-
-	failed bool // it takes the upload, and can't make a job of it
 }
 
 // Route makes the job of an upload, by the first rule that takes it; else it says in a sentence why there is none.
@@ -79,49 +76,46 @@ func (rs *Rules) Route(u job.Upload) (*job.Job, string) {
 
 // Make is Route, but for an upload that a rule takes and can't make a job of: somebody waits for that, and the error is permanent.
 func (rs *Rules) Make(u job.Upload) (j *job.Job, why string, err error) {
-	j, verdicts := rs.judge(u)
-	if j != nil {
-		return j, "", nil
-	}
-	for _, v := range verdicts {
-		if v.failed {
-			return nil, "", fault.As(fault.Permanent, fmt.Errorf("route %q of %s: %s", v.Rule, rs.Name, v.Why))
+	o := objectOf(u)
+	var verdicts []Verdict
+	for _, r := range rs.List {
+		if why := rs.refuses(r, o); why != "" {
+			verdicts = append(verdicts, Verdict{Rule: r.Name, Why: why})
+			continue
 		}
+		if j, err = rs.make(r, o); err != nil {
+			return nil, "", fault.As(fault.Permanent, fmt.Errorf("route %q of %s: %s: %w", r.Name, rs.Name, noJob, err))
+		}
+		return j, "", nil
 	}
 	return nil, sentence(rs.Name, u, verdicts), nil
 }
 
-// Explain says of each rule, in the order of the file, why it fires or does not. At most one does.
-func (rs *Rules) Explain(u job.Upload) []Verdict {
-	_, verdicts := rs.judge(u)
-	return verdicts
-}
+const noJob = "it takes the upload, but can't make a job of it"
 
-// judge asks every rule. Those behind the one that takes the upload are asked as well: they are who else would have.
-func (rs *Rules) judge(u job.Upload) (j *job.Job, verdicts []Verdict) {
-	o, skip := objectOf(u)
+// Explain says of each rule, in the order of the file, why it fires or does not. At most one does. Those behind the one that
+// takes the upload are asked as well: they are who else would have.
+func (rs *Rules) Explain(u job.Upload) []Verdict {
+	o := objectOf(u)
 	taken := ""
+	var verdicts []Verdict
 	for _, r := range rs.List {
-		v := Verdict{Rule: r.Name, Why: skip}
-		if v.Why == "" {
-			v.Why = rs.refuses(r, o)
-		}
+		v := Verdict{Rule: r.Name, Why: rs.refuses(r, o)}
 		switch {
 		case v.Why != "":
 		case taken != "":
 			v.Why = fmt.Sprintf("it would take the upload, but %q stands before it", taken)
 		default:
 			taken = r.Name
-			var err error
-			if j, err = rs.make(r, o); err != nil {
-				v.failed, v.Why = true, fmt.Sprintf("it takes the upload, but can't make a job of it: %v", err)
+			if _, err := rs.make(r, o); err != nil {
+				v.Why = fmt.Sprintf("%s: %v", noJob, err)
 				break
 			}
 			v.Fires, v.Why = true, r.takes(o)
 		}
 		verdicts = append(verdicts, v)
 	}
-	return j, verdicts
+	return verdicts
 }
 
 // sentence is why no rule fired.

@@ -63,16 +63,16 @@ routes:
 		change func(u *job.Upload)
 		why    string
 	}{
-		{"another bucket", func(u *job.Upload) { u.Bucket = "other" }, `the bucket is "other", and the rule takes "mod*"`},
+		{"another bucket", func(u *job.Upload) { u.Bucket = "other" }, `the bucket is "other", and the route takes "mod*"`},
 		{"another prefix", func(u *job.Upload) { u.Key = "out/a.stl" }, `the key does not begin with "in/"`},
 		{"another suffix", func(u *job.Upload) { u.Key = "in/a.glb" }, `the key does not end in ".stl"`},
 		{"another case", func(u *job.Upload) { u.Key = "in/a.STL" }, `the key does not end in ".stl"; it would with ignore_case: true`},
 		{"no match of the regex", func(u *job.Upload) { u.Key = "in/1.stl" }, `the key does not match the regex "^in/[a-z]+"`},
-		{"too small", func(u *job.Upload) { u.Size = 9 }, "the object has 9 bytes, and the rule wants 10 at least"},
-		{"too large", func(u *job.Upload) { u.Size = 1<<20 + 1 }, "the object has 1048577 bytes, and the rule takes 1048576 at most"},
-		{"a size nobody says", func(u *job.Upload) { u.Size = -1 }, "the event does not say how large the object is, and the rule wants to know"},
-		{"a delete", func(u *job.Upload) { u.Kind, u.Event = job.Deleted, "ObjectRemoved:Delete" }, `the event is "ObjectRemoved:Delete" (deleted), and the rule takes "created"`},
-		{"another source", func(u *job.Upload) { u.Source = "cos" }, `the event comes from "cos", and the rule takes those of "s3"`},
+		{"too small", func(u *job.Upload) { u.Size = 9 }, "the object has 9 bytes, and the route wants 10 at least"},
+		{"too large", func(u *job.Upload) { u.Size = 1<<20 + 1 }, "the object has 1048577 bytes, and the route takes 1048576 at most"},
+		{"a size nobody says", func(u *job.Upload) { u.Size = -1 }, "the event does not say how large the object is, and the route wants to know"},
+		{"a delete", func(u *job.Upload) { u.Kind, u.Event = job.Deleted, "ObjectRemoved:Delete" }, `the event is "ObjectRemoved:Delete" (deleted), and the route takes "created"`},
+		{"another source", func(u *job.Upload) { u.Source = "cos" }, `the event comes from "cos", and the route takes those of "s3"`},
 		{"a folder", func(u *job.Upload) { u.Key, u.Size = "in/a/", 0 }, "the key ends in a slash: it is a folder's, and holds no file"},
 		{"dots for a name", func(u *job.Upload) { u.Key = "in/.." }, `the key ends in "..", which can't be a file's name`},
 		{"a NUL", func(u *job.Upload) { u.Key = "in/a\x00.stl" }, "the key is no text: it holds a NUL, or is not UTF-8"},
@@ -88,6 +88,18 @@ routes:
 			require.Nil(t, j)
 			require.Contains(t, why, tt.why)
 		})
+	}
+}
+
+func TestASuffixIsMetInEitherCaseOfAnyScript(t *testing.T) {
+	rs := parse(t, "routes: [{name: a, prefix: in/, suffixes: [.größe, .σας, .k], ignore_case: true, pipeline: p}]\n")
+	for _, key := range []string{"in/a.GRÖSSE", "in/a.gro\u0308ße", "in/öße", "in/σας"} {
+		j, _ := rs.Route(put(key))
+		require.Nil(t, j, key)
+	}
+	for _, key := range []string{"in/a.GRÖßE", "in/a.GRÖẞE", "in/a.ΣΑΣ", "in/.σασ", "in/a.\u212a", "in/.k"} {
+		j, why := rs.Route(put(key))
+		require.NotNil(t, j, why)
 	}
 }
 
@@ -126,6 +138,7 @@ func TestTheIDOfAJobIsThatOfTheChangeAndItsRule(t *testing.T) {
 		"etag":      func(u *job.Upload) { u.ETag = "00" },
 		"sequencer": func(u *job.Upload) { u.Sequencer = "0055AED6DCD90281E6" },
 		"event":     func(u *job.Upload) { u.Sequencer, u.ID = "", "e-1" },
+		"second":    func(u *job.Upload) { u.ID = "e-2" }, // of the same second, which is all that its sequencer says
 		"time":      func(u *job.Upload) { u.Sequencer = "" },
 	} {
 		other := id(change)
@@ -181,22 +194,33 @@ routes:
 `)
 	result := put("stage/optimized_a.glb")
 	verdicts := rs.Explain(result)
-	require.Equal(t, `the object is a result of the rule "cad", by its folder and name; to take those too say outputs_of: [cad]`, verdicts[1].Why)
+	require.Equal(t, `the object is a result of the route "cad", by its folder and name; to take those too say outputs_of: [cad]`, verdicts[1].Why)
 	require.True(t, verdicts[2].Fires, verdicts[2].Why)
 	j, _ := rs.Route(put("stage/mine.glb"))
 	require.Equal(t, "web", j.Name, "what a person put there is no result")
 	result.Source = "gateway"
 	j, _ = rs.Route(result)
 	require.Equal(t, "web", j.Name, "what was uploaded to a gateway is no result")
-	require.Contains(t, rs.Explain(put("web/optimized_a.glb"))[1].Why, "a result of this rule")
+	require.Contains(t, rs.Explain(put("web/optimized_a.glb"))[1].Why, "a result of this route")
+}
+
+func TestResultsOfUploadsToAGatewayAreTakenByNoRule(t *testing.T) {
+	rs := parse(t, "routes: [{name: up, prefix: uploads/, pipeline: p}]")
+	for _, key := range []string{"uploads/j/outputs/optimized_a.glb", "uploads/j/outputs/frames/optimized_1.png"} {
+		require.Contains(t, rs.Explain(put(key))[0].Why, "a result of this route", key)
+	}
+	for _, key := range []string{"uploads/j/inputs/optimized_a.glb", "uploads/outputs/optimized_a.glb", "uploads/j/outputs/a.glb"} {
+		require.True(t, rs.Explain(put(key))[0].Fires, key)
+	}
 }
 
 func TestWhatWasUploadedToAGatewayHasItsResultsBesideItsInputs(t *testing.T) {
 	u := put("uploads/j-1/inputs/a.stl")
-	u.Source = "gateway"
-	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p}]\n")
+	u.Source, u.ID = "gateway", "j-1-2"
+	rs := parse(t, "routes: [{name: up, sources: [gateway], suffixes: [.stl], pipeline: p, state: {of: '{{ id }}'}}]\n")
 	j, why := rs.Route(u)
 	require.NotNil(t, j, why)
+	require.Equal(t, []any{"j-1-2", "j-1-2"}, []any{j.ID, j.State["of"]})
 	require.Equal(t, "uploads/j-1/inputs", j.State["stagingInputPrefix"])
 	require.Equal(t, "uploads/j-1/outputs", j.State["stagingOutputPrefix"])
 }

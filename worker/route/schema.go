@@ -38,7 +38,7 @@ func matchSchema() map[string]any {
 		"ignore_case": about(map[string]any{"type": "boolean", "default": false}, "Suffixes are met in upper and lower case."),
 		"regex":       about(text(), "RE2, anywhere in the key. What its named groups find is in groups, for templates."),
 		"events":      about(textOrTexts(), "created, deleted, restored, other, or events as their source calls them (ObjectCreated:*). Without it: created."),
-		"sources":     about(map[string]any{"type": []any{"array", "string"}, "items": map[string]any{"enum": anyOf(knownSources())}}, "Who tells of the upload; any where it is left out."),
+		"sources":     about(map[string]any{"type": []any{"array", "string"}, "items": map[string]any{"enum": anyOf(knownSources())}, "minItems": 1, "uniqueItems": true}, "Who tells of the upload; any where it is left out."),
 		"min_size":    about(sizeSchema(), "Bytes that the object has at least."),
 		"max_size":    about(sizeSchema(), "Bytes that the object has at most."),
 		"outputs_of":  about(textOrTexts(), "Other routes whose results it takes too. Without it results are taken by no route."),
@@ -86,7 +86,7 @@ func about(schema map[string]any, doc string) map[string]any {
 func text() map[string]any { return map[string]any{"type": "string"} }
 
 func textOrTexts() map[string]any {
-	return map[string]any{"type": []any{"string", "array"}, "items": text(), "maxItems": maxWords, "uniqueItems": true}
+	return map[string]any{"type": []any{"string", "array"}, "items": text(), "minItems": 1, "maxItems": maxWords, "uniqueItems": true, "minLength": 1}
 }
 
 func sizeSchema() map[string]any {

@@ -3,6 +3,7 @@
 package chaos_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,24 +19,25 @@ import (
 // A boundary is a place between two steps of a message's life, as the servers see it.
 type boundary struct {
 	name string
+	each bool // every job of a message comes there
 	here func(c historytest.Call, m historytest.Moment) bool
 }
 
 var boundaries = []boundary{
-	{"after receive, before the worker knows", func(c historytest.Call, m historytest.Moment) bool {
+	{"after receive, before the worker knows", false, func(c historytest.Call, m historytest.Moment) bool {
 		return m == historytest.Answered && (len(c.Messages) > 0 || c.State == "held" && c.Create)
 	}},
-	{"after receive, before the claim", func(c historytest.Call, m historytest.Moment) bool {
+	{"after receive, before the claim", true, func(c historytest.Call, m historytest.Moment) bool {
 		return m == historytest.Came && claims(c)
 	}},
-	{"after the claim", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && claims(c) }},
-	{"after output", func(c historytest.Call, m historytest.Moment) bool {
+	{"after the claim", true, func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && claims(c) }},
+	{"after output", true, func(c historytest.Call, m historytest.Moment) bool {
 		return m == historytest.Answered && c.Verb == http.MethodPut && strings.HasPrefix(c.Key, "artifacts/")
 	}},
-	{"before commit", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && commits(c) }},
-	{"after commit", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && commits(c) }},
-	{"before delete", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && deletes(c) }},
-	{"after delete", func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && deletes(c) }},
+	{"before commit", true, func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && commits(c) }},
+	{"after commit", true, func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && commits(c) }},
+	{"before delete", false, func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Came && deletes(c) }},
+	{"after delete", false, func(c historytest.Call, m historytest.Moment) bool { return m == historytest.Answered && deletes(c) }},
 }
 
 func claims(c historytest.Call) bool {
@@ -129,6 +131,63 @@ func TestF02F03AWorkerKilledAtAnyBoundaryCommitsOnce(t *testing.T) {
 	}
 }
 
+// At a second job's boundary the first one of the message is over, and stays so; none is lost with the message, none is done
+// again that was committed.
+func TestAWorkerKilledAtAnyBoundaryOfAMessageWithSeveralJobsCommitsEachOnce(t *testing.T) {
+	t.Parallel()
+	for _, b := range boundaries {
+		for nth := 1; nth == 1 || b.each && nth == 2; nth++ {
+			t.Run(fmt.Sprintf("%s, time %d", b.name, nth), func(t *testing.T) {
+				t.Parallel()
+				f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=1")
+				w := f.start(0)
+				reached := w.killAt(b.after(nth - 1))
+				var jobs []historytest.Job
+				for _, id := range []string{"one", "two", "three"} {
+					jobs = append(jobs, historytest.Job{ID: id, Callback: true, Succeeds: true, Shares: true})
+				}
+				f.send("chaotic", jobs, nil)
+				hear(t, reached)
+				<-w.ended
+				committed := map[string]bool{}
+				for _, j := range jobs {
+					committed[j.ID] = f.puts("/"+j.ID+"/final") == 1
+				}
+				f.start(0)
+				f.drained(40 * time.Second)
+				f.stop()
+				f.verify()
+				for _, j := range jobs {
+					require.Equal(t, 1, f.puts("/"+j.ID+"/final"))
+					if committed[j.ID] {
+						require.Zero(t, f.puts("/"+j.ID+"/attempt-2"), "what is committed is not done again")
+					}
+				}
+				require.Empty(t, f.h.Dead)
+			})
+		}
+	}
+}
+
+// after is the boundary once it was come to so often, by another job each time.
+func (b boundary) after(times int) boundary {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return boundary{b.name, b.each, func(c historytest.Call, m historytest.Moment) bool {
+		if !b.here(c, m) {
+			return false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		job, _, _ := strings.Cut(strings.TrimPrefix(c.Key, "artifacts/"), "/")
+		if strings.HasPrefix(c.Key, "jobs/") {
+			job = strings.Split(c.Key, "/")[2]
+		}
+		seen[job] = true
+		return len(seen) > times
+	}}
+}
+
 func TestF04AWorkerKilledAfterTheCallbackMayCallAgainAndDoesNotRunAgain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=1")
@@ -197,7 +256,7 @@ func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
 func TestF26AJobWhoseMemoryKillsItsWorkersIsQuarantined(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servertest.Fauxqs(t), 2*time.Second, "--slots=2", "--job-memory=128Mi")
-	blamed := boundary{"after the crumb", func(c historytest.Call, m historytest.Moment) bool {
+	blamed := boundary{"after the crumb", false, func(c historytest.Call, m historytest.Moment) bool {
 		return m == historytest.Answered && c.Verb == http.MethodPut && strings.Contains(c.Key, "/crumb-")
 	}}
 	w := f.start(0)

@@ -82,7 +82,7 @@ func (f *fleet) endure(o ordeal, seed uint64) string {
 		case n < 8 && i < o.jobs/2:
 			fates[i] = "wavers" // comes back after half a minute
 		}
-		jobs[i] = historytest.Job{ID: fmt.Sprintf("job-%04d", i), Callback: i%3 == 0, Succeeds: fates[i] != "fails"}
+		jobs[i] = historytest.Job{ID: fmt.Sprintf("job-%04d", i), Callback: i%3 == 0, Succeeds: fates[i] != "fails", Shares: i%8 < 3}
 	}
 	began := time.Now()
 	over := make(chan struct{})

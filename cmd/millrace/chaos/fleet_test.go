@@ -4,12 +4,9 @@ package chaos_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +122,7 @@ func newBucketFleet(t *testing.T, visibility time.Duration, args ...string) *fle
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.cos.Close()) })
-	f.h.Sent = map[string]string{}
+	f.h.Sent = map[string][]string{}
 	f.args = append(append(f.args, "--queue=cos://"+bucket+"/q"), args...)
 	return f
 }
@@ -181,56 +178,6 @@ func (f *fleet) create() {
 		"VisibilityTimeout": strconv.Itoa(int(f.h.Visibility.Seconds())),
 		"RedrivePolicy":     fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:%s-dead","maxReceiveCount":"1000"}`, f.name),
 	})
-}
-
-// send puts jobs into the queue. state is what the job's pipeline is told; a chaotic one needs nothing.
-func (f *fleet) send(pipeline string, jobs []historytest.Job, state func(i int) map[string]any) {
-	f.t.Helper()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for i, j := range jobs {
-		all := map[string]any{"letter": string(letter(i)), "nap": "0.03", "fate": "fine", "ear": f.receiver.URL}
-		message := map[string]any{"id": j.ID, "pipeline": pipeline, "state": all}
-		if state != nil {
-			maps.Copy(all, state(i))
-		}
-		if all["fate"] == "fails" {
-			message["max_attempts"] = 1
-		}
-		if j.Callback {
-			message["callback"] = map[string]any{"url": f.receiver.URL}
-		}
-		body, err := json.Marshal(message)
-		require.NoError(f.t, err)
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := f.put(j.ID, body); err != nil {
-				f.t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	f.h.Jobs = append(f.h.Jobs, jobs...)
-}
-
-// put sends one message.
-func (f *fleet) put(job string, body []byte) error {
-	if f.cos == nil {
-		_, err := f.sqs.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &f.url, MessageBody: aws.String(string(body))})
-		return err
-	}
-	f.mu.Lock() // the workers' calls are read when they are over
-	defer f.mu.Unlock()
-	id, err := f.cos.Send(context.Background(), queue.Draft{Body: body})
-	f.h.Sent[id] = job
-	return err
-}
-
-// one sends one job that must succeed.
-func (f *fleet) one(pipeline, id string) {
-	f.t.Helper()
-	f.send(pipeline, []historytest.Job{{ID: id, Callback: true, Succeeds: true}}, nil)
 }
 
 // A fleetWorker is one process of the program.
@@ -424,7 +371,7 @@ func (f *fleet) gather(url string, into map[string]int) {
 		}
 		for _, m := range out.Messages {
 			if !seen[*m.MessageId] {
-				into[historytest.JobOf([]byte(*m.Body))]++
+				tally(into, []byte(*m.Body))
 			}
 			seen[*m.MessageId] = true
 		}
@@ -437,12 +384,12 @@ func (f *fleet) look() {
 	waiting, err := f.cos.Peek(f.t.Context(), 10_000)
 	require.NoError(f.t, err)
 	for _, m := range waiting {
-		f.h.Waiting[historytest.JobOf(m.Body)]++
+		tally(f.h.Waiting, m.Body)
 	}
 	dead, err := f.cos.Dead(f.t.Context(), 10_000)
 	require.NoError(f.t, err)
 	for _, m := range dead {
-		f.h.Dead[historytest.JobOf(m.Body)]++
+		tally(f.h.Dead, m.Body)
 	}
 }
 

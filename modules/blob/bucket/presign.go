@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// A Signer makes a URL by which one object may be put without credentials: exactly size bytes of that type, by one PUT that has
-// the headers, before it expires.
+// A Signer makes a URL by which one object may be put without credentials, under a key that is free: exactly size bytes of that type,
+// by one PUT that has the headers, before it expires.
 type Signer func(ctx context.Context, key string, size int64, contentType string, expires time.Duration) (url string, header http.Header, err error)
 
-// Presign makes a URL by which somebody without credentials may put one object under the key: exactly size bytes of that type,
-// by one PUT that has the headers, before it expires, which is a week at most. Nothing is sent to the service for it.
+// Presign makes a URL by which somebody without credentials may put one object under the key, once: exactly size bytes of that
+// type, by one PUT that has the headers, before it expires, which is a week at most. Nothing is sent to the service for it.
 func (s *Store) Presign(ctx context.Context, key string, size int64, contentType string, expires time.Duration) (url string, header http.Header, err error) {
 	full, err := s.full(key)
 	if err == nil && s.sign == nil {

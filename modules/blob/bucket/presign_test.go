@@ -43,6 +43,9 @@ func TestASignedURLTakesOneObjectOfItsSize(t *testing.T) {
 		in, err := blob.Stat(t.Context(), s, "uploads/a/Räder +1.stl")
 		require.NoError(t, err)
 		require.Equal(t, int64(5), in.Size)
+		require.Equal(t, http.StatusPreconditionFailed, put(url, "HELLO"), "what is there may be a job's by now")
+		delete(header, "If-None-Match")
+		require.GreaterOrEqual(t, put(url, "HELLO"), 400, "that can't be left out")
 		require.Equal(t, "model/stl", in.ContentType)
 	})
 }

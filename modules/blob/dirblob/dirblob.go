@@ -29,8 +29,8 @@
 //
 // # What it needs
 //
-// A local filesystem with hard links. A key that is also the folder of other keys ("a" and "a/b") is an error, and so
-// is a part of more than 255 bytes.
+// A local filesystem with hard links. A key that is also the folder of other keys ("a" and "a/b") is a *blob.KeyError, and a part of
+// more than 255 bytes is an error.
 package dirblob
 
 import (
@@ -43,6 +43,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/modules/blob"
@@ -115,7 +116,7 @@ func (s *Store) Create(ctx context.Context, key string, b []byte) error {
 	}
 	err := s.create(key, b)
 	if err != nil {
-		return fmt.Errorf("create object %s: %w", key, err)
+		return fmt.Errorf("create object %s: %w", key, inTheWay(key, err))
 	}
 	return nil
 }
@@ -151,9 +152,20 @@ func (s *Store) create(key string, b []byte) (err error) {
 func (s *Store) standing(key string) error {
 	fi, err := s.root.Lstat(key)
 	if err == nil && fi.IsDir() {
-		return errors.New("a folder of other objects has this name")
+		return fs.ErrExist
 	}
 	return blob.ErrExists
+}
+
+// inTheWay is a *blob.KeyError where err is that a file can't be a folder.
+func inTheWay(key string, err error) error {
+	switch {
+	case isNotFolder(err):
+		return &blob.KeyError{Key: key, Reason: "lies below an object, and no file is a folder, too"}
+	case errors.Is(err, fs.ErrExist), errors.Is(err, syscall.EISDIR):
+		return &blob.KeyError{Key: key, Reason: "is taken: a folder of other objects has this name"}
+	}
+	return err
 }
 
 // Put implements [blob.Store].
@@ -163,7 +175,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, o blob.PutOpti
 	}
 	n, err := s.put(key, &reader{ctx: ctx, r: r}, o)
 	if err != nil {
-		return blob.Info{}, fmt.Errorf("put object %s: %w", key, err)
+		return blob.Info{}, fmt.Errorf("put object %s: %w", key, inTheWay(key, err))
 	}
 	return blob.Info{Key: key, Size: n, Modified: time.Now()}, nil
 }

@@ -1,6 +1,7 @@
 package dirblob_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,7 +53,12 @@ func TestAnObjectCannotBeAFolderToo(t *testing.T) {
 	err := s.Create(t.Context(), "a", nil)
 	require.ErrorContains(t, err, "a folder of other objects has this name")
 	require.NotErrorIs(t, err, blob.ErrExists)
-	require.Error(t, s.Create(t.Context(), "a/b/c", nil))
+	_, intoFolder := s.Put(t.Context(), "a", strings.NewReader("x"), blob.PutOptions{})
+	_, belowObject := s.Put(t.Context(), "a/b/c", strings.NewReader("x"), blob.PutOptions{})
+	for _, err := range []error{err, intoFolder, belowObject, s.Create(t.Context(), "a/b/c", nil)} {
+		_, ok := errors.AsType[*blob.KeyError](err)
+		require.True(t, ok, err)
+	}
 }
 
 func TestKeysDoNotLeaveTheFolderThroughALink(t *testing.T) {

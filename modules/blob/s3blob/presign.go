@@ -5,12 +5,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// presign is a bucket.Signer. The length and the type are among the headers that are signed.
+// presign is a bucket.Signer. Length, type and condition are among the headers that are signed.
 func (s *api) presign(ctx context.Context, key string, size int64, contentType string, expires time.Duration) (string, http.Header, error) {
-	in := &s3.PutObjectInput{Bucket: s.bucket, Key: &key, ContentLength: &size, ContentType: &contentType}
+	in := &s3.PutObjectInput{Bucket: s.bucket, Key: &key, ContentLength: &size, ContentType: &contentType, IfNoneMatch: aws.String("*")}
 	out, err := s3.NewPresignClient(s.client).PresignPutObject(ctx, in, s3.WithPresignExpires(expires))
 	if err != nil {
 		return "", nil, err

@@ -25,6 +25,9 @@ const (
 	tries = 4
 	// answerTime is how long a gateway may take to begin its answer.
 	answerTime = time.Minute
+	// storeTime is the same for one that was sent a stream: a store may take long to make the parts of a large file one, or to write
+	// them to its disk.
+	storeTime = 30 * time.Minute
 	// longestRest is how long a gateway's Retry-After is heeded.
 	longestRest = 30 * time.Second
 	// maxAnswer is the longest answer that is read whole, in bytes: a record's.
@@ -44,6 +47,7 @@ type Client struct {
 	base *url.URL // without a slash at its end
 	key  string
 	http *http.Client
+	slow *http.Client // for streams
 }
 
 // New returns a Client. Its errors are all that is wrong with c.
@@ -55,15 +59,20 @@ func New(c Config) (*Client, error) {
 	if strings.ContainsFunc(c.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the API key has characters that no header can hold; copy it as `millrace gateway key` wrote it")
 	}
-	transport := c.Transport
-	if transport == nil {
+	within := func(limit time.Duration) http.RoundTripper {
+		if c.Transport != nil {
+			return c.Transport
+		}
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.ResponseHeaderTimeout = answerTime
-		transport = t
+		t.ResponseHeaderTimeout = limit
+		return t
 	}
 	// A redirect could lead the key, or what is sent, elsewhere: where the gateway is, is the operator's to say.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: base, key: c.Key, http: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
+	return &Client{
+		base: base, key: c.Key,
+		http: &http.Client{Transport: within(answerTime), CheckRedirect: stay}, slow: &http.Client{Transport: within(storeTime), CheckRedirect: stay},
+	}, nil
 }
 
 // A Request is one to a gateway.
@@ -122,13 +131,15 @@ func (c *Client) once(ctx context.Context, r *Request) (*http.Response, error) {
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
 	}
+	by := c.http
 	if r.Stream != nil {
-		req.ContentLength = r.Length
+		req.ContentLength, by = r.Length, c.slow
+		req.Header.Set("Expect", "100-continue") // what is refused need not be sent
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return nil, &Error{Server: c.base.String(), Cause: reason(ctx, err)}
 	}

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -67,6 +70,15 @@ func TestARequestIsMadeAgainWhereThatIsSafe(t *testing.T) {
 	_, err = c.Submit(t.Context(), nil)
 	require.EqualError(t, err, "it is no job")
 	require.Len(t, *got, 1)
+}
+
+func TestAFileThatIsRefusedIsNotSent(t *testing.T) {
+	t.Parallel()
+	c, _ := answering(t, refuse(http.StatusInsufficientStorage, `{"detail": "there is no room"}`))
+	file := bytes.NewReader(make([]byte, 8<<20))
+	_, err := c.PutFile(t.Context(), "a", file, file.Size())
+	require.EqualError(t, err, "there is no room")
+	require.Equal(t, 8<<20, file.Len())
 }
 
 func TestNoKeyIsSentWhereARedirectLeads(t *testing.T) {
@@ -131,6 +143,47 @@ func TestALogGoesOnWhereItsConnectionBroke(t *testing.T) {
 		from = append(from, r.Header.Get("Last-Event-ID"))
 	}
 	require.Equal(t, []string{"", "1-1-2", "1-1-2", "1-1-3"}, from)
+}
+
+// transport answers requests in this process.
+type transport func(r *http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// A gateway that is started again is away for longer than a request is made again.
+func TestAFollowedLogOutlivesItsGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		c, err := client.New(client.Config{Server: "http://gateway", Transport: transport(func(r *http.Request) (*http.Response, error) {
+			stream := "id: 1-1-1\ndata: {\"line\":\"one\"}\n\n"
+			switch away := time.Since(begun); {
+			case r.Header.Get("Last-Event-ID") == "":
+			case away < 20*time.Second:
+				return nil, errors.New("connection refused")
+			default:
+				stream = "id: 1-1-2\ndata: {\"line\":\"two\"}\n\nevent: end\nid: end\ndata: {}\n\n"
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(stream))}, nil
+		})})
+		require.NoError(t, err)
+		var lines []string
+		for ev, err := range c.Logs(t.Context(), "j", true) {
+			require.NoError(t, err)
+			lines = append(lines, ev.Line)
+		}
+		require.Equal(t, []string{"one", "two"}, lines)
+	})
+	c, err := client.New(client.Config{Server: "http://gateway", Transport: transport(func(*http.Request) (*http.Response, error) {
+		return nil, errors.New("connection refused")
+	})})
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		for _, err := range c.Logs(t.Context(), "j", true) {
+			require.ErrorContains(t, err, "does not answer")
+		}
+		require.Less(t, time.Since(begun), 10*time.Second, "one that was never there is not waited for")
+	})
 }
 
 func TestALogThatIsEnoughEndsItsConnection(t *testing.T) {

@@ -77,8 +77,16 @@ func (c *Client) Cancel(ctx context.Context, id, why string) (desk.Canceled, err
 	return done, err
 }
 
-// Due is not known: a gateway does not say when a message is delivered next.
-func (c *Client) Due(context.Context, string) (in time.Duration, known bool) { return 0, false }
+// Due is in how long the next attempt at a job may be made, where the gateway can tell.
+func (c *Client) Due(ctx context.Context, id string) (in time.Duration, known bool) {
+	var p struct {
+		Next time.Time `json:"nextAttemptAt"` // of a record.Polled, which decodes as its record
+	}
+	if err := c.get(ctx, Request{Method: http.MethodGet, Path: jobPath(id)}, &p); err != nil || p.Next.IsZero() {
+		return 0, false
+	}
+	return max(0, time.Until(p.Next)), true
+}
 
 // Submit sends a message, once however often the request must be made, and returns its jobs.
 func (c *Client) Submit(ctx context.Context, body []byte) (gateway.Submitted, error) {

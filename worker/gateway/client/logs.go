@@ -45,6 +45,7 @@ type follower struct {
 	yield  func(engine.Event, error) bool
 	last   string // ID of the last event
 	done   bool   // the log has ended, or the caller has enough
+	met    bool   // the gateway has answered before, so that it is waited for
 	came   bool   // something came by this connection
 }
 
@@ -55,7 +56,8 @@ func (f *follower) run(ctx context.Context) error {
 		if f.done {
 			return nil
 		}
-		if _, refused := errors.AsType[*Error](err); refused && !f.came || ctx.Err() != nil {
+		_, refused := errors.AsType[*Error](err)
+		if _, passes := restOf(err, 1); ctx.Err() != nil || refused && (!passes || !f.met) {
 			return missing(err)
 		}
 		if broken++; f.came {
@@ -88,6 +90,7 @@ func (f *follower) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.met = true
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent {
 		f.done = true

@@ -21,7 +21,7 @@ const (
 	fetchTimeout   = 5 * time.Second
 	maxCertificate = 64 << 10       // bytes
 	maxKnown       = 32             // certificates; SNS has a few a region
-	keepKnown      = 24 * time.Hour // at most; less where one ends before
+	keepKnown      = 24 * time.Hour // before one is asked for again; less where it ends before
 	maxChain       = 4              // certificates that are asked for above the first
 	maxFetches     = 8              // at once; then one a second
 )
@@ -39,7 +39,8 @@ type Certificates struct {
 
 type known struct {
 	key   *rsa.PublicKey
-	until time.Time
+	until time.Time // when it is asked for again
+	ends  time.Time // its validity
 }
 
 // key returns the key of a certificate, whose URL was checked. host is SNS' own in the topic's region.
@@ -52,6 +53,9 @@ func (c *Certificates) key(ctx context.Context, address, host string) (*rsa.Publ
 		return have.key, nil
 	}
 	body, err := c.get(ctx, address)
+	if r, refused := errors.AsType[*Refusal](err); refused && r.Status == http.StatusServiceUnavailable && ok && now.Before(have.ends) {
+		return have.key, nil // strangers who have us ask for others must not keep SNS out
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,7 @@ func (c *Certificates) key(ctx context.Context, address, host string) (*rsa.Publ
 	if !ok || key.N.BitLen() < 2048 {
 		return nil, unverified("the certificate's key is no RSA key of 2048 bits")
 	}
-	c.keep(address, known{key, earlier(now.Add(keepKnown), list[0].NotAfter)}, now)
+	c.keep(address, known{key, earlier(now.Add(keepKnown), list[0].NotAfter), list[0].NotAfter}, now)
 	return key, nil
 }
 

@@ -139,11 +139,11 @@ func (s *Source) Receive(ctx context.Context, r *http.Request, body []byte) (*De
 	if base == "" {
 		base = random()
 	}
-	for i, e := range events {
+	for _, e := range events {
 		if !s.wants(e.kind) {
 			continue
 		}
-		m, err := s.message(ctx, r.Header, e, s.id(base, i, e, len(events)))
+		m, err := s.message(ctx, r.Header, e, s.id(base, e))
 		if err != nil {
 			return nil, err
 		}
@@ -171,13 +171,10 @@ func (s *Source) key(v verified, events []event) string {
 }
 
 // id is that of the message of an event: the event's own where it has one, so that an event that comes in another delivery
-// makes the same job.
-func (s *Source) id(base string, i int, e event, of int) string {
-	switch {
-	case e.id != "":
+// makes the same job. One without is alone in its delivery, whose base is.
+func (s *Source) id(base string, e event) string {
+	if e.id != "" {
 		base = digest(s.Name, e.id)
-	case of > 1:
-		base = digest(base, fmt.Sprint(i))
 	}
 	return "hook-" + s.Name + "-" + base
 }

@@ -14,7 +14,7 @@ import (
 // Prefix is where the store keeps which deliveries were seen.
 const Prefix = "hooks/"
 
-const maxSeen = 1 << 20 // bytes of what is kept of one delivery
+const maxSeen = 64 << 20 // bytes of what is kept of one delivery: it says something of each event that the largest body has
 
 // Seen are the deliveries that were taken, kept in the store, so that all gateways know them, and one that starts again.
 //

@@ -1,6 +1,7 @@
 package hook_test
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +44,19 @@ func TestADeliveryIsKnownToEveryGatewayOfAStore(t *testing.T) {
 	ok, err = open().Look(t.Context(), s, "", &first)
 	require.NoError(t, err)
 	require.False(t, ok, "what is not known by anything is never seen")
+}
+
+func TestADeliveryOfWhichMuchIsNotedIsKnown(t *testing.T) {
+	store, err := dirblob.Open(t.TempDir())
+	require.NoError(t, err)
+	s, seen := source(t, "kind: token\nsecrets: [{env: PLAIN}]"), hook.Seen{Store: store}
+	much := strings.Repeat("x", 30<<20)
+	require.NoError(t, seen.Note(t.Context(), s, "k", much))
+	var got string
+	ok, err := seen.Look(t.Context(), s, "k", &got)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Len(t, got, len(much))
 }
 
 func TestASweepForgetsWhatIsOlderThanItsSourceSays(t *testing.T) {

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rsa"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -65,24 +67,44 @@ func (s *sns) verify(ctx context.Context, r request) (verified, error) {
 	return verified{nothing: "the subscription to " + e.TopicArn + " was cancelled; subscribe again if that was not meant"}, nil
 }
 
-// open reads the strings of an envelope. What else a body holds is left behind: it is not signed.
+// maxKeys is how many keys an envelope may have; SNS sends a dozen.
+const maxKeys = 32
+
+// open reads the strings of an envelope, and nothing else: it is not signed. A stranger's body, which may have any number of
+// keys, is left off early.
 func open(body []byte) (envelope, error) {
-	var raw map[string]json.RawMessage // unlike a struct's, its keys are exact
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return envelope{}, unverified("the body is no JSON map")
-	}
 	var e envelope
-	for key, to := range map[string]any{
+	known := map[string]any{ // unlike a struct's, its keys are exact
 		"Type": &e.Type, "MessageId": &e.MessageID, "TopicArn": &e.TopicArn, "Subject": &e.Subject, "Message": &e.Message,
 		"Timestamp": &e.Timestamp, "SignatureVersion": &e.SignatureVersion, "Signature": &e.Signature,
 		"SigningCertURL": &e.SigningCertURL, "SubscribeURL": &e.SubscribeURL, "Token": &e.Token,
-	} {
-		if v, ok := raw[key]; ok && json.Unmarshal(v, to) != nil {
-			return envelope{}, unverified("%s is no text", key)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') || !json.Valid(body) {
+		return envelope{}, unverified("the body is no JSON map")
+	}
+	var other json.RawMessage
+	for n := 0; d.More(); n++ {
+		if n == maxKeys {
+			return envelope{}, unverified("the body has more than %d keys", maxKeys)
+		}
+		key, err := d.Token()
+		name, _ := key.(string)
+		to, ok := known[name]
+		if !ok {
+			to = &other
+		}
+		if err = errors.Join(err, d.Decode(to)); err != nil {
+			return envelope{}, unverified("%s is no text", clip(name))
 		}
 	}
 	if e.MessageID == "" || len(e.MessageID) > maxID {
 		return envelope{}, unverified("MessageId is missing or too long")
+	}
+	// What is signed is lines of names and values. Were another than Message of more than one, the same lines could be cut into
+	// another MessageId, and a delivery that was taken would come again as one that nobody knows.
+	if e.Subject != nil && strings.Contains(*e.Subject, "\n") || strings.Contains(e.MessageID+e.SubscribeURL+e.Timestamp+e.Token, "\n") {
+		return envelope{}, unverified("a field besides Message has a line's end")
 	}
 	return e, nil
 }

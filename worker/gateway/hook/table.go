@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ func own(kind Kind) []string {
 }
 
 func (l *loader) source(name string, v pipelines.Value) *Source {
-	if !isName(name) {
+	if !job.IsName(name) {
 		v.Errorf("a source's name is 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
 	kind := Kind(v.Key("kind").OneOf(string(Standard), string(GitHub), string(SNS), string(Token), string(Basic), string(CloudEvents), string(None)))
@@ -105,14 +104,17 @@ func (l *loader) source(name string, v pipelines.Value) *Source {
 		cache:    render.NewCache(),
 		events:   v.Key("events").Texts(), origins: v.Key("origins").Texts(), Pipelines: v.Key("pipelines").Texts(),
 	}
-	if s.Customer != "" && !isName(s.Customer) {
+	if s.Customer != "" && !job.IsName(s.Customer) {
 		v.Key("customer").Errorf("a customer's name is 1 to 40 of a-z, 0-9 and -, a letter or digit first")
 	}
 	perSecond := number(v.Key("rate"), 1, 100_000, defaultRate)
 	s.Limit = rate.NewLimiter(rate.Limit(perSecond), int(number(v.Key("burst"), 1, 100_000, 2*perSecond)))
 	s.perMin = int(60 * perSecond)
 	s.verify = l.verifier(kind, v)
-	s.headers = l.headers(v.Key("headers"))
+	if sns, ok := s.verify.(*sns); ok && sns.maxAge > s.Remember {
+		v.Key("remember").Errorf("remember must be %v or more, as max_age is: a message that is forgotten and still taken would come again", sns.maxAge)
+	}
+	s.headers = l.headers(v.Key("headers"), s.verify)
 	s.job = l.job(v)
 	return s
 }
@@ -132,11 +134,22 @@ func (l *loader) verifier(kind Kind, v pipelines.Value) verifier {
 		return &basic{l.secrets(v.Key("secrets"), user), header(v.Key("id_header"))}
 	case CloudEvents:
 		if v.Key("signed").Bool(false) {
+			unused(v, "a source that is signed", "header", "scheme", "query")
 			return l.standard(v)
 		}
+		unused(v, "a source without signed: true", "public_keys")
 		return l.token(v)
 	}
 	return &anybody{header(v.Key("id_header"))}
+}
+
+// unused reports keys that would do nothing, where one might think that they do.
+func unused(v pipelines.Value, of string, keys ...string) {
+	for _, key := range keys {
+		if v.Key(key).Any != nil {
+			v.Key(key).Errorf("%s is not for %s", key, of)
+		}
+	}
 }
 
 func (l *loader) standard(v pipelines.Value) *standard {
@@ -195,32 +208,22 @@ func user(text string) ([]byte, error) {
 }
 
 // headers are those that a source's template may read.
-func (l *loader) headers(v pipelines.Value) []string {
+func (l *loader) headers(v pipelines.Value, by verifier) []string {
+	proof := []string{"Authorization", "Cookie", "Proxy-Authorization"}
+	if t, ok := by.(*token); ok {
+		proof = append(proof, t.header)
+	}
 	var out []string
 	for _, e := range v.List() {
 		name := header(e)
 		switch {
-		case strings.Contains(name, "Signature"), slices.Contains([]string{"Authorization", "Cookie", "Proxy-Authorization"}, name):
+		case strings.Contains(name, "Signature"), slices.Contains(proof, name):
 			e.Errorf("header %s holds what proves who sends; templates don't see it", name)
 		case name != "":
 			out = append(out, name)
 		}
 	}
 	return out
-}
-
-// header is a header's name, as http.Header has it; "" where it is not there.
-func header(v pipelines.Value) string {
-	name := v.Text()
-	if name != "" && (strings.ContainsFunc(name, func(r rune) bool { return !isHeaderRune(r) }) || len(name) > 100) {
-		v.Errorf("%s is no name of a header", v.Name)
-		return ""
-	}
-	return textproto.CanonicalMIMEHeaderKey(name)
-}
-
-func isHeaderRune(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
 // fixed are the keys of a job that the gateway settles, whatever its source says.
@@ -277,34 +280,4 @@ func (l *loader) templates(at pipelines.Value, v any) {
 			l.templates(at, e)
 		}
 	}
-}
-
-// isName says that a text can be a part of an address and of a job's ID.
-func isName(s string) bool {
-	const most = 40
-	return s != "" && len(s) <= most && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-}
-
-func number(v pipelines.Value, least, most, otherwise int64) int64 {
-	n, ok := v.Any.(int64)
-	switch {
-	case ok && n >= least && n <= most:
-		return n
-	case v.Any != nil:
-		v.Errorf("%s must be a whole number from %d to %d", v.Name, least, most)
-	}
-	return otherwise
-}
-
-func duration(v pipelines.Value, least, most, otherwise time.Duration) time.Duration {
-	if v.Any == nil {
-		return otherwise
-	}
-	text, _ := v.Any.(string)
-	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		v.Errorf(`%s must be a duration from %v to %v, as in "90m"`, v.Name, least, most)
-		return otherwise
-	}
-	return d
 }

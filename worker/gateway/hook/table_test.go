@@ -69,6 +69,16 @@ func TestAllMistakesOfATableAreReportedAtOnceWithTheirPlaces(t *testing.T) {
 	}
 	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("sources: {s: {kind: none, job: {pipeline: a, priority: 99, deadline: '{{ body.d }}'}}}"))
 	require.ErrorContains(t, err, `"priority" must be`)
+	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("sources: {s: {kind: sns, topics: ['"+topic+"'], remember: 2h}}"))
+	require.ErrorContains(t, err, "remember must be 24h0m0s or more, as max_age is")
+	for lines, want := range map[string]string{
+		"kind: cloudevents, signed: true, secrets: [{env: OLD}], query: true": "query is not for a source that is signed",
+		"kind: cloudevents, secrets: [{env: PLAIN}], public_keys: [a]":        "public_keys is not for a source without signed",
+		"kind: token, secrets: [{env: PLAIN}], header: x-t, headers: [X-T]":   "header X-T holds what proves who sends",
+	} {
+		_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("sources: {s: {"+lines+"}}"))
+		require.ErrorContains(t, err, want)
+	}
 	_, err = hook.Config{Env: env}.Parse("hooks.yaml", []byte("{}"))
 	require.ErrorContains(t, err, "sources is empty")
 }

@@ -81,6 +81,11 @@ func (d *Driver) sendBatch(ctx context.Context, all []*sending, errs []error) {
 			errs[i] = fault.As(fault.Transient, fmt.Errorf("%s: the answer says nothing of the message", verb))
 		}
 	}
+	if fault.Of(err) == fault.Permanent { // for one of them, or for all together, which a server may take less of than SQS
+		for i, s := range all {
+			s.id, errs[i] = d.sendOne(ctx, s.in)
+		}
+	}
 	if err != nil {
 		return
 	}

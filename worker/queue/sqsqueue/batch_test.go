@@ -69,6 +69,39 @@ func TestMessagesThatAreSentAtTheSameTimeShareCallsAndOneThatIsRefusedIsAlone(t 
 	require.Positive(t, failed)
 }
 
+func TestWhatIsRefusedTogetherIsSentOneByOne(t *testing.T) {
+	const senders = 16
+	s := server{endpoint: servertest.Fauxqs(t)}
+	name, _ := s.queues(t, 100)
+	var began sync.WaitGroup
+	began.Add(senders)
+	var first, refusals atomic.Int32
+	d := s.through(t, func(w http.ResponseWriter, call string) bool {
+		if call == "SendMessage" && first.Add(1) == 1 {
+			began.Wait() // what is sent meanwhile shares calls
+		}
+		if call == "SendMessageBatch" {
+			refusals.Add(1)
+			return refuse(w, http.StatusBadRequest, "AWS.SimpleQueueService.BatchRequestTooLong")
+		}
+		return false
+	}, nil).open(t, name)
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			began.Done()
+			if _, err := d.Send(t.Context(), queue.Draft{Body: []byte("x")}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Positive(t, refusals.Load())
+	depth, err := d.Depth(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, senders, depth.Visible)
+}
+
 func TestMessagesThatAreLongTogetherGoInCallsOfTheirOwn(t *testing.T) {
 	s := server{endpoint: servertest.Fauxqs(t)}
 	name, _ := s.queues(t, 100)
