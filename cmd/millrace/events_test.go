@@ -5,7 +5,6 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -27,17 +26,6 @@ tasks:
   - {module: S3, props: {action: download, bucket: "{{ stagingBucket }}", src: "{{ stagingInputPrefix }}/{{ inputFilename }}", dest: file}}
   - {module: Shell, props: {command: cat, args: [file]}}
 `
-
-// s3Event is what S3 tells of objects, with their keys as it writes them.
-func s3Event(bucket string, keys ...string) string {
-	var records []string
-	for _, key := range keys {
-		records = append(records, fmt.Sprintf(`{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2025-03-04T10:11:12.000Z",
-			"eventName":"ObjectCreated:Put","s3":{"s3SchemaVersion":"1.0","bucket":{"name":%q},"object":{"key":%q,"size":9,"eTag":"e","sequencer":"01"}}}`,
-			bucket, url.QueryEscape(key)))
-	}
-	return `{"Records":[` + strings.Join(records, ",") + `]}`
-}
 
 // inSNS is a message as SNS wraps it.
 func inSNS(t *testing.T, message string) string {

@@ -3,7 +3,9 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,4 +146,15 @@ func TestRoutesThatChangeCountWithoutARestartAndWrongOnesDoNot(t *testing.T) {
 func (b example) firstRoute() string {
 	_, rest, _ := strings.Cut(b.text, "name: ")
 	return rest[:strings.IndexAny(rest, ",\n")]
+}
+
+// s3Event is what S3 tells of objects, with their keys as it writes them.
+func s3Event(bucket string, keys ...string) string {
+	var records []string
+	for _, key := range keys {
+		records = append(records, fmt.Sprintf(`{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2025-03-04T10:11:12.000Z",
+			"eventName":"ObjectCreated:Put","s3":{"s3SchemaVersion":"1.0","bucket":{"name":%q},"object":{"key":%q,"size":9,"eTag":"e","sequencer":"01"}}}`,
+			bucket, url.QueryEscape(key)))
+	}
+	return `{"Records":[` + strings.Join(records, ",") + `]}`
 }

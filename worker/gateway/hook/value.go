@@ -22,12 +22,6 @@ func isHeaderRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// isName says that a text can be a part of an address and of a job's ID.
-func isName(s string) bool {
-	const most = 40
-	return s != "" && len(s) <= most && s[0] != '-' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-}
-
 func number(v pipelines.Value, least, most, otherwise int64) int64 {
 	n, ok := v.Any.(int64)
 	switch {
