@@ -238,8 +238,9 @@ func cleanName(name string) (string, error) {
 			return -1
 		}
 		return r
-	}, norm.NFC.String(base))
-	base = strings.TrimLeft(strings.TrimSpace(base), ".")
+	}, base)
+	base = norm.NFC.String(base) // now: letters that what was taken out stood between become one
+	base = strings.TrimLeftFunc(strings.TrimSpace(base), func(r rune) bool { return r == '.' || unicode.IsSpace(r) })
 	if base == "" || base == "/" || len(base) > maxFileName || blob.CheckKey(base) != nil {
 		return "", refused(Invalid, http.StatusBadRequest, fmt.Sprintf("%.100q can't be a file's name; give it one like gear.stl, of at most %d bytes", name, maxFileName))
 	}

@@ -471,7 +471,7 @@ func TestMoreUploadsAtOnceThanThereArePlacesForComeLater(t *testing.T) {
 }
 
 func FuzzAFileNameCanStandInAKeyAndInAWorkspace(f *testing.F) {
-	for _, name := range []string{"gear.stl", "../../etc/passwd", `C:\a\b`, ".inputs", "a\x00b", "ü\u202egnp.exe", "con ", strings.Repeat("ä", 200), "%2e%2e"} {
+	for _, name := range []string{"gear.stl", "../../etc/passwd", `C:\a\b`, ".inputs", "a\x00b", "ü\u202egnp.exe", "con ", strings.Repeat("ä", 200), "%2e%2e", "g\xb1\u030c", ". x"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
