@@ -87,13 +87,23 @@ func (g *Gateway) postUpload(c *call) error {
 		err = u.read()
 	}
 	if err == nil {
-		err = u.send()
+		err = u.soon(u.send)
 	}
 	if err != nil {
 		u.discard()
 		return err
 	}
 	return u.answer()
+}
+
+// soon has f, which does not wait for the sender, end in time: a request that streams has no end of its own.
+func (u *upload) soon(f func() error) error {
+	whole := u.call.r
+	ctx, cancel := context.WithTimeout(whole.Context(), answerTime)
+	defer cancel()
+	u.call.r = whole.WithContext(ctx)
+	defer func() { u.call.r = whole }()
+	return f()
 }
 
 // An upload is a request's files on their way to becoming jobs.
@@ -204,7 +214,10 @@ func (u *upload) vain(name string, size int64, kind string) error {
 		return err
 	}
 	u.files = []*file{{Name: name, Size: size, kind: kind}}
-	_, _, err = u.ready()
+	err = u.soon(func() error {
+		_, _, err := u.ready()
+		return err
+	})
 	u.files, u.jobs = nil, nil
 	return err
 }
