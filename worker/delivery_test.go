@@ -306,16 +306,23 @@ func TestAMessageThatAsksForAJobTwiceGetsItOnce(t *testing.T) {
 	})
 }
 
+// gpuClass makes the worker one of the class light, and returns the queue of the class gpu.
+func (b *bench) gpuClass() *bench {
+	b.t.Helper()
+	there := &bench{t: b.t, messages: map[string]*queue.Message{}}
+	q, err := queue.New(queue.Config{Driver: there})
+	require.NoError(b.t, err)
+	b.cfg.Classes = map[string]*queue.Queue{"gpu": q}
+	b.cfg.Labels = map[string]string{"class": "light"}
+	return there
+}
+
 // A worker has it that has the labels; the message may come again for others.
 func TestAJobOfAMessageIsSentOnToItsClassAsAMessageOfItsOwnAndOnce(t *testing.T) {
 	t.Parallel()
 	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": once(fault.Transient)}}
 	onBench(t, s.run, as, func(b *bench) {
-		there := &bench{t: t, messages: map[string]*queue.Message{}}
-		q, err := queue.New(queue.Config{Driver: there})
-		require.NoError(t, err)
-		b.cfg.Classes = map[string]*queue.Queue{"gpu": q}
-		b.cfg.Labels = map[string]string{"class": "light"}
+		there := b.gpuClass()
 		whole := strings.TrimSuffix(batch("", "a"), "]") + "," + strings.TrimPrefix(batch(`,"requires":{"class":"gpu"},"state":{"x":1}`, "g"), "[")
 		b.send(whole)
 		b.stop(5*time.Minute, 0)
@@ -336,11 +343,7 @@ func TestAJobThatWasSentOnIsNotRunWhenItsFirstMessageIsSentAgain(t *testing.T) {
 	t.Parallel()
 	s := shift{does: map[string]func(context.Context, int) *engine.Run{"a": always(fault.Permanent)}}
 	onBench(t, s.run, as, func(b *bench) {
-		there := &bench{t: t, messages: map[string]*queue.Message{}}
-		q, err := queue.New(queue.Config{Driver: there})
-		require.NoError(t, err)
-		b.cfg.Classes = map[string]*queue.Queue{"gpu": q}
-		b.cfg.Labels = map[string]string{"class": "light"}
+		there := b.gpuClass()
 		whole := strings.TrimSuffix(batch("", "a"), "]") + "," + strings.TrimPrefix(batch(`,"requires":{"class":"gpu"}`, "g"), "[")
 		b.send(whole)
 		b.stop(5*time.Minute, 0)
@@ -348,7 +351,7 @@ func TestAJobThatWasSentOnIsNotRunWhenItsFirstMessageIsSentAgain(t *testing.T) {
 		require.Len(t, there.messages, 1)
 		marked, ok := job.MarkAgain(nil, job.Mark([]byte("now")))
 		require.True(t, ok)
-		_, err = b.Send(t.Context(), queue.Draft{Body: []byte(whole), Attributes: marked})
+		_, err := b.Send(t.Context(), queue.Draft{Body: []byte(whole), Attributes: marked})
 		require.NoError(t, err)
 		b.stop(5*time.Minute, 0)
 		require.Equal(t, []string{"a", job.AgainID("a", job.Mark([]byte("now")))}, s.ran)
