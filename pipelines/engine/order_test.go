@@ -130,7 +130,7 @@ func TestACancelWhileTheRestEndsCountsForMoreThanTheFailureBefore(t *testing.T) 
 		var b bench
 		ctx, stop := context.WithCancelCause(t.Context())
 		time.AfterFunc(2*time.Second, func() { stop(&engine.Stop{Reason: engine.Cancel, Message: "canceled by ann"}) })
-		run := b.ordered(ctx, t, "tasks: [{module: Do, props: {fail: broken}}, {module: Do, props: {sleep: 1h}}]", 0, nil, nil)
+		run := b.ordered(ctx, t, "tasks: [{module: Do, props: {sleep: 1s, fail: broken}}, {module: Do, props: {sleep: 1h}}]", 0, nil, nil)
 		require.Equal(t, engine.Canceled, run.Status)
 		require.Equal(t, "canceled by ann", run.Failure.Message)
 	})
