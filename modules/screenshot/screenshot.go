@@ -91,6 +91,10 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			return Output{}, err
 		}
 	}
+	dump, err := p.model.Dump(ctx) // first: once a picture is written, nothing looks at ctx
+	if err != nil {
+		return Output{}, fmt.Errorf("measure %s: %w", p.Src, err)
+	}
 	var images []string
 	size := int64(0)
 	drawn, err := p.model.Draw(ctx, c, plan.Job, func(i int, picture portrait.Picture) error {
@@ -108,9 +112,9 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("draw %s: %w", p.Src, err)
 	}
-	dump, err := dumpTo(ctx, c.Workspace, plan.dump(), p.model)
-	if err != nil {
-		return Output{}, err
+	parts := plan.dump()
+	if err := writeDump(c.Workspace, parts, dump); err != nil {
+		return Output{}, fmt.Errorf("write %s: %w", parts, err)
 	}
 	return Output{
 		ToolOutput: modules.ToolOutput{
@@ -126,27 +130,19 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 		Samples:  drawn.Samples,
 		Width:    plan.Width,
 		Height:   plan.Height,
-		JSON:     dump,
+		JSON:     modules.PathOf(parts),
 		Warnings: append(plan.warnings, drawn.Warnings...),
 	}, nil
 }
 
-// dumpTo writes what a model has.
-func dumpTo(ctx context.Context, dir *workspace.Dir, name string, m *portrait.Model) (modules.Path, error) {
-	dump, err := m.Dump(ctx)
-	if err != nil {
-		return modules.Path{}, err
-	}
+// writeDump writes what a model has.
+func writeDump(dir *workspace.Dir, name string, dump portrait.Dump) error {
 	text, err := json.MarshalIndent(dump, "", "  ")
 	if err != nil {
-		return modules.Path{}, err
+		return err
 	}
-	err = dir.Replace(name, func(f *os.File) error {
+	return dir.Replace(name, func(f *os.File) error {
 		_, err := f.Write(append(text, '\n'))
 		return err
 	})
-	if err != nil {
-		return modules.Path{}, fmt.Errorf("write %s: %w", name, err)
-	}
-	return modules.PathOf(name), nil
 }

@@ -1,6 +1,7 @@
 package screenshot_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 	"github.com/millrace/millrace/modules/moduletest"
 	"github.com/millrace/millrace/modules/screenshot"
 	"github.com/millrace/millrace/modules/tool"
+	"github.com/millrace/millrace/modules/workspace"
 )
 
 const tetrahedron = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
@@ -253,6 +255,31 @@ func TestATaskThatIsNotDoneInTimeSaysSo(t *testing.T) {
 		"src": "part.obj", "timeout": 1, "config": map[string]any{"width": 4096, "height": 4096},
 	})
 	require.ErrorContains(t, err, "part.obj: it was not done within its timeout of 1ms")
+}
+
+// A stopped is a context that is canceled by who looks at it, once a file is there.
+type stopped struct {
+	context.Context
+	stop context.CancelFunc
+	dir  *workspace.Dir
+	name string
+}
+
+func (s stopped) Err() error {
+	if _, err := s.dir.Stat(s.name); err == nil {
+		s.stop()
+	}
+	return s.Context.Err()
+}
+
+func TestATaskThatIsStoppedAfterItsPictureIsDone(t *testing.T) {
+	c := real(t, "hp-mixed-reality/left.glb")
+	ctx, stop := context.WithCancel(t.Context())
+	out, err := screenshot.Module.Run(stopped{ctx, stop, c.Workspace, "a.png"}, c, map[string]any{
+		"src": "model.glb", "dest": "a.png", "renderer": "raster", "config": map[string]any{"width": 16, "height": 16},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []any{"a.png"}, out["images"])
 }
 
 func TestTheArgumentsWinOverTheViewersSettings(t *testing.T) {
