@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +19,10 @@ import (
 	"github.com/millrace/millrace/worker/record"
 )
 
-// sqsQueues makes queues of these names on an SQS and returns their drivers.
+// unique is a name that nothing had before: the servers are those of all tests.
+func unique(name string) string { return name + "-" + strings.ToLower(rand.Text()) }
+
+// sqsQueues makes queues on an SQS and returns their drivers. Their names begin with these.
 func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", servertest.AccessKey)
@@ -28,6 +33,7 @@ func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 	client := sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = &at.Endpoint })
 	var drivers []*sqsqueue.Driver
 	for _, name := range names {
+		name = unique(name)
 		_, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
 		require.NoError(t, err)
 		d, err := sqsqueue.Open(t.Context(), sqsqueue.Config{Queue: name, AWS: at})
@@ -38,9 +44,10 @@ func sqsQueues(t *testing.T, names ...string) []*sqsqueue.Driver {
 	return drivers
 }
 
-// cosQueue makes a bucket on an S3 and returns the driver of a queue in it.
+// cosQueue makes a bucket on an S3, whose name begins with this one, and returns the driver of a queue in it.
 func cosQueue(t *testing.T, bucket string) *cosqueue.Driver {
 	t.Helper()
+	bucket = unique(bucket)
 	c := cosqueue.Config{
 		COS:        sdk.COS{Endpoint: servertest.Versitygw(t), AccessKeyID: servertest.AccessKey, SecretAccessKey: servertest.SecretKey},
 		Bucket:     bucket,
