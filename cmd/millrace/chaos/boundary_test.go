@@ -235,11 +235,12 @@ func TestF13TwoWorkersWithTheSameMessageCommitOnce(t *testing.T) {
 	// A lease so long that the first worker does not notice, before it is done, that it was lost.
 	f := newFleet(t, servertest.Fauxqs(t), 30*time.Second, "--slots=1")
 	running, open := f.gate()
-	first := f.start(0)
+	first, second := f.start(0), f.start(1)
+	first.says("worker ready") // both of them: to start may take longer than a heartbeat
+	second.says("worker ready")
 	f.one("gated", "f13")
 	hear(t, running)
 	f.reveal()
-	second := f.start(1)
 	hear(t, running)
 	open()
 	first.says("f13 pipeline=gated")
