@@ -143,6 +143,20 @@ func check(cfg any, all []setting) []error {
 // size is a number of bytes, written "512Mi", "2Gi", "1000000".
 type size int64
 
+// String, Set and Type are those of a pflag.Value.
+func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
+
+func (s *size) Type() string { return "size" }
+
+func (s *size) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty; leave it out where there is no limit")
+	}
+	n, err := parseSize(text)
+	*s = size(n)
+	return err
+}
+
 func set(v reflect.Value, text string) error {
 	switch v.Interface().(type) {
 	case time.Duration:

@@ -68,7 +68,6 @@ var arrows = []arrow{
 		to:     []string{"modules/..."}, allow: append([]string{
 			"modules/fbx",      // what FBX2glTF and AssetConverter share
 			"modules/film",     // what FFmpeg and Renderer share
-			"modules/film",     // what FFmpeg and Renderer share
 			"modules/portrait", // what ScreenshotGenerator and Renderer share
 			"modules/transfer", // what S3, COS and CloudStorage share
 		}, contract...),

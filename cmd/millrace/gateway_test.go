@@ -136,10 +136,22 @@ func TestAKeyFromTheFileIsAskedFor(t *testing.T) {
 	require.Zero(t, made.code, made.stderr)
 	secret := strings.TrimSpace(made.stdout)
 	require.NotContains(t, made.stderr, secret)
-	for _, less := range []string{"--rate=-1", "--valid=-1h", "--max-body=-1"} {
-		wrong := p.millrace("gateway", "key", "ada", "--scope", "submit", less)
-		require.Equal(t, 2, wrong.code)
-		require.Contains(t, wrong.stderr, "must be more than 0")
+	for _, tt := range [][2]string{
+		{"--rate=-1", "can't be less than 0"},
+		{"--burst=-1", "can't be less than 0"},
+		{"--burst=9", "say the rate too"},
+		{"--valid=-1h", "can't be less than 0"},
+		{"--max-upload=", "it is empty"},
+		{"--type=", "is empty; leave it out"},
+		{"--type=model /stl", "is neither the ending"},
+		{"--max-body=-1", `"-1" is no size; write it like 512Mi or 2Gi`},
+		{"--max-body=1Gi", "millrace: max_body must be a whole number from 1 to 16777216\n"},
+		{"--type=stl", `"stl" is neither the ending of a file's name`},
+		{"--customer=A", "customer must be 1 to 40 of a-z"},
+	} {
+		wrong := p.millrace("gateway", "key", "ada", "--scope", "submit", tt[0])
+		require.Equal(t, 2, wrong.code, tt[0])
+		require.Contains(t, wrong.stderr, tt[1])
 		require.Empty(t, wrong.stdout)
 	}
 	keys := filepath.Join(p.dir, p.write("keys.yaml", "keys:\n"+made.stderr))

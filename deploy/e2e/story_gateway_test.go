@@ -96,10 +96,13 @@ func (s *sender) keep(ctx context.Context, prefix string) {
 // withGateway is a plan with the gateway, and the secret of a key that may send.
 func withGateway() (p plan, secret string) {
 	secret, hash := front.NewSecret()
-	key := front.Key{Name: "story", Scopes: []front.Scope{front.Submit}}
+	row, err := front.Row{Name: "story", Hash: hash, Scopes: []front.Scope{front.Submit}}.Text()
+	if err != nil {
+		panic(err)
+	}
 	keys, err := json.Marshal(object{
 		"apiVersion": "v1", "kind": "Secret", "metadata": object{"name": "millrace-keys"},
-		"stringData": object{"keys.yaml": "keys:\n" + key.Row(hash, 0, time.Time{})},
+		"stringData": object{"keys.yaml": "keys:\n" + row},
 	})
 	if err != nil {
 		panic(err)

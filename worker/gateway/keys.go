@@ -6,14 +6,15 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"math"
-	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/time/rate"
 
+	"github.com/millrace/millrace/modules/show"
 	"github.com/millrace/millrace/pipelines"
 	"github.com/millrace/millrace/worker/job"
 )
@@ -122,7 +123,7 @@ func fileTypes(v pipelines.Value) []string {
 	for i, t := range all {
 		ending, isEnding := strings.CutPrefix(t, ".")
 		family, kind, isType := strings.Cut(t, "/")
-		if isEnding && ending == "" || !isEnding && (!isType || family == "" || kind == "") {
+		if isEnding && ending == "" || !isEnding && (!isType || family == "" || kind == "") || strings.ContainsFunc(t, unicode.IsSpace) {
 			v.Errorf("%q is neither the ending of a file's name, like .stl, nor a content type, like model/stl or image/*", pipelines.Shorten(t))
 		}
 		all[i] = strings.ToLower(t)
@@ -224,30 +225,38 @@ func (r keyRow) good(now time.Time) bool {
 	return !now.Before(r.from) && (r.until.IsZero() || now.Before(r.until))
 }
 
-// Row is how a table has a key: the entry of keys that `millrace gateway key` prints.
-func (k *Key) Row(hash string, perSecond int, expires time.Time) string {
-	b := fmt.Appendf(nil, "- name: %s\n  hash: %s\n  scopes: [", k.Name, hash)
-	for i, s := range slices.Sorted(slices.Values(k.Scopes)) {
-		if i > 0 {
-			b = append(b, ", "...)
+// A Row is how a table has a key, which `millrace gateway key` prints. What is 0 or empty is left out.
+type Row struct {
+	Name      string    `yaml:"name"`
+	Hash      string    `yaml:"hash"` // of NewSecret
+	Scopes    []Scope   `yaml:"scopes,flow"`
+	Customer  string    `yaml:"customer,omitempty"`
+	Pipelines []string  `yaml:"pipelines,omitempty,flow"`
+	Rate      int       `yaml:"rate,omitempty"`       // requests a second
+	Burst     int       `yaml:"burst,omitempty"`      // requests at once; 0 is twice the rate
+	MaxBody   int64     `yaml:"max_body,omitempty"`   // bytes
+	MaxUpload int64     `yaml:"max_upload,omitempty"` // bytes
+	Types     []string  `yaml:"types,omitempty,flow"`
+	Expires   time.Time `yaml:"expires,omitempty"`
+}
+
+// Text is the row as an entry of the list called keys. Its error is what ParseKeys has against it, without the places in a text
+// that nobody wrote.
+func (r Row) Text() (string, error) {
+	text, err := show.Text([]Row{r}, show.YAML)
+	if err != nil {
+		return "", err
+	}
+	_, err = ParseKeys("", []byte("keys:\n"+text), nil)
+	if wrong, ok := errors.AsType[*pipelines.ParseError](err); ok {
+		var all []string
+		for _, p := range wrong.Problems {
+			all = append(all, p.Msg)
 		}
-		b = append(b, s...)
+		return "", errors.New(strings.Join(all, "; "))
 	}
-	b = append(b, "]\n"...)
-	if k.Customer != "" {
-		b = fmt.Appendf(b, "  customer: %s\n", k.Customer)
+	if err != nil {
+		return "", err
 	}
-	if len(k.Pipelines) > 0 {
-		b = fmt.Appendf(b, "  pipelines: [%s]\n", strings.Join(k.Pipelines, ", "))
-	}
-	if perSecond > 0 {
-		b = fmt.Appendf(b, "  rate: %d\n", perSecond)
-	}
-	if k.MaxBody > 0 {
-		b = fmt.Appendf(b, "  max_body: %d\n", k.MaxBody)
-	}
-	if !expires.IsZero() {
-		b = fmt.Appendf(b, "  expires: %s\n", expires.UTC().Format(time.RFC3339))
-	}
-	return string(b)
+	return text + "\n", nil
 }

@@ -21,8 +21,11 @@ func digest(secret string) string {
 func TestAKeyThatWasMadeIsFoundByItsSecretAlone(t *testing.T) {
 	t.Parallel()
 	secret, hash := gateway.NewSecret()
-	k := &gateway.Key{Name: "ada", Scopes: []gateway.Scope{gateway.Submit, gateway.Read}, Customer: "shop", Pipelines: []string{"gear"}, MaxBody: 1000}
-	row := k.Row(hash, 5, time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC))
+	row, err := gateway.Row{
+		Name: "ada", Hash: hash, Scopes: []gateway.Scope{gateway.Submit, gateway.Read}, Customer: "shop", Pipelines: []string{"gear"}, Rate: 5, Burst: 7,
+		MaxBody: 1000, MaxUpload: 2000, Types: []string{".stl", "image/*"}, Expires: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC),
+	}.Text()
+	require.NoError(t, err)
 	require.NotContains(t, row, secret)
 	keys, err := gateway.ParseKeys("keys.yaml", []byte("keys:\n"+row), nil)
 	require.NoError(t, err)
@@ -31,10 +34,34 @@ func TestAKeyThatWasMadeIsFoundByItsSecretAlone(t *testing.T) {
 	require.Equal(t, "shop", found.Customer)
 	require.Equal(t, []string{"gear"}, found.Pipelines)
 	require.EqualValues(t, 1000, found.MaxBody)
+	require.EqualValues(t, 2000, found.MaxUpload)
+	require.Equal(t, []string{".stl", "image/*"}, found.Types)
+	require.Contains(t, row, "  rate: 5\n  burst: 7\n")
 	for _, wrong := range []string{"", hash, secret + "x", secret[1:], strings.ToUpper(secret)} {
 		require.Nil(t, keys.Find(wrong, time.Now()))
 	}
 	require.Nil(t, keys.Find(secret, time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)))
+}
+
+func TestARowIsReadAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"null", "0x1", "1e5", "on", "2027-01-31", "-"} {
+		secret, hash := gateway.NewSecret()
+		r := gateway.Row{Name: name, Hash: hash, Scopes: []gateway.Scope{gateway.Read}, Customer: name, Pipelines: []string{"a, b]", "#", "x: y", "~"}, Types: []string{"*/*"}}
+		row, err := r.Text()
+		if name == "-" {
+			require.ErrorContains(t, err, "name must be 1 to 40 of a-z")
+			require.Empty(t, row)
+			continue
+		}
+		require.NoError(t, err, name)
+		keys, err := gateway.ParseKeys("keys.yaml", []byte("keys:\n"+row), nil)
+		require.NoError(t, err, row)
+		k := keys.Find(secret, time.Now())
+		require.Equal(t, []string{name, name}, []string{k.Name, k.Customer})
+		require.Equal(t, r.Pipelines, k.Pipelines)
+		require.Equal(t, r.Types, k.Types)
+	}
 }
 
 func TestTwoSecretsOfOneNameAreGoodWhileOneIsReplaced(t *testing.T) {
