@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +82,52 @@ func TestWhoWaitsThroughAGatewayIsToldWhenTheNextAttemptIsDue(t *testing.T) {
 	require.Regexp(t, `RETRYING; the next attempt is due in \d+s, and .millrace work. makes it`, string(out))
 	polled := decoded[map[string]any](t, there.succeeds("jobs", "describe", job, "--json"))
 	require.Equal(t, []any{"RETRYING", "processing"}, []any{polled["status"], polled["state"]})
+}
+
+func TestWhoWaitsThroughAGatewayOutlastsItsRestart(t *testing.T) {
+	t.Parallel()
+	m := newMill(t)
+	target, err := url.Parse(m.gateway().url)
+	require.NoError(t, err)
+	const found, tries = 2, 4 // requests: those that find the job, and as often as the client asks by itself
+	var asked atomic.Int32
+	gone, back := make(chan struct{}), make(chan struct{})
+	forward := httputil.NewSingleHostReverseProxy(target)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := asked.Add(1); {
+		case n <= found:
+			forward.ServeHTTP(w, r)
+			return
+		case n == found+tries+1:
+			close(gone)
+		}
+		select {
+		case <-back:
+			forward.ServeHTTP(w, r)
+		default:
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	t.Cleanup(proxy.Close)
+	p := newPlace(t)
+	p.env = []string{"MILLRACE_SERVER=" + proxy.URL}
+	order := id(t, p.succeeds("jobs", "run", "hello_world", "--server", target.String()))
+	cmd := exec.CommandContext(t.Context(), binary, "jobs", "watch", order)
+	cmd.Dir, cmd.Env = p.dir, append(os.Environ(), p.env...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-gone:
+	case err := <-ended:
+		require.FailNow(t, "it did not wait", "%v: %s", err, stderr.String())
+	}
+	m.work()
+	close(back)
+	require.NoError(t, <-ended, stderr.String())
+	require.Regexp(t, `^.* QUEUED\n.* the gateway can't be asked \(502 Bad Gateway\); waiting for it\n.* SUCCEEDED\n$`, stderr.String())
 }
 
 func TestARunningJobIsFollowedAndCanceledThroughAGateway(t *testing.T) {

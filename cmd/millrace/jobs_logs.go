@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/pipelines/engine"
 	"github.com/millrace/millrace/worker/desk"
+	"github.com/millrace/millrace/worker/gateway/client"
 	"github.com/millrace/millrace/worker/record"
 )
 
@@ -123,6 +124,7 @@ func logLine(s *screen, ev engine.Event) (line string, ok bool) {
 const (
 	watchEvery  = 250 * time.Millisecond
 	watchHint   = 5 * time.Second // how long a job may be queued before we say how to run it
+	watchAway   = 2 * time.Minute // how long a gateway that has answered may be away
 	watchFailed = "job %s is %s"
 )
 
@@ -143,11 +145,38 @@ func watchJob(ctx context.Context, d jobView, c *cobra.Command, id string, form 
 	return nil
 }
 
+// A watch looks at a job again and again.
+type watch struct {
+	d    jobView
+	s    *screen
+	id   string
+	seen time.Time // when the job was last found, or sent
+}
+
+// load is how the job stands. A gateway, which has answered before, may be away for a while, as when it is replaced.
+func (w *watch) load(ctx context.Context) (*record.Record, error) {
+	limited, cancel := context.WithDeadlineCause(ctx, w.seen.Add(watchAway), fmt.Errorf("it was away for %v", watchAway))
+	defer cancel()
+	for told := false; ; told = true {
+		r, err := desk.OrQueued(w.d.Load(limited, w.id))
+		away, ok := errors.AsType[*client.Error](err)
+		if !ok || !away.Passes() || limited.Err() != nil {
+			w.seen = time.Now()
+			return r, err
+		}
+		if !told {
+			w.s.printf("%s the gateway can't be asked (%s); waiting for it\n", clock(time.Now()), away.Why())
+		}
+		pause(limited, watchEvery)
+	}
+}
+
 func untilFinal(ctx context.Context, d jobView, s *screen, id string) (*record.Record, error) {
 	began, hinted := time.Now(), false
+	w := watch{d: d, s: s, id: id, seen: began}
 	last := record.Status("")
 	for {
-		r, err := desk.OrQueued(d.Load(ctx, id))
+		r, err := w.load(ctx)
 		if err != nil {
 			return nil, err
 		}

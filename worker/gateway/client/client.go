@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/worker/desk"
@@ -48,6 +49,7 @@ type Client struct {
 	key  string
 	http *http.Client
 	slow *http.Client // for streams
+	met  atomic.Bool  // the gateway has answered, so that it is waited for
 }
 
 // New returns a Client. Its errors are all that is wrong with c.
@@ -146,6 +148,7 @@ func (c *Client) once(ctx context.Context, r *Request) (*http.Response, error) {
 	if resp.StatusCode/100 != 2 {
 		return nil, c.refused(resp)
 	}
+	c.met.Store(true)
 	return resp, nil
 }
 
@@ -185,6 +188,14 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s answers with the status %d, and not as a gateway does; check its URL", e.Server, e.Status)
 }
 
+// Why is the reason alone: what happened to the connection, or the status.
+func (e *Error) Why() string {
+	if e.Cause != nil {
+		return e.Cause.Error()
+	}
+	return strconv.Itoa(e.Status) + " " + http.StatusText(e.Status)
+}
+
 func (e *Error) Unwrap() error { return e.Cause }
 
 // refused makes an error of an answer, and closes it.
@@ -207,15 +218,22 @@ func (c *Client) refused(resp *http.Response) error {
 	return e
 }
 
-// restOf is how long to wait before a request is made again; passes is false where that can't help.
-func restOf(err error, try int) (rest time.Duration, passes bool) {
-	e, ok := errors.AsType[*Error](err)
-	if _, stranger := errors.AsType[*tls.CertificateVerificationError](err); !ok || stranger {
-		return 0, false
+// Passes says whether the same request may be served later: there was no answer, or one that says so.
+func (e *Error) Passes() bool {
+	if _, stranger := errors.AsType[*tls.CertificateVerificationError](e.Cause); stranger {
+		return false
 	}
 	switch e.Status {
 	case 0, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-	default:
+		return true
+	}
+	return false
+}
+
+// restOf is how long to wait before a request is made again; passes is false where that can't help.
+func restOf(err error, try int) (rest time.Duration, passes bool) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !e.Passes() {
 		return 0, false
 	}
 	backoff := 200 * time.Millisecond << (2 * (try - 1)) // 0.2 s, 0.8 s, 3.2 s
@@ -241,8 +259,10 @@ func (c *Client) get(ctx context.Context, r Request, into any) error {
 		return missing(err)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	err = errors.Join(err, resp.Body.Close())
-	if err == nil && len(body) > maxAnswer {
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return &Error{Server: c.base.String(), Cause: reason(ctx, err)}
+	}
+	if len(body) > maxAnswer {
 		err = fmt.Errorf("it has more than %d bytes", maxAnswer)
 	}
 	if err == nil {

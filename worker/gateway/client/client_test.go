@@ -186,6 +186,41 @@ func TestAFollowedLogOutlivesItsGateway(t *testing.T) {
 	})
 }
 
+func TestALogIsWaitedForOnceTheGatewayHasAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		c, err := client.New(client.Config{Server: "http://gateway", Transport: transport(func(r *http.Request) (*http.Response, error) {
+			text := "event: end\nid: end\ndata: {}\n\n"
+			switch {
+			case !strings.HasSuffix(r.URL.Path, "/logs"):
+				text = "{}"
+			case time.Since(begun) < 20*time.Second:
+				return nil, errors.New("connection refused")
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(text))}, nil
+		})})
+		require.NoError(t, err)
+		_, err = c.Load(t.Context(), "j")
+		require.NoError(t, err)
+		for _, err := range c.Logs(t.Context(), "j", true) {
+			require.NoError(t, err)
+		}
+	})
+}
+
+func TestAnAnswerThatBreaksOffMayCome(t *testing.T) {
+	t.Parallel()
+	c, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"id": `)
+	})
+	_, err := c.Load(t.Context(), "j")
+	broken, ok := errors.AsType[*client.Error](err)
+	require.True(t, ok, err)
+	require.True(t, broken.Passes())
+	require.ErrorContains(t, err, "does not answer: unexpected EOF")
+}
+
 func TestALogThatIsEnoughEndsItsConnection(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})

@@ -45,7 +45,6 @@ type follower struct {
 	yield  func(engine.Event, error) bool
 	last   string // ID of the last event
 	done   bool   // the log has ended, or the caller has enough
-	met    bool   // the gateway has answered before, so that it is waited for
 	came   bool   // something came by this connection
 }
 
@@ -57,7 +56,7 @@ func (f *follower) run(ctx context.Context) error {
 			return nil
 		}
 		_, refused := errors.AsType[*Error](err)
-		if _, passes := restOf(err, 1); ctx.Err() != nil || refused && (!passes || !f.met) {
+		if _, passes := restOf(err, 1); ctx.Err() != nil || refused && (!passes || !f.c.met.Load()) {
 			return missing(err)
 		}
 		if broken++; f.came {
@@ -90,7 +89,6 @@ func (f *follower) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.met = true
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent {
 		f.done = true
