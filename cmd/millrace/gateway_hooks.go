@@ -31,26 +31,9 @@ secrets that it names, says all that is wrong with it, or lists the sources.`,
 		Args:    args(cobra.NoArgs),
 	}
 	var cfg hooksConfig
-	load := bind(cmd, &cfg)
-	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
-	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		if err := load(); err != nil {
-			return err
-		}
-		views, err := cfg.list(c.Context())
-		switch {
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(c.OutOrStdout(), views)
-		}
-		rows := make([][]string, len(views))
-		for i, v := range views {
-			rows[i] = []string{v.Name, string(v.Kind), v.Path, v.does(), v.Customer}
-		}
-		return table(newScreen(c.OutOrStdout()), []string{"SOURCE", "KIND", "PATH", "MAKES", "CUSTOMER"}, rows)
-	}
-	return cmd
+	return listing(cmd, &cfg, cfg.list, []string{"SOURCE", "KIND", "PATH", "MAKES", "CUSTOMER"}, func(v hookView) []string {
+		return []string{v.Name, string(v.Kind), v.Path, v.does(), v.Customer}
+	})
 }
 
 // A hookView is the JSON form of a source in a list.

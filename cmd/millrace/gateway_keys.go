@@ -29,26 +29,9 @@ is in the file, so none is shown.`,
 		Args:    args(cobra.NoArgs),
 	}
 	var cfg keysConfig
-	load := bind(cmd, &cfg)
-	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
-	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		if err := load(); err != nil {
-			return err
-		}
-		views, err := cfg.list(c.Context())
-		switch {
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(c.OutOrStdout(), views)
-		}
-		var rows [][]string
-		for _, k := range views {
-			rows = append(rows, []string{k.Name, strings.Join(k.Scopes, ", "), k.Customer, goodFor(k, time.Now())})
-		}
-		return table(newScreen(c.OutOrStdout()), []string{"KEY", "SCOPES", "CUSTOMER", "GOOD"}, rows)
-	}
-	return cmd
+	return listing(cmd, &cfg, cfg.list, []string{"KEY", "SCOPES", "CUSTOMER", "GOOD"}, func(k gateway.KeyView) []string {
+		return []string{k.Name, strings.Join(k.Scopes, ", "), k.Customer, goodFor(k, time.Now())}
+	})
 }
 
 // goodFor says when a key is good, in words.

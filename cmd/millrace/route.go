@@ -129,30 +129,21 @@ func newRouteListCmd() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 	}
 	var cfg routeConfig
-	load := bind(cmd, &cfg)
-	asJSON := cmd.Flags().Bool("json", false, "as JSON, one list")
-	cmd.RunE = func(c *cobra.Command, _ []string) error {
-		if err := load(); err != nil {
-			return err
-		}
-		rules, err := cfg.rules()
-		if err != nil {
-			return err
-		}
-		views := make([]routeView, len(rules.List))
-		for i, r := range rules.List {
-			views[i] = viewRoute(r)
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), views)
-		}
-		rows := make([][]string, len(views))
-		for i, v := range views {
-			rows[i] = []string{v.Name, v.takes(), strings.Join(v.Events, " "), v.Pipeline, v.results(), shorten(v.Description, 60)}
-		}
-		return table(newScreen(c.OutOrStdout()), []string{"ROUTE", "TAKES", "EVENTS", "PIPELINE", "RESULTS", "DESCRIPTION"}, rows)
+	return listing(cmd, &cfg, cfg.list, []string{"ROUTE", "TAKES", "EVENTS", "PIPELINE", "RESULTS", "DESCRIPTION"}, func(v routeView) []string {
+		return []string{v.Name, v.takes(), strings.Join(v.Events, " "), v.Pipeline, v.results(), shorten(v.Description, 60)}
+	})
+}
+
+func (c *routeConfig) list(context.Context) ([]routeView, error) {
+	rules, err := c.rules()
+	if err != nil {
+		return nil, err
 	}
-	return cmd
+	views := make([]routeView, len(rules.List))
+	for i, r := range rules.List {
+		views[i] = viewRoute(r)
+	}
+	return views, nil
 }
 
 // A routeView is the JSON form of a route in a list.
