@@ -27,7 +27,7 @@ the new one, and remove the first.`,
 	var k gateway.Row
 	f := cmd.Flags()
 	scopes := f.StringSlice("scope", nil, "what it may do: submit, read, operate; several, or comma-separated")
-	f.StringVar(&k.Customer, "customer", "", "whose key it is, who sees and sends his own jobs alone; empty is the operator's own, which sees all")
+	f.StringVar(&k.Customer, "customer", "", "whose key it is, who sees and sends his own jobs alone; none is the operator's own, which sees all")
 	f.StringSliceVar(&k.Pipelines, "pipeline", nil, "pipeline that its jobs may name, and no other; several, or comma-separated")
 	f.IntVar(&k.Rate, "rate", 0, "requests a second; 0 is no limit")
 	f.IntVar(&k.Burst, "burst", 0, "requests that may come at once; 0 is twice the rate")
@@ -44,6 +44,8 @@ the new one, and remove the first.`,
 		switch {
 		case len(k.Scopes) == 0:
 			return usage("say what the key may do: --scope %s", strings.Join(scopeWords(), ", --scope "))
+		case f.Changed("customer") && k.Customer == "":
+			return usage("--customer is empty; leave it out for a key of the operator's own, which sees all")
 		case f.Changed("pipeline") && len(k.Pipelines) == 0, f.Changed("type") && len(k.Types) == 0:
 			return usage("--pipeline or --type is empty; leave it out where all are meant")
 		case k.Rate < 0 || k.Burst < 0 || *valid < 0:

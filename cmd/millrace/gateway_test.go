@@ -143,6 +143,8 @@ func TestAKeyFromTheFileIsAskedFor(t *testing.T) {
 		{"--valid=-1h", "can't be less than 0"},
 		{"--max-upload=", "it is empty"},
 		{"--type=", "is empty; leave it out"},
+		{"--pipeline=", "is empty; leave it out"},
+		{"--customer=", "--customer is empty; leave it out for a key of the operator's own"},
 		{"--type=model /stl", "is neither the ending"},
 		{"--max-body=-1", `"-1" is no size; write it like 512Mi or 2Gi`},
 		{"--max-body=1Gi", "millrace: max_body must be a whole number from 1 to 16777216\n"},
