@@ -103,14 +103,20 @@ func TestAStoreThatFailsWhileInputsAreFetchedCostsTheJobNoAttempt(t *testing.T) 
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Uploads = &faulty{p.uploads(map[string]string{"uploads/j/inputs/a": "a"}), 1}
-	body := inputs(job.Input{Key: "uploads/j/inputs/a", Name: "a"})
+	p.fetchesAgain(job.Input{Key: "uploads/j/inputs/a", Name: "a"})
+}
+
+// fetchesAgain sees that a job whose input can't be fetched costs no attempt, and that the next delivery of its message runs it.
+func (p *plant) fetchesAgain(in job.Input) {
+	p.t.Helper()
+	body := inputs(in)
 	id := p.send(body)
 	p.run()
-	require.Zero(t, p.runs.Load())
-	require.Equal(t, record.AttemptInterrupted, p.load(id).Attempts[0].Status)
+	require.Zero(p.t, p.runs.Load())
+	require.Equal(p.t, record.AttemptInterrupted, p.load(id).Attempts[0].Status)
 	p.send(body)
 	p.run()
-	require.Equal(t, record.Succeeded, p.load(id).Status)
+	require.Equal(p.t, record.Succeeded, p.load(id).Status)
 }
 
 // growing is a store in which an object is replaced by a larger one after it was looked at for the first time.
@@ -133,14 +139,7 @@ func TestAnInputThatGrowsTakesNoMoreRoomThanItWasGiven(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, succeed)
 	p.cfg.Uploads = &growing{Store: p.uploads(map[string]string{"files/a": "a"})}
-	body := inputs(job.Input{Key: "files/a", Name: "a"})
-	id := p.send(body)
-	p.run()
-	require.Zero(t, p.runs.Load())
-	require.Equal(t, record.AttemptInterrupted, p.load(id).Attempts[0].Status)
-	p.send(body)
-	p.run()
-	require.Equal(t, record.Succeeded, p.load(id).Status, "it has its size by now")
+	p.fetchesAgain(job.Input{Key: "files/a", Name: "a"}) // by then it has its size
 }
 
 // endless is a store whose objects come for ever. began is closed when one does.

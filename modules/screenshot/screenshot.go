@@ -91,7 +91,7 @@ func run(ctx context.Context, c *modules.Call, p Props) (Output, error) {
 			return Output{}, err
 		}
 	}
-	dump, err := p.model.Dump(ctx) // first: once a picture is written, nothing looks at ctx
+	dump, err := p.model.Dump(ctx) // first: once the last picture is written, nothing looks at ctx
 	if err != nil {
 		return Output{}, fmt.Errorf("measure %s: %w", p.Src, err)
 	}
